@@ -1,0 +1,67 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// The id as an index into the plan's list of its kind.
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// A scripted peer: its index in [`Plan::peers`](crate::plan::Plan::peers). The order of peer ids is
+    /// the order of their user ids on the wire, so "the lower id" means the same on both sides.
+    PeerId,
+    "peer-"
+);
+id!(
+    /// A room: its index in [`Plan::rooms`](crate::plan::Plan::rooms).
+    RoomId,
+    "room-"
+);
+id!(
+    /// A barrier: its index in [`Plan::barriers`](crate::plan::Plan::barriers).
+    BarrierId,
+    "barrier-"
+);
+id!(
+    /// Which `RTCPeerConnection` of a link is meant: 1 is the first to that remote in the run, each
+    /// replacement (and each new connection after a leave) counts one up and never repeats.
+    Generation,
+    "g"
+);
+id!(
+    /// How often a peer has started to join: 1 is its first membership, refused joins count.
+    Incarnation,
+    "i"
+);
+
+impl Generation {
+    /// The generation that replaces this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl Incarnation {
+    /// The membership that follows this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}

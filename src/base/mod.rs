@@ -1,0 +1,11 @@
+//! Words that every other room of the house uses: ids, instants, durations as text, seeded randomness.
+//!
+//! Pure, and knows nobody.
+
+mod ids;
+mod rng;
+mod time;
+
+pub use ids::{BarrierId, Generation, Incarnation, PeerId, RoomId};
+pub use rng::{Purpose, RootSeed};
+pub use time::Instant;

@@ -1,0 +1,10 @@
+//! rtcstorm: a headless WebRTC test harness and load simulator. ARCHITECTURE.md is the map of this crate.
+
+pub mod base;
+pub mod metrics;
+pub mod peer;
+pub mod plan;
+pub mod report;
+pub mod scenario;
+pub mod signaling;
+pub mod verdict;

@@ -1,0 +1,275 @@
+use serde::{Deserialize, Serialize};
+
+use crate::base::{BarrierId, Generation, Incarnation, Instant, PeerId};
+
+/// One thing that happened in a run. The dispatcher puts events in order: `at` never decreases by more
+/// than the time an event spends in its queue, and one peer's events come in the order it made them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunEvent {
+    /// When it happened.
+    pub at: Instant,
+    /// Whose event it is; `None` for the run's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerId>,
+    /// The other end of the link it concerns, if it concerns one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<PeerId>,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// The kinds of event, by subject. `planned` is the instant the plan (or the anchor of a satisfied wait)
+/// asked for; latencies start there, not where the action began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EventKind {
+    // ---- the script of a peer
+    /// A scripted action began; `at - planned` is the generator's lag.
+    StepStarted { planned: Instant, step: String },
+    /// A `wait` began to hold.
+    WaitSatisfied { condition: String },
+    /// A `wait` ran out of time; one event for each missing link (`remote`), or one without a remote if
+    /// what is missing is not a link.
+    WaitExpired { condition: String },
+    /// A barrier let this peer go.
+    BarrierReleased { barrier: BarrierId },
+    /// A barrier ran out of time for this peer.
+    BarrierExpired { barrier: BarrierId },
+    /// The script has no step left (the peer stays in its room until the room's last script ends).
+    ScriptEnded,
+
+    // ---- membership
+    /// A join was asked for. `expect_rejected`: the script wants the server to refuse it.
+    JoinStarted {
+        planned: Instant,
+        incarnation: Incarnation,
+        name: String,
+        expect_rejected: bool,
+    },
+    /// The server confirmed the membership.
+    Joined { incarnation: Incarnation },
+    /// The server refused the join (`DUPLICATE_USERNAME`, `room-full`, …).
+    JoinRejected {
+        incarnation: Incarnation,
+        reason: String,
+    },
+    /// The join ended without the server's word: no socket, a time-out, an error frame.
+    JoinFailed {
+        incarnation: Incarnation,
+        reason: String,
+    },
+    /// The peer began to leave. `scripted`: a step of its script, not the end of the run.
+    LeaveStarted {
+        planned: Instant,
+        incarnation: Incarnation,
+        scripted: bool,
+    },
+    /// The leave is complete on this side. What is left over must be zero.
+    Left {
+        incarnation: Incarnation,
+        connections: u32,
+        timers: u32,
+    },
+    /// The server told this peer of another member (`remote`) joining.
+    MemberJoined { again: bool },
+    /// The server told this peer that `remote` left (`left`, `closed`, `evicted`).
+    MemberLeft { reason: String },
+    /// The roster as the server last told it to this peer (peers of the plan, ascending), taken when the
+    /// room has settled. `believed` is what the peer itself holds links to, with itself.
+    RosterSeen {
+        server: Vec<PeerId>,
+        believed: Vec<PeerId>,
+    },
+
+    // ---- signaling
+    /// The signaling socket is open.
+    SignalingConnected,
+    /// The signaling socket was lost or could not be opened.
+    SignalingLost { reason: String },
+    /// The server answered with an error frame.
+    SignalingError { reason: String, message: String },
+
+    // ---- negotiation of one link
+    /// An `RTCPeerConnection` was made. `offerer`: this side offers first.
+    ConnectionCreated {
+        generation: Generation,
+        incarnation: Incarnation,
+        offerer: bool,
+    },
+    /// It was closed. `cause`: `leave`, `member_left`, `replaced`, `failed`, `end`.
+    ConnectionClosed { generation: Generation, cause: String },
+    /// A description was sent. `fingerprint`: a hash of the whole description.
+    DescriptionSent {
+        generation: Generation,
+        description: DescriptionKind,
+        fingerprint: u64,
+        /// For an answer: the fingerprint of the offer it answers.
+        answers: Option<u64>,
+    },
+    /// A description came in.
+    DescriptionReceived {
+        description: DescriptionKind,
+        fingerprint: u64,
+    },
+    /// A description was dropped, and why.
+    DescriptionIgnored {
+        description: DescriptionKind,
+        fingerprint: u64,
+        reason: IgnoreReason,
+    },
+    /// Both sides offered at once, as seen by this side. `polite`: this side rolled back.
+    Glare { generation: Generation, polite: bool },
+    /// `RTCSignalingState` changed.
+    SignalingStateChanged {
+        generation: Generation,
+        state: SignalingState,
+    },
+    /// `RTCIceConnectionState` changed (`checking`, `connected`, …).
+    IceStateChanged { generation: Generation, state: String },
+    /// `RTCPeerConnectionState` changed; `connected` means that DTLS is done.
+    ConnectionStateChanged { generation: Generation, state: String },
+    /// The data channel is open at this end. `pair`: the local type of the selected candidate pair.
+    ChannelOpened {
+        generation: Generation,
+        incarnation: Incarnation,
+        pair: CandidateKind,
+    },
+    /// The data channel is no longer open at this end.
+    ChannelClosed { generation: Generation },
+    /// An operation on the connection was refused by the stack or by its own state.
+    OperationFailed {
+        generation: Generation,
+        operation: Operation,
+        /// The signaling state in which it was called.
+        state: SignalingState,
+        /// Whether W3C WebRTC 1.0 allows the call in that state.
+        allowed: bool,
+        error: String,
+    },
+    /// A callback or timer of generation `from` took effect on generation `on`.
+    CrossedGeneration { from: Generation, on: Generation },
+    /// A callback or timer of a replaced connection was ignored, as it must be.
+    StaleIgnored { generation: Generation, input: String },
+    /// The lost-flight repair sent the last DTLS flight again.
+    DtlsFlightRepeated { generation: Generation },
+    /// What the link looks like when its room has settled.
+    LinkSettled {
+        generation: Generation,
+        open_channels: u32,
+        signaling_state: SignalingState,
+    },
+
+    // ---- data
+    /// A chat message went out on an open channel to `remote`.
+    MessageSent {
+        planned: Instant,
+        incarnation: Incarnation,
+        seq: u32,
+        bytes: u32,
+    },
+    /// At a planned instant no channel to `remote` was open.
+    MessageUnsent {
+        planned: Instant,
+        incarnation: Incarnation,
+        seq: u32,
+    },
+    /// A chat message of `remote`'s came in; `incarnation` and `seq` are the sender's.
+    MessageReceived {
+        generation: Generation,
+        incarnation: Incarnation,
+        seq: u32,
+        bytes: u32,
+    },
+    /// The probe that `remote` sends on a fresh channel came in: data flows from there to here.
+    ProbeReceived {
+        generation: Generation,
+        incarnation: Incarnation,
+    },
+
+    // ---- the run
+    /// The first event. `world` is `local`, `live` or `sim`.
+    RunStarted { world: String },
+    /// The bundled server's roster of a room when it has settled, or after its last member left.
+    ServerRoster {
+        room: String,
+        members: Vec<PeerId>,
+        after_end: bool,
+    },
+    /// What the whole run still holds when every peer has left: all must be zero.
+    Leftovers {
+        connections: u64,
+        tasks: u64,
+        timers: u64,
+        sockets: u64,
+    },
+    /// The generator's own use, about once a second.
+    Generator { cpu_percent: f64, rss_bytes: u64 },
+    /// A limit of the harness was hit.
+    LimitHit { limit: String },
+    /// The run was interrupted by the user; everybody leaves from here on.
+    Interrupted,
+    /// `--duration` is over; everybody leaves from here on.
+    DeadlineReached,
+    /// The last event.
+    RunEnded,
+}
+
+/// `RTCSdpType`, as far as peers send it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DescriptionKind {
+    Offer,
+    Answer,
+}
+
+/// Why a description had no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IgnoreReason {
+    /// The same whole description was taken before.
+    Duplicate,
+    /// It collides with one's own offer and this side is impolite.
+    Glare,
+    /// An answer to no offer, or to one that was rolled back or replaced.
+    Unexpected,
+    /// No membership, or the sender is no member.
+    NotAMember,
+    /// The queue of descriptions was full.
+    QueueFull,
+}
+
+/// `RTCSignalingState`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignalingState {
+    Stable,
+    HaveLocalOffer,
+    HaveRemoteOffer,
+    Closed,
+}
+
+/// `RTCIceCandidateType` of the local end of the selected pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CandidateKind {
+    Host,
+    Srflx,
+    Prflx,
+    Relay,
+    /// The stack named no selected pair.
+    Unknown,
+}
+
+/// A call on an `RTCPeerConnection`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    CreateConnection,
+    CreateOffer,
+    CreateAnswer,
+    SetLocalDescription,
+    SetRemoteDescription,
+    AddIceCandidate,
+    Send,
+}

@@ -1,0 +1,161 @@
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{
+    base::{BarrierId, Instant, PeerId, RoomId},
+    scenario::ClientRules,
+};
+
+/// What every peer will do and when. Complete: running it draws no further decision from the scenario.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// The scenario's `name`.
+    pub scenario: String,
+    /// The root seed that all drawn values come from.
+    pub seed: u64,
+    /// Indexed by [`RoomId`].
+    pub rooms: Vec<RoomPlan>,
+    /// Indexed by [`PeerId`]; ascending by room, so a room's peers are neighbours.
+    pub peers: Vec<PeerPlan>,
+    /// Indexed by [`BarrierId`].
+    pub barriers: Vec<BarrierPlan>,
+    /// The deadline after which everybody leaves, counted from the run's start; `None` is no deadline.
+    pub duration: Option<Duration>,
+    /// The span in which arrivals are declared to come at once (`arrive: {over: 0s}` or none): lag in its
+    /// first 5 s does not count as saturation.
+    pub burst: Option<Burst>,
+    /// When a link that has not opened counts as failed: 30 s after the later of its two planned joins.
+    pub connect_timeout: Duration,
+    /// When a message that has not arrived counts as lost: 30 s after it was sent.
+    pub message_timeout: Duration,
+}
+
+/// A declared burst of arrivals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Burst {
+    /// Its first planned arrival.
+    pub from: Instant,
+    /// When lag counts again.
+    pub until: Instant,
+}
+
+/// One room: a full mesh of its peers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RoomPlan {
+    /// Its index in [`Plan::rooms`].
+    pub id: RoomId,
+    /// Its id on the wire, unique in the run.
+    pub wire_id: String,
+    /// Its members, ascending.
+    pub peers: Vec<PeerId>,
+}
+
+/// One peer and its whole script.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PeerPlan {
+    /// Its index in [`Plan::peers`].
+    pub id: PeerId,
+    /// The room it plays in.
+    pub room: RoomId,
+    /// The `groups:` entry it belongs to, if the scenario has groups.
+    pub group: Option<String>,
+    /// Its user id on the wire; the order of user ids as text is the order of peer ids.
+    pub user_id: String,
+    /// When its script begins (and its signaling socket is opened): the first anchor of its steps.
+    pub arrive_at: Instant,
+    /// How it negotiates.
+    pub rules: ClientRules,
+    /// What it does, in order; `repeat`, `rejoin`, `pause` and `rename` are already expanded.
+    pub script: Vec<PlannedStep>,
+}
+
+/// One step at its planned offset.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedStep {
+    /// Offset from the anchor: the peer's arrival, or the instant at which the last
+    /// [`Action::Wait`] or [`Action::Barrier`] before this step was satisfied (or expired).
+    /// Never decreases between two anchors.
+    pub after: Duration,
+    /// What is done then.
+    pub action: Action,
+}
+
+/// What a peer does at a planned instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Ask to join the room. Does not wait for the answer.
+    Join {
+        /// The user name to join under.
+        name: String,
+        /// Whether the server is expected to refuse (`join: {expect: rejected}`).
+        expect: JoinOutcome,
+        /// `true` where the step stands in for the second half of a `rejoin`, or follows a `leave`.
+        again: bool,
+    },
+    /// Leave the room and close every connection.
+    Leave,
+    /// Go on once a condition holds; the next step's offset counts from then.
+    Wait {
+        /// What has to hold.
+        condition: Condition,
+        /// After this it has failed, and the script goes on.
+        within: Duration,
+    },
+    /// Go on once every peer that the barrier lines up has reached it.
+    Barrier {
+        /// Which one.
+        barrier: BarrierId,
+        /// After this it has failed, and the script goes on.
+        within: Duration,
+    },
+    /// Send a chat message to every expected remote at `after + k * every` for `k` in `0..count`.
+    /// The following step is planned after the last of them.
+    Chat {
+        /// Between two messages.
+        every: Duration,
+        /// How many instants.
+        count: u32,
+        /// UTF-8 bytes of each message's `content`.
+        size: u32,
+    },
+}
+
+/// What the server is expected to say to a join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinOutcome {
+    /// Membership.
+    Accepted,
+    /// A refusal (a name taken, a full room).
+    Rejected,
+}
+
+/// What a `wait` waits for. Each is a latch that a join resets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// For every other member planned into the room: its link's data channel has been open since my last
+    /// join, or that member has left or crashed since.
+    Connected,
+    /// The same for the members that the server's roster names at the moment the wait begins.
+    ConnectedToPresent,
+    /// The server has confirmed my last join.
+    Joined,
+    /// The server has refused my last join.
+    Rejected,
+}
+
+/// A line that peers of one room wait at for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BarrierPlan {
+    /// Its index in [`Plan::barriers`].
+    pub id: BarrierId,
+    /// The room whose peers it lines up.
+    pub room: RoomId,
+    /// The scenario's name for it, with `#n` for the n-th time a `repeat` comes by it.
+    pub name: String,
+    /// Who has to reach it.
+    pub parties: Vec<PeerId>,
+}

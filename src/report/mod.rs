@@ -1,0 +1,3 @@
+//! One `RunReport` model → bytes, one file per format.
+//!
+//! Pure. Knows metrics and verdicts; never sees a live run, never writes a file.
