@@ -2,9 +2,12 @@
 
 pub mod base;
 pub mod metrics;
+pub mod net;
 pub mod peer;
 pub mod plan;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod signaling;
 pub mod verdict;
+pub mod world;

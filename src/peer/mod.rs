@@ -1,3 +1,15 @@
 //! One scripted peer as a machine: input and time in, commands out.
 //!
 //! Pure. Knows plans and signaling messages; knows nothing of `webrtc`, sockets or clocks.
+
+mod connection;
+mod link;
+mod machine;
+mod membership;
+mod script;
+mod settle;
+mod timers;
+
+pub use connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState};
+pub use link::{Link, LinkOutput};
+pub use machine::{Peer, PeerInput, PeerOutput};

@@ -1,3 +1,12 @@
-//! One file per protocol: frames ↔ one neutral message.
+//! One file per protocol: frames ↔ one neutral [`Message`].
 //!
-//! Pure. Knows ids; knows nothing of sockets, peers or scenarios.
+//! Pure. Knows nothing of sockets, peers or scenarios.
+
+mod channel;
+mod dashboard;
+mod message;
+mod sdp;
+
+pub use channel::{ChannelMessage, ChatId, Seq};
+pub use dashboard::Dashboard;
+pub use message::{Candidate, Description, LeaveReason, Member, Message, SdpType};

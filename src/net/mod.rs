@@ -1,0 +1,9 @@
+//! The real world: tokio's clock and tasks, UDP sockets, WebSockets.
+//!
+//! An edge. Knows the seam ([`crate::world`]); knows nothing of peers, plans or reports.
+
+mod usage;
+mod websocket;
+mod world;
+
+pub use world::{BundledServer, NetWorld, Target};

@@ -1,0 +1,81 @@
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio_tungstenite::{
+    connect_async_with_config,
+    tungstenite::{Message, protocol::WebSocketConfig},
+};
+
+use crate::world::{Census, Holding, SignalingError, SignalingEvent, SignalingSocket};
+
+/// Frames that wait to be written or read.
+const QUEUE: usize = 256;
+/// The largest frame that is read.
+const MAX_FRAME_BYTES: usize = 1 << 20;
+/// How long a socket may take to open.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// How long the closing handshake may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Opens a WebSocket and pumps it from a task of its own.
+pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSocket, SignalingError> {
+    let failed = |reason: String| SignalingError {
+        url: url.clone(),
+        reason,
+    };
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_FRAME_BYTES))
+        .max_frame_size(Some(MAX_FRAME_BYTES));
+    let opening = connect_async_with_config(&url, Some(config), true);
+    let (socket, _) = tokio::time::timeout(OPEN_WITHIN, opening)
+        .await
+        .map_err(|_| failed(format!("no answer within {} s", OPEN_WITHIN.as_secs())))?
+        .map_err(|error| failed(error.to_string()))?;
+
+    let (outgoing, mut to_send) = mpsc::channel::<String>(QUEUE);
+    let (received, incoming) = mpsc::channel(QUEUE);
+    let counted = (census.count(Holding::Task), census.count(Holding::Socket));
+    tokio::spawn(async move {
+        let _counted = counted;
+        let (mut sink, mut stream) = socket.split();
+        let reason = loop {
+            tokio::select! {
+                biased;
+                frame = stream.next() => match frame {
+                    Some(Ok(Message::Text(text))) => {
+                        if received.send(SignalingEvent::Frame(text.to_string())).await.is_err() {
+                            break None;
+                        }
+                    }
+                    Some(Ok(Message::Close(close))) => {
+                        break Some(close.map_or("closed by the server".to_owned(), |c| {
+                            format!("closed by the server: {} {}", u16::from(c.code), c.reason)
+                        }));
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => break Some(error.to_string()),
+                    None => break Some("connection ended".to_owned()),
+                },
+                frame = to_send.recv() => match frame {
+                    Some(frame) => {
+                        if let Err(error) = sink.send(Message::text(frame)).await {
+                            break Some(error.to_string());
+                        }
+                    }
+                    None => break None,
+                },
+            }
+        };
+        let closing = async {
+            let _ = sink.close().await;
+            // Read to the end, so that the server sees a clean close.
+            while let Some(Ok(_)) = stream.next().await {}
+        };
+        let _ = tokio::time::timeout(CLOSE_WITHIN, closing).await;
+        if let Some(reason) = reason {
+            let _ = received.send(SignalingEvent::Closed(reason)).await;
+        }
+    });
+    Ok(SignalingSocket { outgoing, incoming })
+}

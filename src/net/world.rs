@@ -1,0 +1,118 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant as StdInstant, SystemTime, UNIX_EPOCH},
+};
+
+use webrtc::runtime::{Runtime, TokioRuntime};
+
+use super::{usage::usage, websocket};
+use crate::{
+    base::{Instant, PeerId},
+    world::{BoxFuture, Census, SignalingError, SignalingSocket, Usage, World},
+};
+
+/// Where the signaling server is.
+pub enum Target {
+    /// Started for the run, in this process.
+    Bundled(Box<dyn BundledServer>),
+    /// Somebody's deployment.
+    Foreign {
+        /// `ws://` or `wss://`.
+        url: String,
+        /// Whether it is on this machine: then peers bind 127.0.0.1.
+        loopback: bool,
+    },
+}
+
+/// What a run asks of the server that was started for it.
+pub trait BundledServer: Send + Sync {
+    /// `ws://` URL of its socket.
+    fn url(&self) -> String;
+    /// The user ids in a room; empty if there is no such room.
+    fn roster(&self, room_wire_id: &str) -> Vec<String>;
+}
+
+/// The local and the live world: real time, real sockets. Lives inside of a tokio runtime.
+pub struct NetWorld {
+    started: StdInstant,
+    epoch_unix_ms: u64,
+    target: Target,
+    census: Arc<Census>,
+}
+
+impl NetWorld {
+    /// Time starts now.
+    pub fn new(target: Target, census: Arc<Census>) -> Self {
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            started: StdInstant::now(),
+            epoch_unix_ms: u64::try_from(epoch.as_millis()).unwrap_or(u64::MAX),
+            target,
+            census,
+        }
+    }
+
+    /// The `ws://` or `wss://` URL that peers connect to.
+    pub fn url(&self) -> String {
+        match &self.target {
+            Target::Bundled(server) => server.url(),
+            Target::Foreign { url, .. } => url.clone(),
+        }
+    }
+}
+
+impl World for NetWorld {
+    fn name(&self) -> &'static str {
+        match self.target {
+            Target::Bundled(_) => "local",
+            Target::Foreign { .. } => "live",
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::START + self.started.elapsed()
+    }
+
+    fn epoch_unix_ms(&self) -> u64 {
+        self.epoch_unix_ms
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<()> {
+        // tokio's timer has a resolution of 1 ms and rounds up: what is due within that is due.
+        let left = at.since(self.now());
+        if left < Duration::from_micros(100) {
+            return Box::pin(std::future::ready(()));
+        }
+        Box::pin(tokio::time::sleep_until((self.started + at.elapsed()).into()))
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        tokio::spawn(task);
+    }
+
+    fn rtc_runtime(&self) -> Arc<dyn Runtime> {
+        Arc::new(TokioRuntime)
+    }
+
+    fn udp_addrs(&self) -> Vec<String> {
+        match self.target {
+            Target::Bundled(_) | Target::Foreign { loopback: true, .. } => vec!["127.0.0.1:0".to_owned()],
+            Target::Foreign { loopback: false, .. } => vec!["0.0.0.0:0".to_owned()],
+        }
+    }
+
+    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {
+        Box::pin(websocket::open(self.url(), self.census.clone()))
+    }
+
+    fn roster(&self, room_wire_id: &str) -> Option<Vec<String>> {
+        match &self.target {
+            Target::Bundled(server) => Some(server.roster(room_wire_id)),
+            Target::Foreign { .. } => None,
+        }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        usage()
+    }
+}

@@ -1,0 +1,570 @@
+use std::{collections::VecDeque, time::Duration};
+
+use super::connection::{
+    Connection, Exchange, MAX_EARLY_CANDIDATES, MAX_QUEUED_DESCRIPTIONS, Remembered, RemoteIdentity,
+};
+use crate::{
+    base::{Generation, Incarnation, Instant, PeerId},
+    metrics::{DescriptionKind, EventKind, IgnoreReason, Operation, SignalingState},
+    peer::{
+        connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState},
+        timers::Timers,
+    },
+    scenario::ClientRules,
+    signaling::{Candidate, Description, SdpType},
+};
+
+/// How long a newcomer waits for the offer of a member that was there before.
+const OFFER_FALLBACK: Duration = Duration::from_secs(1);
+/// How often a failed connection is replaced in one membership.
+const MAX_REPLACEMENTS: u32 = 5;
+
+/// Negotiates with one remote during one membership, through as many connections as it takes.
+///
+/// Every input is followed by draining [`Link::poll_output`]; [`Link::next_timeout`] is valid after that.
+#[derive(Debug)]
+pub struct Link {
+    rules: ClientRules,
+    /// In a collision the lower id is polite.
+    polite: bool,
+    incarnation: Incarnation,
+    /// The last generation used towards this remote; never reused, not even by a later membership.
+    generation: Generation,
+    connection: Option<Connection>,
+    /// Candidates that wait for the remote description they belong to.
+    early: VecDeque<Candidate>,
+    offers: Remembered,
+    answers: Remembered,
+    replacements: u32,
+    timers: Timers<LinkTimer>,
+    outputs: VecDeque<LinkOutput>,
+}
+
+/// The deadlines of a link, each with the generation it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum LinkTimer {
+    /// No offer has come: make one.
+    OfferFallback(Generation),
+}
+
+/// What a link wants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LinkOutput {
+    /// Do this to the connection of that generation.
+    Connection(Generation, ConnectionCommand),
+    /// Signal a description to the remote.
+    SendDescription(Description),
+    /// Signal a candidate to the remote.
+    SendCandidate(Candidate),
+    /// The channel of the current connection has opened.
+    Opened(Generation),
+    /// A text message came in on that generation's channel.
+    Received(Generation, String),
+    /// Tell the event stream.
+    Event(EventKind),
+}
+
+impl Link {
+    /// A link without a connection. `last` is the last generation that was used towards the remote.
+    pub fn new(
+        rules: ClientRules,
+        me: PeerId,
+        remote: PeerId,
+        incarnation: Incarnation,
+        last: Generation,
+    ) -> Self {
+        Self {
+            rules,
+            polite: me < remote,
+            incarnation,
+            generation: last,
+            connection: None,
+            early: VecDeque::new(),
+            offers: Remembered::default(),
+            answers: Remembered::default(),
+            replacements: 0,
+            timers: Timers::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Next thing that the link wants; `None` once it is drained.
+    pub fn poll_output(&mut self) -> Option<LinkOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Link::handle_timeout`] is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// The last generation used.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Running timers.
+    pub fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// Whether data can be sent.
+    pub fn is_open(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.open_channels > 0)
+    }
+
+    /// Open channels and signaling state, for the invariants of a settled room.
+    pub fn settled(&self) -> EventKind {
+        let (open_channels, signaling_state) = match &self.connection {
+            Some(c) => (c.open_channels, c.signaling),
+            None => (0, SignalingState::Closed),
+        };
+        EventKind::LinkSettled {
+            generation: self.generation,
+            open_channels,
+            signaling_state,
+        }
+    }
+
+    /// The remote joined after us: it is ours to offer.
+    pub fn offer(&mut self) {
+        self.timers.clear();
+        self.create(true);
+        self.perform(Exchange::Offering, ConnectionOperation::Offer);
+    }
+
+    /// The remote was there before us: it offers, and if it doesn't, we do.
+    pub fn expect_offer(&mut self, now: Instant) {
+        if self.rules.offer_fallback && self.connection.is_none() {
+            self.timers
+                .set(LinkTimer::OfferFallback(self.generation), now + OFFER_FALLBACK);
+        }
+    }
+
+    /// Fires what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((LinkTimer::OfferFallback(generation), _)) = self.timers.expire(now) {
+            let current = generation == self.generation && self.connection.is_none();
+            if current || self.accept_stale(generation, "offer_fallback") {
+                self.offer();
+            }
+        }
+    }
+
+    /// Closes the current connection for good.
+    pub fn close(&mut self, cause: &str) {
+        self.timers.clear();
+        self.early.clear();
+        self.close_connection(cause);
+    }
+
+    /// Sends a text message; `false` if no channel is open.
+    pub fn transmit(&mut self, text: String) -> bool {
+        let open = self.is_open();
+        if open {
+            self.command(self.generation, ConnectionCommand::Transmit(text));
+        }
+        open
+    }
+
+    // ---- signaling
+
+    /// The remote sent an offer or answer.
+    pub fn handle_description(&mut self, description: Description) {
+        let fingerprint = description.fingerprint();
+        self.event(EventKind::DescriptionReceived {
+            description: kind_of(&description),
+            fingerprint,
+        });
+        self.take_description(description);
+    }
+
+    /// The remote sent a candidate.
+    pub fn handle_candidate(&mut self, candidate: Candidate) {
+        let ready = self.connection.as_ref().is_some_and(|c| {
+            c.remote.as_ref().is_some_and(|remote| remote.takes(&candidate))
+                && !matches!(c.busy, Some(Exchange::TakingOffer | Exchange::TakingAnswer))
+        });
+        if ready || !self.rules.keep_early_candidates {
+            if self.connection.is_some() {
+                self.command(
+                    self.generation,
+                    ConnectionCommand::Perform(ConnectionOperation::AddCandidate(candidate)),
+                );
+            }
+            return;
+        }
+        if self.early.len() == MAX_EARLY_CANDIDATES {
+            self.early.pop_front();
+            self.event(EventKind::LimitHit {
+                limit: format!("{MAX_EARLY_CANDIDATES} early candidates of a link"),
+            });
+        }
+        self.early.push_back(candidate);
+    }
+
+    fn take_description(&mut self, description: Description) {
+        let fingerprint = description.fingerprint();
+        let repeated = match description.sdp_type {
+            SdpType::Offer => self.rules.dedupe_offers && self.offers.contains(fingerprint),
+            SdpType::Answer => self.rules.dedupe_answers && self.answers.contains(fingerprint),
+        };
+        if repeated {
+            return self.ignore(&description, IgnoreReason::Duplicate);
+        }
+        if let Some(connection) = self.connection.as_mut().filter(|c| c.busy.is_some())
+            && self.rules.queue_descriptions
+        {
+            if connection.queued.len() == MAX_QUEUED_DESCRIPTIONS {
+                return self.ignore(&description, IgnoreReason::QueueFull);
+            }
+            connection.queued.push_back(description);
+            return;
+        }
+        match description.sdp_type {
+            SdpType::Offer => self.take_offer(description),
+            SdpType::Answer => self.take_answer(description),
+        }
+    }
+
+    fn take_offer(&mut self, offer: Description) {
+        let fingerprint = offer.fingerprint();
+        let collides = self.connection.as_ref().is_some_and(Connection::is_offering);
+        if collides && self.rules.perfect_negotiation {
+            self.event(EventKind::Glare {
+                generation: self.generation,
+                polite: self.polite,
+            });
+            if !self.polite {
+                return self.ignore(&offer, IgnoreReason::Glare);
+            }
+        }
+        self.timers.clear();
+        self.offers.insert(fingerprint);
+        let theirs = RemoteIdentity::of(&offer);
+        match &self.connection {
+            None => self.create(false),
+            // Before the first exchange is complete, yielding means a connection without our data
+            // channel: rolled back, ours would still open beside theirs.
+            Some(c) if collides && self.rules.perfect_negotiation && !c.was_open => self.replace(false),
+            Some(c)
+                if self.rules.replace_stale && c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls) =>
+            {
+                self.replace(false);
+            }
+            Some(_) => {}
+        }
+        self.perform(Exchange::TakingOffer, ConnectionOperation::SetRemote(offer));
+    }
+
+    fn take_answer(&mut self, answer: Description) {
+        let expected = self
+            .connection
+            .as_ref()
+            .is_some_and(|c| c.signaling == SignalingState::HaveLocalOffer);
+        if self.connection.is_none() || (self.rules.dedupe_answers && !expected) {
+            return self.ignore(&answer, IgnoreReason::Unexpected);
+        }
+        self.answers.insert(answer.fingerprint());
+        self.perform(Exchange::TakingAnswer, ConnectionOperation::SetRemote(answer));
+    }
+
+    // ---- the connection
+
+    /// Something happened on the connection of `generation`.
+    pub fn handle_connection(&mut self, generation: Generation, event: ConnectionEvent) {
+        let current = self.connection.as_ref().map(|c| c.generation) == Some(generation);
+        if !current && !self.accept_stale(generation, name_of(&event)) {
+            return;
+        }
+        match event {
+            ConnectionEvent::CreateFailed(error) => {
+                self.event(EventKind::OperationFailed {
+                    generation,
+                    operation: Operation::CreateConnection,
+                    state: SignalingState::Closed,
+                    allowed: true,
+                    error,
+                });
+                self.connection = None;
+            }
+            ConnectionEvent::OperationDone(done) => self.handle_done(done),
+            ConnectionEvent::LocalCandidate(mut candidate) => {
+                candidate.username_fragment = self.connection.as_ref().and_then(|c| c.local_ufrag.clone());
+                self.outputs.push_back(LinkOutput::SendCandidate(candidate));
+            }
+            ConnectionEvent::IceState(state) => self.event(EventKind::IceStateChanged {
+                generation,
+                state: state.to_string(),
+            }),
+            ConnectionEvent::State(state) => {
+                self.event(EventKind::ConnectionStateChanged {
+                    generation,
+                    state: state.to_string(),
+                });
+                if state == TransportState::Failed {
+                    self.handle_failed();
+                }
+            }
+            ConnectionEvent::ChannelOpened { pair } => {
+                if let Some(c) = &mut self.connection {
+                    c.open_channels += 1;
+                    c.was_open = true;
+                    self.event(EventKind::ChannelOpened {
+                        generation,
+                        incarnation: self.incarnation,
+                        pair,
+                    });
+                    self.outputs.push_back(LinkOutput::Opened(generation));
+                }
+            }
+            ConnectionEvent::ChannelClosed => {
+                if let Some(c) = &mut self.connection {
+                    c.open_channels = c.open_channels.saturating_sub(1);
+                    self.event(EventKind::ChannelClosed { generation });
+                }
+            }
+            ConnectionEvent::Received(text) => {
+                self.outputs.push_back(LinkOutput::Received(generation, text));
+            }
+            ConnectionEvent::TransmitFailed(error) => self.event(EventKind::OperationFailed {
+                generation,
+                operation: Operation::Send,
+                state: self.signaling(),
+                allowed: true,
+                error,
+            }),
+            ConnectionEvent::FlightRepeated => self.event(EventKind::DtlsFlightRepeated { generation }),
+            ConnectionEvent::Closed => {}
+        }
+    }
+
+    fn handle_done(&mut self, done: Done) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let generation = connection.generation;
+        if done.result.is_err() || !done.allowed {
+            let error = done.result.as_ref().err().cloned().unwrap_or_default();
+            self.outputs
+                .push_back(LinkOutput::Event(EventKind::OperationFailed {
+                    generation,
+                    operation: operation_of(&done.operation),
+                    state: done.before,
+                    allowed: done.allowed,
+                    error,
+                }));
+        }
+        let failed = done.result.is_err();
+        match done.operation {
+            ConnectionOperation::AddCandidate(_) => return,
+            ConnectionOperation::Offer if !failed => {
+                self.signaling_became(SignalingState::HaveLocalOffer);
+                self.end_exchange();
+                if let Ok(Some(offer)) = done.result {
+                    self.send(offer, None);
+                }
+            }
+            ConnectionOperation::SetRemote(ref description) if !failed => {
+                connection.remote = Some(RemoteIdentity::of(description));
+                match description.sdp_type {
+                    SdpType::Offer => {
+                        self.signaling_became(SignalingState::HaveRemoteOffer);
+                        let answers = description.fingerprint();
+                        self.perform(Exchange::Answering, ConnectionOperation::Answer { answers });
+                        self.add_early_candidates();
+                        return;
+                    }
+                    SdpType::Answer => {
+                        self.signaling_became(SignalingState::Stable);
+                        self.end_exchange();
+                        self.add_early_candidates();
+                    }
+                }
+            }
+            ConnectionOperation::Answer { answers } if !failed => {
+                self.signaling_became(SignalingState::Stable);
+                self.end_exchange();
+                if let Ok(Some(answer)) = done.result {
+                    self.send(answer, Some(answers));
+                }
+            }
+            _ => self.end_exchange(),
+        }
+        self.take_queued();
+    }
+
+    /// The connection has failed: whoever offered it makes a new one, the other takes that offer.
+    fn handle_failed(&mut self) {
+        let offered = !self.polite;
+        if offered && self.replacements < MAX_REPLACEMENTS {
+            self.replacements += 1;
+            self.replace(true);
+            self.perform(Exchange::Offering, ConnectionOperation::Offer);
+        }
+    }
+
+    // ---- parts
+
+    fn create(&mut self, offerer: bool) {
+        self.generation = self.generation.next();
+        self.connection = Some(Connection::new(self.generation));
+        self.command(self.generation, ConnectionCommand::Create { offerer });
+        self.event(EventKind::ConnectionCreated {
+            generation: self.generation,
+            incarnation: self.incarnation,
+            offerer,
+        });
+    }
+
+    fn replace(&mut self, offerer: bool) {
+        self.close_connection("replaced");
+        self.create(offerer);
+    }
+
+    fn close_connection(&mut self, cause: &str) {
+        if let Some(connection) = self.connection.take() {
+            self.command(connection.generation, ConnectionCommand::Close);
+            self.event(EventKind::ConnectionClosed {
+                generation: connection.generation,
+                cause: cause.to_owned(),
+            });
+        }
+    }
+
+    fn perform(&mut self, exchange: Exchange, operation: ConnectionOperation) {
+        if let Some(connection) = &mut self.connection {
+            connection.busy = Some(exchange);
+            self.command(self.generation, ConnectionCommand::Perform(operation));
+        }
+    }
+
+    fn end_exchange(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.busy = None;
+        }
+    }
+
+    /// Takes what has waited, as far as it starts no exchange of its own.
+    fn take_queued(&mut self) {
+        while let Some(connection) = self.connection.as_mut().filter(|c| c.busy.is_none()) {
+            let Some(description) = connection.queued.pop_front() else {
+                break;
+            };
+            self.take_description(description);
+        }
+    }
+
+    fn add_early_candidates(&mut self) {
+        let Some(remote) = self.connection.as_ref().and_then(|c| c.remote.clone()) else {
+            return;
+        };
+        let (ready, early) = self
+            .early
+            .drain(..)
+            .partition(|candidate| remote.takes(candidate));
+        self.early = early;
+        let ready: VecDeque<Candidate> = ready;
+        for candidate in ready {
+            self.command(
+                self.generation,
+                ConnectionCommand::Perform(ConnectionOperation::AddCandidate(candidate)),
+            );
+        }
+    }
+
+    fn send(&mut self, description: Description, answers: Option<u64>) {
+        if let Some(connection) = &mut self.connection {
+            connection.local_ufrag = description.ufrag().map(str::to_owned);
+        }
+        self.event(EventKind::DescriptionSent {
+            generation: self.generation,
+            description: kind_of(&description),
+            fingerprint: description.fingerprint(),
+            answers,
+        });
+        self.outputs.push_back(LinkOutput::SendDescription(description));
+    }
+
+    fn signaling(&self) -> SignalingState {
+        self.connection
+            .as_ref()
+            .map_or(SignalingState::Closed, |c| c.signaling)
+    }
+
+    fn signaling_became(&mut self, state: SignalingState) {
+        if let Some(connection) = &mut self.connection {
+            connection.signaling = state;
+        }
+        self.event(EventKind::SignalingStateChanged {
+            generation: self.generation,
+            state,
+        });
+    }
+
+    /// Something of an older generation wants to take effect: whether it may, which only a client
+    /// without the rule lets it.
+    fn accept_stale(&mut self, generation: Generation, input: &str) -> bool {
+        if self.rules.check_generation || self.connection.is_none() {
+            self.event(EventKind::StaleIgnored {
+                generation,
+                input: input.to_owned(),
+            });
+            return false;
+        }
+        self.event(EventKind::CrossedGeneration {
+            from: generation,
+            on: self.generation,
+        });
+        true
+    }
+
+    fn ignore(&mut self, description: &Description, reason: IgnoreReason) {
+        self.event(EventKind::DescriptionIgnored {
+            description: kind_of(description),
+            fingerprint: description.fingerprint(),
+            reason,
+        });
+    }
+
+    fn command(&mut self, generation: Generation, command: ConnectionCommand) {
+        self.outputs
+            .push_back(LinkOutput::Connection(generation, command));
+    }
+
+    fn event(&mut self, kind: EventKind) {
+        self.outputs.push_back(LinkOutput::Event(kind));
+    }
+}
+
+fn kind_of(description: &Description) -> DescriptionKind {
+    match description.sdp_type {
+        SdpType::Offer => DescriptionKind::Offer,
+        SdpType::Answer => DescriptionKind::Answer,
+    }
+}
+
+fn operation_of(operation: &ConnectionOperation) -> Operation {
+    match operation {
+        ConnectionOperation::Offer => Operation::CreateOffer,
+        ConnectionOperation::Answer { .. } => Operation::CreateAnswer,
+        ConnectionOperation::SetRemote(_) => Operation::SetRemoteDescription,
+        ConnectionOperation::AddCandidate(_) => Operation::AddIceCandidate,
+    }
+}
+
+fn name_of(event: &ConnectionEvent) -> &'static str {
+    match event {
+        ConnectionEvent::CreateFailed(_) => "create_failed",
+        ConnectionEvent::OperationDone(_) => "operation_done",
+        ConnectionEvent::LocalCandidate(_) => "local_candidate",
+        ConnectionEvent::IceState(_) => "ice_state",
+        ConnectionEvent::State(_) => "connection_state",
+        ConnectionEvent::ChannelOpened { .. } => "channel_opened",
+        ConnectionEvent::ChannelClosed => "channel_closed",
+        ConnectionEvent::Received(_) => "received",
+        ConnectionEvent::TransmitFailed(_) => "transmit_failed",
+        ConnectionEvent::FlightRepeated => "flight_repeated",
+        ConnectionEvent::Closed => "closed",
+    }
+}

@@ -1,0 +1,8 @@
+//! The link to one remote: negotiation, duplicates, early candidates, replacement of connections.
+//!
+//! [`Link`] is fed by its peer and drained by it; it never reads a clock.
+
+mod connection;
+mod machine;
+
+pub use machine::{Link, LinkOutput};

@@ -1,0 +1,376 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    connection::{ConnectionCommand, ConnectionEvent},
+    link::{Link, LinkOutput},
+    membership::{Leaving, Membership, SinceJoin, Socket},
+    script::Script,
+    settle::Phase,
+    timers::Timers,
+};
+use crate::{
+    base::{BarrierId, Generation, Incarnation, Instant, PeerId},
+    metrics::EventKind,
+    plan::{PeerPlan, Plan},
+    scenario::ClientRules,
+    signaling::{ChannelMessage, Dashboard, Seq},
+};
+
+/// How long the server may take to answer the ping that ends a script.
+pub(super) const FENCE: Duration = Duration::from_secs(5);
+/// How long connections may take to close and the server to confirm the last leave.
+pub(super) const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// What the deployed registry takes where a room says nothing.
+const DEFAULT_CAPACITY: u32 = 10;
+
+/// One scripted peer. Every input is followed by draining [`Peer::poll_output`]; then
+/// [`Peer::next_timeout`] says when [`Peer::handle_timeout`] is due.
+#[derive(Debug)]
+pub struct Peer {
+    pub(super) plan: Arc<PeerPlan>,
+    pub(super) room_wire_id: String,
+    /// The other peers planned into the room, with their user ids.
+    pub(super) roommates: BTreeMap<PeerId, String>,
+    /// User id → peer, for the whole room.
+    pub(super) by_user_id: BTreeMap<String, PeerId>,
+    pub(super) settle_within: Duration,
+    epoch_unix_ms: u64,
+
+    pub(super) protocol: Dashboard,
+    pub(super) socket: Socket,
+    pub(super) membership: Membership,
+    pub(super) incarnation: Incarnation,
+    pub(super) joining_as: Option<String>,
+    pub(super) token: Option<String>,
+    /// The other members, as told one by one.
+    pub(super) members: BTreeSet<PeerId>,
+    /// Everybody in the room, as the server last told it in one piece.
+    pub(super) server_roster: BTreeSet<PeerId>,
+    pub(super) seen: SinceJoin,
+
+    pub(super) links: BTreeMap<PeerId, Link>,
+    /// The last generation used towards each remote.
+    pub(super) generations: BTreeMap<PeerId, Generation>,
+    /// Connections that were made and are not reported closed.
+    pub(super) live: BTreeSet<(PeerId, Generation)>,
+    pub(super) leaving: Vec<Leaving>,
+
+    pub(super) script: Script,
+    /// The next chat message of this membership.
+    pub(super) next_seq: u32,
+    pub(super) phase: Phase,
+    /// Last messages that came before the room was said to have ended.
+    pub(super) early_fins: BTreeSet<PeerId>,
+
+    pub(super) timers: Timers<PeerTimer>,
+    outputs: VecDeque<PeerOutput>,
+}
+
+/// The deadlines of a peer; those of its links are the links' own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum PeerTimer {
+    /// The next step is due.
+    Step,
+    /// The next chat message is due.
+    Chat,
+    /// A `wait` or `barrier` has failed.
+    WaitExpiry,
+    /// The server did not answer a join.
+    JoinExpiry,
+    /// The next attempt to open the socket.
+    Reconnect,
+    /// The server did not answer the ping at the end of the script.
+    Fence,
+    /// The room did not settle.
+    Settle,
+    /// Something did not close.
+    Gone,
+}
+
+/// What a peer is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PeerInput {
+    /// Its arrival.
+    Arrive,
+    /// The signaling socket is open.
+    SignalingOpened,
+    /// The signaling socket could not be opened, or is closed.
+    SignalingLost(String),
+    /// A frame came in on it.
+    Frame(String),
+    /// Something happened on a connection.
+    Connection {
+        remote: PeerId,
+        generation: Generation,
+        event: ConnectionEvent,
+    },
+    /// Everybody has reached the barrier.
+    BarrierReleased(BarrierId),
+    /// Every script of the room has ended.
+    RoomEnded,
+    /// Everybody of the room has settled (or the run stops early): leave and end.
+    Leave,
+}
+
+/// What a peer wants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PeerOutput {
+    /// Open the signaling socket.
+    OpenSignaling,
+    /// Send a frame on it.
+    SendFrame(String),
+    /// Close it.
+    CloseSignaling,
+    /// Do this to the connection of that generation to `remote`.
+    Connection {
+        remote: PeerId,
+        generation: Generation,
+        command: ConnectionCommand,
+    },
+    /// It has reached a barrier.
+    ReachBarrier(BarrierId),
+    /// Its script has ended, and the server has processed all that it sent.
+    ScriptEnded,
+    /// Nothing that concerns it is on its way any more.
+    Settled,
+    /// It has left, and nothing of it is left.
+    Gone,
+    /// Tell the event stream.
+    Event { remote: Option<PeerId>, kind: EventKind },
+}
+
+impl Peer {
+    /// The peer `id` of `plan`. `epoch_unix_ms`: the wall clock at the run's start, for the protocol's
+    /// time stamps.
+    pub fn new(plan: &Plan, id: PeerId, epoch_unix_ms: u64) -> Self {
+        let mine = Arc::new(plan.peers[id.index()].clone());
+        let room = &plan.rooms[mine.room.index()];
+        let user_ids: BTreeMap<PeerId, String> = room
+            .peers
+            .iter()
+            .map(|peer| (*peer, plan.peers[peer.index()].user_id.clone()))
+            .collect();
+        Self {
+            room_wire_id: room.wire_id.clone(),
+            by_user_id: user_ids
+                .iter()
+                .map(|(peer, user)| (user.clone(), *peer))
+                .collect(),
+            roommates: user_ids.into_iter().filter(|(peer, _)| *peer != id).collect(),
+            settle_within: plan.connect_timeout.max(plan.message_timeout),
+            epoch_unix_ms,
+            protocol: Dashboard::new(&room.wire_id, &mine.user_id),
+            socket: Socket::Closed,
+            membership: Membership::Outside,
+            incarnation: Incarnation(0),
+            joining_as: None,
+            token: None,
+            members: BTreeSet::new(),
+            server_roster: BTreeSet::new(),
+            seen: SinceJoin::default(),
+            links: BTreeMap::new(),
+            generations: BTreeMap::new(),
+            live: BTreeSet::new(),
+            leaving: Vec::new(),
+            script: Script::new(mine.arrive_at),
+            next_seq: 0,
+            phase: Phase::Running,
+            early_fins: BTreeSet::new(),
+            timers: Timers::new(),
+            outputs: VecDeque::new(),
+            plan: mine,
+        }
+    }
+
+    /// Next thing that the peer wants; `None` once it is drained.
+    pub fn poll_output(&mut self) -> Option<PeerOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Peer::handle_timeout`] is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let links = self.links.values().filter_map(Link::next_timeout).min();
+        [self.timers.next(), links].into_iter().flatten().min()
+    }
+
+    /// Takes an input.
+    pub fn handle(&mut self, input: PeerInput, now: Instant) {
+        if self.phase == Phase::Gone {
+            return;
+        }
+        match input {
+            PeerInput::Arrive => {
+                self.open_socket();
+                self.run_script(now);
+            }
+            PeerInput::SignalingOpened => self.socket_opened(now),
+            PeerInput::SignalingLost(reason) => self.socket_lost(reason, now),
+            PeerInput::Frame(text) => {
+                if let Some(message) = self.protocol.decode(&text) {
+                    self.handle_message(message, now);
+                }
+            }
+            PeerInput::Connection {
+                remote,
+                generation,
+                event,
+            } => self.handle_connection(remote, generation, event, now),
+            PeerInput::BarrierReleased(barrier) => self.barrier_released(barrier, now),
+            PeerInput::RoomEnded => self.settle(now),
+            PeerInput::Leave => self.leave_for_good(now),
+        }
+    }
+
+    /// Fires what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((timer, _)) = self.timers.expire(now) {
+            match timer {
+                PeerTimer::Step => self.run_script(now),
+                PeerTimer::Chat => self.send_chat(now),
+                PeerTimer::WaitExpiry => self.wait_expired(now),
+                PeerTimer::JoinExpiry => self.join_expired(),
+                PeerTimer::Reconnect => self.reconnect(),
+                PeerTimer::Fence => self.report_ended(),
+                PeerTimer::Settle => self.report_settled(),
+                PeerTimer::Gone => self.be_gone(now),
+            }
+        }
+        let due: Vec<PeerId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.next_timeout().is_some_and(|at| at <= now))
+            .map(|(remote, _)| *remote)
+            .collect();
+        for remote in due {
+            if let Some(link) = self.links.get_mut(&remote) {
+                link.handle_timeout(now);
+            }
+            self.drain_link(remote, now);
+        }
+    }
+
+    fn handle_connection(
+        &mut self,
+        remote: PeerId,
+        generation: Generation,
+        event: ConnectionEvent,
+        now: Instant,
+    ) {
+        if matches!(event, ConnectionEvent::Closed | ConnectionEvent::CreateFailed(_)) {
+            self.connection_gone(remote, generation, now);
+        }
+        if event == ConnectionEvent::Closed {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(&remote) {
+            link.handle_connection(generation, event);
+            self.drain_link(remote, now);
+        }
+    }
+
+    /// Carries out what a link wants.
+    pub(super) fn drain_link(&mut self, remote: PeerId, now: Instant) {
+        while let Some(output) = self.links.get_mut(&remote).and_then(Link::poll_output) {
+            match output {
+                LinkOutput::Connection(generation, command) => {
+                    if matches!(command, ConnectionCommand::Create { .. }) {
+                        self.generations.insert(remote, generation);
+                        self.live.insert((remote, generation));
+                    }
+                    self.output(PeerOutput::Connection {
+                        remote,
+                        generation,
+                        command,
+                    });
+                }
+                LinkOutput::SendDescription(description) => {
+                    let remote = self.roommates[&remote].clone();
+                    self.send(
+                        &crate::signaling::Message::Description { remote, description },
+                        now,
+                    );
+                }
+                LinkOutput::SendCandidate(candidate) => {
+                    let remote = self.roommates[&remote].clone();
+                    self.send(&crate::signaling::Message::Candidate { remote, candidate }, now);
+                }
+                LinkOutput::Opened(_) => self.link_opened(remote, now),
+                LinkOutput::Received(generation, text) => self.received(remote, generation, &text, now),
+                LinkOutput::Event(kind) => self.event_of(Some(remote), kind),
+            }
+        }
+    }
+
+    fn link_opened(&mut self, remote: PeerId, now: Instant) {
+        self.seen.opened.insert(remote);
+        let probe = self.chat_text(Seq::Probe, 0, now);
+        if let Some(link) = self.links.get_mut(&remote) {
+            link.transmit(probe);
+        }
+        self.check_wait(now);
+        self.check_settled(now);
+    }
+
+    fn received(&mut self, remote: PeerId, generation: Generation, text: &str, now: Instant) {
+        let ChannelMessage::Chat { id, bytes } = ChannelMessage::decode(text) else {
+            return;
+        };
+        if id.peer != remote {
+            return;
+        }
+        let incarnation = id.incarnation;
+        match id.seq {
+            Seq::Chat(seq) => self.event_of(
+                Some(remote),
+                EventKind::MessageReceived {
+                    generation,
+                    incarnation,
+                    seq,
+                    bytes,
+                },
+            ),
+            Seq::Probe => self.event_of(
+                Some(remote),
+                EventKind::ProbeReceived {
+                    generation,
+                    incarnation,
+                },
+            ),
+            Seq::Fin => self.fin_received(remote, now),
+        }
+    }
+
+    pub(super) fn rules(&self) -> &ClientRules {
+        &self.plan.rules
+    }
+
+    /// The name of the current or last join.
+    pub(super) fn name(&self) -> &str {
+        self.joining_as.as_deref().unwrap_or(&self.plan.user_id)
+    }
+
+    pub(super) fn capacity(&self) -> u32 {
+        let planned = u32::try_from(self.by_user_id.len()).unwrap_or(u32::MAX);
+        planned.max(DEFAULT_CAPACITY)
+    }
+
+    pub(super) fn unix_ms(&self, now: Instant) -> u64 {
+        self.epoch_unix_ms + now.as_micros() / 1_000
+    }
+
+    pub(super) fn output(&mut self, output: PeerOutput) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn event(&mut self, kind: EventKind) {
+        self.event_of(None, kind);
+    }
+
+    pub(super) fn event_of(&mut self, remote: Option<PeerId>, kind: EventKind) {
+        self.outputs.push_back(PeerOutput::Event { remote, kind });
+    }
+}

@@ -1,0 +1,415 @@
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{
+    link::Link,
+    machine::{Peer, PeerOutput, PeerTimer},
+};
+use crate::{
+    base::{Generation, Incarnation, Instant, PeerId},
+    metrics::{DescriptionKind, EventKind, IgnoreReason},
+    signaling::{LeaveReason, Member, Message, SdpType},
+};
+
+/// How long the server may take to confirm a join.
+const JOIN_WITHIN: Duration = Duration::from_secs(30);
+/// Attempts to get a lost or refused signaling socket back: after 250 ms, then twice as long each time.
+const MAX_RECONNECTS: u32 = 5;
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+
+/// Whether the peer is in its room.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Membership {
+    Outside,
+    /// Asked for, not confirmed.
+    Joining,
+    Member,
+}
+
+/// The signaling socket.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Socket {
+    Closed,
+    /// The n-th attempt (from 0) is under way.
+    Opening(u32),
+    Open,
+    /// Waiting for the n-th attempt.
+    BackingOff(u32),
+}
+
+/// What has been true since the last join; `wait: connected` reads it.
+#[derive(Debug, Default)]
+pub(super) struct SinceJoin {
+    pub opened: BTreeSet<PeerId>,
+    pub left: BTreeSet<PeerId>,
+    pub rejected: bool,
+}
+
+/// A membership whose connections are being closed.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    pub incarnation: Incarnation,
+    pub connections: BTreeSet<(PeerId, Generation)>,
+}
+
+impl Peer {
+    pub(super) fn is_member(&self) -> bool {
+        self.membership == Membership::Member
+    }
+
+    pub(super) fn is_online(&self) -> bool {
+        self.socket == Socket::Open
+    }
+
+    pub(super) fn was_rejected(&self) -> bool {
+        self.seen.rejected
+    }
+
+    /// Everybody whom this peer believes to be in the room, itself included.
+    pub(super) fn believed(&self) -> BTreeSet<PeerId> {
+        let mut believed = self.members.clone();
+        believed.insert(self.plan.id);
+        believed
+    }
+
+    // ---- the socket
+
+    pub(super) fn open_socket(&mut self) {
+        if self.socket == Socket::Closed {
+            self.socket = Socket::Opening(0);
+            self.output(PeerOutput::OpenSignaling);
+        }
+    }
+
+    pub(super) fn close_socket(&mut self) {
+        self.timers.stop(PeerTimer::Reconnect);
+        if self.socket != Socket::Closed {
+            self.socket = Socket::Closed;
+            self.output(PeerOutput::CloseSignaling);
+        }
+    }
+
+    pub(super) fn socket_opened(&mut self, now: Instant) {
+        self.socket = Socket::Open;
+        self.event(EventKind::SignalingConnected);
+        for frame in self.protocol.hello() {
+            self.output(PeerOutput::SendFrame(frame));
+        }
+        if self.membership != Membership::Outside {
+            self.send_join(now);
+        }
+    }
+
+    pub(super) fn socket_lost(&mut self, reason: String, now: Instant) {
+        let attempt = match self.socket {
+            Socket::Closed => return,
+            Socket::Opening(attempt) => attempt,
+            Socket::Open | Socket::BackingOff(_) => 0,
+        };
+        self.event(EventKind::SignalingLost {
+            reason: reason.clone(),
+        });
+        if attempt < MAX_RECONNECTS && self.membership != Membership::Outside {
+            self.socket = Socket::BackingOff(attempt + 1);
+            self.timers
+                .set(PeerTimer::Reconnect, now + FIRST_BACKOFF * 2_u32.pow(attempt));
+            return;
+        }
+        self.socket = Socket::Closed;
+        match self.membership {
+            Membership::Outside => {}
+            Membership::Joining => self.join_failed(reason),
+            Membership::Member => self.drop_membership("signaling_lost", now),
+        }
+        self.offline(now);
+    }
+
+    pub(super) fn reconnect(&mut self) {
+        if let Socket::BackingOff(attempt) = self.socket {
+            self.socket = Socket::Opening(attempt);
+            self.output(PeerOutput::OpenSignaling);
+        }
+    }
+
+    /// No answer of the server's will come any more.
+    fn offline(&mut self, now: Instant) {
+        self.pong(now);
+    }
+
+    pub(super) fn send(&mut self, message: &Message, now: Instant) {
+        if self.is_online()
+            && let Some(frame) = self.protocol.encode(message, self.unix_ms(now))
+        {
+            self.output(PeerOutput::SendFrame(frame));
+        }
+    }
+
+    // ---- joining and leaving
+
+    pub(super) fn join(&mut self, name: String, expect_rejected: bool, planned: Instant, now: Instant) {
+        self.incarnation = self.incarnation.next();
+        self.next_seq = 0;
+        self.seen = super::membership::SinceJoin::default();
+        self.server_roster.clear();
+        self.early_fins.clear();
+        self.token = None;
+        self.joining_as = Some(name.clone());
+        self.membership = Membership::Joining;
+        self.event(EventKind::JoinStarted {
+            planned,
+            incarnation: self.incarnation,
+            name,
+            expect_rejected,
+        });
+        self.timers.set(PeerTimer::JoinExpiry, now + JOIN_WITHIN);
+        self.open_socket();
+        if self.is_online() {
+            self.send_join(now);
+        }
+    }
+
+    fn send_join(&mut self, now: Instant) {
+        let message = Message::Join {
+            name: self.name().to_owned(),
+            token: self.token.clone(),
+            capacity: self.capacity(),
+        };
+        self.send(&message, now);
+    }
+
+    pub(super) fn join_expired(&mut self) {
+        self.join_failed(format!("no answer within {} s", JOIN_WITHIN.as_secs()));
+    }
+
+    fn join_failed(&mut self, reason: String) {
+        if self.membership == Membership::Joining {
+            self.membership = Membership::Outside;
+            self.timers.stop(PeerTimer::JoinExpiry);
+            self.event(EventKind::JoinFailed {
+                incarnation: self.incarnation,
+                reason,
+            });
+        }
+    }
+
+    fn join_rejected(&mut self, reason: String, now: Instant) {
+        if self.membership == Membership::Joining {
+            self.membership = Membership::Outside;
+            self.timers.stop(PeerTimer::JoinExpiry);
+            self.seen.rejected = true;
+            self.event(EventKind::JoinRejected {
+                incarnation: self.incarnation,
+                reason,
+            });
+            self.check_wait(now);
+        }
+    }
+
+    /// Leaves the room, if it is in it or on its way in.
+    pub(super) fn leave(&mut self, planned: Instant, scripted: bool, now: Instant) {
+        if self.membership == Membership::Outside {
+            return;
+        }
+        self.event(EventKind::LeaveStarted {
+            planned,
+            incarnation: self.incarnation,
+            scripted,
+        });
+        self.send(&Message::Leave, now);
+        self.drop_membership(if scripted { "leave" } else { "end" }, now);
+    }
+
+    /// Closes everything that belongs to the membership.
+    fn drop_membership(&mut self, cause: &str, now: Instant) {
+        self.membership = Membership::Outside;
+        self.timers.stop(PeerTimer::JoinExpiry);
+        self.members.clear();
+        self.early_fins.clear();
+        if self.rules().close_on_leave || !self.is_running() {
+            for remote in self.links.keys().copied().collect::<Vec<_>>() {
+                self.close_link(remote, cause, now);
+            }
+            self.leaving.push(Leaving {
+                incarnation: self.incarnation,
+                connections: self.live.clone(),
+            });
+            self.check_left(now);
+        } else {
+            let timers = self.links.values().map(Link::timers).sum::<usize>();
+            self.event(EventKind::Left {
+                incarnation: self.incarnation,
+                connections: u32::try_from(self.live.len()).unwrap_or(u32::MAX),
+                timers: u32::try_from(timers).unwrap_or(u32::MAX),
+            });
+            self.links.clear();
+        }
+    }
+
+    /// A connection is closed and nothing of it is left.
+    pub(super) fn connection_gone(&mut self, remote: PeerId, generation: Generation, now: Instant) {
+        self.live.remove(&(remote, generation));
+        for leaving in &mut self.leaving {
+            leaving.connections.remove(&(remote, generation));
+        }
+        self.check_left(now);
+    }
+
+    fn check_left(&mut self, now: Instant) {
+        let (left, leaving) = std::mem::take(&mut self.leaving)
+            .into_iter()
+            .partition(|l| l.connections.is_empty());
+        self.leaving = leaving;
+        let left: Vec<Leaving> = left;
+        for done in left {
+            self.event(EventKind::Left {
+                incarnation: done.incarnation,
+                connections: 0,
+                timers: 0,
+            });
+        }
+        self.check_gone(now);
+    }
+
+    // ---- what the server says
+
+    pub(super) fn handle_message(&mut self, message: Message, now: Instant) {
+        match message {
+            Message::Pong => self.pong(now),
+            Message::JoinRejected { reason, .. } => self.join_rejected(reason, now),
+            Message::Error { reason, message } => {
+                self.event(EventKind::SignalingError {
+                    reason: reason.clone(),
+                    message,
+                });
+                if matches!(reason.as_str(), "room-full" | "room-not-found") {
+                    self.join_rejected(reason, now);
+                }
+            }
+            Message::Description { remote, description } => {
+                let Some(remote) = self.peer_of(&remote) else {
+                    return;
+                };
+                if self.members.contains(&remote) {
+                    self.link(remote).handle_description(description);
+                    self.drain_link(remote, now);
+                } else {
+                    let kind = EventKind::DescriptionIgnored {
+                        description: match description.sdp_type {
+                            SdpType::Offer => DescriptionKind::Offer,
+                            SdpType::Answer => DescriptionKind::Answer,
+                        },
+                        fingerprint: description.fingerprint(),
+                        reason: IgnoreReason::NotAMember,
+                    };
+                    self.event_of(Some(remote), kind);
+                }
+            }
+            Message::Candidate { remote, candidate } => {
+                if let Some(remote) = self.peer_of(&remote)
+                    && self.members.contains(&remote)
+                {
+                    self.link(remote).handle_candidate(candidate);
+                    self.drain_link(remote, now);
+                }
+            }
+            message if self.membership != Membership::Outside => self.handle_roster_message(message, now),
+            _ => {}
+        }
+    }
+
+    fn handle_roster_message(&mut self, message: Message, now: Instant) {
+        match message {
+            Message::Welcome { members, token } => self.welcomed(&members, token, now),
+            Message::MemberJoined { member, again } if self.is_member() => {
+                if let Some(remote) = self.peer_of(&member.user_id) {
+                    self.member_joined(remote, again, now);
+                }
+            }
+            Message::MemberLeft { user_id, reason } => {
+                if let Some(remote) = self.peer_of(&user_id) {
+                    self.member_left(remote, reason, now);
+                }
+            }
+            Message::Roster { members } => {
+                self.server_roster = self.peers_of(&members);
+                self.check_settled(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn welcomed(&mut self, members: &[Member], token: Option<String>, now: Instant) {
+        self.token = token;
+        if self.membership == Membership::Joining {
+            self.membership = Membership::Member;
+            self.timers.stop(PeerTimer::JoinExpiry);
+            self.event(EventKind::Joined {
+                incarnation: self.incarnation,
+            });
+        }
+        for remote in self.peers_of(members) {
+            if remote != self.plan.id && self.members.insert(remote) {
+                self.link(remote).expect_offer(now);
+                self.drain_link(remote, now);
+            }
+        }
+        self.check_wait(now);
+    }
+
+    fn member_joined(&mut self, remote: PeerId, again: bool, now: Instant) {
+        self.event_of(Some(remote), EventKind::MemberJoined { again });
+        self.members.insert(remote);
+        self.seen.left.remove(&remote);
+        // Whatever is left of its earlier membership belongs to a client that is gone.
+        if self.rules().close_on_leave {
+            self.close_link(remote, "replaced", now);
+        }
+        self.link(remote).offer();
+        self.drain_link(remote, now);
+    }
+
+    fn member_left(&mut self, remote: PeerId, reason: LeaveReason, now: Instant) {
+        self.event_of(
+            Some(remote),
+            EventKind::MemberLeft {
+                reason: reason.to_string(),
+            },
+        );
+        self.members.remove(&remote);
+        self.early_fins.remove(&remote);
+        // A member whose socket closed may still be talking to us over its channel.
+        let healthy = self.links.get(&remote).is_some_and(Link::is_open);
+        if reason != LeaveReason::Closed || !healthy {
+            self.seen.left.insert(remote);
+            if self.rules().close_on_leave {
+                self.close_link(remote, "member_left", now);
+            }
+        }
+        self.check_wait(now);
+        self.check_settled(now);
+    }
+
+    fn close_link(&mut self, remote: PeerId, cause: &str, now: Instant) {
+        if let Some(link) = self.links.get_mut(&remote) {
+            link.close(cause);
+            self.drain_link(remote, now);
+            self.links.remove(&remote);
+        }
+    }
+
+    /// The link to `remote`, made if there is none.
+    fn link(&mut self, remote: PeerId) -> &mut Link {
+        let last = self.generations.get(&remote).copied().unwrap_or(Generation(0));
+        let (rules, me, incarnation) = (*self.rules(), self.plan.id, self.incarnation);
+        self.links
+            .entry(remote)
+            .or_insert_with(|| Link::new(rules, me, remote, incarnation, last))
+    }
+
+    fn peer_of(&self, user_id: &str) -> Option<PeerId> {
+        self.by_user_id.get(user_id).copied()
+    }
+
+    fn peers_of(&self, members: &[Member]) -> BTreeSet<PeerId> {
+        members.iter().filter_map(|m| self.peer_of(&m.user_id)).collect()
+    }
+}

@@ -1,0 +1,202 @@
+use std::collections::BTreeSet;
+
+use super::machine::{Peer, PeerOutput, PeerTimer};
+use crate::{
+    base::{Instant, PeerId},
+    metrics::EventKind,
+    signaling::{Message, Seq},
+};
+
+/// Where a peer is between its first step and being gone.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The script runs.
+    Running,
+    /// The script has ended; the server has still to confirm that it has processed all we sent.
+    EndFence,
+    /// Waiting for the other scripts of the room.
+    Ended,
+    /// Every script of the room has ended: waiting until nothing is on its way any more.
+    Settling {
+        pong: bool,
+        /// Members whose last message on the channel has come in.
+        fins: BTreeSet<PeerId>,
+        /// Members to whom ours has gone out.
+        fin_sent: BTreeSet<PeerId>,
+    },
+    /// Settled, and waiting for the others to.
+    Settled,
+    /// Leaving for good; `fenced` once the server has confirmed it.
+    Leaving { fenced: bool },
+    /// Nothing is left.
+    Gone,
+}
+
+impl Peer {
+    pub(super) fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    pub(super) fn end_script(&mut self, now: Instant) {
+        self.event(EventKind::ScriptEnded);
+        self.phase = Phase::EndFence;
+        if self.is_online() {
+            self.send(&Message::Ping, now);
+            self.timers.set(PeerTimer::Fence, now + super::machine::FENCE);
+        } else {
+            self.report_ended();
+        }
+    }
+
+    pub(super) fn report_ended(&mut self) {
+        self.timers.stop(PeerTimer::Fence);
+        self.phase = Phase::Ended;
+        self.output(PeerOutput::ScriptEnded);
+    }
+
+    /// Every script of the room has ended.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if self.phase != Phase::Ended {
+            return;
+        }
+        let online = self.is_online();
+        self.phase = Phase::Settling {
+            pong: !online,
+            fins: BTreeSet::new(),
+            fin_sent: BTreeSet::new(),
+        };
+        if online {
+            self.send(&Message::Ping, now);
+        }
+        self.timers.set(PeerTimer::Settle, now + self.settle_within);
+        for remote in self.early_fins.clone() {
+            self.fin_received(remote, now);
+        }
+        self.check_settled(now);
+    }
+
+    /// The last message of `remote` on its channel has come in. It may be ahead of the word that the
+    /// room has ended.
+    pub(super) fn fin_received(&mut self, remote: PeerId, now: Instant) {
+        match &mut self.phase {
+            Phase::Settling { fins, .. } => {
+                fins.insert(remote);
+                self.check_settled(now);
+            }
+            _ => {
+                self.early_fins.insert(remote);
+            }
+        }
+    }
+
+    pub(super) fn pong(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::EndFence => self.report_ended(),
+            Phase::Settling { pong, .. } => {
+                *pong = true;
+                self.check_settled(now);
+            }
+            Phase::Leaving { fenced } => {
+                *fenced = true;
+                self.check_gone(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends the last message on every channel that is open by now; settled once each member's has come
+    /// back and the rosters have caught up.
+    pub(super) fn check_settled(&mut self, now: Instant) {
+        let Phase::Settling { fin_sent, .. } = &self.phase else {
+            return;
+        };
+        let due: Vec<PeerId> = self
+            .members
+            .iter()
+            .copied()
+            .filter(|m| !fin_sent.contains(m) && self.links.get(m).is_some_and(super::Link::is_open))
+            .collect();
+        for remote in due {
+            let text = self.chat_text(Seq::Fin, 0, now);
+            if let Some(link) = self.links.get_mut(&remote) {
+                link.transmit(text);
+            }
+            if let Phase::Settling { fin_sent, .. } = &mut self.phase {
+                fin_sent.insert(remote);
+            }
+            self.drain_link(remote, now);
+        }
+        let Phase::Settling { pong, fins, fin_sent } = &self.phase else {
+            return;
+        };
+        let all_fins = self
+            .members
+            .iter()
+            .all(|m| fins.contains(m) && fin_sent.contains(m));
+        let rosters_agree = !self.is_member() || self.server_roster == self.believed();
+        if *pong && all_fins && rosters_agree {
+            self.report_settled();
+        }
+    }
+
+    /// Tells what the room looks like from here, settled or out of time.
+    pub(super) fn report_settled(&mut self) {
+        self.timers.stop(PeerTimer::Settle);
+        self.phase = Phase::Settled;
+        if self.is_member() {
+            let kind = EventKind::RosterSeen {
+                server: self.server_roster.iter().copied().collect(),
+                believed: self.believed().into_iter().collect(),
+            };
+            self.event(kind);
+            let links: Vec<_> = self.links.iter().map(|(r, link)| (*r, link.settled())).collect();
+            for (remote, kind) in links {
+                self.event_of(Some(remote), kind);
+            }
+        }
+        self.output(PeerOutput::Settled);
+    }
+
+    /// Leaves whatever it is doing and ends.
+    pub(super) fn leave_for_good(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Leaving { .. } | Phase::Gone) {
+            return;
+        }
+        self.abandon_script();
+        for timer in [PeerTimer::Fence, PeerTimer::Settle, PeerTimer::Reconnect] {
+            self.timers.stop(timer);
+        }
+        self.phase = Phase::Leaving { fenced: false };
+        self.leave(now, false, now);
+        if self.is_online() {
+            self.send(&Message::Ping, now);
+        } else {
+            self.phase = Phase::Leaving { fenced: true };
+        }
+        self.timers
+            .set(PeerTimer::Gone, now + super::machine::LEAVE_WITHIN);
+        self.check_gone(now);
+    }
+
+    pub(super) fn check_gone(&mut self, now: Instant) {
+        if self.phase == (Phase::Leaving { fenced: true }) && self.leaving.is_empty() && self.live.is_empty()
+        {
+            self.be_gone(now);
+        }
+    }
+
+    /// The end: what has not closed by now is reported as left over.
+    pub(super) fn be_gone(&mut self, _now: Instant) {
+        for leaving in std::mem::take(&mut self.leaving) {
+            self.event(EventKind::Left {
+                incarnation: leaving.incarnation,
+                connections: u32::try_from(leaving.connections.len()).unwrap_or(u32::MAX),
+                timers: 0,
+            });
+        }
+        self.timers.clear();
+        self.phase = Phase::Gone;
+        self.close_socket();
+        self.output(PeerOutput::Gone);
+    }
+}

@@ -1,0 +1,385 @@
+//! One `RTCPeerConnection` of `webrtc`, and the task that alone owns it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use tokio::sync::mpsc;
+use webrtc::{
+    data_channel::{DataChannel, DataChannelEvent},
+    peer_connection::{
+        MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
+        RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState,
+        RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSdpType, RTCSessionDescription,
+        SettingEngineBuilder,
+    },
+};
+
+use crate::{
+    base::{Generation, PeerId},
+    metrics::{CandidateKind, SignalingState},
+    peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
+    signaling::{Candidate, ChannelMessage, Description, SdpType},
+    world::{Census, ConnectionRuntime, Holding, Tricks, World},
+};
+
+/// Between two ICE connectivity checks of a pair, and how many there are at most.
+const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
+const ICE_MAX_CHECKS: u16 = 600;
+/// Commands that wait for the connection.
+const COMMANDS: usize = 1024;
+
+/// What connections are made with.
+pub(super) struct Stack {
+    pub world: Arc<dyn World>,
+    pub census: Arc<Census>,
+    pub ice_servers: Vec<RTCIceServer>,
+    pub tricks: Tricks,
+}
+
+/// Which connection it is, and whom it tells.
+#[derive(Clone)]
+struct Identity {
+    remote: PeerId,
+    generation: Generation,
+    inputs: mpsc::Sender<PeerInput>,
+}
+
+impl Identity {
+    async fn tell(&self, event: ConnectionEvent) {
+        let input = PeerInput::Connection {
+            remote: self.remote,
+            generation: self.generation,
+            event,
+        };
+        // Only fails once the peer is gone, and then nobody wants to know.
+        let _ = self.inputs.send(input).await;
+    }
+}
+
+/// Starts a connection; commands go in by the sender, events come out as inputs of its peer. It ends
+/// after [`ConnectionCommand::Close`], or when the sender is dropped.
+pub(super) fn start(
+    stack: &Arc<Stack>,
+    remote: PeerId,
+    generation: Generation,
+    offerer: bool,
+    inputs: mpsc::Sender<PeerInput>,
+) -> mpsc::Sender<ConnectionCommand> {
+    let (sender, commands) = mpsc::channel(COMMANDS);
+    let identity = Identity {
+        remote,
+        generation,
+        inputs,
+    };
+    let counted = stack.census.count(Holding::Task);
+    let stack = stack.clone();
+    let world = stack.world.clone();
+    world.spawn(Box::pin(async move {
+        match Connection::build(&stack, identity.clone(), offerer).await {
+            Ok((connection, channels)) => connection.serve(commands, channels).await,
+            Err(error) => identity.tell(ConnectionEvent::CreateFailed(error)).await,
+        }
+        drop(stack);
+        drop(counted);
+        identity.tell(ConnectionEvent::Closed).await;
+    }));
+    sender
+}
+
+/// The task's own state. It is the only owner of the `PeerConnection`: two tasks that hold one another's
+/// would keep both alive for ever.
+struct Connection {
+    identity: Identity,
+    peer_connection: Arc<dyn PeerConnection>,
+    channel: Option<Arc<dyn DataChannel>>,
+    signaling: SignalingState,
+    has_remote: bool,
+    _counted: crate::world::Counted,
+}
+
+impl Connection {
+    async fn build(
+        stack: &Stack,
+        identity: Identity,
+        offerer: bool,
+    ) -> Result<(Self, mpsc::Receiver<Arc<dyn DataChannel>>), String> {
+        let text = |error: webrtc::error::Error| error.to_string();
+        let counted = stack.census.count(Holding::Connection);
+        let repeats = identity.clone();
+        let runtime = ConnectionRuntime::new(
+            stack.world.rtc_runtime(),
+            stack.tricks,
+            stack.census.clone(),
+            move || {
+                let _ = repeats.inputs.try_send(PeerInput::Connection {
+                    remote: repeats.remote,
+                    generation: repeats.generation,
+                    event: ConnectionEvent::FlightRepeated,
+                });
+            },
+        );
+        let (channels, incoming) = mpsc::channel(8);
+        let handler = Handler {
+            identity: identity.clone(),
+            channels,
+        };
+        let peer_connection: Arc<dyn PeerConnection> = Arc::new(
+            PeerConnectionBuilder::new()
+                .with_configuration(
+                    RTCConfigurationBuilder::new()
+                        .with_ice_servers(stack.ice_servers.clone())
+                        .build(),
+                )
+                .with_media_engine(MediaEngine::default())
+                .with_setting_engine(settings())
+                .with_runtime(Arc::new(runtime))
+                .with_handler(Arc::new(handler))
+                .with_udp_addrs(stack.world.udp_addrs())
+                .build()
+                .await
+                .map_err(text)?,
+        );
+        let channel = if offerer {
+            let channel = peer_connection.create_data_channel(ChannelMessage::LABEL, None);
+            Some(channel.await.map_err(text)?)
+        } else {
+            None
+        };
+        let connection = Self {
+            identity,
+            peer_connection,
+            channel,
+            signaling: SignalingState::Stable,
+            has_remote: false,
+            _counted: counted,
+        };
+        Ok((connection, incoming))
+    }
+
+    async fn serve(
+        mut self,
+        mut commands: mpsc::Receiver<ConnectionCommand>,
+        mut channels: mpsc::Receiver<Arc<dyn DataChannel>>,
+    ) {
+        loop {
+            let channel = self.channel.clone();
+            let channel_event = async {
+                match &channel {
+                    Some(channel) => channel.poll().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    Some(ConnectionCommand::Close) | None => break,
+                    Some(ConnectionCommand::Create { .. }) => {}
+                    Some(ConnectionCommand::Perform(operation)) => self.perform(operation).await,
+                    Some(ConnectionCommand::Transmit(text)) => self.transmit(&text).await,
+                },
+                event = channel_event => match event {
+                    Some(event) => self.handle_channel(event).await,
+                    None => self.channel = None,
+                },
+                Some(channel) = channels.recv() => self.channel = Some(channel),
+            }
+        }
+        // An error here means that it is closed already.
+        let _ = self.peer_connection.close().await;
+    }
+
+    async fn perform(&mut self, operation: ConnectionOperation) {
+        let before = self.signaling;
+        let allowed = operation.allowed_in(before, self.has_remote);
+        let result = self.call(&operation).await.map_err(|error| error.to_string());
+        if result.is_ok() {
+            self.signaling = match &operation {
+                ConnectionOperation::Offer => SignalingState::HaveLocalOffer,
+                ConnectionOperation::Answer { .. } => SignalingState::Stable,
+                ConnectionOperation::SetRemote(d) if d.sdp_type == SdpType::Offer => {
+                    SignalingState::HaveRemoteOffer
+                }
+                ConnectionOperation::SetRemote(_) => SignalingState::Stable,
+                ConnectionOperation::AddCandidate(_) => before,
+            };
+            self.has_remote |= matches!(operation, ConnectionOperation::SetRemote(_));
+        }
+        self.identity
+            .tell(ConnectionEvent::OperationDone(Done {
+                operation,
+                before,
+                allowed,
+                result,
+            }))
+            .await;
+    }
+
+    async fn call(
+        &self,
+        operation: &ConnectionOperation,
+    ) -> Result<Option<Description>, webrtc::error::Error> {
+        let pc = &self.peer_connection;
+        match operation {
+            ConnectionOperation::Offer => {
+                let offer = pc.create_offer(None).await?;
+                pc.set_local_description(offer.clone()).await?;
+                Ok(Some(ours(SdpType::Offer, &offer)))
+            }
+            ConnectionOperation::Answer { .. } => {
+                let answer = pc.create_answer(None).await?;
+                pc.set_local_description(answer.clone()).await?;
+                Ok(Some(ours(SdpType::Answer, &answer)))
+            }
+            ConnectionOperation::SetRemote(description) => {
+                let theirs = theirs(description)?;
+                if description.sdp_type == SdpType::Offer && self.signaling == SignalingState::HaveLocalOffer
+                {
+                    let mut rollback = theirs.clone();
+                    rollback.sdp_type = RTCSdpType::Rollback;
+                    rollback.sdp.clear();
+                    pc.set_local_description(rollback).await?;
+                }
+                pc.set_remote_description(theirs).await?;
+                Ok(None)
+            }
+            ConnectionOperation::AddCandidate(candidate) => {
+                pc.add_ice_candidate(RTCIceCandidateInit {
+                    candidate: candidate.candidate.clone(),
+                    sdp_mid: candidate.sdp_mid.clone(),
+                    sdp_mline_index: candidate.sdp_m_line_index,
+                    username_fragment: candidate.username_fragment.clone(),
+                    url: None,
+                })
+                .await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn transmit(&self, text: &str) {
+        let sent = match &self.channel {
+            Some(channel) => channel.send_text(text).await.map_err(|e| e.to_string()),
+            None => Err("the data channel is gone".to_owned()),
+        };
+        if let Err(error) = sent {
+            self.identity.tell(ConnectionEvent::TransmitFailed(error)).await;
+        }
+    }
+
+    async fn handle_channel(&mut self, event: DataChannelEvent) {
+        let event = match event {
+            DataChannelEvent::OnOpen => ConnectionEvent::ChannelOpened {
+                pair: self.selected_pair().await,
+            },
+            DataChannelEvent::OnMessage(message) if message.is_string => {
+                ConnectionEvent::Received(text_of(&message.data))
+            }
+            DataChannelEvent::OnClose => ConnectionEvent::ChannelClosed,
+            _ => return,
+        };
+        self.identity.tell(event).await;
+    }
+
+    /// The type of the local candidate in use.
+    async fn selected_pair(&self) -> CandidateKind {
+        let Some(sctp) = self.peer_connection.sctp().await else {
+            return CandidateKind::Unknown;
+        };
+        let selected = sctp
+            .transport()
+            .ice_transport()
+            .get_selected_candidate_pair()
+            .await;
+        match selected.ok().flatten().map(|pair| pair.local().typ) {
+            Some(RTCIceCandidateType::Host) => CandidateKind::Host,
+            Some(RTCIceCandidateType::Srflx) => CandidateKind::Srflx,
+            Some(RTCIceCandidateType::Prflx) => CandidateKind::Prflx,
+            Some(RTCIceCandidateType::Relay) => CandidateKind::Relay,
+            _ => CandidateKind::Unknown,
+        }
+    }
+}
+
+fn settings() -> webrtc::peer_connection::SettingEngine {
+    SettingEngineBuilder::new()
+        .with_include_loopback_candidate(true)
+        // Peers trickle addresses, never `.local` names.
+        .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
+        // A check every 200 ms for two minutes: with the default of 7 checks, a restart that begins while
+        // the network is away gives up for good after 1.4 s.
+        .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
+        .build()
+}
+
+fn text_of(data: &BytesMut) -> String {
+    String::from_utf8_lossy(data).into_owned()
+}
+
+fn ours(sdp_type: SdpType, description: &RTCSessionDescription) -> Description {
+    Description {
+        sdp_type,
+        sdp: description.sdp.as_str().into(),
+    }
+}
+
+fn theirs(description: &Description) -> Result<RTCSessionDescription, webrtc::error::Error> {
+    let sdp = description.sdp.to_string();
+    match description.sdp_type {
+        SdpType::Offer => RTCSessionDescription::offer(sdp),
+        SdpType::Answer => RTCSessionDescription::answer(sdp),
+    }
+}
+
+/// Hands the callbacks of `webrtc` on.
+struct Handler {
+    identity: Identity,
+    channels: mpsc::Sender<Arc<dyn DataChannel>>,
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        let Ok(candidate) = event.candidate.to_json() else {
+            return;
+        };
+        let candidate = Candidate {
+            candidate: candidate.candidate,
+            // The stack leaves the mid empty; the index names the section.
+            sdp_mid: candidate.sdp_mid.filter(|mid| !mid.is_empty()),
+            sdp_m_line_index: candidate.sdp_mline_index,
+            username_fragment: candidate.username_fragment,
+        };
+        self.identity
+            .tell(ConnectionEvent::LocalCandidate(candidate))
+            .await;
+    }
+
+    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
+        let state = match state {
+            RTCIceConnectionState::Checking => TransportState::Checking,
+            RTCIceConnectionState::Connected => TransportState::Connected,
+            RTCIceConnectionState::Completed => TransportState::Completed,
+            RTCIceConnectionState::Disconnected => TransportState::Disconnected,
+            RTCIceConnectionState::Failed => TransportState::Failed,
+            RTCIceConnectionState::Closed => TransportState::Closed,
+            _ => TransportState::New,
+        };
+        self.identity.tell(ConnectionEvent::IceState(state)).await;
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        let state = match state {
+            RTCPeerConnectionState::Connecting => TransportState::Connecting,
+            RTCPeerConnectionState::Connected => TransportState::Connected,
+            RTCPeerConnectionState::Disconnected => TransportState::Disconnected,
+            RTCPeerConnectionState::Failed => TransportState::Failed,
+            RTCPeerConnectionState::Closed => TransportState::Closed,
+            _ => TransportState::New,
+        };
+        self.identity.tell(ConnectionEvent::State(state)).await;
+    }
+
+    async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
+        let _ = self.channels.send(channel).await;
+    }
+}

@@ -1,0 +1,190 @@
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+use webrtc::peer_connection::RTCIceServer;
+
+use super::{
+    connection::Stack,
+    coordinator::Coordinator,
+    dispatcher::{EventReader, EventSink, dispatch},
+    peer::{self, INPUTS, Shared},
+};
+use crate::{
+    base::{Instant, PeerId},
+    metrics::EventKind,
+    peer::PeerInput,
+    plan::Plan,
+    world::{BoxFuture, Census, Holding, Tricks, World},
+};
+
+/// How often the generator looks at itself.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// How long what peers have left behind may take to end before it counts as left over.
+const WIND_DOWN: Duration = Duration::from_secs(3);
+
+/// What a run is played with.
+pub struct Options {
+    /// STUN and TURN servers for every connection.
+    pub ice_servers: Vec<RTCIceServer>,
+    /// For tests: what happens without them.
+    pub tricks: Tricks,
+    /// Completes when the run has to stop early: everybody leaves then.
+    pub interrupt: BoxFuture<()>,
+}
+
+/// How a run went, beside its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunSummary {
+    /// How long it took.
+    pub duration: Duration,
+    /// It was interrupted.
+    pub interrupted: bool,
+    /// `duration` of the plan was over before its scripts were.
+    pub deadline_reached: bool,
+}
+
+/// Plays `plan` in `world` and hands every event to `readers`. Returns when everybody has left and
+/// nothing is under way any more.
+pub async fn execute(
+    world: Arc<dyn World>,
+    census: Arc<Census>,
+    plan: Arc<Plan>,
+    options: Options,
+    readers: Vec<Box<dyn EventReader>>,
+) -> RunSummary {
+    let (sink, dispatched) = dispatch(&world, &census, readers);
+    let kind = EventKind::RunStarted {
+        world: world.name().to_owned(),
+    };
+    sink.tell(None, None, kind).await;
+
+    let (inputs, receivers): (Vec<_>, Vec<_>) = plan.peers.iter().map(|_| mpsc::channel(INPUTS)).unzip();
+    let (gone, mut going) = mpsc::channel(plan.peers.len().max(1));
+    let shared = Arc::new(Shared {
+        stack: Arc::new(Stack {
+            world: world.clone(),
+            census: census.clone(),
+            ice_servers: options.ice_servers,
+            tricks: options.tricks,
+        }),
+        sink: sink.clone(),
+        coordinator: Mutex::new(Coordinator::new(&plan)),
+        inputs,
+        gone,
+        plan: plan.clone(),
+    });
+    for (peer, receiver) in plan.peers.iter().zip(receivers) {
+        world.spawn(Box::pin(peer::play(shared.clone(), peer.id, receiver)));
+    }
+    let sampler = sample(&world, &census, &sink);
+
+    let stopped = wait_for_all(&world, &shared, &plan, options.interrupt, &mut going).await;
+
+    drop(sampler);
+    drop(shared);
+    wind_down(&world, &census, &sink).await;
+    sink.tell(None, None, EventKind::RunEnded).await;
+    drop(sink);
+    let _ = dispatched.await;
+    RunSummary {
+        duration: world.now().elapsed(),
+        interrupted: stopped == Some(EventKind::Interrupted),
+        deadline_reached: stopped == Some(EventKind::DeadlineReached),
+    }
+}
+
+/// Waits until every peer is gone; tells them to leave if the run has to stop early.
+async fn wait_for_all(
+    world: &Arc<dyn World>,
+    shared: &Arc<Shared>,
+    plan: &Plan,
+    interrupt: BoxFuture<()>,
+    going: &mut mpsc::Receiver<PeerId>,
+) -> Option<EventKind> {
+    let deadline = plan.duration.map(|duration| Instant::START + duration);
+    let deadline = async {
+        match deadline {
+            Some(at) => world.sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    };
+    let stop = async {
+        tokio::select! {
+            biased;
+            () = interrupt => EventKind::Interrupted,
+            () = deadline => EventKind::DeadlineReached,
+        }
+    };
+    tokio::pin!(stop);
+    let mut stopped = None;
+    let mut left = plan.peers.len();
+    while left > 0 {
+        tokio::select! {
+            biased;
+            gone = going.recv() => {
+                gone.expect("the run itself holds a sender");
+                left -= 1;
+            }
+            kind = &mut stop, if stopped.is_none() => {
+                shared.sink.tell(None, None, kind.clone()).await;
+                for inputs in &shared.inputs {
+                    let _ = inputs.send(PeerInput::Leave).await;
+                }
+                stopped = Some(kind);
+            }
+        }
+    }
+    stopped
+}
+
+/// Samples the generator until the returned guard is dropped.
+fn sample(world: &Arc<dyn World>, census: &Arc<Census>, sink: &EventSink) -> mpsc::Sender<()> {
+    let (guard, mut ended) = mpsc::channel::<()>(1);
+    let (world_, sink, counted) = (world.clone(), sink.clone(), census.count(Holding::Task));
+    world.spawn(Box::pin(async move {
+        let _counted = counted;
+        let mut last = (world_.now(), world_.usage());
+        loop {
+            tokio::select! {
+                biased;
+                _ = ended.recv() => break,
+                () = world_.sleep_until(last.0 + SAMPLE_EVERY) => {}
+            }
+            let (now, usage) = (world_.now(), world_.usage());
+            if let (Some(before), Some(after)) = (last.1, usage) {
+                let kind = EventKind::Generator {
+                    cpu_percent: (after.cpu_s - before.cpu_s) / now.since(last.0).as_secs_f64() * 100.0,
+                    rss_bytes: after.rss_bytes,
+                };
+                sink.tell(None, None, kind).await;
+            }
+            last = (now, usage);
+        }
+    }));
+    guard
+}
+
+/// Waits for what ends by itself, and tells what does not.
+async fn wind_down(world: &Arc<dyn World>, census: &Arc<Census>, sink: &EventSink) {
+    let until = world.now() + WIND_DOWN;
+    // The dispatcher is the one task that has to be there.
+    let is_over = || {
+        census.held(Holding::Task) <= 1
+            && [Holding::Connection, Holding::Timer, Holding::Socket]
+                .into_iter()
+                .all(|holding| census.held(holding) == 0)
+    };
+    while !is_over() && world.now() < until {
+        world.sleep_until(world.now() + Duration::from_millis(5)).await;
+    }
+    let kind = EventKind::Leftovers {
+        connections: census.held(Holding::Connection),
+        tasks: census.held(Holding::Task).saturating_sub(1),
+        timers: census.held(Holding::Timer),
+        sockets: census.held(Holding::Socket),
+    };
+    sink.tell(None, None, kind).await;
+}

@@ -1,0 +1,13 @@
+//! Plays a [`Plan`](crate::plan::Plan) in a [`World`](crate::world::World): carries out what peers want on
+//! `webrtc`, lines them up, and puts what happens in order.
+//!
+//! An edge. Knows everything but reports; takes clock, tasks, sockets and randomness from its world alone.
+
+mod connection;
+mod coordinator;
+mod dispatcher;
+mod execute;
+mod peer;
+
+pub use dispatcher::{EventReader, EventSink};
+pub use execute::{Options, RunSummary, execute};

@@ -1,0 +1,178 @@
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Incarnation, PeerId};
+
+/// The id of a chat message, in `data.id`: who sent it, in which membership, and which of its messages
+/// it is. Written `peer-incarnation-seq`; the reserved ones have a word instead of the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChatId {
+    pub peer: PeerId,
+    pub incarnation: Incarnation,
+    pub seq: Seq,
+}
+
+/// Which message of a membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Seq {
+    /// A scripted message: counts the chat instants of the membership from 0.
+    Chat(u32),
+    /// Sent on every fresh channel: data has flowed once it is there.
+    Probe,
+    /// Sent last, when the room settles: on an ordered channel everything before it has arrived.
+    Fin,
+}
+
+impl fmt::Display for ChatId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-", self.peer.0, self.incarnation.0)?;
+        match self.seq {
+            Seq::Chat(seq) => write!(f, "{seq}"),
+            Seq::Probe => f.write_str("probe"),
+            Seq::Fin => f.write_str("fin"),
+        }
+    }
+}
+
+impl FromStr for ChatId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.splitn(3, '-');
+        let mut next = || parts.next().ok_or(());
+        let peer = PeerId(next()?.parse().map_err(drop)?);
+        let incarnation = Incarnation(next()?.parse().map_err(drop)?);
+        let seq = match next()? {
+            "probe" => Seq::Probe,
+            "fin" => Seq::Fin,
+            seq => Seq::Chat(seq.parse().map_err(drop)?),
+        };
+        Ok(Self {
+            peer,
+            incarnation,
+            seq,
+        })
+    }
+}
+
+/// What goes over the data channel labelled [`ChannelMessage::LABEL`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChannelMessage {
+    /// One of ours.
+    Chat { id: ChatId, bytes: u32 },
+    /// A chat message whose id is not one of ours: sent by a client that is not this harness.
+    ForeignChat,
+    /// The list of participants that clients send as soon as a channel opens.
+    ParticipantList,
+    /// Anything else.
+    Other,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(rename = "roomId", borrow, default, skip_serializing_if = "Option::is_none")]
+    room_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    room_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    author_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    author_name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    content: Cow<'a, str>,
+    #[serde(rename = "type", borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    timestamp: u64,
+}
+
+impl ChannelMessage {
+    /// The label of the channel; it is ordered and reliable.
+    pub const LABEL: &'static str = "chat";
+
+    /// A chat message with `size` bytes of content.
+    pub fn encode_chat(id: ChatId, room: &str, user_id: &str, name: &str, size: u32, unix_ms: u64) -> String {
+        let message = Envelope {
+            kind: "chat-message".into(),
+            room_id: Some(room.into()),
+            data: Some(Data {
+                id: id.to_string().into(),
+                room_id: room.into(),
+                author_id: user_id.into(),
+                author_name: name.into(),
+                content: "x".repeat(size as usize).into(),
+                kind: "text".into(),
+                timestamp: unix_ms,
+            }),
+        };
+        serde_json::to_string(&message).expect("strings and numbers always serialize")
+    }
+
+    /// Reads what came in; never fails, for anybody may send anything.
+    pub fn decode(text: &str) -> Self {
+        let Ok(message) = serde_json::from_str::<Envelope<'_>>(text) else {
+            return Self::Other;
+        };
+        match (message.kind.as_ref(), message.data) {
+            ("participant-list", _) => Self::ParticipantList,
+            ("chat-message", Some(data)) => match data.id.parse() {
+                Ok(id) => Self::Chat {
+                    id,
+                    bytes: u32::try_from(data.content.len()).unwrap_or(u32::MAX),
+                },
+                Err(()) => Self::ForeignChat,
+            },
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(seq: Seq) -> ChatId {
+        ChatId {
+            peer: PeerId(3),
+            incarnation: Incarnation(2),
+            seq,
+        }
+    }
+
+    #[test]
+    fn a_chat_message_reads_back_with_its_id_and_size() {
+        for seq in [Seq::Chat(17), Seq::Probe, Seq::Fin] {
+            let text = ChannelMessage::encode_chat(id(seq), "r", "u", "Ann \"A\"", 256, 1);
+            assert_eq!(
+                ChannelMessage::decode(&text),
+                ChannelMessage::Chat {
+                    id: id(seq),
+                    bytes: 256
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn what_others_send_is_told_apart() {
+        let foreign = r#"{"type":"chat-message","roomId":"r","data":{"id":"a-b-c","content":"hi"}}"#;
+        assert_eq!(ChannelMessage::decode(foreign), ChannelMessage::ForeignChat);
+        let list = r#"{"type":"participant-list","participants":[{"id":"u"}]}"#;
+        assert_eq!(ChannelMessage::decode(list), ChannelMessage::ParticipantList);
+        for other in ["", "{", "[]", r#"{"type":"chat-message"}"#, r#"{"type":7}"#] {
+            assert_eq!(ChannelMessage::decode(other), ChannelMessage::Other);
+        }
+    }
+}

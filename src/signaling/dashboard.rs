@@ -1,0 +1,359 @@
+//! The dashboard's protocol: JSON text frames over one WebSocket, as the reference server speaks it.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
+
+use super::{Candidate, Description, LeaveReason, Member, Message, SdpType};
+
+const ROOMS: &str = "webrtc-dashboard-rooms";
+const SIGNALING: &str = "webrtc-signaling";
+const CHAT: &str = "webrtc-dashboard-chat";
+
+/// Speaks for one user in one room.
+#[derive(Debug, Clone)]
+pub struct Dashboard {
+    room_id: String,
+    user_id: String,
+    /// The envelope's `sender`: a client ignores frames that carry its own.
+    sender: String,
+}
+
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    sender: Option<Cow<'a, str>>,
+    #[serde(default)]
+    data: Option<Value>,
+    /// The flat form has its fields beside `type`.
+    #[serde(flatten)]
+    flat: serde_json::Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Participant {
+    id: String,
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Body {
+    room_id: Option<String>,
+    user_id: Option<String>,
+    user_name: Option<String>,
+    from_user_id: Option<String>,
+    to_user_id: Option<String>,
+    #[serde(deserialize_with = "participants")]
+    participants: Vec<Participant>,
+    token: Option<String>,
+    reason: Option<String>,
+    message: Option<String>,
+    offer: Option<Sdp>,
+    answer: Option<Sdp>,
+    candidate: Option<WireCandidate>,
+}
+
+#[derive(Deserialize)]
+struct Sdp {
+    sdp: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireCandidate {
+    candidate: String,
+    #[serde(default)]
+    sdp_mid: Option<String>,
+    #[serde(default)]
+    sdp_m_line_index: Option<u16>,
+    #[serde(default)]
+    username_fragment: Option<String>,
+}
+
+/// A roster that is `null` or misshapen is an empty one: the frame's other fields still count.
+fn participants<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Participant>, D::Error> {
+    let value = Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+impl Dashboard {
+    /// For `user_id` in the room `room_id`.
+    pub fn new(room_id: &str, user_id: &str) -> Self {
+        Self {
+            room_id: room_id.to_owned(),
+            user_id: user_id.to_owned(),
+            sender: format!("tab-{user_id}"),
+        }
+    }
+
+    /// The frames that a client sends as soon as its socket is open.
+    pub fn hello(&self) -> Vec<String> {
+        [ROOMS, SIGNALING, CHAT]
+            .map(|channel| json!({"type": "subscribe", "channel": channel}).to_string())
+            .to_vec()
+    }
+
+    /// One outgoing message as a frame; `None` for messages that only servers send.
+    /// `unix_ms` fills the envelope's `timestamp`.
+    pub fn encode(&self, message: &Message, unix_ms: u64) -> Option<String> {
+        let (kind, channel, data) = match message {
+            Message::Ping => return Some(json!({"type": "ping"}).to_string()),
+            Message::Join {
+                name,
+                token,
+                capacity,
+            } => {
+                let mut data = json!({
+                    "roomId": self.room_id,
+                    "userId": self.user_id,
+                    "userName": name,
+                    "existingParticipants": [],
+                    "create": true,
+                    "maxParticipants": capacity,
+                });
+                if let Some(token) = token {
+                    data["token"] = json!(token);
+                }
+                ("user-joined-room", ROOMS, data)
+            }
+            Message::Leave => (
+                "user-left-room",
+                ROOMS,
+                json!({"roomId": self.room_id, "userId": self.user_id}),
+            ),
+            Message::Description { remote, description } => {
+                let (kind, key) = match description.sdp_type {
+                    SdpType::Offer => ("webrtc-offer", "offer"),
+                    SdpType::Answer => ("webrtc-answer", "answer"),
+                };
+                let mut data = self.addressed(remote);
+                data[key] = json!({"type": key, "sdp": &*description.sdp});
+                (kind, SIGNALING, data)
+            }
+            Message::Candidate { remote, candidate } => {
+                let mut data = self.addressed(remote);
+                data["candidate"] = json!(WireCandidate {
+                    candidate: candidate.candidate.clone(),
+                    sdp_mid: candidate.sdp_mid.clone(),
+                    sdp_m_line_index: candidate.sdp_m_line_index,
+                    username_fragment: candidate.username_fragment.clone(),
+                });
+                ("webrtc-ice", SIGNALING, data)
+            }
+            _ => return None,
+        };
+        let frame = json!({
+            "type": kind, "data": data, "timestamp": unix_ms, "sender": self.sender, "channel": channel,
+        });
+        Some(frame.to_string())
+    }
+
+    /// Reads one incoming frame. `None`: it is not this protocol, is meant for another room or user, or
+    /// is one's own.
+    pub fn decode(&self, text: &str) -> Option<Message> {
+        let frame: Frame<'_> = serde_json::from_str(text).ok()?;
+        if frame.sender.as_deref() == Some(&self.sender) {
+            return None;
+        }
+        let body = frame.data.unwrap_or(Value::Object(frame.flat));
+        let body: Body = serde_json::from_value(body).ok()?;
+        if body.room_id.as_ref().is_some_and(|room| *room != self.room_id) {
+            return None;
+        }
+        let kind = frame.kind.as_ref();
+        let message = match kind {
+            "existing-participants" => Message::Welcome {
+                members: members(body.participants),
+                token: body.token,
+            },
+            "room-status" => Message::Roster {
+                members: members(body.participants),
+            },
+            "user-joined-room" | "user-rejoined-room" => Message::MemberJoined {
+                member: Member {
+                    user_id: body.user_id.filter(|id| *id != self.user_id)?,
+                    name: body.user_name.unwrap_or_default(),
+                },
+                again: kind == "user-rejoined-room",
+            },
+            "user-left-room" => Message::MemberLeft {
+                user_id: body.user_id.filter(|id| *id != self.user_id)?,
+                reason: match body.reason.as_deref() {
+                    Some("closed") => LeaveReason::Closed,
+                    Some("evicted") => LeaveReason::Evicted,
+                    _ => LeaveReason::Left,
+                },
+            },
+            "join-rejected" if body.user_id.is_none_or(|id| id == self.user_id) => Message::JoinRejected {
+                reason: body.reason.unwrap_or_default(),
+                message: body.message.unwrap_or_default(),
+            },
+            "error" => Message::Error {
+                reason: body.reason.unwrap_or_default(),
+                message: body.message.unwrap_or_default(),
+            },
+            "pong" => Message::Pong,
+            "webrtc-offer" | "webrtc-answer" | "webrtc-ice" => {
+                if body.to_user_id.as_ref() != Some(&self.user_id) {
+                    return None;
+                }
+                let remote = body.from_user_id?;
+                match kind {
+                    "webrtc-offer" => description(remote, SdpType::Offer, body.offer?),
+                    "webrtc-answer" => description(remote, SdpType::Answer, body.answer?),
+                    _ => Message::Candidate {
+                        remote,
+                        candidate: body.candidate.map(|c| Candidate {
+                            candidate: c.candidate,
+                            sdp_mid: c.sdp_mid,
+                            sdp_m_line_index: c.sdp_m_line_index,
+                            username_fragment: c.username_fragment,
+                        })?,
+                    },
+                }
+            }
+            _ => Message::Other {
+                kind: kind.to_owned(),
+            },
+        };
+        Some(message)
+    }
+
+    fn addressed(&self, remote: &str) -> Value {
+        json!({"roomId": self.room_id, "fromUserId": self.user_id, "toUserId": remote})
+    }
+}
+
+fn description(remote: String, sdp_type: SdpType, sdp: Sdp) -> Message {
+    Message::Description {
+        remote,
+        description: Description {
+            sdp_type,
+            sdp: sdp.sdp.into(),
+        },
+    }
+}
+
+fn members(participants: Vec<Participant>) -> Vec<Member> {
+    participants
+        .into_iter()
+        .map(|p| Member {
+            user_id: p.id,
+            name: p.name,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ann() -> Dashboard {
+        Dashboard::new("room-1", "user-a")
+    }
+
+    fn bob() -> Dashboard {
+        Dashboard::new("room-1", "user-b")
+    }
+
+    #[test]
+    fn what_one_user_signals_the_addressed_one_reads() {
+        for (to_bob, from_ann) in [
+            (
+                Message::Description {
+                    remote: "user-b".into(),
+                    description: Description {
+                        sdp_type: SdpType::Offer,
+                        sdp: "v=0\r\n".into(),
+                    },
+                },
+                Message::Description {
+                    remote: "user-a".into(),
+                    description: Description {
+                        sdp_type: SdpType::Offer,
+                        sdp: "v=0\r\n".into(),
+                    },
+                },
+            ),
+            (
+                Message::Candidate {
+                    remote: "user-b".into(),
+                    candidate: candidate(),
+                },
+                Message::Candidate {
+                    remote: "user-a".into(),
+                    candidate: candidate(),
+                },
+            ),
+        ] {
+            let frame = ann().encode(&to_bob, 1).expect("peers send these");
+            assert_eq!(bob().decode(&frame), Some(from_ann));
+            assert_eq!(ann().decode(&frame), None, "one's own frame is ignored");
+            assert_eq!(Dashboard::new("room-2", "user-b").decode(&frame), None);
+            assert_eq!(Dashboard::new("room-1", "user-c").decode(&frame), None);
+        }
+    }
+
+    fn candidate() -> Candidate {
+        Candidate {
+            candidate: "candidate:1 1 udp 1 127.0.0.1 9 typ host".into(),
+            sdp_mid: Some("0".into()),
+            sdp_m_line_index: Some(0),
+            username_fragment: Some("abcd".into()),
+        }
+    }
+
+    #[test]
+    fn flat_and_enveloped_frames_of_the_recording_are_read() {
+        let flat = r#"{"type":"join-rejected","channel":"webrtc-dashboard-rooms","message":"taken","roomId":"room-1","userId":"user-a","reason":"DUPLICATE_USERNAME"}"#;
+        assert_eq!(
+            ann().decode(flat),
+            Some(Message::JoinRejected {
+                reason: "DUPLICATE_USERNAME".into(),
+                message: "taken".into()
+            })
+        );
+        let enveloped = r#"{"type":"user-joined-room","data":{"roomId":"room-1","userId":"user-b","userName":"Bob","existingParticipants":[{"id":"user-a","name":"Alice"}]},"timestamp":1795470042168,"sender":"tab-B","channel":"webrtc-dashboard-rooms"}"#;
+        assert_eq!(
+            ann().decode(enveloped),
+            Some(Message::MemberJoined {
+                member: Member {
+                    user_id: "user-b".into(),
+                    name: "Bob".into()
+                },
+                again: false
+            })
+        );
+        let count = r#"{"type":"client_count","count":3,"timestamp":"2026-11-23T21:40:41.716Z"}"#;
+        assert_eq!(
+            ann().decode(count),
+            Some(Message::Other {
+                kind: "client_count".into()
+            })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(text in ".*") {
+            let _ = ann().decode(&text);
+        }
+
+        #[test]
+        fn any_json_of_a_known_type_is_survived(kind in 0usize..8, key in "[a-zA-Z]{1,12}", value in "[\\PC]{0,20}") {
+            let kinds = ["webrtc-offer", "webrtc-ice", "room-status", "existing-participants",
+                "user-left-room", "join-rejected", "error", "pong"];
+            let mut data = json!({"roomId": "room-1", "toUserId": "user-a", "participants": null});
+            data[key] = json!(value);
+            let _ = ann().decode(&json!({"type": kinds[kind], "data": data}).to_string());
+        }
+    }
+}

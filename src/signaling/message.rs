@@ -1,0 +1,135 @@
+use std::{fmt, sync::Arc};
+
+use super::sdp;
+
+/// What a peer and a signaling server say to each other, whatever the protocol. Outgoing, `remote` is
+/// who it is for; incoming, who it is from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    // ---- to the server
+    /// Become a member of the room under `name`; `token` takes an earlier membership over.
+    Join {
+        name: String,
+        token: Option<String>,
+        capacity: u32,
+    },
+    /// Give the membership up.
+    Leave,
+    /// Ask for a [`Message::Pong`]: everything sent before is then known to be processed.
+    Ping,
+
+    // ---- from the server
+    /// The join is confirmed: who is there already, and the token of the membership.
+    Welcome {
+        members: Vec<Member>,
+        token: Option<String>,
+    },
+    /// The join is refused; nothing has changed. `reason` is the protocol's code for it.
+    JoinRejected { reason: String, message: String },
+    /// Somebody else became a member; `again`: was one before.
+    MemberJoined { member: Member, again: bool },
+    /// Somebody else is no member any more.
+    MemberLeft { user_id: String, reason: LeaveReason },
+    /// Everybody who is a member now, oneself included.
+    Roster { members: Vec<Member> },
+    /// The answer to a [`Message::Ping`].
+    Pong,
+    /// The server could not do what a frame asked for.
+    Error { reason: String, message: String },
+    /// A frame that says nothing to this peer (`client_count`, another room's list).
+    Other { kind: String },
+
+    // ---- both ways
+    /// An offer or answer.
+    Description {
+        remote: String,
+        description: Description,
+    },
+    /// A trickled candidate (RFC 8838).
+    Candidate { remote: String, candidate: Candidate },
+}
+
+/// A member of a room, as the server names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its id on the wire.
+    pub user_id: String,
+    /// The name it joined under.
+    pub name: String,
+}
+
+/// Why a member is none any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaveReason {
+    /// It said so.
+    Left,
+    /// Its socket closed and did not come back in the grace time.
+    Closed,
+    /// The server removed it.
+    Evicted,
+}
+
+impl fmt::Display for LeaveReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Left => "left",
+            Self::Closed => "closed",
+            Self::Evicted => "evicted",
+        })
+    }
+}
+
+/// `RTCSdpType` without the provisional ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SdpType {
+    Offer,
+    Answer,
+}
+
+/// `RTCSessionDescription`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Offer or answer.
+    pub sdp_type: SdpType,
+    /// The SDP text (RFC 8866).
+    pub sdp: Arc<str>,
+}
+
+impl Description {
+    /// A hash of type and whole text: equal for a frame repeated verbatim, different otherwise.
+    /// FNV-1a, 64 bits: stable over runs and machines.
+    pub fn fingerprint(&self) -> u64 {
+        let kind: &[u8] = match self.sdp_type {
+            SdpType::Offer => b"offer",
+            SdpType::Answer => b"answer",
+        };
+        kind.iter()
+            .chain(self.sdp.as_bytes())
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+            })
+    }
+
+    /// The first `a=fingerprint` (RFC 8122): it names the sender's DTLS certificate, so its connection.
+    pub fn dtls_fingerprint(&self) -> Option<&str> {
+        sdp::attribute(&self.sdp, "fingerprint")
+    }
+
+    /// The first `a=ice-ufrag` (RFC 8839): it names the ICE generation.
+    pub fn ufrag(&self) -> Option<&str> {
+        sdp::attribute(&self.sdp, "ice-ufrag")
+    }
+}
+
+/// `RTCIceCandidateInit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The candidate attribute (RFC 8839); empty at the end of candidates.
+    pub candidate: String,
+    /// Which m-section, by its `mid`.
+    pub sdp_mid: Option<String>,
+    /// Which m-section, by its index.
+    pub sdp_m_line_index: Option<u16>,
+    /// The ICE generation it belongs to.
+    pub username_fragment: Option<String>,
+}

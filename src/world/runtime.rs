@@ -1,0 +1,270 @@
+use std::{
+    cell::Cell,
+    fmt,
+    future::Future,
+    io::{self, IoSliceMut},
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use webrtc::runtime::{
+    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, Transmit,
+};
+
+use super::{Census, Counted, FlightRepair, Holding};
+
+/// What [`ConnectionRuntime`] does to a connection. Both are always on but in the tests that show what
+/// happens without them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tricks {
+    /// Wake the driver once more after each receive: its loop goes *write → events → read → sleep*, so
+    /// what a read puts in the send queue would leave only with the next timer, up to 200 ms later.
+    pub wake_after_receive: bool,
+    /// Send a lost DTLS flight again ([`FlightRepair`]).
+    pub repair_flights: bool,
+}
+
+impl Default for Tricks {
+    fn default() -> Self {
+        Self {
+            wake_after_receive: true,
+            repair_flights: true,
+        }
+    }
+}
+
+/// The [`Runtime`] of one connection: a world's runtime with the driver woken after a receive, lost DTLS
+/// flights repaired, and tasks and sockets counted.
+pub struct ConnectionRuntime {
+    inner: Arc<dyn Runtime>,
+    state: Arc<State>,
+}
+
+struct State {
+    id: u64,
+    tricks: Tricks,
+    /// A datagram has come in since the driver last went to sleep.
+    received: AtomicBool,
+    census: Arc<Census>,
+    on_repeat: Box<dyn Fn() + Send + Sync>,
+}
+
+thread_local! {
+    /// The connection whose driver is being polled on this thread. Only that one's sleeps may be
+    /// shortened: `close()` sleeps on the same runtime to let the last datagrams out.
+    static POLLING: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+impl ConnectionRuntime {
+    /// Puts `tricks` around `inner`. `on_repeat` is called for every flight that is sent again.
+    pub fn new(
+        inner: Arc<dyn Runtime>,
+        tricks: Tricks,
+        census: Arc<Census>,
+        on_repeat: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            inner,
+            state: Arc::new(State {
+                id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+                tricks,
+                received: AtomicBool::new(false),
+                census,
+                on_repeat: Box::new(on_repeat),
+            }),
+        }
+    }
+
+    fn driver(
+        &self,
+        future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(Driver {
+            id: self.state.id,
+            future,
+            _counted: self.state.census.count(Holding::Task),
+        })
+    }
+}
+
+impl fmt::Debug for ConnectionRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionRuntime")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Runtime for ConnectionRuntime {
+    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
+        self.inner.spawn(self.driver(future))
+    }
+
+    fn spawn_reactor(
+        &self,
+        pool: usize,
+        future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ) -> Box<dyn JoinHandle> {
+        self.inner.spawn_reactor(pool, self.driver(future))
+    }
+
+    fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        Ok(Arc::new(Socket {
+            inner: self.inner.wrap_udp_socket(socket)?,
+            state: self.state.clone(),
+            repair: Mutex::default(),
+            _counted: self.state.census.count(Holding::Socket),
+        }))
+    }
+
+    fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
+        self.inner.wrap_tcp_listener(listener)
+    }
+
+    fn connect_tcp<'a>(
+        &'a self,
+        remote: SocketAddr,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Arc<dyn AsyncTcpStream>>> + Send + 'a>> {
+        self.inner.connect_tcp(remote)
+    }
+
+    fn resolve_host<'a>(
+        &'a self,
+        host: &'a str,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
+        self.inner.resolve_host(host)
+    }
+
+    fn now(&self) -> Instant {
+        self.inner.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        let by_driver = POLLING.get() == Some(self.state.id);
+        if self.state.tricks.wake_after_receive
+            && by_driver
+            && self.state.received.swap(false, Ordering::Relaxed)
+        {
+            return Box::pin(std::future::ready(()));
+        }
+        let sleep = self.inner.sleep(duration);
+        let counted = self.state.census.count(Holding::Timer);
+        Box::pin(async move {
+            sleep.await;
+            drop(counted);
+        })
+    }
+
+    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
+        self.inner.interval(period)
+    }
+
+    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
+        self.inner.block_on(future);
+    }
+
+    fn yield_now(&self) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        self.inner.yield_now()
+    }
+
+    fn name(&self) -> &'static str {
+        "rtcstorm"
+    }
+}
+
+/// A task of the connection: says so while it is polled.
+struct Driver {
+    id: u64,
+    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _counted: Counted,
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let outer = POLLING.replace(Some(self.id));
+        let polled = self.future.as_mut().poll(cx);
+        POLLING.set(outer);
+        polled
+    }
+}
+
+/// The UDP socket of a connection: marks receives and repairs flights.
+struct Socket {
+    inner: Arc<dyn AsyncUdpSocket>,
+    state: Arc<State>,
+    repair: Mutex<FlightRepair>,
+    _counted: Counted,
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl Socket {
+    fn repair(&self) -> std::sync::MutexGuard<'_, FlightRepair> {
+        self.repair.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a flight again; what the socket does not take is lost, as any datagram may be.
+    fn repeat(&self, to: SocketAddr, flight: &[Vec<u8>]) {
+        let mut cx = Context::from_waker(Waker::noop());
+        for datagram in flight {
+            let transmit = Transmit {
+                destination: to,
+                ecn: None,
+                contents: datagram,
+                segment_size: None,
+                src_ip: None,
+            };
+            let _ = self.inner.poll_send(&mut cx, &transmit);
+        }
+        (self.state.on_repeat)();
+    }
+}
+
+impl AsyncUdpSocket for Socket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let sent = self.inner.poll_send(cx, transmit);
+        if self.state.tricks.repair_flights && matches!(sent, Poll::Ready(Ok(_))) {
+            self.repair().sent(transmit.destination, transmit.contents);
+        }
+        sent
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let received = self.inner.poll_recv(cx, bufs, meta);
+        if let Poll::Ready(Ok(count)) = &received {
+            self.state.received.store(true, Ordering::Relaxed);
+            if self.state.tricks.repair_flights {
+                for (buf, meta) in bufs.iter().zip(meta.iter()).take(*count) {
+                    let flight = self.repair().received(meta.addr, &buf[..meta.len]);
+                    if !flight.is_empty() {
+                        self.repeat(meta.addr, &flight);
+                    }
+                }
+            }
+        }
+        received
+    }
+}
