@@ -8,6 +8,8 @@ mod coordinator;
 mod dispatcher;
 mod execute;
 mod peer;
+#[cfg(test)]
+mod tests;
 
 pub use dispatcher::{EventReader, EventSink};
 pub use execute::{Options, RunSummary, execute};
