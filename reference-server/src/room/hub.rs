@@ -1,0 +1,255 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    ClientId, HubConfig, Output, RelayMode, RoomRoster, TokenSeed, bucket::Bucket, close_code,
+    deployed::Deployed, scoped::Scoped, wire::Wire,
+};
+use crate::protocol::{
+    Envelope, NotAFrame, Reason, RoomInfo, ServerFrame, iso_timestamp, limits::FRAME_BYTES_MAX,
+};
+
+/// The time, as the caller tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Since the server started; it never goes back. Timers go by it.
+    pub since_start: Duration,
+    /// The wall clock, in milliseconds since the Unix epoch. Only timestamps show it.
+    pub unix_ms: u64,
+}
+
+impl Now {
+    /// The wall clock as frames show it.
+    pub(super) fn iso(self) -> String {
+        iso_timestamp(self.unix_ms)
+    }
+}
+
+/// What a hub has counted since it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HubStats {
+    /// Sockets connected now.
+    pub clients: usize,
+    /// Rooms open now.
+    pub rooms: usize,
+    /// Frames from clients.
+    pub frames_in: u64,
+    /// Frames to clients.
+    pub frames_out: u64,
+    /// Frames refused with `rate-limited`.
+    pub rate_limited: u64,
+    /// Frames refused for another reason.
+    pub refused: u64,
+}
+
+/// The signaling server without its sockets.
+#[derive(Debug)]
+pub struct Hub {
+    config: HubConfig,
+    wire: Wire,
+    buckets: BTreeMap<ClientId, Bucket>,
+    relay: Relay,
+    last: Duration,
+    frames_in: u64,
+    rate_limited: u64,
+    refused: u64,
+}
+
+#[derive(Debug)]
+enum Relay {
+    Scoped(Scoped),
+    Deployed(Deployed),
+}
+
+impl Hub {
+    /// A server without clients or rooms, at time zero.
+    pub fn new(config: HubConfig, token_seed: impl Into<TokenSeed>) -> Self {
+        let relay = match config.relay_mode {
+            RelayMode::Rooms => Relay::Scoped(Scoped::new(config.grace, token_seed.into())),
+            RelayMode::Deployed => Relay::Deployed(Deployed::default()),
+        };
+        Self {
+            config,
+            wire: Wire::default(),
+            buckets: BTreeMap::new(),
+            relay,
+            last: Duration::ZERO,
+            frames_in: 0,
+            rate_limited: 0,
+            refused: 0,
+        }
+    }
+
+    /// A socket has connected. A number that is connected already is ignored.
+    pub fn connect(&mut self, client: ClientId, now: Now) {
+        let now = self.advance(now);
+        if !self.wire.connect(client) {
+            return;
+        }
+        let frame = ServerFrame::ClientCount {
+            count: self.wire.count(),
+            timestamp: now.iso(),
+        }
+        .text();
+        self.wire.send(client, frame.clone());
+        match &self.relay {
+            Relay::Scoped(_) => {
+                if let Some(limit) = self.config.rate_limit {
+                    self.buckets.insert(client, Bucket::full(limit, now.since_start));
+                }
+            }
+            Relay::Deployed(_) => self.wire.send_all(&frame),
+        }
+    }
+
+    /// A text frame has come in from a socket. Frames of a socket that is not connected are ignored.
+    pub fn frame(&mut self, client: ClientId, text: &str, now: Now) {
+        let now = self.advance(now);
+        if !self.wire.is_connected(client) {
+            return;
+        }
+        self.frames_in += 1;
+        if text.len() > FRAME_BYTES_MAX {
+            self.refused += 1;
+            self.forget(client, now);
+            self.wire
+                .close(client, close_code::TOO_BIG, "the frame is too long");
+            return;
+        }
+        if self
+            .buckets
+            .get_mut(&client)
+            .is_some_and(|bucket| !bucket.take(now.since_start))
+        {
+            self.rate_limited += 1;
+            let message = "more frames than this server's rate limit allows".into();
+            self.refuse(client, Reason::RateLimited, message);
+            return;
+        }
+        let envelope = Envelope::parse(text);
+        match (&envelope, &mut self.relay) {
+            (Err(NotAFrame::NotJson), _) | (Err(NotAFrame::Null), Relay::Deployed(_)) => {
+                self.wire.say(
+                    client,
+                    &ServerFrame::Echo {
+                        original: text,
+                        timestamp: now.iso(),
+                    },
+                );
+            }
+            (Err(_), Relay::Deployed(_)) => {}
+            (Err(error), Relay::Scoped(_)) => {
+                self.refused += 1;
+                self.refuse(client, Reason::InvalidMessage, error.to_string());
+            }
+            (Ok(envelope), Relay::Deployed(deployed)) => {
+                deployed.frame(&mut self.wire, client, text, envelope, now);
+            }
+            (Ok(envelope), Relay::Scoped(scoped)) => {
+                let result = scoped.frame(&mut self.wire, client, text, envelope, now);
+                if let Err(refusal) = result {
+                    self.refused += 1;
+                    self.wire.say(client, &refusal.frame(envelope.kind()));
+                }
+            }
+        }
+    }
+
+    /// A socket has closed. One that the hub closed itself, or never knew, is ignored.
+    pub fn disconnect(&mut self, client: ClientId, now: Now) {
+        let now = self.advance(now);
+        self.forget(client, now);
+    }
+
+    /// When [`Hub::handle_timeout`] is due, since the start; it may be in the past.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        match &self.relay {
+            Relay::Scoped(scoped) => scoped.poll_timeout(),
+            Relay::Deployed(deployed) => deployed.poll_timeout(),
+        }
+    }
+
+    /// Does what is due. Every other call does so too, before anything else: a late caller changes no order.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.advance(now);
+    }
+
+    /// What is to be done next, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.wire.pop()
+    }
+
+    /// All rooms by id, with their members in the order in which they joined.
+    pub fn rooms(&self) -> Vec<RoomRoster> {
+        match &self.relay {
+            Relay::Scoped(scoped) => scoped.rosters(),
+            Relay::Deployed(deployed) => deployed.rosters(),
+        }
+    }
+
+    /// One room.
+    pub fn room(&self, id: &str) -> Option<RoomRoster> {
+        match &self.relay {
+            Relay::Scoped(scoped) => scoped.roster(id),
+            Relay::Deployed(deployed) => deployed.roster(id),
+        }
+    }
+
+    /// All rooms as `server-room-list` shows them, in the order in which they were opened.
+    pub fn room_list(&self) -> Vec<RoomInfo<'_>> {
+        match &self.relay {
+            Relay::Scoped(scoped) => scoped.room_list(),
+            Relay::Deployed(deployed) => deployed.room_list(),
+        }
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> HubStats {
+        HubStats {
+            clients: self.wire.count(),
+            rooms: match &self.relay {
+                Relay::Scoped(scoped) => scoped.room_count(),
+                Relay::Deployed(deployed) => deployed.room_count(),
+            },
+            frames_in: self.frames_in,
+            frames_out: self.wire.frames_out,
+            rate_limited: self.rate_limited,
+            refused: self.refused,
+        }
+    }
+
+    /// Lets the time pass: it never goes back, and what fell due on the way is done.
+    fn advance(&mut self, now: Now) -> Now {
+        self.last = self.last.max(now.since_start);
+        let now = Now {
+            since_start: self.last,
+            ..now
+        };
+        match &mut self.relay {
+            Relay::Scoped(scoped) => scoped.run_timers(&mut self.wire, now),
+            Relay::Deployed(deployed) => deployed.run_timers(&mut self.wire, now),
+        }
+        now
+    }
+
+    fn forget(&mut self, client: ClientId, now: Now) {
+        if !self.wire.disconnect(client) {
+            return;
+        }
+        self.buckets.remove(&client);
+        match &mut self.relay {
+            Relay::Scoped(scoped) => scoped.disconnect(&mut self.wire, client, now),
+            Relay::Deployed(deployed) => deployed.disconnect(&mut self.wire, client, now),
+        }
+    }
+
+    fn refuse(&mut self, client: ClientId, reason: Reason, message: String) {
+        let frame = ServerFrame::Error {
+            reason,
+            message,
+            request: None,
+            room_id: None,
+            user_id: None,
+        };
+        self.wire.say(client, &frame);
+    }
+}
