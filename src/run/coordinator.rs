@@ -9,7 +9,7 @@ use crate::{
 /// Lines peers up: barriers, and the three steps in which a room ends. Pure: who has arrived in, whom to
 /// tell out.
 #[derive(Debug)]
-pub(super) struct Coordinator {
+pub struct Coordinator {
     barriers: Vec<Line>,
     rooms: Vec<RoomEnd>,
     room_of: Vec<RoomId>,
@@ -32,7 +32,7 @@ struct RoomEnd {
 
 /// What follows from a peer's arrival.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Release {
+pub struct Release {
     /// Whom to tell what.
     pub inputs: BTreeMap<PeerId, PeerInput>,
     /// This room has settled: the server's roster can be asked for.
@@ -60,6 +60,7 @@ impl Line {
 }
 
 impl Coordinator {
+    /// Nobody has arrived anywhere.
     pub fn new(plan: &Plan) -> Self {
         Self {
             barriers: plan.barriers.iter().map(|b| Line::new(&b.parties)).collect(),
@@ -76,6 +77,7 @@ impl Coordinator {
         }
     }
 
+    /// `peer` waits at a barrier.
     pub fn reach_barrier(&mut self, peer: PeerId, barrier: BarrierId) -> Release {
         let line = &mut self.barriers[barrier.index()];
         let mut release = Release::default();
@@ -85,6 +87,7 @@ impl Coordinator {
         release
     }
 
+    /// The script of `peer` has ended.
     pub fn script_ended(&mut self, peer: PeerId) -> Release {
         let line = &mut self.rooms[self.room_of[peer.index()].index()].scripts;
         let mut release = Release::default();
@@ -94,6 +97,7 @@ impl Coordinator {
         release
     }
 
+    /// `peer` has settled.
     pub fn settled(&mut self, peer: PeerId) -> Release {
         let room = self.room_of[peer.index()];
         let line = &mut self.rooms[room.index()].settled;
@@ -105,6 +109,7 @@ impl Coordinator {
         release
     }
 
+    /// `peer` is gone.
     pub fn gone(&mut self, peer: PeerId) -> Release {
         let room = self.room_of[peer.index()];
         Release {

@@ -11,5 +11,6 @@ mod peer;
 #[cfg(test)]
 mod tests;
 
+pub use coordinator::{Coordinator, Release};
 pub use dispatcher::{EventReader, EventSink};
 pub use execute::{Options, RunSummary, execute};

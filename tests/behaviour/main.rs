@@ -1,0 +1,4 @@
+//! Whole behaviours through the public API and the command line, in one binary.
+
+mod negotiation;
+mod stage;

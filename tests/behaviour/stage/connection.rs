@@ -1,0 +1,119 @@
+use rtcstorm::{
+    metrics::SignalingState,
+    peer::{ConnectionEvent, ConnectionOperation, Done},
+    signaling::{Candidate, Description, SdpType},
+};
+
+/// A model of an `RTCPeerConnection`: the signaling state machine of W3C WebRTC 1.0, and descriptions that
+/// name their connection and ICE generation. It opens when both ends have each other's description and a
+/// candidate.
+#[derive(Debug)]
+pub struct Connection {
+    /// Unique: stands for the DTLS certificate.
+    certificate: u32,
+    signaling: SignalingState,
+    local: Option<Description>,
+    remote: Option<Description>,
+    versions: u32,
+    candidates: u32,
+    pub offerer: bool,
+    pub open: bool,
+    pub closed: bool,
+}
+
+impl Connection {
+    pub fn new(certificate: u32, offerer: bool) -> Self {
+        Self {
+            certificate,
+            signaling: SignalingState::Stable,
+            local: None,
+            remote: None,
+            versions: 0,
+            candidates: 0,
+            offerer,
+            open: false,
+            closed: false,
+        }
+    }
+
+    /// Carries an operation out; what it tells, in order.
+    pub fn perform(&mut self, operation: ConnectionOperation) -> Vec<ConnectionEvent> {
+        let before = self.signaling;
+        let allowed = operation.allowed_in(before, self.remote.is_some());
+        let result = if allowed {
+            Ok(self.call(&operation))
+        } else {
+            Err("InvalidStateError".to_owned())
+        };
+        let gathered = matches!(&result, Ok(Some(_)));
+        let mut events = vec![ConnectionEvent::OperationDone(Done {
+            operation,
+            before,
+            allowed,
+            result,
+        })];
+        if gathered {
+            events.push(ConnectionEvent::LocalCandidate(Candidate {
+                candidate: format!("candidate:{} 1 udp 1 127.0.0.1 9 typ host", self.certificate),
+                sdp_mid: None,
+                sdp_m_line_index: Some(0),
+                username_fragment: None,
+            }));
+        }
+        events
+    }
+
+    fn call(&mut self, operation: &ConnectionOperation) -> Option<Description> {
+        match operation {
+            ConnectionOperation::Offer => {
+                self.signaling = SignalingState::HaveLocalOffer;
+                Some(self.describe(SdpType::Offer))
+            }
+            ConnectionOperation::Answer { .. } => {
+                self.signaling = SignalingState::Stable;
+                Some(self.describe(SdpType::Answer))
+            }
+            ConnectionOperation::SetRemote(description) => {
+                self.signaling = match description.sdp_type {
+                    SdpType::Offer => SignalingState::HaveRemoteOffer,
+                    SdpType::Answer => SignalingState::Stable,
+                };
+                self.remote = Some(description.clone());
+                None
+            }
+            ConnectionOperation::AddCandidate(_) => {
+                self.candidates += 1;
+                None
+            }
+        }
+    }
+
+    fn describe(&mut self, sdp_type: SdpType) -> Description {
+        self.versions += 1;
+        let sdp = format!(
+            "v=0\r\no=- {0} {1} IN IP4 127.0.0.1\r\na=ice-ufrag:u{0}\r\na=fingerprint:sha-256 {0:08x}\r\n",
+            self.certificate, self.versions
+        );
+        let description = Description {
+            sdp_type,
+            sdp: sdp.into(),
+        };
+        self.local = Some(description.clone());
+        description
+    }
+
+    /// Whether two ends reach each other.
+    pub fn matches(&self, other: &Self) -> bool {
+        let one_way = |from: &Self, to: &Self| {
+            let theirs = from.local.as_ref().and_then(Description::ufrag);
+            theirs.is_some() && to.remote.as_ref().and_then(Description::ufrag) == theirs
+        };
+        one_way(self, other)
+            && one_way(other, self)
+            && [self, other].iter().all(|c| {
+                c.signaling == SignalingState::Stable && c.candidates > 0 && !c.closed && !c.open
+            })
+            // One of them has made the data channel.
+            && (self.offerer || other.offerer)
+    }
+}
