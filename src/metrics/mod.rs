@@ -12,6 +12,8 @@ mod messages;
 mod names;
 mod pairs;
 mod phases;
+#[cfg(test)]
+mod properties;
 mod recorder;
 mod seqs;
 mod snapshot;

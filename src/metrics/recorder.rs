@@ -215,14 +215,10 @@ impl Recorder {
                 self.tally.count("joins_failed");
                 self.join_failed(peer, at, self.members.joining(peer, incarnation));
             }
-            EventKind::LeaveStarted { incarnation, .. } => {
-                if self
-                    .members
-                    .stay(peer)
-                    .is_some_and(|stay| stay.incarnation == incarnation)
-                {
-                    self.gone(peer, at, Cut::Left);
-                }
+            EventKind::LeaveStarted { incarnation, .. }
+                if self.members.stay(peer).map(|stay| stay.incarnation) == Some(incarnation) =>
+            {
+                self.gone(peer, at, Cut::Left);
             }
             _ => {}
         }
@@ -357,7 +353,7 @@ impl Recorder {
 }
 
 /// What an event says about the connection of a link, if it does.
-fn link_event(kind: &EventKind) -> Option<(Generation, LinkEvent)> {
+pub(super) fn link_event(kind: &EventKind) -> Option<(Generation, LinkEvent)> {
     match *kind {
         EventKind::ConnectionCreated { generation, .. } => Some((generation, LinkEvent::Created)),
         EventKind::ConnectionClosed { generation, .. } => Some((generation, LinkEvent::Closed)),
@@ -387,4 +383,69 @@ fn link_event(kind: &EventKind) -> Option<(Generation, LinkEvent)> {
 
 fn yes_no(what: bool) -> &'static str {
     if what { "yes" } else { "no" }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::metrics::story::{A, B, Story, ms, plan};
+
+    use super::*;
+
+    fn step(planned: u64) -> EventKind {
+        EventKind::StepStarted {
+            planned: ms(planned),
+            step: "join".to_owned(),
+        }
+    }
+
+    #[test]
+    fn lag_in_a_declared_burst_is_kept_apart() {
+        let mut plan = plan(1, 2);
+        plan.burst = Some(Burst {
+            from: ms(100),
+            until: ms(5_100),
+        });
+        let run = Story::with(&plan)
+            .peer(1_100, A, step(100))
+            .peer(9_000, B, step(5_099))
+            .peer(9_000, B, step(5_100))
+            .end(10_000);
+        assert_eq!(run.trend("generator_lag_ms{burst:yes}"), "2 ok 1000..3900 ms");
+        assert_eq!(run.trend("generator_lag_ms{burst:no}"), "1 ok 3900 ms");
+        assert_eq!(run.trend("generator_lag_ms"), "3 ok 1000..3900 ms");
+        assert_eq!(run.count("steps_started"), 3);
+    }
+
+    #[test]
+    fn the_load_was_offered_when_every_script_ended_or_the_run_was_told_to_end() {
+        let story = Story::of(2).peer(1, A, EventKind::ScriptEnded);
+        assert!(!story.offered_load_reached());
+        let story = story.peer(2, B, EventKind::ScriptEnded);
+        assert!(story.offered_load_reached());
+        let told = Story::of(2).run(1, EventKind::DeadlineReached);
+        assert!(told.offered_load_reached());
+    }
+
+    #[test]
+    fn a_progress_view_sees_who_is_in_and_what_failed() {
+        let story = Story::connected_pair()
+            .send(1_000, (A, B), 1)
+            .receive(1_001, (B, A), 1, 1)
+            .send(1_002, (A, B), 2)
+            .run(40_000, EventKind::DeadlineReached);
+        let live = Live {
+            peers_joined: 2,
+            links_open: 1,
+            messages_delivered: 1,
+            failures: 1,
+        };
+        assert_eq!(story.live(), live);
+        let story = story.leave(41_000, A, 1);
+        let live = Live {
+            peers_joined: 1,
+            links_open: 0,
+            ..live
+        };
+        assert_eq!(story.live(), live);
+    }
 }
