@@ -390,7 +390,7 @@ mod tests {
                 let mut pick = pick as usize;
                 let mut tags = Vec::new();
                 for tag in metric.tags {
-                    if pick % 3 > 0 {
+                    if !pick.is_multiple_of(3) {
                         tags.push(format!("{}:{}", tag.name, tag.values[pick % tag.values.len()]));
                     }
                     pick /= 31;
