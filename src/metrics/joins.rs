@@ -249,6 +249,51 @@ mod tests {
     }
 
     #[test]
+    fn a_link_counts_while_it_is_open_in_this_membership() {
+        let closed = |generation| EventKind::ChannelClosed {
+            generation: Generation(generation),
+        };
+        let story = || {
+            Story::of(3)
+                .join(0, A, 1)
+                .join(1, B, 1)
+                .join(10, C, 2)
+                .joined(15, C, 2)
+        };
+        let run = story()
+            .open(20, (C, A), 2, 2)
+            .link(21, C, A, closed(1))
+            .open(30, (C, B), 1, 2)
+            .end(40);
+        assert_eq!(run.trend("join_ms"), "1 ok 20 ms", "an older connection closed");
+        let run = story()
+            .open(20, (C, A), 2, 2)
+            .link(21, C, A, closed(2))
+            .open(30, (C, B), 1, 2)
+            .end(40);
+        assert_eq!(run.trend("join_ms"), "");
+        let run = story().open(20, (C, A), 2, 1).open(30, (C, B), 1, 2).end(40);
+        assert_eq!(
+            run.trend("join_ms"),
+            "",
+            "it opened for a membership that is over"
+        );
+    }
+
+    #[test]
+    fn what_comes_after_the_time_out_comes_too_late() {
+        let run = Story::of(2)
+            .join(0, A, 1)
+            .joined(30_001, A, 1)
+            .join(1_000, B, 1)
+            .joined(30_002, B, 1)
+            .open(31_001, (B, A), 1, 1)
+            .end(31_001);
+        assert_eq!(run.trend("signaling_ms"), "1 ok 29000 ms, 1 failed");
+        assert_eq!(run.trend("join_ms"), "0 ok, 2 failed");
+    }
+
+    #[test]
     fn who_leaves_is_waited_for_no_longer() {
         let run = Story::of(2)
             .join(0, A, 1)

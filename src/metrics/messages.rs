@@ -323,8 +323,49 @@ mod tests {
             .send(1_001, (A, B), 2)
             .receive(1_010, (B, A), 1, 2)
             .receive(1_011, (B, A), 2, 1)
+            .send(1_020, (A, B), 3)
+            .send(1_021, (A, B), 4)
+            .receive(1_030, (B, A), 2, 4)
+            .receive(1_031, (B, A), 2, 3)
             .end(2_000);
-        assert_eq!(counts(&replaced), "sent 2, received 2");
+        assert_eq!(counts(&replaced), "sent 4, received 4, reordered 1");
+    }
+
+    #[test]
+    fn numbers_begin_anew_with_a_membership_of_the_sender() {
+        let received = || EventKind::MessageReceived {
+            generation: Generation(2),
+            incarnation: Incarnation(2),
+            seq: 1,
+            bytes: 1,
+        };
+        let sent = EventKind::MessageSent {
+            planned: ms(2_000),
+            incarnation: Incarnation(2),
+            seq: 1,
+            bytes: 1,
+        };
+        let run = Story::connected_pair()
+            .send(1_000, (A, B), 1)
+            .receive(1_001, (B, A), 1, 1)
+            .leave(1_100, A, 1)
+            .join(1_200, A, 2)
+            .link(2_000, A, B, sent)
+            .link(2_001, B, A, received())
+            .link(2_002, B, A, received())
+            .end(9_000);
+        assert_eq!(counts(&run), "sent 2, received 2, duplicated 1");
+    }
+
+    #[test]
+    fn a_message_to_a_peer_whose_join_failed_was_due() {
+        let run = Story::of(2)
+            .join(0, A, 1)
+            .join(10, B, 1)
+            .join_failed(20, B, 1)
+            .link(1_000, A, B, unsent())
+            .end(2_000);
+        assert_eq!(counts(&run), "unsent 1");
     }
 
     #[test]

@@ -332,7 +332,7 @@ fn connect(glare: bool, kind: CandidateKind) -> Series {
 mod tests {
     use crate::metrics::{
         EventKind,
-        story::{A, B, C, Story},
+        story::{A, B, C, Story, plan},
     };
 
     use super::*;
@@ -453,6 +453,45 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_opens_for_a_membership_that_is_over_is_not_open() {
+        let run = Story::connected_pair()
+            .leave(1_000, B, 1)
+            .join(2_000, B, 2)
+            .open(2_010, (A, B), 2, 1)
+            .open(2_010, (B, A), 2, 1);
+        assert_eq!(run.live().links_open, 0);
+        let run = run.open(2_020, (B, A), 2, 2);
+        assert_eq!(run.live().links_open, 1);
+    }
+
+    #[test]
+    fn the_deadline_of_an_overlap_ends_with_it() {
+        let run = Story::of(2)
+            .join(0, A, 1)
+            .join(0, B, 1)
+            .leave(1_000, B, 1)
+            .join(20_000, B, 2)
+            .run(40_000, EventKind::DeadlineReached)
+            .probe(40_001, (A, B), 1)
+            .probe(40_001, (B, A), 1)
+            .end(41_000);
+        assert_eq!(run.trend("reconnect_ms"), "1 ok 20000 ms");
+    }
+
+    #[test]
+    fn a_join_without_a_leave_ends_the_membership_before_it() {
+        let run = Story::of(2)
+            .join(0, A, 1)
+            .join(0, B, 1)
+            .join(100, B, 2)
+            .leave(150, B, 1)
+            .end(31_000);
+        assert_eq!(run.count("connect_abandoned"), 1);
+        // The leave was of the first membership, and told late: the second goes on.
+        assert_eq!(run.rate("reconnect_failed"), "1/1");
+    }
+
+    #[test]
     fn a_link_that_opens_after_the_time_out_has_failed_whether_or_not_time_was_seen_to_pass() {
         let story = || Story::of(2).join(0, A, 1).join(0, B, 1).open(10, (A, B), 1, 1);
         let just = story().open(30_000, (B, A), 1, 1).end(40_000);
@@ -531,18 +570,36 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_rejoin_fails_a_reconnect_and_peers_that_are_done_are_not_expected() {
+    fn a_failed_rejoin_fails_a_reconnect_whether_the_other_is_in_or_still_to_come() {
         let run = Story::connected_pair()
             .leave(1_000, B, 1)
             .join(2_000, B, 2)
             .join_failed(2_100, B, 2)
-            .leave(3_000, A, 1)
-            .peer(3_000, A, EventKind::ScriptEnded)
-            .join(4_000, B, 3)
-            .join_failed(4_100, B, 3)
+            .join(3_000, B, 3)
+            .joined(3_001, B, 3)
+            .leave(3_010, A, 1)
+            .leave(3_020, B, 3)
+            .join(4_000, B, 4)
+            .join_failed(4_100, B, 4)
             .end(5_000);
-        assert_eq!(run.rate("reconnect_failed{cause:rejoin,path:rejoin}"), "1/1");
+        assert_eq!(run.rate("reconnect_failed{cause:rejoin,path:rejoin}"), "2/2");
+        assert_eq!(run.count("reconnect_abandoned"), 1);
         assert_eq!(run.rate("connect_failed"), "0/1");
+    }
+
+    #[test]
+    fn a_failed_join_fails_no_link_to_who_is_done_or_never_means_to_come() {
+        let mut plan = plan(1, 3);
+        plan.peers[2].script.clear();
+        let run = Story::with(&plan)
+            .join(0, A, 1)
+            .joined(1, A, 1)
+            .leave(2, A, 1)
+            .peer(2, A, EventKind::ScriptEnded)
+            .join(10, B, 1)
+            .join_failed(20, B, 1)
+            .end(1_000);
+        assert_eq!(run.rate("connect_failed"), "");
     }
 
     #[test]

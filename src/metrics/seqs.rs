@@ -55,6 +55,7 @@ mod tests {
             for seq in seqs {
                 prop_assert_eq!(set.contains(seq), model.contains(&seq));
                 prop_assert_eq!(set.insert(seq), model.insert(seq));
+                prop_assert!(set.runs.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0), "{:?}", set.runs);
             }
         }
     }

@@ -295,6 +295,8 @@ mod tests {
             ..late
         };
         check(short, 98, &["INVALID", SATURATED, NOT_REACHED]);
+        let all = ["INVALID", SATURATED, NOT_REACHED, FAILED];
+        check(Judged { thresholds, ..short }, 98, &all);
         let in_time = Judged {
             saturation: Some(Saturation {
                 lag_p99_ms: 100.0,
