@@ -1,11 +1,29 @@
-//! What happened ([`RunEvent`]) and what it adds up to ([`Snapshot`]).
+//! What happened ([`RunEvent`]) and what it adds up to ([`Snapshot`]), by the definitions of the
+//! [`CATALOGUE`]. [`Recorder`] leads from the one to the other.
 //!
-//! Pure. Knows ids and instants; knows nothing of where events come from or who reads the numbers.
+//! Pure. Knows ids, instants and the plan (who is expected where, time-outs); knows nothing of where events
+//! come from or who reads the numbers.
 
+mod deadlines;
 mod event;
+mod joins;
+mod members;
+mod messages;
+mod names;
+mod pairs;
+mod phases;
+#[cfg(test)]
+mod properties;
+mod recorder;
+mod seqs;
 mod snapshot;
+#[cfg(test)]
+mod story;
+mod tally;
 mod trend;
 
 pub use event::*;
+pub use names::{CATALOGUE, Kind, Metric, Tag, Unit};
+pub use recorder::{Live, Recorder};
 pub use snapshot::{MetricKey, Rate, Snapshot};
 pub use trend::Trend;

@@ -75,11 +75,22 @@ impl Trend {
     /// The `q`-quantile (`0.95` for p95) in ms, nearest rank (the smallest value that at least
     /// `q·count` samples do not exceed): infinite where the rank falls on a failure; `None` without samples.
     pub fn quantile_ms(&self, q: f64) -> Option<f64> {
-        let count = self.count();
+        self.quantile_of(self.count(), q)
+    }
+
+    /// The `q`-quantile of the successes alone, in ms; `None` without one.
+    pub fn ok_quantile_ms(&self, q: f64) -> Option<f64> {
+        self.quantile_of(self.micros.len(), q)
+    }
+
+    /// The `q`-quantile of `count` samples, of which all that are no successes are infinite.
+    fn quantile_of(&self, count: u64, q: f64) -> Option<f64> {
         if count == 0 {
             return None;
         }
-        let rank = ((q.clamp(0.0, 1.0) * count as f64).ceil() as u64).clamp(1, count);
+        // 0.07 * 100 is a hair over 7 in floating point, and must not become rank 8.
+        let exact = q.clamp(0.0, 1.0) * count as f64 * (1.0 - 1e-12);
+        let rank = (exact.ceil() as u64).clamp(1, count);
         let ok = self.micros.len();
         if rank > ok {
             return Some(f64::INFINITY);
@@ -127,6 +138,15 @@ mod tests {
         assert_eq!(t.quantile_ms(0.76), Some(f64::INFINITY));
         assert_eq!(t.max_ms(), Some(f64::INFINITY));
         assert_eq!(t.mean_ms(), Some(f64::INFINITY));
+    }
+
+    #[test]
+    fn ranks_are_not_pushed_up_by_floating_point() {
+        let t = trend(&(1..=100).collect::<Vec<_>>(), 0);
+        for percent in 1..=100 {
+            let ms = t.quantile_ms(f64::from(percent) / 100.0);
+            assert_eq!(ms.map(|ms| ms.floor() as i32), Some(percent));
+        }
     }
 
     #[test]

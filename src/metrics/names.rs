@@ -1,0 +1,371 @@
+use std::fmt;
+
+/// A metric of the catalogue: what its figures mean, whoever prints them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name; durations end in their unit.
+    pub name: &'static str,
+    /// What is kept of it, and so which aggregations it has.
+    pub kind: Kind,
+    /// What its figures are counted in.
+    pub unit: Unit,
+    /// Its one definition, one sentence.
+    pub definition: &'static str,
+    /// The tags that narrow it down, each with all its values.
+    pub tags: &'static [Tag],
+}
+
+/// What is kept of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A distribution of durations, [`Trend`](super::Trend).
+    Trend,
+    /// A share of cases, [`Rate`](super::Rate).
+    Rate,
+    /// A plain count.
+    Counter,
+}
+
+/// What a figure is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Milliseconds, with fractions to the microsecond.
+    Milliseconds,
+    /// A share from 0 to 1.
+    Share,
+    /// Whole things.
+    Count,
+}
+
+/// A tag and everything it can say.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Its name.
+    pub name: &'static str,
+    /// All its values.
+    pub values: &'static [&'static str],
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trend => "trend",
+            Self::Rate => "rate",
+            Self::Counter => "counter",
+        })
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Milliseconds => "ms",
+            Self::Share => "share",
+            Self::Count => "count",
+        })
+    }
+}
+
+impl Metric {
+    /// The metric of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        CATALOGUE.iter().find(|metric| metric.name == name)
+    }
+
+    /// This metric's tag of that name.
+    pub fn tag(&self, name: &str) -> Option<&'static Tag> {
+        self.tags.iter().find(|tag| tag.name == name)
+    }
+}
+
+const fn trend(name: &'static str, tags: &'static [Tag], definition: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Trend,
+        unit: Unit::Milliseconds,
+        definition,
+        tags,
+    }
+}
+
+const fn rate(name: &'static str, tags: &'static [Tag], definition: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Rate,
+        unit: Unit::Share,
+        definition,
+        tags,
+    }
+}
+
+const fn counter(name: &'static str, tags: &'static [Tag], definition: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        definition,
+        tags,
+    }
+}
+
+const fn tag(name: &'static str, values: &'static [&'static str]) -> Tag {
+    Tag { name, values }
+}
+
+const YES_NO: &[&str] = &["yes", "no"];
+const CONNECT: &[Tag] = &[
+    tag("glare", YES_NO),
+    tag("pair", &["host", "srflx", "prflx", "relay", "unknown"]),
+];
+const RECONNECT: &[Tag] = &[
+    tag("path", &["resume", "ice_restart", "replace", "rejoin"]),
+    tag(
+        "cause",
+        &[
+            "rejoin",
+            "ice_restart",
+            "drop_network",
+            "network",
+            "roam",
+            "nat_rebind",
+            "cut_signaling",
+            "crash",
+            "suspend",
+            "server",
+        ],
+    ),
+];
+const AGAIN: &[Tag] = &[tag("again", YES_NO)];
+const BURST: &[Tag] = &[tag("burst", YES_NO)];
+const EXPECTED: &[Tag] = &[tag("expected", YES_NO)];
+const IGNORED: &[Tag] = &[tag(
+    "reason",
+    &["duplicate", "glare", "unexpected", "not_a_member", "queue_full"],
+)];
+
+/// Every metric there is, trends first, then rates, then counters.
+pub const CATALOGUE: &[Metric] = &[
+    trend(
+        "signaling_ms",
+        &[],
+        "From a join's planned instant until the server has confirmed it; a join that failed, was refused against \
+         expectation or has no answer after `connect_timeout` is a failure.",
+    ),
+    trend(
+        "connect_ms",
+        CONNECT,
+        "From the later of two peers' planned joins (tie: the greater id's) until both ends report the data channel \
+         open, for the first overlap of their memberships; `pair` is the local candidate type at the end that opened \
+         later.",
+    ),
+    trend(
+        "offer_answer_ms",
+        &[],
+        "First phase of `connect_ms`: until the offer/answer exchange is complete at both ends.",
+    ),
+    trend(
+        "ice_ms",
+        &[],
+        "Second phase of `connect_ms`: from there until ICE is connected at both ends.",
+    ),
+    trend(
+        "dtls_ms",
+        &[],
+        "Third phase of `connect_ms`: from there until both connections are `connected`, that is DTLS is done.",
+    ),
+    trend(
+        "channel_ms",
+        &[],
+        "Last phase of `connect_ms`: from there until the data channel is open at both ends.",
+    ),
+    trend(
+        "join_ms",
+        AGAIN,
+        "From a peer's planned join until the server has confirmed it and the data channels to all peers that were \
+         planned to join no later are open at its end.",
+    ),
+    trend(
+        "reconnect_ms",
+        RECONNECT,
+        "From the end of a fault (for a scripted rejoin: the later planned join) until data has flowed both ways again, \
+         one sample per link and fault.",
+    ),
+    trend(
+        "message_ms",
+        &[],
+        "From the planned instant of a chat message until it was delivered to the receiving script; unsent and lost \
+         ones are failures.",
+    ),
+    trend(
+        "generator_lag_ms",
+        BURST,
+        "From the planned instant of a step until the generator began it; `burst=yes` marks steps planned in the first \
+         5 s of a declared burst.",
+    ),
+    rate(
+        "connect_failed",
+        &[],
+        "Share of first links that did not open within `connect_timeout`, or whose join failed; abandoned ones are \
+         left out.",
+    ),
+    rate(
+        "reconnect_failed",
+        RECONNECT,
+        "Share of links over which no data flowed both ways within `connect_timeout` after the fault, or whose join \
+         failed; abandoned ones are left out.",
+    ),
+    rate(
+        "message_failed",
+        &[],
+        "Share of due chat messages that were unsent or lost; abandoned ones are left out.",
+    ),
+    counter(
+        "messages_sent",
+        &[],
+        "Chat messages that went out, one per remote; after the run the sum of received, lost and abandoned.",
+    ),
+    counter(
+        "messages_received",
+        &[],
+        "Chat messages delivered within `message_timeout`, repeats not counted.",
+    ),
+    counter(
+        "messages_unsent",
+        &[],
+        "Chat messages due to a member to whom no channel was open at the planned instant.",
+    ),
+    counter(
+        "messages_lost",
+        &[],
+        "Chat messages not delivered within `message_timeout` of being sent.",
+    ),
+    counter(
+        "messages_duplicated",
+        &[],
+        "Deliveries of a chat message that had been delivered before.",
+    ),
+    counter(
+        "messages_reordered",
+        &[],
+        "Chat messages delivered after a later one of the same sender on the same connection.",
+    ),
+    counter(
+        "messages_abandoned",
+        &[],
+        "Chat messages whose sender or receiver began to leave before delivery, or still on the way when the run ended.",
+    ),
+    counter(
+        "messages_not_due",
+        &[],
+        "Planned chat messages that were not sent because the remote had left.",
+    ),
+    counter(
+        "messages_unmatched",
+        &[],
+        "Deliveries of a chat message that was not (or no longer) on its way: lost or abandoned before, or never sent.",
+    ),
+    counter("steps_started", &[], "Scripted actions that began."),
+    counter("joins_started", AGAIN, "Joins asked for."),
+    counter("joins_confirmed", &[], "Joins that the server confirmed."),
+    counter("joins_rejected", EXPECTED, "Joins that the server refused."),
+    counter(
+        "joins_failed",
+        &[],
+        "Joins that ended without the server's word: no socket, a time-out, an error.",
+    ),
+    counter(
+        "joins_unexpected",
+        &[],
+        "Joins that the server confirmed although the script expected a refusal; their links are not measured.",
+    ),
+    counter(
+        "joins_abandoned",
+        &[],
+        "Joins that a leave or the run's end cut short before all their expected links were open.",
+    ),
+    counter(
+        "connect_abandoned",
+        &[],
+        "First links that a leave or the run's end cut short before both ends were open.",
+    ),
+    counter(
+        "reconnect_abandoned",
+        RECONNECT,
+        "Reconnecting links that a leave or the run's end cut short before data had flowed both ways.",
+    ),
+    counter(
+        "wait_expired",
+        &[],
+        "Waits that ran out of time, one for each missing link.",
+    ),
+    counter(
+        "barrier_expired",
+        &[],
+        "Barriers that ran out of time, one for each peer.",
+    ),
+    counter("connections_created", &[], "`RTCPeerConnection`s made."),
+    counter(
+        "dtls_flights_repeated",
+        &[],
+        "DTLS flights that the lost-flight repair sent again.",
+    ),
+    counter(
+        "stale_ignored",
+        &[],
+        "Callbacks and timers of replaced connections that were ignored, as they must be.",
+    ),
+    counter(
+        "generations_crossed",
+        &[],
+        "Callbacks and timers of one connection that took effect on another.",
+    ),
+    counter(
+        "glare",
+        &[],
+        "Colliding offers, one for each end that saw the collision.",
+    ),
+    counter(
+        "descriptions_ignored",
+        IGNORED,
+        "Offers and answers that were dropped.",
+    ),
+    counter(
+        "operations_failed",
+        &[],
+        "Calls on a connection that the stack or its state refused.",
+    ),
+    counter("signaling_errors", &[], "Error frames that the server sent."),
+    counter(
+        "signaling_lost",
+        &[],
+        "Signaling sockets that were lost or could not be opened.",
+    ),
+    counter("limits_hit", &[], "Limits of the harness that were hit."),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_trends_carry_their_unit() {
+        let names: BTreeSet<_> = CATALOGUE.iter().map(|m| m.name).collect();
+        assert_eq!(names.len(), CATALOGUE.len());
+        for metric in CATALOGUE {
+            assert_eq!(
+                metric.name.ends_with("_ms"),
+                metric.kind == Kind::Trend,
+                "{}",
+                metric.name
+            );
+            assert!(
+                metric.definition.ends_with('.') && metric.definition.matches(". ").count() == 0,
+                "{} is one sentence",
+                metric.name
+            );
+            assert!(metric.tags.iter().all(|tag| !tag.values.is_empty()));
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What holds of the figures of any run, however its events come.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::base::{Generation, Incarnation, Instant, PeerId};
+
+use super::{
+    CATALOGUE, CandidateKind, DescriptionKind, EventKind, IgnoreReason, Kind, Metric, MetricKey, Recorder,
+    RunEvent, SignalingState, Snapshot,
+    recorder::link_event,
+    story::{ms, plan},
+};
+
+const PEERS: u32 = 3;
+
+fn kinds() -> impl Strategy<Value = EventKind> {
+    let incarnation = || (1_u32..3).prop_map(Incarnation);
+    let generation = || (1_u32..3).prop_map(Generation);
+    let planned = || (0_u64..60_000).prop_map(Instant::from_millis);
+    let kind = || {
+        prop_oneof![
+            Just(CandidateKind::Host),
+            Just(CandidateKind::Relay),
+            Just(CandidateKind::Unknown)
+        ]
+    };
+    let state = || prop_oneof![Just(SignalingState::Stable), Just(SignalingState::HaveLocalOffer)];
+    let reason = String::new;
+    prop_oneof![
+        3 => (planned(), incarnation(), prop::bool::weighted(0.1)).prop_map(move |(planned, incarnation, expect_rejected)| {
+            EventKind::JoinStarted { planned, incarnation, name: String::new(), expect_rejected }
+        }),
+        3 => incarnation().prop_map(|incarnation| EventKind::Joined { incarnation }),
+        1 => incarnation().prop_map(move |incarnation| EventKind::JoinFailed { incarnation, reason: reason() }),
+        1 => incarnation().prop_map(move |incarnation| EventKind::JoinRejected { incarnation, reason: reason() }),
+        1 => (planned(), incarnation()).prop_map(|(planned, incarnation)| {
+            EventKind::LeaveStarted { planned, incarnation, scripted: true }
+        }),
+        1 => Just(EventKind::ScriptEnded),
+        1 => planned().prop_map(|planned| EventKind::StepStarted { planned, step: String::new() }),
+        2 => (generation(), incarnation()).prop_map(|(generation, incarnation)| {
+            EventKind::ConnectionCreated { generation, incarnation, offerer: true }
+        }),
+        1 => generation().prop_map(|generation| EventKind::ConnectionClosed { generation, cause: String::new() }),
+        1 => generation().prop_map(|generation| EventKind::ChannelClosed { generation }),
+        1 => generation().prop_map(|generation| EventKind::Glare { generation, polite: false }),
+        4 => (generation(), state()).prop_map(|(generation, state)| EventKind::SignalingStateChanged { generation, state }),
+        3 => generation().prop_map(|generation| EventKind::IceStateChanged { generation, state: "connected".to_owned() }),
+        3 => generation().prop_map(|generation| EventKind::ConnectionStateChanged { generation, state: "connected".to_owned() }),
+        6 => (generation(), incarnation(), kind()).prop_map(|(generation, incarnation, pair)| {
+            EventKind::ChannelOpened { generation, incarnation, pair }
+        }),
+        4 => (generation(), incarnation()).prop_map(|(generation, incarnation)| {
+            EventKind::ProbeReceived { generation, incarnation }
+        }),
+        4 => (planned(), incarnation(), 0_u32..6).prop_map(|(planned, incarnation, seq)| {
+            EventKind::MessageSent { planned, incarnation, seq, bytes: 1 }
+        }),
+        1 => (planned(), incarnation(), 0_u32..6).prop_map(|(planned, incarnation, seq)| {
+            EventKind::MessageUnsent { planned, incarnation, seq }
+        }),
+        4 => (generation(), incarnation(), 0_u32..6).prop_map(|(generation, incarnation, seq)| {
+            EventKind::MessageReceived { generation, incarnation, seq, bytes: 1 }
+        }),
+        1 => Just(EventKind::DescriptionIgnored {
+            description: DescriptionKind::Offer,
+            fingerprint: 1,
+            reason: IgnoreReason::NotAMember,
+        }),
+        1 => Just(EventKind::WaitExpired { condition: String::new() }),
+    ]
+}
+
+fn concerns_a_link(kind: &EventKind) -> bool {
+    link_event(kind).is_some()
+        || matches!(
+            kind,
+            EventKind::MessageSent { .. }
+                | EventKind::MessageUnsent { .. }
+                | EventKind::MessageReceived { .. }
+                | EventKind::DescriptionIgnored { .. }
+        )
+}
+
+/// Events in two rooms of three, each at its instant; gaps reach over the time-outs.
+fn events() -> impl Strategy<Value = Vec<RunEvent>> {
+    let gap = prop_oneof![9 => 0_u64..300, 1 => 0_u64..40_000];
+    let event = (gap, 0..2 * PEERS, 1..PEERS, kinds());
+    prop::collection::vec(event, 0..200).prop_map(|events| {
+        let mut at = 0;
+        events
+            .into_iter()
+            .map(|(gap, peer, other, kind)| {
+                at += gap;
+                let room = peer / PEERS * PEERS;
+                let remote = PeerId(room + (peer - room + other) % PEERS);
+                RunEvent {
+                    at: ms(at),
+                    peer: Some(PeerId(peer)),
+                    remote: concerns_a_link(&kind).then_some(remote),
+                    kind,
+                }
+            })
+            .collect()
+    })
+}
+
+fn record<'a>(events: impl IntoIterator<Item = &'a RunEvent>, end: Instant) -> Snapshot {
+    let mut recorder = Recorder::new(&plan(2, PEERS));
+    for event in events {
+        recorder.record(event);
+    }
+    recorder.finish(end);
+    recorder.snapshot()
+}
+
+proptest! {
+    #[test]
+    fn the_snapshots_of_rooms_apart_add_up_to_the_snapshot_of_all(events in events(), more in 0_u64..40_000) {
+        let end = events.last().map_or(Instant::START, |event| event.at) + Duration::from_millis(more);
+        let of = |room: u32| {
+            let theirs = events.iter().filter(|event| event.peer.is_some_and(|peer| peer.0 / PEERS == room));
+            record(theirs, end)
+        };
+        let mut sum = of(0);
+        sum.merge(&of(1));
+        prop_assert_eq!(sum, record(&events, end));
+    }
+
+    #[test]
+    fn every_message_sent_has_one_end_and_every_figure_is_in_the_catalogue(events in events(), more in 0_u64..40_000) {
+        let end = events.last().map_or(Instant::START, |event| event.at) + Duration::from_millis(more);
+        let snapshot = record(&events, end);
+        let count = |name| snapshot.counters.get(&MetricKey::new(name)).copied().unwrap_or_default();
+        prop_assert_eq!(
+            count("messages_sent"),
+            count("messages_received") + count("messages_lost") + count("messages_abandoned")
+        );
+        let keys = snapshot.trends.keys().map(|key| (Kind::Trend, key))
+            .chain(snapshot.rates.keys().map(|key| (Kind::Rate, key)))
+            .chain(snapshot.counters.keys().map(|key| (Kind::Counter, key)));
+        for (kind, key) in keys {
+            let metric = Metric::named(&key.name).expect("a metric of the catalogue");
+            prop_assert_eq!(metric.kind, kind);
+            for (tag, value) in &key.tags {
+                let known = metric.tag(tag).expect("a tag of the metric");
+                prop_assert!(known.values.contains(&value.as_str()), "{}", key);
+            }
+        }
+        for metric in ["connect", "reconnect", "message"] {
+            let failed = snapshot.rates.get(&MetricKey::new(&format!("{metric}_failed")));
+            let trend = snapshot.trends.get(&MetricKey::new(&format!("{metric}_ms")));
+            prop_assert_eq!(failed.map(|r| (r.hits, r.total)), trend.map(|t| (t.failed(), t.count())));
+        }
+    }
+
+    #[test]
+    fn events_in_any_order_about_anybody_are_borne(
+        events in prop::collection::vec((0_u64..90_000, prop::option::of(0_u32..9), prop::option::of(0_u32..9), kinds()), 0..200),
+        end in 0_u64..90_000,
+    ) {
+        let events: Vec<_> = events.into_iter().map(|(at, peer, remote, kind)| RunEvent {
+            at: ms(at),
+            peer: peer.map(PeerId),
+            remote: remote.map(PeerId),
+            kind,
+        }).collect();
+        record(&events, ms(end));
+    }
+}
+
+#[test]
+fn the_catalogue_has_nothing_that_is_never_recorded() {
+    // The random runs above show that what is recorded is in the catalogue; this is the other direction.
+    let sources = [
+        include_str!("recorder.rs"),
+        include_str!("pairs.rs"),
+        include_str!("phases.rs"),
+        include_str!("joins.rs"),
+        include_str!("messages.rs"),
+    ];
+    for metric in CATALOGUE {
+        let quoted = format!("\"{}\"", metric.name);
+        assert!(
+            sources.iter().any(|source| source.contains(&quoted)),
+            "{quoted} is recorded nowhere"
+        );
+    }
+}

@@ -1,0 +1,451 @@
+use std::time::Duration;
+
+use crate::{
+    base::{Generation, Instant, PeerId},
+    plan::{Burst, Plan},
+};
+
+use super::{
+    EventKind, IgnoreReason, RunEvent, Snapshot,
+    deadlines::{Deadlines, Due},
+    joins::Joins,
+    members::{Cut, Members, Stay},
+    messages::{MessageId, Messages},
+    pairs::{LinkEvent, Pairs},
+    tally::{Series, Tally},
+};
+
+/// How far an event may lie behind the newest one and still count in full: what an event spends in the
+/// dispatcher's queue. Deadlines fire this much later; whether something came in time is told by its own
+/// instant, not by when it was recorded.
+pub(super) const LATENESS: Duration = Duration::from_secs(1);
+
+/// The events of a run → its figures, by the definitions of the [`CATALOGUE`](super::CATALOGUE).
+///
+/// A machine without a clock: time is what the events say. Its memory is bounded by the plan (pairs,
+/// peers) and by what is pending; samples go into histograms of fixed size.
+///
+/// Rules that the definitions leave open:
+/// - A join that fails (or is refused against expectation) fails the link to each other peer of the room
+///   that is a member or may still become one: its script has a join that is to succeed and has not ended.
+///   One failure per link until both are members again. What follows it is still a *first* connect.
+/// - A join that the script wants refused is not measured, nor are its links, whatever the server says.
+/// - A link is open when both ends say so at the same time, each on its newest connection. Events of
+///   connections that were made before the current memberships overlapped are stale and change nothing.
+/// - Something that is exactly as old as its time-out is in time.
+#[derive(Debug)]
+pub struct Recorder {
+    members: Members,
+    pairs: Pairs,
+    joins: Joins,
+    messages: Messages,
+    tally: Tally,
+    deadlines: Deadlines,
+    burst: Option<Burst>,
+    /// The newest instant that an event has told.
+    now: Instant,
+    /// The run was told to end before its scripts: what they had left was never due.
+    cut_short: bool,
+}
+
+/// What a progress view shows while a run is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Live {
+    /// Peers that are confirmed members now.
+    pub peers_joined: u32,
+    /// Pairs whose both ends report an open data channel now.
+    pub links_open: u32,
+    /// Messages delivered in time so far.
+    pub messages_delivered: u64,
+    /// Links and messages that have failed so far: the numerators of all rates.
+    pub failures: u64,
+}
+
+impl Recorder {
+    /// A recorder for one run of `plan`.
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            members: Members::new(plan),
+            pairs: Pairs::new(plan.connect_timeout),
+            joins: Joins::new(plan.connect_timeout),
+            messages: Messages::new(plan.message_timeout),
+            tally: Tally::default(),
+            deadlines: Deadlines::default(),
+            burst: plan.burst,
+            now: Instant::START,
+            cut_short: false,
+        }
+    }
+
+    /// Takes one event into account. Events come in the dispatcher's order; peers and remotes that are not
+    /// in the plan are counted, but belong to no link.
+    pub fn record(&mut self, event: &RunEvent) {
+        self.now = self.now.max(event.at);
+        while let Some(due) = self.deadlines.pop_before(self.now - LATENESS) {
+            self.expire(due);
+        }
+        self.count(&event.kind);
+        match (event.peer, event.remote) {
+            (Some(peer), Some(remote)) => self.link(peer, remote, event.at, &event.kind),
+            (Some(peer), None) => self.peer(peer, event.at, &event.kind),
+            (None, _) => {
+                self.cut_short |= matches!(event.kind, EventKind::Interrupted | EventKind::DeadlineReached);
+            }
+        }
+    }
+
+    /// The run is over at `now`: what is pending for longer than its time-out has failed, the rest is
+    /// abandoned.
+    pub fn finish(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        while let Some(due) = self.deadlines.pop_before(self.now) {
+            self.expire(due);
+        }
+        while let Some(due) = self.deadlines.pop() {
+            match due {
+                Due::Overlap(pair) => self.pairs.abandon(pair, &mut self.tally),
+                Due::Join(peer) => {
+                    self.joins
+                        .end(peer, self.now, Cut::Left, &mut self.tally, &mut self.deadlines);
+                }
+                Due::Message(id) => self.messages.abandon(id, &mut self.tally),
+                Due::Unmatched(id) => self.messages.expire_early(id, &mut self.tally),
+            }
+        }
+    }
+
+    /// All figures so far. What is pending is in none of them.
+    pub fn snapshot(&self) -> Snapshot {
+        self.tally.snapshot()
+    }
+
+    /// The few figures of a progress view; costs a handful of look-ups.
+    pub fn live(&self) -> Live {
+        Live {
+            peers_joined: self.members.inside(),
+            links_open: self.pairs.open(),
+            messages_delivered: self.tally.counted("messages_received"),
+            failures: self.tally.hits(),
+        }
+    }
+
+    /// Whether every script came to its end, or the run was told to end before (`--duration`, an
+    /// interrupt). Otherwise some planned step never began, and the load of the plan was not offered.
+    pub fn offered_load_reached(&self) -> bool {
+        self.cut_short || self.members.scripts_ended()
+    }
+
+    fn expire(&mut self, due: Due) {
+        match due {
+            Due::Overlap(pair) => self.pairs.expire(pair, &mut self.tally),
+            Due::Join(peer) => self.joins.expire(peer, &mut self.tally),
+            Due::Message(id) => self.messages.expire(id, &mut self.tally),
+            Due::Unmatched(id) => self.messages.expire_early(id, &mut self.tally),
+        }
+    }
+
+    /// Counters that need no state.
+    fn count(&mut self, kind: &EventKind) {
+        let name = match kind {
+            EventKind::WaitExpired { .. } => "wait_expired",
+            EventKind::BarrierExpired { .. } => "barrier_expired",
+            EventKind::SignalingLost { .. } => "signaling_lost",
+            EventKind::SignalingError { .. } => "signaling_errors",
+            EventKind::ConnectionCreated { .. } => "connections_created",
+            EventKind::Glare { .. } => "glare",
+            EventKind::OperationFailed { .. } => "operations_failed",
+            EventKind::CrossedGeneration { .. } => "generations_crossed",
+            EventKind::StaleIgnored { .. } => "stale_ignored",
+            EventKind::DtlsFlightRepeated { .. } => "dtls_flights_repeated",
+            EventKind::LimitHit { .. } => "limits_hit",
+            EventKind::DescriptionIgnored { reason, .. } => {
+                let reason = match reason {
+                    IgnoreReason::Duplicate => "duplicate",
+                    IgnoreReason::Glare => "glare",
+                    IgnoreReason::Unexpected => "unexpected",
+                    IgnoreReason::NotAMember => "not_a_member",
+                    IgnoreReason::QueueFull => "queue_full",
+                };
+                self.tally
+                    .count(Series::tagged("descriptions_ignored", [("reason", reason)]));
+                return;
+            }
+            _ => return,
+        };
+        self.tally.count(name);
+    }
+
+    fn peer(&mut self, peer: PeerId, at: Instant, kind: &EventKind) {
+        match *kind {
+            EventKind::StepStarted { planned, .. } => self.step(planned, at),
+            EventKind::ScriptEnded => self.members.script_ended(peer),
+            EventKind::JoinStarted {
+                planned,
+                incarnation,
+                expect_rejected,
+                ..
+            } => {
+                let stay = Stay {
+                    incarnation,
+                    planned,
+                    expect_rejected,
+                };
+                self.join_started(peer, at, stay);
+            }
+            EventKind::Joined { incarnation } => {
+                self.tally.count("joins_confirmed");
+                let Some(stay) = self.members.joining(peer, incarnation) else {
+                    return;
+                };
+                self.members.confirm(peer, stay);
+                if stay.expect_rejected {
+                    self.tally.count("joins_unexpected");
+                } else {
+                    self.joins.confirm(peer, at, &mut self.tally, &mut self.deadlines);
+                }
+            }
+            EventKind::JoinRejected { incarnation, .. } => {
+                let stay = self.members.joining(peer, incarnation);
+                let expected = yes_no(stay.is_some_and(|stay| stay.expect_rejected));
+                self.tally
+                    .count(Series::tagged("joins_rejected", [("expected", expected)]));
+                self.join_failed(peer, at, stay);
+            }
+            EventKind::JoinFailed { incarnation, .. } => {
+                self.tally.count("joins_failed");
+                self.join_failed(peer, at, self.members.joining(peer, incarnation));
+            }
+            EventKind::LeaveStarted { incarnation, .. }
+                if self.members.stay(peer).map(|stay| stay.incarnation) == Some(incarnation) =>
+            {
+                self.gone(peer, at, Cut::Left);
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, planned: Instant, at: Instant) {
+        let in_burst = self
+            .burst
+            .is_some_and(|burst| (burst.from..burst.until).contains(&planned));
+        self.tally.count("steps_started");
+        self.tally.took(
+            Series::tagged("generator_lag_ms", [("burst", yes_no(in_burst))]),
+            at.since(planned),
+        );
+    }
+
+    fn join_started(&mut self, peer: PeerId, at: Instant, stay: Stay) {
+        if self.members.stay(peer).is_some() {
+            self.gone(peer, at, Cut::Left);
+        }
+        let again = self.members.join(peer, stay);
+        self.tally
+            .count(Series::tagged("joins_started", [("again", yes_no(again))]));
+        // None either for a peer that the plan does not know.
+        if self.members.measured(peer).is_none() {
+            return;
+        }
+        let members: Vec<_> = self
+            .members
+            .mates(peer)
+            .into_iter()
+            .filter_map(|mate| Some((mate, self.members.measured(mate)?)))
+            .collect();
+        for member in &members {
+            self.pairs.begin((peer, stay), *member, &mut self.deadlines);
+        }
+        self.joins
+            .begin((peer, stay), again, &members, &mut self.deadlines);
+    }
+
+    /// A join came to nothing. `stay`: the one it was about, if it is still pending.
+    fn join_failed(&mut self, peer: PeerId, at: Instant, stay: Option<Stay>) {
+        let Some(stay) = stay else {
+            return;
+        };
+        self.gone(peer, at, Cut::JoinFailed);
+        if stay.expect_rejected {
+            return;
+        }
+        for mate in self.members.mates(peer) {
+            if self.members.is_expected(mate) {
+                self.pairs.join_failed(peer, mate, &mut self.tally);
+            }
+        }
+    }
+
+    /// `peer` is no member any more.
+    fn gone(&mut self, peer: PeerId, at: Instant, cut: Cut) {
+        let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
+        self.joins.end(peer, at, cut, tally, deadlines);
+        for mate in self.members.mates(peer) {
+            self.pairs.end(peer, mate, at, cut, tally, deadlines);
+            self.joins.forget(mate, peer, tally, deadlines);
+            self.messages.abandon_between(peer, mate, at, tally, deadlines);
+        }
+        self.members.out(peer, cut);
+    }
+
+    fn link(&mut self, peer: PeerId, remote: PeerId, at: Instant, kind: &EventKind) {
+        let to_member = !self.members.has_left(remote);
+        let outgoing = |incarnation, seq| MessageId {
+            sender: peer,
+            receiver: remote,
+            incarnation,
+            seq,
+        };
+        match *kind {
+            EventKind::MessageSent {
+                planned,
+                incarnation,
+                seq,
+                ..
+            } => {
+                let id = outgoing(incarnation, seq);
+                self.messages
+                    .sent(id, planned, at, to_member, &mut self.tally, &mut self.deadlines);
+            }
+            EventKind::MessageUnsent { .. } => self.messages.unsent(to_member, &mut self.tally),
+            EventKind::MessageReceived {
+                generation,
+                incarnation,
+                seq,
+                ..
+            } => {
+                let id = MessageId {
+                    sender: remote,
+                    receiver: peer,
+                    incarnation,
+                    seq,
+                };
+                self.messages
+                    .received(id, generation, at, &mut self.tally, &mut self.deadlines);
+            }
+            _ => {
+                if let Some((generation, event)) = link_event(kind) {
+                    self.connection(peer, remote, at, generation, event);
+                }
+            }
+        }
+    }
+
+    fn connection(
+        &mut self,
+        peer: PeerId,
+        remote: PeerId,
+        at: Instant,
+        generation: Generation,
+        event: LinkEvent,
+    ) {
+        let ends = (peer, remote);
+        let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
+        match event {
+            LinkEvent::Opened(incarnation, _) => {
+                self.joins
+                    .opened(ends, generation, incarnation, at, tally, deadlines);
+            }
+            LinkEvent::Closed | LinkEvent::ChannelClosed => self.joins.closed(peer, remote, generation),
+            _ => {}
+        }
+        self.pairs.link(ends, generation, event, at, tally, deadlines);
+    }
+}
+
+/// What an event says about the connection of a link, if it does.
+pub(super) fn link_event(kind: &EventKind) -> Option<(Generation, LinkEvent)> {
+    match *kind {
+        EventKind::ConnectionCreated { generation, .. } => Some((generation, LinkEvent::Created)),
+        EventKind::ConnectionClosed { generation, .. } => Some((generation, LinkEvent::Closed)),
+        EventKind::SignalingStateChanged { generation, state } => {
+            Some((generation, LinkEvent::Signaling(state)))
+        }
+        EventKind::IceStateChanged {
+            generation,
+            ref state,
+        } => matches!(state.as_str(), "connected" | "completed")
+            .then_some((generation, LinkEvent::IceConnected)),
+        EventKind::ConnectionStateChanged {
+            generation,
+            ref state,
+        } => (state == "connected").then_some((generation, LinkEvent::Connected)),
+        EventKind::ChannelOpened {
+            generation,
+            incarnation,
+            pair,
+        } => Some((generation, LinkEvent::Opened(incarnation, pair))),
+        EventKind::ChannelClosed { generation } => Some((generation, LinkEvent::ChannelClosed)),
+        EventKind::Glare { generation, .. } => Some((generation, LinkEvent::Glare)),
+        EventKind::ProbeReceived { generation, .. } => Some((generation, LinkEvent::Probed)),
+        _ => None,
+    }
+}
+
+fn yes_no(what: bool) -> &'static str {
+    if what { "yes" } else { "no" }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::metrics::story::{A, B, Story, ms, plan};
+
+    use super::*;
+
+    fn step(planned: u64) -> EventKind {
+        EventKind::StepStarted {
+            planned: ms(planned),
+            step: "join".to_owned(),
+        }
+    }
+
+    #[test]
+    fn lag_in_a_declared_burst_is_kept_apart() {
+        let mut plan = plan(1, 2);
+        plan.burst = Some(Burst {
+            from: ms(100),
+            until: ms(5_100),
+        });
+        let run = Story::with(&plan)
+            .peer(1_100, A, step(100))
+            .peer(9_000, B, step(5_099))
+            .peer(9_000, B, step(5_100))
+            .end(10_000);
+        assert_eq!(run.trend("generator_lag_ms{burst:yes}"), "2 ok 1000..3900 ms");
+        assert_eq!(run.trend("generator_lag_ms{burst:no}"), "1 ok 3900 ms");
+        assert_eq!(run.trend("generator_lag_ms"), "3 ok 1000..3900 ms");
+        assert_eq!(run.count("steps_started"), 3);
+    }
+
+    #[test]
+    fn the_load_was_offered_when_every_script_ended_or_the_run_was_told_to_end() {
+        let story = Story::of(2).peer(1, A, EventKind::ScriptEnded);
+        assert!(!story.offered_load_reached());
+        let story = story.peer(2, B, EventKind::ScriptEnded);
+        assert!(story.offered_load_reached());
+        let told = Story::of(2).run(1, EventKind::DeadlineReached);
+        assert!(told.offered_load_reached());
+    }
+
+    #[test]
+    fn a_progress_view_sees_who_is_in_and_what_failed() {
+        let story = Story::connected_pair()
+            .send(1_000, (A, B), 1)
+            .receive(1_001, (B, A), 1, 1)
+            .send(1_002, (A, B), 2)
+            .run(40_000, EventKind::DeadlineReached);
+        let live = Live {
+            peers_joined: 2,
+            links_open: 1,
+            messages_delivered: 1,
+            failures: 1,
+        };
+        assert_eq!(story.live(), live);
+        let story = story.leave(41_000, A, 1);
+        let live = Live {
+            peers_joined: 1,
+            links_open: 0,
+            ..live
+        };
+        assert_eq!(story.live(), live);
+    }
+}

@@ -1,0 +1,381 @@
+use std::fmt;
+
+use super::{ExitCode, Saturation, Threshold, ThresholdResult, ThresholdStatus};
+
+/// All that a run is judged by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged<'a> {
+    /// What the run said to each threshold.
+    pub thresholds: &'a [ThresholdResult],
+    /// The names of the invariants that were broken.
+    pub broken_invariants: &'a [&'a str],
+    /// How late the generator was; `None` if nothing could be measured.
+    pub saturation: Option<Saturation>,
+    /// Whether every planned step began (or was never due, because `--duration` was over).
+    pub offered_load_reached: bool,
+    /// The user interrupted the run.
+    pub interrupted: bool,
+    /// `abortOnFail` ended the run.
+    pub aborted: bool,
+    /// The target or the configuration turned out to be wrong after the run began.
+    pub config_error: bool,
+}
+
+/// What a run was found to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// In one word.
+    pub decision: Decision,
+    /// Why it is no PASS, worst first; of a PASS, nothing.
+    pub reasons: Vec<Reason>,
+    /// What the reader of a PASS should know.
+    pub warnings: Vec<Reason>,
+    /// What the process exits with for this run alone.
+    pub exit_code: ExitCode,
+}
+
+/// A verdict in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Every threshold and invariant holds.
+    Pass,
+    /// A threshold or an invariant does not, and the run can be trusted.
+    Fail,
+    /// The run proves nothing.
+    Invalid,
+    /// The user ended it.
+    Interrupted,
+    /// `abortOnFail` ended it.
+    Aborted,
+    /// It could not be run as configured.
+    Error,
+}
+
+/// One thing that speaks against a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reason {
+    /// The configuration was wrong.
+    ConfigError,
+    /// The user interrupted the run; what follows is about the part that ran.
+    Interrupted,
+    /// `abortOnFail` ended the run.
+    Aborted,
+    /// There was nothing to measure.
+    NoSamples(Threshold),
+    /// The generator was late.
+    Saturated(Saturation),
+    /// Some planned step never began.
+    OfferedLoadNotReached,
+    /// An invariant was broken.
+    InvariantBroken(String),
+    /// A threshold failed.
+    ThresholdFailed {
+        threshold: Threshold,
+        /// In the metric's unit; infinite where the figure falls on a failure.
+        actual: f64,
+    },
+}
+
+/// Judges a run.
+///
+/// - A threshold without samples makes it INVALID, whatever else passed.
+/// - A saturated generator turns FAIL into INVALID; what failed is still among the reasons. A PASS under
+///   saturation stays PASS with a warning, unless the offered load was not reached.
+/// - Load that was not offered makes a PASS INVALID, saturated or not: less was asked of the target than
+///   planned. A FAIL under less load is a FAIL all the same.
+/// - Of everything that applies, the exit code is the worst, and decides the word.
+pub fn judge(run: Judged<'_>) -> Verdict {
+    let mut failures: Vec<_> = run
+        .broken_invariants
+        .iter()
+        .map(|name| Reason::InvariantBroken((*name).to_owned()))
+        .collect();
+    let mut reasons = Vec::new();
+    let stopped = [
+        (run.config_error, Reason::ConfigError),
+        (run.interrupted, Reason::Interrupted),
+        (run.aborted, Reason::Aborted),
+    ];
+    reasons.extend(
+        stopped
+            .into_iter()
+            .filter_map(|(is, reason)| is.then_some(reason)),
+    );
+    for ThresholdResult { threshold, outcome } in run.thresholds {
+        match (outcome.status, outcome.actual) {
+            (ThresholdStatus::Passed, _) => {}
+            (ThresholdStatus::Failed, Some(actual)) => failures.push(Reason::ThresholdFailed {
+                threshold: threshold.clone(),
+                actual,
+            }),
+            (ThresholdStatus::Failed | ThresholdStatus::NoSamples, _) => {
+                reasons.push(Reason::NoSamples(threshold.clone()));
+            }
+        }
+    }
+
+    let mut warnings = Vec::new();
+    let saturated = run.saturation.filter(|saturation| saturation.is_reached());
+    if let Some(saturation) = saturated {
+        let spoils = !failures.is_empty() || !run.offered_load_reached;
+        let list = if spoils { &mut reasons } else { &mut warnings };
+        list.push(Reason::Saturated(saturation));
+    }
+    if !run.offered_load_reached {
+        let spoils = failures.is_empty() || saturated.is_some();
+        let list = if spoils { &mut reasons } else { &mut warnings };
+        list.push(Reason::OfferedLoadNotReached);
+    }
+    reasons.append(&mut failures);
+
+    let exit_code = ExitCode::worst(reasons.iter().map(Reason::exit_code));
+    Verdict {
+        decision: Decision::of(exit_code),
+        reasons,
+        warnings,
+        exit_code,
+    }
+}
+
+impl Decision {
+    fn of(code: ExitCode) -> Self {
+        match code {
+            ExitCode::Pass => Self::Pass,
+            ExitCode::Failed | ExitCode::Regression => Self::Fail,
+            ExitCode::Invalid => Self::Invalid,
+            ExitCode::Interrupted => Self::Interrupted,
+            ExitCode::Aborted => Self::Aborted,
+            ExitCode::Configuration | ExitCode::Usage | ExitCode::Bug => Self::Error,
+        }
+    }
+}
+
+impl Reason {
+    /// What this reason alone makes the process exit with.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::ConfigError => ExitCode::Configuration,
+            Self::Interrupted => ExitCode::Interrupted,
+            Self::Aborted => ExitCode::Aborted,
+            Self::NoSamples(_) | Self::Saturated(_) | Self::OfferedLoadNotReached => ExitCode::Invalid,
+            Self::InvariantBroken(_) | Self::ThresholdFailed { .. } => ExitCode::Failed,
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Invalid => "INVALID",
+            Self::Interrupted => "INTERRUPTED",
+            Self::Aborted => "ABORTED",
+            Self::Error => "ERROR",
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConfigError => f.write_str("the configuration is wrong"),
+            Self::Interrupted => f.write_str("the run was interrupted"),
+            Self::Aborted => f.write_str("a threshold with abortOnFail ended the run"),
+            Self::NoSamples(threshold) => write!(f, "{threshold} had no samples"),
+            Self::Saturated(Saturation { lag_p99_ms, limit_ms }) => write!(
+                f,
+                "the generator was saturated: its lag was {lag_p99_ms:.1} ms at p99, over {limit_ms} ms"
+            ),
+            Self::OfferedLoadNotReached => {
+                f.write_str("the offered load was not reached: a planned step never began")
+            }
+            Self::InvariantBroken(name) => write!(f, "invariant broken: {name}"),
+            Self::ThresholdFailed { threshold, actual } => {
+                write!(f, "{threshold} failed: it was {actual:.3}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::verdict::Outcome;
+
+    use super::*;
+
+    const GOOD: Judged<'static> = Judged {
+        thresholds: &[],
+        broken_invariants: &[],
+        saturation: None,
+        offered_load_reached: true,
+        interrupted: false,
+        aborted: false,
+        config_error: false,
+    };
+    const LATE: Saturation = Saturation {
+        lag_p99_ms: 250.0,
+        limit_ms: 100.0,
+    };
+
+    fn result(status: ThresholdStatus, actual: Option<f64>) -> ThresholdResult {
+        ThresholdResult {
+            threshold: Threshold::parse("connect_ms", "p(95)<2000").expect("a threshold"),
+            outcome: Outcome { actual, status },
+        }
+    }
+
+    fn passed() -> ThresholdResult {
+        result(ThresholdStatus::Passed, Some(1.0))
+    }
+
+    fn failed() -> ThresholdResult {
+        result(ThresholdStatus::Failed, Some(f64::INFINITY))
+    }
+
+    fn no_samples() -> ThresholdResult {
+        result(ThresholdStatus::NoSamples, None)
+    }
+
+    #[track_caller]
+    fn check(run: Judged<'_>, code: u8, expected: &[&str]) {
+        let verdict = judge(run);
+        let reasons = verdict.reasons.iter().map(ToString::to_string);
+        let warnings = verdict
+            .warnings
+            .iter()
+            .map(|warning| format!("warning: {warning}"));
+        let decision = std::iter::once(verdict.decision.to_string());
+        let all: Vec<_> = decision.chain(reasons).chain(warnings).collect();
+        assert_eq!(all, expected);
+        assert_eq!(verdict.exit_code.number(), code);
+    }
+
+    const FAILED: &str = "connect_ms: p(95)<2000 failed: it was inf";
+    const NO_SAMPLES: &str = "connect_ms: p(95)<2000 had no samples";
+    const SATURATED: &str = "the generator was saturated: its lag was 250.0 ms at p99, over 100 ms";
+    const NOT_REACHED: &str = "the offered load was not reached: a planned step never began";
+
+    #[test]
+    fn thresholds_and_invariants_decide() {
+        check(GOOD, 0, &["PASS"]);
+        let thresholds = &[passed(), failed()];
+        check(Judged { thresholds, ..GOOD }, 99, &["FAIL", FAILED]);
+        let broken = Judged {
+            broken_invariants: &["one open channel"],
+            ..GOOD
+        };
+        check(broken, 99, &["FAIL", "invariant broken: one open channel"]);
+    }
+
+    #[test]
+    fn a_threshold_without_samples_makes_the_run_invalid_and_is_named() {
+        let thresholds = &[passed(), failed(), no_samples()];
+        check(
+            Judged { thresholds, ..GOOD },
+            98,
+            &["INVALID", NO_SAMPLES, FAILED],
+        );
+    }
+
+    #[test]
+    fn saturation_turns_fail_into_invalid_and_only_warns_of_a_pass() {
+        let late = Judged {
+            saturation: Some(LATE),
+            ..GOOD
+        };
+        let warning = format!("warning: {SATURATED}");
+        check(late, 0, &["PASS", &warning]);
+        let thresholds = &[failed()];
+        check(Judged { thresholds, ..late }, 98, &["INVALID", SATURATED, FAILED]);
+        let short = Judged {
+            offered_load_reached: false,
+            ..late
+        };
+        check(short, 98, &["INVALID", SATURATED, NOT_REACHED]);
+        let all = ["INVALID", SATURATED, NOT_REACHED, FAILED];
+        check(Judged { thresholds, ..short }, 98, &all);
+        let in_time = Judged {
+            saturation: Some(Saturation {
+                lag_p99_ms: 100.0,
+                ..LATE
+            }),
+            thresholds,
+            ..GOOD
+        };
+        check(in_time, 99, &["FAIL", FAILED]);
+    }
+
+    #[test]
+    fn less_load_than_planned_proves_no_pass_but_excuses_no_fail() {
+        let short = Judged {
+            offered_load_reached: false,
+            ..GOOD
+        };
+        check(short, 98, &["INVALID", NOT_REACHED]);
+        let thresholds = &[failed()];
+        let warning = format!("warning: {NOT_REACHED}");
+        check(Judged { thresholds, ..short }, 99, &["FAIL", FAILED, &warning]);
+    }
+
+    #[test]
+    fn a_run_that_was_ended_says_so_first_and_still_tells_what_it_saw() {
+        let thresholds = &[failed(), no_samples()];
+        let run = Judged {
+            thresholds,
+            aborted: true,
+            ..GOOD
+        };
+        let aborted = "a threshold with abortOnFail ended the run";
+        check(run, 108, &["ABORTED", aborted, NO_SAMPLES, FAILED]);
+        let interrupted = Judged {
+            interrupted: true,
+            ..run
+        };
+        let told = [
+            "INTERRUPTED",
+            "the run was interrupted",
+            aborted,
+            NO_SAMPLES,
+            FAILED,
+        ];
+        check(interrupted, 105, &told);
+        let wrong = Judged {
+            config_error: true,
+            ..GOOD
+        };
+        check(wrong, 104, &["ERROR", "the configuration is wrong"]);
+    }
+
+    proptest! {
+        #[test]
+        fn only_a_run_without_reasons_passes_and_reasons_come_worst_first(
+            statuses in prop::collection::vec(0..3, 0..4),
+            broken in any::<bool>(), late in any::<bool>(), reached in any::<bool>(),
+            interrupted in any::<bool>(), aborted in any::<bool>(), config_error in any::<bool>(),
+        ) {
+            let thresholds: Vec<_> = statuses.iter().map(|status| match status {
+                0 => passed(),
+                1 => failed(),
+                _ => no_samples(),
+            }).collect();
+            let verdict = judge(Judged {
+                thresholds: &thresholds,
+                broken_invariants: if broken { &["roster"] } else { &[] },
+                saturation: late.then_some(LATE),
+                offered_load_reached: reached,
+                interrupted, aborted, config_error,
+            });
+            prop_assert_eq!(verdict.exit_code == ExitCode::Pass, verdict.reasons.is_empty());
+            let ranks: Vec<_> = verdict.reasons.iter().map(|reason| {
+                ExitCode::PRECEDENCE.iter().position(|code| *code == reason.exit_code())
+            }).collect();
+            prop_assert!(ranks.is_sorted(), "{:?}", verdict.reasons);
+            if statuses.iter().any(|status| *status != 0) || broken {
+                prop_assert!(verdict.exit_code != ExitCode::Pass);
+            }
+        }
+    }
+}
