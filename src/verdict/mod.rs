@@ -3,6 +3,7 @@
 //! Pure. Knows metrics; knows nothing of who ran what.
 
 mod exit_code;
+pub mod invariants;
 mod saturation;
 mod threshold;
 mod threshold_error;

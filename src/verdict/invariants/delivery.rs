@@ -1,0 +1,377 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    base::{Instant, PeerId},
+    metrics::{EventKind, RunEvent, SignalingState},
+    plan::Plan,
+};
+
+use super::{
+    checkers::{Check, Story},
+    flow::{ChannelEnd, Flow, MAX_UNDER_WAY, Proof, name},
+    membership::Presence,
+    result::{About, Findings, Visibility},
+};
+
+/// 3: on a reliable ordered channel nothing is lost, doubled or out of order while it lives.
+///
+/// Three proofs, and nothing else, accuse:
+/// - A message came in twice.
+/// - On one connection of the receiver a message came after a later one of the same sender.
+/// - A message did not come in although one that was sent later *on the same channel* did, or although
+///   the channel then stayed open at both ends, healthy in the settled room, for the whole
+///   [`Plan::message_timeout`]. A message that a closing channel swallowed is nobody's fault.
+///
+/// A peer's events come in its own order, but those of two peers may cross: a message may be seen to
+/// arrive before it is seen to leave.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    timeout: Duration,
+    /// By sender and receiver.
+    flows: BTreeMap<(PeerId, PeerId), Flow>,
+    unfollowed: u64,
+}
+
+impl Delivery {
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            timeout: plan.message_timeout,
+            flows: BTreeMap::new(),
+            unfollowed: 0,
+        }
+    }
+}
+
+impl Check for Delivery {
+    fn about(&self) -> About {
+        About {
+            number: 3,
+            name: "nothing is lost, doubled or out of order on a living channel",
+            cases_are: "messages",
+            no_case: "no message was sent",
+        }
+    }
+
+    fn hidden(&self, sees: Visibility) -> Option<&'static str> {
+        (!sees.mesh).then_some("an SFU carries messages over channels of its own")
+    }
+
+    fn observe(&mut self, event: &RunEvent, story: &Story, found: &mut Findings) {
+        let Some(peer) = event.peer else { return };
+        if matches!(event.kind, EventKind::LeaveStarted { .. }) {
+            let own = self.flows.range_mut((peer, PeerId(0))..=(peer, PeerId(u32::MAX)));
+            own.for_each(|(_, flow)| flow.channel.close(event.at));
+            return;
+        }
+        let Some(remote) = event.remote else { return };
+        match event.kind {
+            EventKind::ChannelOpened { generation, .. } => {
+                let end = &mut self.flows.entry((peer, remote)).or_default().channel;
+                *end = ChannelEnd {
+                    opening: end.opening + 1,
+                    generation: Some(generation),
+                    opened: event.at,
+                    over: None,
+                };
+            }
+            EventKind::ChannelClosed { generation } | EventKind::ConnectionClosed { generation, .. } => {
+                let end = &mut self.flows.entry((peer, remote)).or_default().channel;
+                if end.generation == Some(generation) {
+                    end.close(event.at);
+                }
+            }
+            EventKind::MessageSent { incarnation, seq, .. } => {
+                found.case();
+                let flow = self.flows.entry((peer, remote)).or_default();
+                let mut proof = Proof {
+                    story,
+                    found,
+                    sender: peer,
+                    receiver: remote,
+                    at: event.at,
+                };
+                self.unfollowed += flow.sent((incarnation, seq), &mut proof);
+            }
+            EventKind::MessageReceived {
+                generation,
+                incarnation,
+                seq,
+                ..
+            } => {
+                let flow = self.flows.entry((remote, peer)).or_default();
+                let mut proof = Proof {
+                    story,
+                    found,
+                    sender: remote,
+                    receiver: peer,
+                    at: event.at,
+                };
+                flow.received((incarnation, seq), generation, &mut proof);
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, story: &Story, now: Instant, found: &mut Findings) {
+        if self.unfollowed > 0 {
+            found.note(format!(
+                "{} messages were not followed: more than {MAX_UNDER_WAY} under way on one link",
+                self.unfollowed
+            ));
+        }
+        for (&(sender, receiver), flow) in &self.flows {
+            if flow.under_way.is_empty() {
+                continue;
+            }
+            let far = self.flows.get(&(receiver, sender)).map(|back| back.channel);
+            let Some(alive) = far.and_then(|far| lived(story, now, (sender, flow.channel), (receiver, far)))
+            else {
+                continue;
+            };
+            for (&key, message) in &flow.under_way {
+                let waited = alive.until.since(message.at);
+                let followed = message.opening == Some(flow.channel.opening) && message.at >= alive.from;
+                if message.overtaken.is_some() || !followed || waited < self.timeout {
+                    continue;
+                }
+                let mut proof = Proof {
+                    story,
+                    found,
+                    sender,
+                    receiver,
+                    at: message.at,
+                };
+                proof.accuse(|| {
+                    let waited = waited.as_secs_f64();
+                    format!(
+                        "{} was lost: {waited:.1} s later it had not come in, the channel open at both ends",
+                        name(key)
+                    )
+                });
+            }
+        }
+    }
+}
+
+/// When a channel was certainly open at both ends.
+struct Alive {
+    from: Instant,
+    until: Instant,
+}
+
+/// How long the channel that both ends reported healthy in their settled room lived at both ends.
+fn lived(
+    story: &Story,
+    now: Instant,
+    (sender, near): (PeerId, ChannelEnd),
+    (receiver, far): (PeerId, ChannelEnd),
+) -> Option<Alive> {
+    let healthy = |peer, remote, end: ChannelEnd| {
+        let (membership, at) = story.members.settled(peer)?;
+        let link = membership.links.get(&remote)?;
+        (link.open_channels == 1
+            && link.signaling_state == SignalingState::Stable
+            && Some(link.generation) == end.generation
+            && end.opened <= at
+            && story.members.presence(remote, at) == Presence::Member)
+            .then_some(())
+    };
+    healthy(sender, receiver, near)?;
+    healthy(receiver, sender, far)?;
+    Some(Alive {
+        from: near.opened.max(far.opened),
+        until: near.over.unwrap_or(now).min(far.over.unwrap_or(now)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::verdict::invariants::story::Tale;
+
+    #[test]
+    fn messages_that_come_in_order_hold_with_gaps_where_none_was_sent() {
+        let mut tale = Tale::of_two();
+        for seq in [0, 1, 5, 6] {
+            tale.send(0, 1, seq).receive(0, 1, seq);
+        }
+        tale.assert_broken(&[]);
+        assert_eq!(tale.result(3).cases, 4);
+    }
+
+    #[test]
+    fn a_message_overtaken_on_its_channel_is_lost() {
+        let mut tale = Tale::of_two();
+        tale.send(0, 1, 0).send(0, 1, 1).receive(0, 1, 1);
+        tale.assert_broken(&[3]);
+        assert_eq!(
+            tale.breaches(3),
+            ["message i1-0 was lost: it never came in, message i1-1, sent later on the same channel, did"]
+        );
+    }
+
+    #[test]
+    fn a_message_that_comes_after_a_later_one_is_out_of_order_and_found_once() {
+        let mut tale = Tale::of_two();
+        tale.send(0, 1, 0).send(0, 1, 1).receive(0, 1, 1).receive(0, 1, 0);
+        assert_eq!(
+            tale.breaches(3),
+            ["message i1-0 came in after message i1-1: out of order"]
+        );
+    }
+
+    #[test]
+    fn a_message_that_comes_twice_is_doubled_even_on_another_connection() {
+        let mut tale = Tale::of_two();
+        tale.send(0, 1, 0).receive(0, 1, 0).receive(0, 1, 0);
+        assert_eq!(
+            tale.breaches(3),
+            ["message i1-0 came in twice, the second time on g1"]
+        );
+        let mut tale = Tale::of_two();
+        tale.send(0, 1, 0).receive(0, 1, 0).connect(0, 1).receive(0, 1, 0);
+        assert_eq!(
+            tale.breaches(3),
+            ["message i1-0 came in twice, the second time on g2"]
+        );
+    }
+
+    #[test]
+    fn events_of_two_peers_may_cross() {
+        let mut tale = Tale::of_two();
+        tale.receive(0, 1, 0).receive(0, 1, 1).send(0, 1, 0).send(0, 1, 1);
+        tale.send(0, 1, 2).receive(0, 1, 3).send(0, 1, 3);
+        assert_eq!(
+            tale.breaches(3).len(),
+            1,
+            "only #2 is lost: {:?}",
+            tale.breaches(3)
+        );
+    }
+
+    #[test]
+    fn a_message_swallowed_by_a_closing_channel_is_nobodys_fault() {
+        let mut tale = Tale::of_two();
+        tale.send(0, 1, 0).close(0, 1).connect(0, 1);
+        tale.send(0, 1, 1).receive(0, 1, 1);
+        tale.wait(60_000).settle(0, &[0, 1]).end(0, &[0, 1]);
+        tale.assert_all_hold();
+    }
+
+    #[test]
+    fn a_new_membership_of_the_sender_starts_a_new_order() {
+        let mut tale = Tale::of_two();
+        tale.send(0, 1, 7).receive(0, 1, 7).leave(0).join(0).connect(0, 1);
+        tale.send(0, 1, 0).receive(0, 1, 0).assert_broken(&[]);
+    }
+
+    #[test]
+    fn the_last_message_is_lost_only_when_a_healthy_channel_outlived_its_time_out() {
+        let silent = |ms: u64| {
+            let mut tale = Tale::of_two();
+            tale.send(0, 1, 0).wait(ms).settle(0, &[0, 1]).end(0, &[0, 1]);
+            tale
+        };
+        silent(29_000).assert_all_hold();
+        silent(31_000).assert_broken(&[3]);
+    }
+
+    #[test]
+    fn the_last_message_to_a_peer_whose_channel_was_opened_later_is_not_judged() {
+        let mut tale = Tale::of(&[2]);
+        tale.join(0).join(1).open(0, 1).send(0, 1, 0).open(1, 0);
+        tale.wait(60_000).settle(0, &[0, 1]).assert_broken(&[]);
+    }
+
+    #[test]
+    fn past_the_limit_messages_are_not_followed_and_the_result_says_so() {
+        let mut tale = Tale::of_two();
+        let all = MAX_UNDER_WAY as u32 + 5;
+        for seq in 0..all {
+            tale.send(0, 1, seq);
+        }
+        for seq in 0..all {
+            tale.receive(0, 1, seq);
+        }
+        let result = tale.result(3);
+        assert!(!result.is_broken(), "{:?}", result.findings);
+        assert!(
+            result
+                .note
+                .is_some_and(|note| note.starts_with("5 messages were not followed"))
+        );
+    }
+
+    /// What an honest pair does: sends, delivers in order, and now and then replaces the connection,
+    /// which swallows what is under way. `lose`: the n-th message vanishes from a living channel.
+    /// `picks` decides how the events of the two peers are merged. Returns the breaches, and whether a
+    /// later message of the same channel proved the loss.
+    fn honest_pair(steps: &[u8], picks: &[bool], lose: Option<usize>) -> (Vec<String>, bool) {
+        let mut tale = Tale::of_two();
+        let opened = tale.events.len();
+        let (mut channel, mut seq, mut lost, mut proved) = (VecDeque::new(), 0, false, false);
+        for step in steps {
+            match step {
+                0..=4 => {
+                    tale.send(0, 1, seq);
+                    channel.push_back(seq);
+                    if lose == Some(seq as usize) {
+                        channel.pop_back();
+                        lost = true;
+                    }
+                    seq += 1;
+                }
+                5..=8 => {
+                    if let Some(seq) = channel.pop_front() {
+                        tale.receive(0, 1, seq);
+                        proved |= lost && lose.is_some_and(|lose| lose < seq as usize);
+                    }
+                }
+                _ => {
+                    channel.clear();
+                    lost = false;
+                    tale.close(0, 1).connect(0, 1);
+                }
+            }
+        }
+        let events = tale.events.split_off(opened);
+        let (mut of_0, mut of_1): (VecDeque<_>, VecDeque<_>) = events
+            .into_iter()
+            .partition(|event| event.peer == Some(PeerId(0)));
+        let mut picks = picks.iter().cycle();
+        while !of_0.is_empty() || !of_1.is_empty() {
+            let first = *picks.next().expect("cycles");
+            let queue = if first { &mut of_0 } else { &mut of_1 };
+            let event = queue
+                .pop_front()
+                .or_else(|| of_0.pop_front())
+                .or_else(|| of_1.pop_front());
+            tale.events.extend(event);
+        }
+        (tale.breaches(3), proved)
+    }
+
+    proptest! {
+        #[test]
+        fn an_honest_pair_is_never_accused(
+            steps in prop::collection::vec(0..10u8, 0..120),
+            picks in prop::collection::vec(any::<bool>(), 1..40),
+        ) {
+            prop_assert_eq!(honest_pair(&steps, &picks, None).0, Vec::<String>::new());
+        }
+
+        #[test]
+        fn a_message_that_vanishes_is_found_once_a_later_one_came_in(
+            steps in prop::collection::vec(0..10u8, 0..120),
+            picks in prop::collection::vec(any::<bool>(), 1..40),
+            lose in 0..20usize,
+        ) {
+            let (breaches, proved) = honest_pair(&steps, &picks, Some(lose));
+            prop_assert_eq!(breaches.len(), usize::from(proved), "{:?}", breaches);
+        }
+    }
+}

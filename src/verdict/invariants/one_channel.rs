@@ -1,0 +1,195 @@
+use crate::{
+    base::{Instant, PeerId},
+    metrics::RunEvent,
+};
+
+use super::{
+    checkers::{Check, Story},
+    last_events::Explains,
+    membership::Presence,
+    result::{About, Finding, Findings, Visibility},
+};
+
+/// 1: in a settled room every two members have exactly one open data channel.
+///
+/// A member's report of its link to another member is judged by itself; a report that is missing is held
+/// against a member only if the other one settled too.
+#[derive(Debug)]
+pub(super) struct OneChannel;
+
+impl Check for OneChannel {
+    fn about(&self) -> About {
+        About {
+            number: 1,
+            name: "one open data channel between every two members",
+            cases_are: "pairs",
+            no_case: "no two members were in a room when it settled",
+        }
+    }
+
+    fn hidden(&self, sees: Visibility) -> Option<&'static str> {
+        (!sees.mesh).then_some("members have no connection to each other behind an SFU")
+    }
+
+    fn observe(&mut self, _: &RunEvent, _: &Story, _: &mut Findings) {}
+
+    fn finish(&mut self, story: &Story, _now: Instant, found: &mut Findings) {
+        if let Some(note) = story.members.unsettled_note() {
+            found.note(note);
+        }
+        for (_, peers) in story.members.rooms() {
+            for (nth, &a) in peers.iter().enumerate() {
+                for &b in &peers[nth + 1..] {
+                    let a_judged = judge_end(story, a, b, found);
+                    let b_judged = judge_end(story, b, a, found);
+                    if a_judged || b_judged {
+                        found.case();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Judges what `peer` told of its link to `remote`; `false` if they were no two members then.
+fn judge_end(story: &Story, peer: PeerId, remote: PeerId, found: &mut Findings) -> bool {
+    let Some((membership, at)) = story.members.settled(peer) else {
+        return false;
+    };
+    let (at, what, seen) = match membership.links.get(&remote) {
+        Some(link) => {
+            let channels = match link.open_channels {
+                1 => None,
+                0 => Some("no open data channel".to_owned()),
+                more => Some(format!("{more} open data channels")),
+            };
+            let what =
+                channels.map(|channels| format!("{channels} on {} in the settled room", link.generation));
+            (link.at, what, link.last_events.clone())
+        }
+        None => {
+            let Some((_, remote_at)) = story.members.settled(remote) else {
+                return false;
+            };
+            if story.members.presence(peer, remote_at) != Presence::Member {
+                return false;
+            }
+            let what = "no link to another member of the settled room".to_owned();
+            (
+                at,
+                Some(what),
+                story.last.of_link(peer, remote, Explains::Control),
+            )
+        }
+    };
+    if story.members.presence(remote, at) != Presence::Member {
+        return false;
+    }
+    if let Some(what) = what {
+        found.breach(|| Finding {
+            peer: Some(peer),
+            remote: Some(remote),
+            at,
+            what,
+            last_events: seen,
+        });
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        metrics::{EventKind, SignalingState::Stable},
+        verdict::invariants::{InvariantStatus, Visibility, story::Tale},
+    };
+
+    #[test]
+    fn none_or_two_channels_are_found_at_the_end_that_has_them() {
+        for channels in [0, 2] {
+            let mut tale = Tale::of_two();
+            tale.link_settled(0, 1, 1, Stable)
+                .link_settled(1, 0, channels, Stable);
+            let findings = tale.result(1).findings;
+            assert_eq!(findings.len(), 1, "{findings:?}");
+            assert_eq!(findings[0].peer.map(|peer| peer.0), Some(1));
+            assert_eq!(findings[0].last_events.len(), 12);
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_not_reported_between_two_settled_members_is_missing() {
+        let mut tale = Tale::of_two();
+        tale.link_settled(0, 1, 1, Stable)
+            .roster_seen(1, &[0, 1], &[0, 1]);
+        assert_eq!(
+            tale.breaches(1),
+            ["no link to another member of the settled room"]
+        );
+    }
+
+    #[test]
+    fn who_left_before_the_room_settled_is_not_missed() {
+        let mut tale = Tale::of(&[3]);
+        tale.join(0)
+            .join(1)
+            .join(2)
+            .connect(0, 1)
+            .connect(0, 2)
+            .connect(1, 2);
+        tale.leave(2).settle(0, &[0, 1]).end(0, &[0, 1]);
+        tale.assert_broken(&[]);
+        assert_eq!(tale.result(1).cases, 1);
+    }
+
+    #[test]
+    fn a_link_to_somebody_who_is_just_leaving_is_not_held_against_it() {
+        let mut tale = Tale::of_two();
+        let (planned, incarnation) = (crate::base::Instant::START, tale.incarnation(1));
+        let leave = EventKind::LeaveStarted {
+            planned,
+            incarnation,
+            scripted: true,
+        };
+        tale.event(1, None, leave).wait(1).link_settled(0, 1, 0, Stable);
+        assert!(tale.breaches(1).is_empty());
+    }
+
+    #[test]
+    fn a_room_that_settles_after_an_interruption_is_not_judged() {
+        let mut tale = Tale::of_two();
+        tale.event(None, None, EventKind::Interrupted);
+        tale.wait(1)
+            .link_settled(0, 1, 0, Stable)
+            .link_settled(1, 0, 0, Stable);
+        let InvariantStatus::NotApplicable { why } = tale.result(1).status else {
+            panic!("judged");
+        };
+        assert_eq!(why, "no room settled before the run was stopped");
+    }
+
+    #[test]
+    fn a_room_that_settled_before_the_deadline_is_judged_though_another_is_not() {
+        let mut tale = Tale::of(&[2, 2]);
+        tale.join(0).join(1).connect(0, 1).join(2).join(3);
+        tale.link_settled(0, 1, 0, Stable).link_settled(1, 0, 1, Stable);
+        tale.event(None, None, EventKind::DeadlineReached);
+        let result = tale.result(1);
+        assert_eq!(result.findings.len(), 1);
+        assert_eq!(
+            result.note.as_deref(),
+            Some("1 of 2 rooms did not settle before the run was stopped")
+        );
+    }
+
+    #[test]
+    fn behind_an_sfu_it_is_not_applicable() {
+        let mut tale = Tale::of_two();
+        tale.seen_as(Visibility::FOREIGN_SFU)
+            .link_settled(0, 1, 2, Stable);
+        assert!(matches!(
+            tale.result(1).status,
+            InvariantStatus::NotApplicable { .. }
+        ));
+    }
+}

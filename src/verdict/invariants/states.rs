@@ -1,0 +1,152 @@
+use crate::{
+    base::Instant,
+    metrics::{EventKind, RunEvent, SignalingState},
+};
+
+use super::{
+    checkers::{Check, Story},
+    last_events::Explains,
+    membership::Presence,
+    result::{About, Finding, Findings, Visibility},
+};
+
+/// 5: operations are called only in states that allow them, and signaling returns to `stable`.
+#[derive(Debug)]
+pub(super) struct States {
+    mesh: bool,
+}
+
+impl States {
+    pub fn new(sees: Visibility) -> Self {
+        Self { mesh: sees.mesh }
+    }
+}
+
+impl Check for States {
+    fn about(&self) -> About {
+        About {
+            number: 5,
+            name: "operations come in states that allow them, and signaling returns to stable",
+            cases_are: "connections and settled links",
+            no_case: "no connection was made",
+        }
+    }
+
+    fn observe(&mut self, event: &RunEvent, story: &Story, found: &mut Findings) {
+        match &event.kind {
+            EventKind::ConnectionCreated { .. } => found.case(),
+            EventKind::OperationFailed {
+                generation,
+                operation,
+                state,
+                allowed: false,
+                error,
+            } => {
+                found.breach(|| Finding {
+                    peer: event.peer,
+                    remote: event.remote,
+                    at: event.at,
+                    what: format!(
+                        "{} was called on {generation} in state {}: {error}",
+                        operation_name(*operation),
+                        state_name(*state)
+                    ),
+                    last_events: story.last.around(event, Explains::Control),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, story: &Story, _now: Instant, found: &mut Findings) {
+        if !self.mesh {
+            return;
+        }
+        for &peer in story.members.rooms().flat_map(|(_, peers)| peers) {
+            let Some((membership, _)) = story.members.settled(peer) else {
+                continue;
+            };
+            for (&remote, link) in &membership.links {
+                if story.members.presence(remote, link.at) != Presence::Member {
+                    continue;
+                }
+                found.case();
+                if link.signaling_state != SignalingState::Stable {
+                    found.breach(|| Finding {
+                        peer: Some(peer),
+                        remote: Some(remote),
+                        at: link.at,
+                        what: format!(
+                            "{} is {} in the settled room",
+                            link.generation,
+                            state_name(link.signaling_state)
+                        ),
+                        last_events: link.last_events.clone(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// The state as W3C WebRTC 1.0 spells it.
+fn state_name(state: SignalingState) -> &'static str {
+    match state {
+        SignalingState::Stable => "stable",
+        SignalingState::HaveLocalOffer => "have-local-offer",
+        SignalingState::HaveRemoteOffer => "have-remote-offer",
+        SignalingState::Closed => "closed",
+    }
+}
+
+/// The call as W3C WebRTC 1.0 spells it.
+fn operation_name(operation: crate::metrics::Operation) -> &'static str {
+    use crate::metrics::Operation::*;
+    match operation {
+        CreateConnection => "RTCPeerConnection()",
+        CreateOffer => "createOffer",
+        CreateAnswer => "createAnswer",
+        SetLocalDescription => "setLocalDescription",
+        SetRemoteDescription => "setRemoteDescription",
+        AddIceCandidate => "addIceCandidate",
+        Send => "send",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        base::Generation,
+        metrics::{EventKind, Operation, SignalingState},
+        verdict::invariants::story::Tale,
+    };
+
+    fn failed(allowed: bool) -> EventKind {
+        EventKind::OperationFailed {
+            generation: Generation(1),
+            operation: Operation::SetRemoteDescription,
+            state: SignalingState::Stable,
+            allowed,
+            error: "unexpected answer".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_call_the_state_forbids_breaks_and_a_failure_it_allows_does_not() {
+        let mut tale = Tale::of_two();
+        tale.event(0, 1, failed(true)).assert_broken(&[]);
+        tale.event(0, 1, failed(false)).assert_broken(&[5]);
+        assert_eq!(
+            tale.breaches(5),
+            ["setRemoteDescription was called on g1 in state stable: unexpected answer"]
+        );
+    }
+
+    #[test]
+    fn a_settled_link_that_is_not_stable_breaks() {
+        let mut tale = Tale::of_two();
+        tale.link_settled(0, 1, 1, SignalingState::HaveLocalOffer);
+        tale.link_settled(1, 0, 1, SignalingState::Stable);
+        tale.assert_broken(&[5]);
+    }
+}
