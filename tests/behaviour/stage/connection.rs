@@ -16,9 +16,13 @@ pub struct Connection {
     remote: Option<Description>,
     versions: u32,
     candidates: u32,
+    /// The remote certificate of the first description: the DTLS association is with that one.
+    associated: Option<String>,
     pub offerer: bool,
     pub open: bool,
     pub closed: bool,
+    /// ICE or DTLS has given up.
+    pub failed: bool,
 }
 
 impl Connection {
@@ -30,9 +34,11 @@ impl Connection {
             remote: None,
             versions: 0,
             candidates: 0,
+            associated: None,
             offerer,
             open: false,
             closed: false,
+            failed: false,
         }
     }
 
@@ -78,6 +84,8 @@ impl Connection {
                     SdpType::Offer => SignalingState::HaveRemoteOffer,
                     SdpType::Answer => SignalingState::Stable,
                 };
+                let theirs = description.dtls_fingerprint().map(str::to_owned);
+                self.associated = self.associated.take().or(theirs);
                 self.remote = Some(description.clone());
                 None
             }
@@ -102,17 +110,24 @@ impl Connection {
         description
     }
 
-    /// Whether two ends reach each other.
+    /// Whether two ends reach each other: each has the other's description, of the certificate that it
+    /// began with; one has offered and the other answered; a candidate has come in.
     pub fn matches(&self, other: &Self) -> bool {
         let one_way = |from: &Self, to: &Self| {
-            let theirs = from.local.as_ref().and_then(Description::ufrag);
-            theirs.is_some() && to.remote.as_ref().and_then(Description::ufrag) == theirs
+            let told = from.local.as_ref();
+            told.is_some()
+                && told.and_then(Description::ufrag) == to.remote.as_ref().and_then(Description::ufrag)
+                && told.and_then(Description::dtls_fingerprint) == to.associated.as_deref()
         };
+        let ready = |c: &Self| {
+            c.signaling == SignalingState::Stable && c.candidates > 0 && !c.closed && !c.open && !c.failed
+        };
+        let role = |c: &Self| c.local.as_ref().map(|d| d.sdp_type);
         one_way(self, other)
             && one_way(other, self)
-            && [self, other].iter().all(|c| {
-                c.signaling == SignalingState::Stable && c.candidates > 0 && !c.closed && !c.open
-            })
+            && ready(self)
+            && ready(other)
+            && role(self) != role(other)
             // One of them has made the data channel.
             && (self.offerer || other.offerer)
     }

@@ -8,6 +8,7 @@ use rtcstorm::{
     plan::{Action, Condition, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan},
     run::{Coordinator, Release},
     scenario::ClientRules,
+    verdict::invariants::{Checkers, Visibility},
 };
 
 use super::connection::Connection;
@@ -24,8 +25,10 @@ const MAX_STEPS: usize = 200_000;
 pub enum Fate {
     Deliver,
     Drop,
-    /// It comes as many times, each a hop after the other.
+    /// It comes as many times, all at once.
     Repeat(u32),
+    /// It comes, and again that much later.
+    Again(Duration),
     /// It comes later.
     Delay(Duration),
 }
@@ -36,6 +39,7 @@ enum Delivery {
     ToServer(ClientId, String),
     ToPeer(PeerId, PeerInput),
     Perform(PeerId, PeerId, Generation, ConnectionCommand),
+    FailAll,
 }
 
 /// Everything that plays, and the clock.
@@ -158,6 +162,12 @@ impl Stage {
         self
     }
 
+    /// Every connection that is open `at` ms fails, at both ends.
+    pub fn with_failure(mut self, at: u64) -> Self {
+        self.push(Instant::from_millis(at), Delivery::FailAll);
+        self
+    }
+
     /// Plays until every peer is gone.
     pub fn play(mut self) -> Self {
         for _ in 0..MAX_STEPS {
@@ -211,6 +221,22 @@ impl Stage {
             }
             Delivery::Perform(me, remote, generation, command) => {
                 self.perform(me, remote, generation, command);
+            }
+            Delivery::FailAll => {
+                let open: Vec<_> = self
+                    .connections
+                    .iter()
+                    .filter(|(_, c)| c.open && !c.closed)
+                    .map(|(k, _)| *k)
+                    .collect();
+                for key in open {
+                    if let Some(connection) = self.connections.get_mut(&key) {
+                        connection.open = false;
+                        connection.failed = true;
+                    }
+                    self.tell(key, HOP, ConnectionEvent::State(TransportState::Failed));
+                    self.tell(key, HOP, ConnectionEvent::ChannelClosed);
+                }
             }
         }
     }
@@ -279,10 +305,10 @@ impl Stage {
         match (self.rule)(me, &frame) {
             Fate::Deliver => send(HOP, frame),
             Fate::Drop => {}
-            Fate::Repeat(copies) => {
-                for copy in 0..copies {
-                    send(HOP * (copy + 1) / copies, frame.clone());
-                }
+            Fate::Repeat(copies) => (0..copies).for_each(|_| send(HOP, frame.clone())),
+            Fate::Again(later) => {
+                send(HOP, frame.clone());
+                send(HOP + later, frame);
             }
             Fate::Delay(by) => send(HOP + by, frame),
         }
@@ -430,6 +456,20 @@ impl Stage {
     /// Connections that were made and never closed.
     pub fn unclosed(&self) -> usize {
         self.connections.values().filter(|c| !c.closed).count()
+    }
+
+    /// The numbers of the invariants that were broken.
+    pub fn broken(&self) -> Vec<u8> {
+        let mut checkers = Checkers::new(&self.plan, Visibility::BUNDLED);
+        for event in &self.events {
+            checkers.observe(event);
+        }
+        let results = checkers.finish(self.now);
+        results
+            .iter()
+            .filter(|r| r.is_broken())
+            .map(|r| r.number)
+            .collect()
     }
 
     /// How many events satisfy `is`.
