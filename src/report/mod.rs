@@ -1,3 +1,22 @@
-//! One `RunReport` model → bytes, one file per format.
+//! One [`RunReport`] model → bytes, one file per format.
 //!
 //! Pure. Knows metrics and verdicts; never sees a live run, never writes a file.
+
+mod buckets;
+mod describe;
+mod drawing;
+pub mod events;
+#[cfg(test)]
+mod extremes;
+pub mod hlog;
+pub mod json;
+mod model;
+mod paper;
+#[cfg(test)]
+mod samples;
+mod tables;
+pub mod terminal;
+mod units;
+
+pub use describe::describe;
+pub use model::*;

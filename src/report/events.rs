@@ -1,0 +1,127 @@
+//! `events.ndjson`: one [`RunEvent`], one line.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    base::{Instant, PeerId},
+    metrics::RunEvent,
+};
+
+/// The event as a line of JSON with its line feed: `ms` since the run's start, `peer`, `remote`, `kind`,
+/// then the kind's own fields by name. Instants are in ms (`planned_ms`), fingerprints are hexadecimal
+/// text: they don't fit into a JavaScript number.
+pub fn ndjson(event: &RunEvent) -> String {
+    let mut line = serde_json::to_string(&EventLine::of(event)).expect("an event's fields are all JSON");
+    line.push('\n');
+    line
+}
+
+/// An event in its JSON form.
+#[derive(Debug, Serialize)]
+pub(super) struct EventLine {
+    ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<PeerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote: Option<PeerId>,
+    kind: Value,
+    #[serde(flatten)]
+    fields: BTreeMap<String, Value>,
+}
+
+impl EventLine {
+    pub fn of(event: &RunEvent) -> Self {
+        let kind = serde_json::to_value(&event.kind).expect("an event's fields are all JSON");
+        let Value::Object(object) = kind else {
+            unreachable!("EventKind is tagged inside");
+        };
+        let mut fields: BTreeMap<_, _> = object
+            .into_iter()
+            .map(|(name, value)| shown(name, value))
+            .collect();
+        Self {
+            ms: event.at.as_millis_f64(),
+            peer: event.peer,
+            remote: event.remote,
+            kind: fields.remove("kind").expect("EventKind is tagged with its kind"),
+            fields,
+        }
+    }
+}
+
+fn shown(name: String, value: Value) -> (String, Value) {
+    match (name.as_str(), value.as_u64()) {
+        ("planned", Some(micros)) => {
+            let ms = Instant::from_micros(micros).as_millis_f64();
+            ("planned_ms".to_owned(), ms.into())
+        }
+        ("fingerprint" | "answers", Some(hash)) => (name, format!("{hash:016x}").into()),
+        _ => (name, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{base::Generation, metrics::DescriptionKind, metrics::EventKind};
+
+    #[test]
+    fn a_line_begins_with_when_who_and_what() {
+        let event = RunEvent {
+            at: Instant::from_micros(1_204_311),
+            peer: Some(PeerId(1)),
+            remote: Some(PeerId(0)),
+            kind: EventKind::DescriptionSent {
+                generation: Generation(2),
+                description: DescriptionKind::Answer,
+                fingerprint: u64::MAX,
+                answers: Some(7),
+            },
+        };
+        assert_eq!(
+            ndjson(&event),
+            concat!(
+                r#"{"ms":1204.311,"peer":1,"remote":0,"kind":"description_sent","answers":"0000000000000007","#,
+                r#""description":"answer","fingerprint":"ffffffffffffffff","generation":2}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn planned_instants_are_in_milliseconds_and_absent_ends_are_left_out() {
+        let event = RunEvent {
+            at: Instant::from_millis(2),
+            peer: None,
+            remote: None,
+            kind: EventKind::StepStarted {
+                planned: Instant::from_micros(1_500),
+                step: "a \"quoted\"\nstep".to_owned(),
+            },
+        };
+        assert_eq!(
+            ndjson(&event),
+            concat!(
+                r#"{"ms":2.0,"kind":"step_started","planned_ms":1.5,"step":"a \"quoted\"\nstep"}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_number_is_null() {
+        let event = RunEvent {
+            at: Instant::from_micros(u64::MAX),
+            peer: None,
+            remote: None,
+            kind: EventKind::Generator {
+                cpu_percent: f64::INFINITY,
+                rss_bytes: u64::MAX,
+            },
+        };
+        assert!(ndjson(&event).contains(r#""cpu_percent":null"#));
+    }
+}

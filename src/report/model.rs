@@ -1,0 +1,164 @@
+use crate::{
+    base::{Instant, PeerId},
+    metrics::Snapshot,
+    verdict::invariants::InvariantResult,
+};
+
+/// Everything a report shows of one run. Reporters turn it into bytes and add nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunReport {
+    /// rtcstorm's own version.
+    pub version: String,
+    /// What was run.
+    pub scenario: ScenarioLine,
+    /// `local`, `live` or `sim`.
+    pub world: String,
+    /// Whom the peers talked to, as it may be shown: no tokens, no credentials.
+    pub target: String,
+    /// When the run began, by the wall clock.
+    pub started_at: StartedAt,
+    /// How long it took, in milliseconds of the run's own clock.
+    pub duration_ms: f64,
+    /// What it came to.
+    pub verdict: VerdictLine,
+    /// All figures.
+    pub metrics: Snapshot,
+    /// In the order of the scenario.
+    pub thresholds: Vec<ThresholdLine>,
+    /// By number.
+    pub invariants: Vec<InvariantResult>,
+    /// What the generator itself used.
+    pub generator: GeneratorLine,
+    /// The first failures, in the order in which they happened.
+    pub failures: Vec<FailureLine>,
+    /// How many more there were.
+    pub more_failures: u64,
+    /// The command line that repeats the run, to be pasted.
+    pub repeat: String,
+    /// Where the run's files are.
+    pub files: Vec<FileLine>,
+}
+
+/// Which scenario was run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScenarioLine {
+    /// Its `name`.
+    pub name: String,
+    /// Its `about`, if it has one.
+    pub about: Option<String>,
+    /// The root seed.
+    pub seed: u64,
+    /// A hash of what was planned: two runs of one hash and seed did the same.
+    pub hash: String,
+}
+
+/// The wall clock at the run's start, told by the edge of the program.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StartedAt {
+    /// As text (RFC 3339), shown as it is.
+    pub text: String,
+    /// Milliseconds since the Unix epoch.
+    pub unix_ms: u64,
+}
+
+/// The verdict of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerdictLine {
+    /// In one word.
+    pub word: VerdictWord,
+    /// What the process exits with.
+    pub exit_code: u8,
+    /// Why it is no PASS, most important first; empty for a PASS.
+    pub reasons: Vec<String>,
+    /// What the reader should know and does not change the verdict.
+    pub warnings: Vec<String>,
+}
+
+/// The verdict in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerdictWord {
+    /// Everything held.
+    Pass,
+    /// A threshold or an invariant did not.
+    Fail,
+    /// The run proves nothing: no samples, a saturated generator.
+    Invalid,
+    /// The user stopped it; what ran is reported.
+    Interrupted,
+    /// A threshold with `abortOnFail` stopped it.
+    Aborted,
+    /// A bug of rtcstorm's own.
+    Error,
+}
+
+impl VerdictWord {
+    /// As it is printed: `PASS`, `FAIL`, …
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Invalid => "INVALID",
+            Self::Interrupted => "INTERRUPTED",
+            Self::Aborted => "ABORTED",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// One threshold and what it was compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ThresholdLine {
+    /// The metric with its tags: `reconnect_ms{path:rejoin}`.
+    pub selector: String,
+    /// As the scenario has it: `p(95)<2000`.
+    pub expression: String,
+    /// The figure that was compared, in the unit of the expression; infinite if it fell on a failure,
+    /// `None` without samples.
+    pub actual: Option<f64>,
+    /// Whether it held.
+    pub status: ThresholdStatus,
+}
+
+/// What became of a threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThresholdStatus {
+    /// It held.
+    Passed,
+    /// It did not.
+    Failed,
+    /// There was nothing to compare: the run is INVALID.
+    NoSamples,
+}
+
+/// What the generator itself used. What the machine does not tell is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct GeneratorLine {
+    /// The highest use of processor time in any second, 100 for one core.
+    pub cpu_percent: Option<f64>,
+    /// The highest resident memory, in bytes.
+    pub rss_bytes: Option<u64>,
+    /// The 99th percentile of `generator_lag_ms`, outside declared bursts.
+    pub lag_ms_p99: Option<f64>,
+}
+
+/// One failure, attributed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureLine {
+    /// Whose it is; `None` for the run's own.
+    pub peer: Option<PeerId>,
+    /// The other end of the link, if it concerns one.
+    pub remote: Option<PeerId>,
+    /// When.
+    pub at: Instant,
+    /// What failed.
+    pub what: String,
+}
+
+/// A file that the run has written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileLine {
+    /// Its path as the reader may open it.
+    pub path: String,
+    /// What is in it.
+    pub what: String,
+}

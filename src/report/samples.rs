@@ -1,0 +1,300 @@
+//! Reports for the tests of all formats.
+
+use std::time::Duration;
+
+use crate::{
+    base::{Generation, Incarnation, Instant, PeerId},
+    metrics::{EventKind, MetricKey, RunEvent, Snapshot},
+    verdict::invariants::{Finding, InvariantResult, InvariantStatus},
+};
+
+use super::model::*;
+
+/// A run of nothing: interrupted before anybody joined.
+pub fn empty_run() -> RunReport {
+    RunReport {
+        version: "0.1.0".to_owned(),
+        scenario: ScenarioLine {
+            name: "smoke".to_owned(),
+            about: None,
+            seed: 7,
+            hash: "9f86d081884c7d65".to_owned(),
+        },
+        world: "local".to_owned(),
+        target: "bundled server at ws://127.0.0.1:40213/ws".to_owned(),
+        started_at: StartedAt {
+            text: "2026-05-04T10:00:00Z".to_owned(),
+            unix_ms: 1_777_888_800_000,
+        },
+        duration_ms: 0.0,
+        verdict: VerdictLine {
+            word: VerdictWord::Interrupted,
+            exit_code: 105,
+            reasons: vec!["interrupted by the user".to_owned()],
+            warnings: Vec::new(),
+        },
+        metrics: Snapshot::default(),
+        thresholds: vec![ThresholdLine {
+            selector: "connect_ms".to_owned(),
+            expression: "p(95)<2000".to_owned(),
+            actual: None,
+            status: ThresholdStatus::NoSamples,
+        }],
+        invariants: Vec::new(),
+        generator: GeneratorLine::default(),
+        failures: Vec::new(),
+        more_failures: 0,
+        repeat: "rtcstorm run smoke --seed 7".to_owned(),
+        files: Vec::new(),
+    }
+}
+
+/// A run in which everything that can be shown is there.
+pub fn busy_run() -> RunReport {
+    let mut metrics = Snapshot::default();
+    // A spread that repeats: squares modulo a prime.
+    let spread = |nth: u64, prime: u64| nth * nth % prime;
+    for nth in 0..150 {
+        record(
+            &mut metrics,
+            "connect_ms",
+            &[],
+            1_900 + spread(nth, 97) * spread(nth, 89),
+        );
+        record(&mut metrics, "ice_ms", &[], 600 + spread(nth, 61) * 10);
+        record(
+            &mut metrics,
+            "signaling_reconnect_ms",
+            &[],
+            80_000 + spread(nth, 61) * 900,
+        );
+    }
+    for nth in 0..60 {
+        let took = 3_000 + spread(nth, 59) * 120_000;
+        let path = if nth % 3 == 0 { "rejoin" } else { "ice_restart" };
+        record(&mut metrics, "reconnect_ms", &[], took);
+        record(&mut metrics, "reconnect_ms", &[("path", path)], took);
+    }
+    for tags in [&[][..], &[("path", "rejoin")]] {
+        (0..3).for_each(|_| {
+            metrics
+                .trends
+                .entry(key("reconnect_ms", tags))
+                .or_default()
+                .record_failure()
+        });
+    }
+    for nth in 0..4_000 {
+        record(&mut metrics, "message_ms", &[], 400 + spread(nth, 101) * 3);
+        record(&mut metrics, "generator_lag_ms", &[], spread(nth, 7) * 20);
+    }
+    for (name, tags, hits, total) in [
+        ("connect_failed", &[][..], 0, 150),
+        ("reconnect_failed", &[][..], 3, 63),
+        ("reconnect_failed", &[("path", "rejoin")][..], 3, 23),
+    ] {
+        let rate = metrics.rates.entry(key(name, tags)).or_default();
+        (rate.hits, rate.total) = (hits, total);
+    }
+    for (name, tags, count) in [
+        ("messages_sent", &[][..], 4_000),
+        ("messages_received", &[][..], 4_000),
+        ("messages_lost", &[][..], 0),
+        ("descriptions_ignored", &[("reason", "duplicate")][..], 12),
+        ("connections_created", &[][..], 426),
+        ("stale_ignored", &[][..], 31),
+        ("glare", &[][..], 4),
+    ] {
+        metrics.counters.insert(key(name, tags), count);
+    }
+    let threshold = |selector: &str, expression: &str, actual, status| ThresholdLine {
+        selector: selector.to_owned(),
+        expression: expression.to_owned(),
+        actual,
+        status,
+    };
+    let file = |path: &str, what: &str| FileLine {
+        path: format!("reports/runs/20260504-100000-rejoin-storm-7/{path}"),
+        what: what.to_owned(),
+    };
+    RunReport {
+        scenario: ScenarioLine {
+            name: "rejoin-storm".to_owned(),
+            about: Some("Rooms of four; everyone leaves and comes back ten times.".to_owned()),
+            ..empty_run().scenario
+        },
+        duration_ms: 12_310.482,
+        verdict: VerdictLine {
+            word: VerdictWord::Fail,
+            exit_code: 99,
+            reasons: vec![
+                "threshold reconnect_ms{path:rejoin} p(95)<3000: it was inf".to_owned(),
+                "invariant 3 is broken: nothing is lost, doubled or out of order on a living channel"
+                    .to_owned(),
+            ],
+            warnings: vec!["generator lag p99 was 118 ms in the burst of arrivals".to_owned()],
+        },
+        metrics,
+        thresholds: vec![
+            threshold("connect_ms", "p(95)<2000", Some(9.81), ThresholdStatus::Passed),
+            threshold(
+                "reconnect_ms{path:rejoin}",
+                "p(95)<3000",
+                Some(f64::INFINITY),
+                ThresholdStatus::Failed,
+            ),
+            threshold("message_ms", "p(99)<50", Some(0.7), ThresholdStatus::Passed),
+            threshold("connect_failed", "rate<0.01", Some(0.0), ThresholdStatus::Passed),
+            threshold("outage_ms", "max<9000", None, ThresholdStatus::NoSamples),
+        ],
+        invariants: invariants(),
+        generator: GeneratorLine {
+            cpu_percent: Some(143.2),
+            rss_bytes: Some(64_213_000),
+            lag_ms_p99: Some(0.12),
+        },
+        failures: (0..12)
+            .map(|nth| FailureLine {
+                peer: Some(PeerId(nth)),
+                remote: (nth % 2 == 0).then_some(PeerId(nth + 1)),
+                at: Instant::from_millis(4_000 + u64::from(nth) * 111),
+                what: "wait: connected expired after 30 s".to_owned(),
+            })
+            .collect(),
+        more_failures: 5,
+        repeat: "rtcstorm run rejoin-storm --seed 7".to_owned(),
+        files: vec![
+            file("summary.json", "all figures"),
+            file("histograms.hlog", "distributions, for HdrHistogram's tools"),
+            file("events.ndjson", "every event"),
+        ],
+        ..empty_run()
+    }
+}
+
+/// Joins that all fail.
+pub fn failed_run() -> RunReport {
+    let mut report = empty_run();
+    for _ in 0..6 {
+        report
+            .metrics
+            .trends
+            .entry(key("connect_ms", &[]))
+            .or_default()
+            .record_failure();
+    }
+    let rate = report
+        .metrics
+        .rates
+        .entry(key("connect_failed", &[]))
+        .or_default();
+    (rate.hits, rate.total) = (6, 6);
+    report.thresholds[0].actual = Some(f64::INFINITY);
+    report.thresholds[0].status = ThresholdStatus::Failed;
+    report.duration_ms = 30_000.0;
+    report.verdict = VerdictLine {
+        word: VerdictWord::Fail,
+        exit_code: 99,
+        reasons: vec!["threshold connect_ms p(95)<2000: it was inf".to_owned()],
+        warnings: Vec::new(),
+    };
+    report
+}
+
+pub fn key(name: &str, tags: &[(&str, &str)]) -> MetricKey {
+    let key = MetricKey::new(name);
+    tags.iter().fold(key, |key, (tag, value)| key.with(tag, value))
+}
+
+fn record(metrics: &mut Snapshot, name: &str, tags: &[(&str, &str)], micros: u64) {
+    let trend = metrics.trends.entry(key(name, tags)).or_default();
+    trend.record(Duration::from_micros(micros));
+}
+
+fn invariants() -> Vec<InvariantResult> {
+    let result = |number, name, cases, cases_are| InvariantResult {
+        number,
+        name,
+        status: InvariantStatus::Held,
+        cases,
+        cases_are,
+        findings: Vec::new(),
+        more_findings: 0,
+        note: None,
+    };
+    let event = |micros, peer, remote, kind| RunEvent {
+        at: Instant::from_micros(micros),
+        peer: Some(PeerId(peer)),
+        remote: Some(PeerId(remote)),
+        kind,
+    };
+    let (generation, incarnation) = (Generation(1), Incarnation(1));
+    let sent = |seq| EventKind::MessageSent {
+        planned: Instant::from_millis(1_200),
+        incarnation,
+        seq,
+        bytes: 256,
+    };
+    let last_events = vec![
+        event(1_200_012, 0, 1, sent(41)),
+        event(1_201_874, 0, 1, sent(42)),
+        event(
+            1_202_311,
+            1,
+            0,
+            EventKind::MessageReceived {
+                generation,
+                incarnation,
+                seq: 42,
+                bytes: 256,
+            },
+        ),
+        event(
+            1_203_000,
+            1,
+            0,
+            EventKind::OperationFailed {
+                generation,
+                operation: crate::metrics::Operation::Send,
+                state: crate::metrics::SignalingState::Stable,
+                allowed: true,
+                error: "the association is gone, and says so in a sentence that is longer than a line"
+                    .to_owned(),
+            },
+        ),
+    ];
+    let finding = Finding {
+        peer: Some(PeerId(1)),
+        remote: Some(PeerId(0)),
+        at: Instant::from_micros(1_202_311),
+        what: "message i1-41 was lost: it never came in, message i1-42, sent later on the same channel, did"
+            .to_owned(),
+        last_events,
+    };
+    let mut one = result(1, "one open data channel between every two members", 150, "pairs");
+    one.note = Some("1 of 25 rooms did not settle before the run was stopped".to_owned());
+    let mut three = result(
+        3,
+        "nothing is lost, doubled or out of order on a living channel",
+        4_000,
+        "messages",
+    );
+    three.status = InvariantStatus::Broken;
+    three.findings = vec![finding];
+    three.more_findings = 2;
+    let mut six = result(
+        6,
+        "rosters agree: the server's, each member's, the plan's",
+        0,
+        "rosters",
+    );
+    six.status = InvariantStatus::NotApplicable {
+        why: "the protocol shows nobody the roster".to_owned(),
+    };
+    vec![
+        one,
+        three,
+        six,
+        result(7, "one offer is answered at most once", 426, "answers"),
+    ]
+}
