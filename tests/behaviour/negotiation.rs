@@ -273,7 +273,7 @@ fn mutants() -> Vec<Mutant> {
             name: "queue_descriptions, dedupe_offers",
             rules: without(|r| (r.queue_descriptions, r.dedupe_offers) = (false, false)),
             race: |rules| repeated(rules, "webrtc-offer"),
-            breaks: &[5, 7],
+            breaks: &[5],
         },
         Mutant {
             name: "keep_early_candidates",
