@@ -1,0 +1,272 @@
+//! The scenario language from outside: what is read, and what is said about mistakes.
+
+use std::{fs, path::Path};
+
+use proptest::prelude::*;
+use rtcstorm::scenario::{Diagnostics, Override, Scenario, ThresholdCheck, ThresholdMistake, bundled, parse};
+
+/// Knows a few metrics and roughly what a threshold looks like.
+struct FakeCheck;
+
+impl ThresholdCheck for FakeCheck {
+    fn check(&self, selector: &str, expression: &str) -> Result<(), ThresholdMistake> {
+        let metric = selector.split('{').next().unwrap_or("");
+        if !METRICS.contains(&metric) {
+            return Err(ThresholdMistake {
+                message: format!("unknown metric `{metric}`"),
+                help: METRICS
+                    .iter()
+                    .find(|m| m.ends_with("_ms"))
+                    .map(|m| format!("did you mean `{m}`?")),
+                in_selector: true,
+            });
+        }
+        let (left, right) = expression.split_at(expression.find(['<', '>', '=']).unwrap_or(0));
+        let known = left.starts_with("p(") || ["min", "max", "avg", "med", "rate", "count"].contains(&left);
+        match known && right.trim_start_matches(['<', '>', '=']).parse::<f64>().is_ok() {
+            true => Ok(()),
+            false => Err(ThresholdMistake {
+                message: format!("`{expression}` is no threshold"),
+                help: None,
+                in_selector: false,
+            }),
+        }
+    }
+}
+
+const METRICS: [&str; 23] = [
+    "connect_ms",
+    "signaling_ms",
+    "join_ms",
+    "reconnect_ms",
+    "message_ms",
+    "offer_answer_ms",
+    "ice_ms",
+    "dtls_ms",
+    "channel_ms",
+    "generator_lag_ms",
+    "connect_failed",
+    "reconnect_failed",
+    "message_failed",
+    "messages_sent",
+    "messages_received",
+    "messages_unsent",
+    "messages_lost",
+    "messages_duplicated",
+    "messages_reordered",
+    "messages_abandoned",
+    "joins_rejected",
+    "connect_abandoned",
+    "wait_expired",
+];
+
+/// The overrides in a file's leading comments: `# --set path=value`, `# --seed 7`.
+fn overrides(text: &str) -> Vec<Override> {
+    text.lines()
+        .map_while(|line| line.strip_prefix("# --"))
+        .filter_map(|line| line.split_once(' '))
+        .map(|(flag, value)| match flag {
+            "set" => Override::set("--set", value),
+            "url" => Override::url("--url", value),
+            "peers" => Override::peers("--peers", value),
+            "seed" => Override::seed("--seed", value),
+            "duration" => Override::duration("--duration", value),
+            other => panic!("no such flag: {other}"),
+        })
+        .collect()
+}
+
+/// Reads one file of `tests/data/scenario` and compares what is said of it with the `.txt` beside it;
+/// `UPDATE=1` rewrites that.
+fn check(path: &Path) -> Result<(), String> {
+    let text = fs::read_to_string(path).expect("readable");
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("a plain name");
+    let said = match Scenario::with_overrides(name, &text, &overrides(&text), &FakeCheck) {
+        Ok(scenario) => format!("{scenario:#?}\n"),
+        Err(diagnostics) => diagnostics.listing(),
+    };
+    let beside = path.with_extension("txt");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&beside, &said).expect("writable");
+    }
+    match fs::read_to_string(&beside).unwrap_or_default() == said {
+        true => Ok(()),
+        false => Err(format!("{name} is not told as in {}:\n{said}", beside.display())),
+    }
+}
+
+#[test]
+fn each_file_is_told_as_written_beside_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/scenario");
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    assert!(files.len() > 20, "only {} files", files.len());
+    let wrong: Vec<String> = files.iter().filter_map(|path| check(path).err()).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_person_sees_the_source_with_the_mistake_marked() {
+    let text = "name: hello\nrooms: { peers: 2 }\nsteps: [jion, { wait: conected }]\n";
+    let diagnostics = parse("hello.yaml", text, &FakeCheck).expect_err("two mistakes");
+    let mut shown = String::new();
+    miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
+        .render_report(&mut shown, &diagnostics)
+        .expect("a string takes everything");
+    insta::assert_snapshot!(shown);
+}
+
+/// The expected mistakes say a message, a place, the text and a suggestion each, for whoever prints them.
+#[test]
+fn a_diagnostic_tells_its_parts() {
+    let text = "name: hello\nrooms: { peers: 2 }\nsteps: [join, { wait: conected }]\n";
+    let diagnostics: Diagnostics = parse("hello.yaml", text, &FakeCheck).expect_err("a mistake");
+    let all: Vec<_> = diagnostics.iter().collect();
+    let [mistake] = all.as_slice() else {
+        panic!("{}", diagnostics.listing())
+    };
+    assert_eq!(mistake.file(), "hello.yaml");
+    assert_eq!((mistake.line(), mistake.column()), (3, 23));
+    assert_eq!(mistake.text(), "conected");
+    assert_eq!(mistake.message(), "unknown wait `conected`");
+    assert_eq!(mistake.suggestion(), Some("did you mean `connected`?"));
+}
+
+/// Words that scenarios are made of, right and wrong, as a soup that is often valid YAML.
+fn yamlish() -> impl Strategy<Value = String> {
+    let words = prop::sample::select(vec![
+        "name",
+        "rooms",
+        "count",
+        "peers",
+        "steps",
+        "groups",
+        "join",
+        "leave",
+        "rejoin",
+        "wait",
+        "connected",
+        "repeat",
+        "chat",
+        "every",
+        "size",
+        "for",
+        "arrive",
+        "stages",
+        "over",
+        "to",
+        "rate",
+        "thresholds",
+        "client",
+        "profile",
+        "barrier",
+        "pause",
+        "target",
+        "url",
+        "4294967295",
+        "-1",
+        "0",
+        "2",
+        "1s",
+        "0s..1ms",
+        "9..1",
+        "é",
+        "&a",
+        "*a",
+        "!t",
+        "~",
+        "'x'",
+        "\"",
+        "1e9",
+        "<<",
+        "|",
+        "?",
+        "#",
+        "%",
+        "- - -",
+    ]);
+    let glue = prop::sample::select(vec![
+        ": ", ":\n  ", "\n", "\n- ", "\n  - ", "\n    ", ", ", "{ ", " }", "[", "]", " ", "\n---\n", "\t",
+        "\r\n",
+    ]);
+    prop::collection::vec((words, glue), 0..60).prop_map(|pairs| {
+        pairs
+            .into_iter()
+            .map(|(word, glue)| format!("{word}{glue}"))
+            .collect()
+    })
+}
+
+/// Whatever the text, the parser answers, and every diagnostic can be shown.
+fn survives(text: &str, set: &str) {
+    let overrides = [Override::set("--set", set), Override::url("--url", set)];
+    for answer in [
+        parse("any", text, &FakeCheck),
+        Scenario::with_overrides("any", text, &overrides, &FakeCheck),
+    ] {
+        let Err(diagnostics) = answer else { continue };
+        assert!(!diagnostics.listing().is_empty());
+        for mistake in &diagnostics {
+            assert!(mistake.line() > 0 && mistake.column() > 0);
+            assert!(!mistake.text().contains('\n'));
+        }
+        let mut shown = String::new();
+        miette::NarratableReportHandler::new()
+            .render_report(&mut shown, &diagnostics)
+            .expect("shown");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "(?s).{0,200}", set in ".{0,40}") {
+        survives(&text, &set);
+    }
+
+    #[test]
+    fn any_soup_of_words_is_read_or_refused(text in yamlish(), set in "[a-z]{1,6}(\\.[a-z0-9]{1,6}){0,3}=.{0,10}") {
+        survives(&text, &set);
+    }
+
+    /// A sound file with one stretch cut out or doubled: the mistakes people make while editing.
+    #[test]
+    fn any_edit_of_a_sound_file_is_read_or_refused(from in 0..2_000_usize, length in 0..60_usize, double: bool) {
+        let text = include_str!("data/scenario/full.yaml");
+        let from = text.floor_char_boundary(from.min(text.len()));
+        let to = text.floor_char_boundary((from + length).min(text.len()));
+        let (head, tail) = (&text[..to], &text[if double { from } else { to }..]);
+        let head = if double { head } else { &text[..from] };
+        survives(&format!("{head}{tail}"), "seed=1");
+    }
+}
+
+#[test]
+fn hostile_nesting_and_aliases_are_refused_quickly() {
+    survives(&"[".repeat(100_000), "a=1");
+    survives(&"- ".repeat(100_000), "a=1");
+    survives(&"a: {".repeat(100_000), "a=1");
+    let mut bomb = "a0: &a0 [x, x]\n".to_owned();
+    for level in 1..40 {
+        let below = level - 1;
+        bomb += &format!("a{level}: &a{level} [*a{below}, *a{below}]\n");
+    }
+    let diagnostics = parse("bomb", &bomb, &FakeCheck).expect_err("too much");
+    let listing = diagnostics.listing();
+    assert!(listing.contains("more than 20000 values"), "{listing}");
+}
+
+#[test]
+fn every_bundled_scenario_is_sound() {
+    for (name, text) in bundled() {
+        if let Err(diagnostics) = parse(name, text, &FakeCheck) {
+            panic!("{}", diagnostics.listing());
+        }
+    }
+}
