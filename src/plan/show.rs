@@ -41,8 +41,14 @@ pub fn show(plan: &Plan) -> String {
                 .unwrap_or_default();
             let arrival = show_duration(peer.arrive_at.elapsed());
             line(2, &format!("{}{group} arrives at {arrival}", peer.user_id));
-            for (when, what) in rows(plan, peer) {
-                line(4, &format!("{when:<18} {what}"));
+            let rows = rows(plan, peer);
+            let width = rows
+                .iter()
+                .map(|(when, _)| when.chars().count())
+                .max()
+                .unwrap_or(0);
+            for (when, what) in rows {
+                line(4, &format!("{when:<width$}  {what}"));
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Pure: text in, values and mistakes out. Knows nothing of plans, peers or files, and of metrics only what
 //! a [`ThresholdCheck`] tells it.
 
+mod arrive;
 mod bundled;
 mod check;
 mod client;
@@ -11,8 +12,10 @@ mod fields;
 mod overrides;
 mod parse;
 mod read;
+mod rooms;
 mod source;
 mod steps;
+mod target;
 mod tree;
 mod types;
 
