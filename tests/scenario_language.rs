@@ -228,6 +228,86 @@ fn survives(text: &str, set: &str) {
     }
 }
 
+/// Every place of `full.yaml` where something is read.
+const PLACES: [&str; 43] = [
+    "name",
+    "about",
+    "seed",
+    "target",
+    "target.protocol",
+    "target.url",
+    "rooms",
+    "rooms.count",
+    "rooms.peers",
+    "arrive",
+    "arrive.over",
+    "arrive.rate",
+    "arrive.stages",
+    "arrive.stages.0",
+    "arrive.stages.0.to",
+    "arrive.stages.1.over",
+    "client",
+    "client.profile",
+    "client.dedupe_offers",
+    "connect_timeout",
+    "duration",
+    "steps",
+    "groups",
+    "groups.0",
+    "groups.0.name",
+    "groups.0.peers",
+    "groups.0.client",
+    "groups.0.steps",
+    "groups.0.steps.0",
+    "groups.0.steps.0.rename",
+    "groups.0.steps.1.join",
+    "groups.0.steps.1.join.expect",
+    "groups.0.steps.2.wait",
+    "groups.0.steps.2.wait.for",
+    "groups.0.steps.3.barrier.name",
+    "groups.0.steps.4.repeat",
+    "groups.0.steps.4.steps",
+    "groups.0.steps.4.steps.0.chat",
+    "groups.0.steps.4.steps.0.chat.count",
+    "groups.0.steps.4.steps.0.chat.for",
+    "groups.0.steps.4.steps.2.pause",
+    "thresholds",
+    "thresholds.connect_ms",
+];
+/// What may stand there instead.
+const ODDITIES: [&str; 16] = [
+    "",
+    "~",
+    "{}",
+    "[]",
+    "[[]]",
+    "[{}]",
+    "{x: y}",
+    "{? [x] : y}",
+    "x",
+    "''",
+    "0",
+    "-1",
+    "99999999999",
+    "1s",
+    "0s",
+    "*a",
+];
+
+#[test]
+fn any_oddity_at_any_place_is_read_or_refused() {
+    let text = include_str!("data/scenario/full.yaml");
+    for (place, oddity) in PLACES
+        .iter()
+        .flat_map(|place| ODDITIES.iter().map(move |oddity| (place, oddity)))
+    {
+        let set = [Override::set("--set", format!("{place}={oddity}"))];
+        if let Ok(scenario) = Scenario::with_overrides("odd", text, &set, &FakeCheck) {
+            expand(&scenario, 1, &Options::default());
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "(?s).{0,200}", set in ".{0,40}") {

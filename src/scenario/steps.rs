@@ -51,7 +51,7 @@ pub(super) fn read_steps(reader: &mut Reader<'_>, entry: &Entry, depth: usize) -
 fn read_step(reader: &mut Reader<'_>, node: &Node, depth: usize) -> Option<Step> {
     let kind = match &node.value {
         Value::Scalar(word) => read_kind(reader, word, node.span, None),
-        Value::Map(entries) => read_map(reader, entries, depth),
+        Value::Map(entries) => read_map(reader, node.span, entries, depth),
         _ => {
             reader.wrong_kind(node, "a step", "a word like `join` or a map like `pause: 1s`");
             None
@@ -73,8 +73,15 @@ fn read_step(reader: &mut Reader<'_>, node: &Node, depth: usize) -> Option<Step>
     Some(Step { span, kind })
 }
 
-fn read_map(reader: &mut Reader<'_>, entries: &[Entry], depth: usize) -> Option<StepKind> {
-    let first = entries.first()?;
+fn read_map(reader: &mut Reader<'_>, at: Span, entries: &[Entry], depth: usize) -> Option<StepKind> {
+    let Some(first) = entries.first() else {
+        reader.mistake_help(
+            at,
+            "an empty step",
+            format!("the steps are: {}", STEPS.join(", ")),
+        );
+        return None;
+    };
     let repeat = entries.iter().find(|entry| entry.key == "repeat");
     let mut sound = true;
     for other in entries {
@@ -209,8 +216,13 @@ fn read_join(reader: &mut Reader<'_>, given: Option<&Entry>) -> Option<StepKind>
     };
     let mut fields = reader.map(&entry.value, "`join`", "nothing, or `{expect: rejected}`")?;
     let expect = fields.take("expect");
+    let misspelt = fields.has_rest();
     fields.finish(reader, &["expect"], &[]);
-    let expect = expect?;
+    let Some(expect) = expect else {
+        return (!misspelt).then_some(StepKind::Join {
+            expect_rejected: false,
+        });
+    };
     let words = ["accepted", "rejected"];
     match reader.scalar(&expect.value, "`expect`", "`rejected`")? {
         "rejected" => Some(StepKind::Join {

@@ -8,7 +8,7 @@ pub const MAX_PEERS: u32 = 20_000;
 /// How many steps one peer may have once every `repeat` is unrolled.
 pub const MAX_STEPS_PER_PEER: u64 = 10_000;
 /// How many steps all peers together may have once every `repeat` is unrolled.
-pub const MAX_STEPS: u64 = 2_000_000;
+pub const MAX_STEPS: u64 = 1_000_000;
 /// How deep one `repeat` may stand in another.
 pub const MAX_REPEAT_DEPTH: usize = 8;
 /// The largest chat message, in bytes of `content`: 16 KiB is what every WebRTC data channel takes in one
