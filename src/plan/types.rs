@@ -68,6 +68,9 @@ pub struct PeerPlan {
     pub rules: ClientRules,
     /// What it does, in order; `repeat`, `rejoin`, `pause` and `rename` are already expanded.
     pub script: Vec<PlannedStep>,
+    /// When the script ends, as an offset from its last anchor: a `pause` or the rest of a `chat` after the
+    /// last step keeps the peer busy until then. Never below the last step's offset.
+    pub ends_after: Duration,
 }
 
 /// One step at its planned offset.

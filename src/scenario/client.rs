@@ -41,3 +41,53 @@ impl Default for ClientRules {
         }
     }
 }
+
+impl ClientRules {
+    /// The names of the rules, as scenarios write them.
+    pub const NAMES: [&str; 9] = [
+        "perfect_negotiation",
+        "dedupe_offers",
+        "dedupe_answers",
+        "queue_descriptions",
+        "keep_early_candidates",
+        "check_generation",
+        "replace_stale",
+        "offer_fallback",
+        "close_on_leave",
+    ];
+
+    /// The rule of that name, to be switched.
+    pub fn rule_mut(&mut self, name: &str) -> Option<&mut bool> {
+        Some(match name {
+            "perfect_negotiation" => &mut self.perfect_negotiation,
+            "dedupe_offers" => &mut self.dedupe_offers,
+            "dedupe_answers" => &mut self.dedupe_answers,
+            "queue_descriptions" => &mut self.queue_descriptions,
+            "keep_early_candidates" => &mut self.keep_early_candidates,
+            "check_generation" => &mut self.check_generation,
+            "replace_stale" => &mut self.replace_stale,
+            "offer_fallback" => &mut self.offer_fallback,
+            "close_on_leave" => &mut self.close_on_leave,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_can_be_switched_by_its_name() {
+        let serde_json::Value::Object(fields) = serde_json::json!(ClientRules::default()) else {
+            panic!("rules are a map");
+        };
+        assert_eq!(fields.len(), ClientRules::NAMES.len());
+        for name in ClientRules::NAMES {
+            assert!(fields.contains_key(name), "{name}");
+            let mut rules = ClientRules::default();
+            *rules.rule_mut(name).expect("a rule") = false;
+            assert_eq!(serde_json::json!(rules)[name], false, "{name}");
+        }
+    }
+}

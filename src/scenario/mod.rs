@@ -1,7 +1,28 @@
 //! YAML text → [`Scenario`] and every diagnostic at once.
 //!
-//! Pure: text in, values and mistakes out. Knows nothing of plans, peers or files.
+//! Pure: text in, values and mistakes out. Knows nothing of plans, peers or files, and of metrics only what
+//! a [`ThresholdCheck`] tells it.
 
+mod arrive;
+mod bundled;
+mod check;
 mod client;
+mod diagnostic;
+mod fields;
+mod overrides;
+mod parse;
+mod read;
+mod rooms;
+mod source;
+mod steps;
+mod target;
+mod tree;
+mod types;
 
+pub use bundled::bundled;
 pub use client::ClientRules;
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use overrides::Override;
+pub use parse::parse;
+pub use source::Span;
+pub use types::*;

@@ -1,0 +1,250 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    Action, BarrierPlan, Burst, Condition, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan,
+    arrivals::arrivals,
+};
+use crate::{
+    base::{BarrierId, Instant, PeerId, Purpose, RoomId, RootSeed},
+    scenario::{Arrival, Group, Scenario, Step, StepKind, WaitFor},
+};
+
+/// How long after a declared burst began lag does not count.
+const BURST: Duration = Duration::from_secs(5);
+/// Ids have at least so many digits.
+const ID_DIGITS: usize = 4;
+
+/// What is decided outside the scenario.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Goes in front of every room and user id, so that two runs against one foreign server never meet.
+    pub run_id: Option<String>,
+}
+
+/// Decides what every peer does and when. The same scenario, seed and options give the same plan; a room
+/// or a peer more changes nobody else's draws.
+pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
+    let count = scenario.rooms * scenario.peers;
+    let wire = WireIds {
+        prefix: options
+            .run_id
+            .as_ref()
+            .map(|id| format!("{id}-"))
+            .unwrap_or_default(),
+        rooms: digits(scenario.rooms),
+        peers: digits(count),
+    };
+    let lines = barrier_names(&scenario.groups);
+    let mut plan = Plan {
+        scenario: scenario.name.clone(),
+        seed,
+        rooms: Vec::new(),
+        peers: Vec::new(),
+        barriers: Vec::new(),
+        duration: scenario.duration,
+        burst: (scenario.arrive == Arrival::AtOnce).then_some(Burst {
+            from: Instant::START,
+            until: Instant::START + BURST,
+        }),
+        connect_timeout: scenario.connect_timeout,
+        message_timeout: scenario.message_timeout,
+    };
+    let mut arrivals = arrivals(&scenario.arrive, count).into_iter();
+    for room in (0..scenario.rooms).map(RoomId) {
+        let first = room.0 * scenario.peers;
+        let members: Vec<PeerId> = (first..first + scenario.peers).map(PeerId).collect();
+        let first_barrier = BarrierId(plan.barriers.len() as u32);
+        plan.barriers.extend(
+            std::iter::zip(first_barrier.0.., &lines).map(|(id, name)| BarrierPlan {
+                id: BarrierId(id),
+                room,
+                name: name.clone(),
+                parties: members.clone(),
+            }),
+        );
+        let mut ids = members.iter().copied();
+        for group in &scenario.groups {
+            for position in 1..=group.peers {
+                let id = ids.next().expect("the groups' peers add up to the room's");
+                let name = format!("{}-{position}", group.name.as_deref().unwrap_or("peer"));
+                let mut script = Script::new(name, RootSeed(seed).peer(id, Purpose::Script), first_barrier);
+                script.run(&group.steps);
+                plan.peers.push(PeerPlan {
+                    id,
+                    room,
+                    group: group.name.clone(),
+                    user_id: wire.peer(id),
+                    arrive_at: arrivals.next().expect("one arrival for each peer"),
+                    rules: group.rules,
+                    script: script.steps,
+                    ends_after: script.after,
+                });
+            }
+        }
+        plan.rooms.push(RoomPlan {
+            id: room,
+            wire_id: wire.room(room),
+            peers: members,
+        });
+    }
+    plan
+}
+
+/// Ids on the wire: padded, so that their order as text is the order of numbers.
+struct WireIds {
+    prefix: String,
+    rooms: usize,
+    peers: usize,
+}
+
+impl WireIds {
+    fn room(&self, id: RoomId) -> String {
+        format!("{}room-{:0width$}", self.prefix, id.0, width = self.rooms)
+    }
+
+    fn peer(&self, id: PeerId) -> String {
+        format!("{}p{:0width$}", self.prefix, id.0, width = self.peers)
+    }
+}
+
+fn digits(count: u32) -> usize {
+    count.saturating_sub(1).to_string().len().max(ID_DIGITS)
+}
+
+/// The barriers of a room in the order in which every group passes them; `#n` where a name comes again.
+fn barrier_names(groups: &[Group]) -> Vec<String> {
+    fn collect<'a>(steps: &'a [Step], into: &mut Vec<&'a str>) {
+        for step in steps {
+            match &step.kind {
+                StepKind::Barrier { name, .. } => into.push(name),
+                StepKind::Repeat { times, steps } => (0..*times).for_each(|_| collect(steps, into)),
+                _ => {}
+            }
+        }
+    }
+    let mut passed = Vec::new();
+    if let Some(group) = groups.first() {
+        collect(&group.steps, &mut passed);
+    }
+    let mut total = BTreeMap::new();
+    for name in &passed {
+        *total.entry(*name).or_insert(0) += 1;
+    }
+    let mut seen = BTreeMap::new();
+    passed
+        .into_iter()
+        .map(|name| {
+            let nth = seen.entry(name).or_insert(0);
+            *nth += 1;
+            match total[name] {
+                1 => name.to_owned(),
+                _ => format!("{name}#{nth}"),
+            }
+        })
+        .collect()
+}
+
+/// One peer's steps being laid out.
+struct Script {
+    rng: ChaCha8Rng,
+    steps: Vec<PlannedStep>,
+    /// The offset of the next step from the last anchor.
+    after: Duration,
+    name: String,
+    has_left: bool,
+    barrier: BarrierId,
+}
+
+impl Script {
+    fn new(name: String, rng: ChaCha8Rng, barrier: BarrierId) -> Self {
+        Self {
+            rng,
+            steps: Vec::new(),
+            after: Duration::ZERO,
+            name,
+            has_left: false,
+            barrier,
+        }
+    }
+
+    fn run(&mut self, steps: &[Step]) {
+        for step in steps {
+            self.step(&step.kind);
+        }
+    }
+
+    fn step(&mut self, step: &StepKind) {
+        match step {
+            StepKind::Join { expect_rejected } => self.join(*expect_rejected),
+            StepKind::Leave => self.leave(),
+            StepKind::Rejoin => {
+                self.leave();
+                self.join(false);
+            }
+            StepKind::Wait { target, within } => self.anchor(Action::Wait {
+                condition: match target {
+                    WaitFor::Connected => Condition::Connected,
+                    WaitFor::ConnectedToPresent => Condition::ConnectedToPresent,
+                    WaitFor::Joined => Condition::Joined,
+                    WaitFor::Rejected => Condition::Rejected,
+                },
+                within: *within,
+            }),
+            StepKind::Barrier { within, .. } => {
+                let barrier = self.barrier;
+                self.barrier = BarrierId(barrier.0 + 1);
+                self.anchor(Action::Barrier {
+                    barrier,
+                    within: *within,
+                });
+            }
+            StepKind::Pause(range) => self.after += range.draw(&mut self.rng),
+            StepKind::Chat {
+                every,
+                count,
+                size,
+                lasts,
+            } => {
+                self.push(Action::Chat {
+                    every: *every,
+                    count: *count,
+                    size: *size,
+                });
+                self.after += *lasts;
+            }
+            StepKind::Repeat { times, steps } => (0..*times).for_each(|_| self.run(steps)),
+            StepKind::Rename(name) => self.name.clone_from(name),
+        }
+    }
+
+    fn push(&mut self, action: Action) {
+        self.steps.push(PlannedStep {
+            after: self.after,
+            action,
+        });
+    }
+
+    /// A step that the offsets of the following ones count from.
+    fn anchor(&mut self, action: Action) {
+        self.push(action);
+        self.after = Duration::ZERO;
+    }
+
+    fn join(&mut self, expect_rejected: bool) {
+        self.push(Action::Join {
+            name: self.name.clone(),
+            expect: match expect_rejected {
+                true => JoinOutcome::Rejected,
+                false => JoinOutcome::Accepted,
+            },
+            again: self.has_left,
+        });
+    }
+
+    fn leave(&mut self) {
+        self.push(Action::Leave);
+        self.has_left = true;
+    }
+}

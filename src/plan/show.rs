@@ -1,0 +1,109 @@
+use std::fmt::Write;
+
+use super::{Action, Condition, JoinOutcome, PeerPlan, Plan};
+use crate::base::{Size, show_duration};
+
+/// A plan for people: per room its barriers, per peer what it does and when. An instant that is known is
+/// told from the run's start (`1.25s`), others from what they wait for (`wait 1 + 2s`).
+pub fn show(plan: &Plan) -> String {
+    let mut text = String::new();
+    let count = |n: usize, what: &str| match n {
+        1 => format!("1 {what}"),
+        _ => format!("{n} {what}s"),
+    };
+    let (rooms, peers) = (count(plan.rooms.len(), "room"), count(plan.peers.len(), "peer"));
+    let mut line = |indent: usize, words: &str| {
+        writeln!(text, "{:indent$}{words}", "").expect("a string takes everything");
+    };
+    line(
+        0,
+        &format!("{}, seed {}: {rooms}, {peers}", plan.scenario, plan.seed),
+    );
+    if let Some(duration) = plan.duration {
+        line(0, &format!("everybody leaves after {}", show_duration(duration)));
+    }
+    for room in &plan.rooms {
+        line(0, "");
+        line(0, &room.wire_id);
+        for barrier in plan.barriers.iter().filter(|barrier| barrier.room == room.id) {
+            let parties: Vec<&str> = barrier
+                .parties
+                .iter()
+                .map(|peer| plan.peers[peer.index()].user_id.as_str())
+                .collect();
+            line(2, &format!("barrier {}: {}", barrier.name, parties.join(" ")));
+        }
+        for peer in room.peers.iter().map(|peer| &plan.peers[peer.index()]) {
+            let group = peer
+                .group
+                .as_ref()
+                .map(|group| format!(" ({group})"))
+                .unwrap_or_default();
+            let arrival = show_duration(peer.arrive_at.elapsed());
+            line(2, &format!("{}{group} arrives at {arrival}", peer.user_id));
+            let rows = rows(plan, peer);
+            let width = rows
+                .iter()
+                .map(|(when, _)| when.chars().count())
+                .max()
+                .unwrap_or(0);
+            for (when, what) in rows {
+                line(4, &format!("{when:<width$}  {what}"));
+            }
+        }
+    }
+    text
+}
+
+fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
+    // What the next offsets count from: the arrival, while its instant is known.
+    let mut anchor: Option<String> = None;
+    let mut waits = 0;
+    let mut rows = Vec::new();
+    let when = |anchor: &Option<String>, after| match anchor {
+        None => show_duration(peer.arrive_at.elapsed() + after),
+        Some(name) => format!("{name} + {}", show_duration(after)),
+    };
+    for step in &peer.script {
+        let instant = when(&anchor, step.after);
+        let what = match &step.action {
+            Action::Join { name, expect, again } => {
+                let again = if *again { " again" } else { "" };
+                match expect {
+                    JoinOutcome::Accepted => format!("join{again} as \"{name}\""),
+                    JoinOutcome::Rejected => format!("join{again} as \"{name}\", to be rejected"),
+                }
+            }
+            Action::Leave => "leave".to_owned(),
+            Action::Wait { condition, within } => {
+                waits += 1;
+                anchor = Some(format!("wait {waits}"));
+                let condition = match condition {
+                    Condition::Connected => "connected",
+                    Condition::ConnectedToPresent => "connected to those present",
+                    Condition::Joined => "joined",
+                    Condition::Rejected => "rejected",
+                };
+                format!(
+                    "wait {waits}: until {condition}, at most {}",
+                    show_duration(*within)
+                )
+            }
+            Action::Barrier { barrier, within } => {
+                let name = &plan.barriers[barrier.index()].name;
+                anchor = Some(name.clone());
+                format!("barrier {name}, at most {}", show_duration(*within))
+            }
+            Action::Chat { every, count, size } => {
+                let size = Size(u64::from(*size));
+                format!(
+                    "chat: {count} messages of {size}, every {}",
+                    show_duration(*every)
+                )
+            }
+        };
+        rows.push((instant, what));
+    }
+    rows.push((when(&anchor, peer.ends_after), "end".to_owned()));
+    rows
+}

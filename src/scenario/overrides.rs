@@ -1,0 +1,233 @@
+use super::{
+    diagnostic::{Diagnostic, nearest},
+    source::{SourceId, Sources, Span},
+    tree::{self, Entry, Node, Value},
+};
+
+/// A value that stands in for one of the file's: `rooms.count=3`.
+///
+/// The path names keys and, in lists, positions counted from 0 (`steps.2.wait.within`). What is missing on
+/// the way is made; a short form on the way becomes its long form (`wait: connected` →
+/// `wait: {for: connected}`). Dots inside braces belong to a name (`thresholds.reconnect_ms{path:a.b}`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    origin: String,
+    text: String,
+    /// Where the path ends in `text` if it is part of it; otherwise the path itself.
+    path: Path,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Path {
+    InText,
+    Fixed(&'static str),
+}
+
+impl Override {
+    /// `--set path=value`; the value is YAML. `origin` is shown where a file's name would be.
+    pub fn set(origin: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            origin: origin.into(),
+            text: text.into(),
+            path: Path::InText,
+        }
+    }
+
+    fn fixed(origin: impl Into<String>, path: &'static str, value: impl Into<String>) -> Self {
+        Self {
+            origin: origin.into(),
+            text: value.into(),
+            path: Path::Fixed(path),
+        }
+    }
+
+    /// `target.url`.
+    pub fn url(origin: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::fixed(origin, "target.url", value)
+    }
+
+    /// `rooms.count`.
+    pub fn rooms(origin: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::fixed(origin, "rooms.count", value)
+    }
+
+    /// `rooms.peers`.
+    pub fn peers(origin: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::fixed(origin, "rooms.peers", value)
+    }
+
+    /// `seed`.
+    pub fn seed(origin: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::fixed(origin, "seed", value)
+    }
+
+    /// `duration`.
+    pub fn duration(origin: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::fixed(origin, "duration", value)
+    }
+
+    /// What goes into the scenario's hash: path and value, whatever the flag was called.
+    pub(super) fn canonical(&self) -> String {
+        match self.path {
+            Path::InText => self.text.clone(),
+            Path::Fixed(path) => format!("{path}={}", self.text),
+        }
+    }
+
+    /// Puts the value into the tree, or reports why it can't.
+    pub(super) fn apply(&self, root: &mut Node, sources: &mut Sources, mistakes: &mut Vec<Diagnostic>) {
+        let source = sources.add(&self.origin, &self.text);
+        let whole = Span::new(source, 0, self.text.len());
+        let (segments, value) = match self.path {
+            Path::Fixed(path) => {
+                let segments = path.split('.').map(|key| (key.to_owned(), whole)).collect();
+                let value = match self.text.is_empty() {
+                    true => Node::null(whole),
+                    false => Node {
+                        span: whole,
+                        value: Value::Scalar(self.text.clone()),
+                    },
+                };
+                (segments, value)
+            }
+            Path::InText => match self.parts(source, sources, mistakes) {
+                Some(parts) => parts,
+                None => return,
+            },
+        };
+        if let Err(mistake) = put(root, &segments, value) {
+            let diagnostic = Diagnostic::new(sources, mistake.span, mistake.message);
+            mistakes.push(match mistake.help {
+                Some(help) => diagnostic.with_help(help),
+                None => diagnostic,
+            });
+        }
+    }
+
+    /// The path's segments and the value of `path=value`.
+    fn parts(
+        &self,
+        source: SourceId,
+        sources: &Sources,
+        mistakes: &mut Vec<Diagnostic>,
+    ) -> Option<(Vec<(String, Span)>, Node)> {
+        let whole = Span::new(source, 0, self.text.len());
+        let Some(equals) = self.text.find('=') else {
+            let mistake = Diagnostic::new(sources, whole, format!("`{}` has no `=`", self.text));
+            mistakes.push(mistake.with_help("expected `path=value`, for example `rooms.count=3`"));
+            return None;
+        };
+        let segments = split(&self.text[..equals], source);
+        if segments.iter().any(|(key, _)| key.is_empty()) {
+            let span = Span::new(source, 0, equals);
+            let mistake = Diagnostic::new(sources, span, "a path is words with dots between them".to_owned());
+            mistakes.push(mistake.with_help("for example `rooms.count=3`"));
+            return None;
+        }
+        let value = tree::read_from(sources, source, equals + 1, mistakes)?;
+        Some((segments, value))
+    }
+}
+
+fn split(path: &str, source: SourceId) -> Vec<(String, Span)> {
+    let mut segments = Vec::new();
+    let (mut start, mut braces) = (0, 0_i32);
+    for (at, c) in path.char_indices().chain([(path.len(), '.')]) {
+        match c {
+            '{' => braces += 1,
+            '}' => braces -= 1,
+            '.' if braces <= 0 || at == path.len() => {
+                segments.push((path[start..at].to_owned(), Span::new(source, start, at)));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    segments
+}
+
+struct Mistake {
+    span: Span,
+    message: String,
+    help: Option<String>,
+}
+
+/// The long form's key for a value that may be written short.
+fn long_form(key: &str) -> Option<&'static str> {
+    match key {
+        "wait" => Some("for"),
+        "barrier" => Some("name"),
+        "client" => Some("profile"),
+        _ => None,
+    }
+}
+
+fn put(root: &mut Node, segments: &[(String, Span)], value: Node) -> Result<(), Mistake> {
+    let mut here = root;
+    let mut parent = "";
+    for (key, span) in segments {
+        lengthen(here, parent, key);
+        match &mut here.value {
+            Value::Seq(items) => {
+                let count = items.len();
+                let item = key.parse().ok().and_then(|index: usize| items.get_mut(index));
+                here = item.ok_or_else(|| Mistake {
+                    span: *span,
+                    message: format!("`{key}` is no position in `{parent}`"),
+                    help: Some(match count {
+                        0 => "the list is empty".to_owned(),
+                        _ => format!("the positions are 0 to {}", count - 1),
+                    }),
+                })?;
+            }
+            Value::Map(entries) => {
+                let index = entries.iter().position(|entry| entry.key == *key);
+                let index = index.unwrap_or_else(|| {
+                    entries.push(Entry {
+                        key: key.clone(),
+                        key_span: *span,
+                        value: Node::null(*span),
+                    });
+                    entries.len() - 1
+                });
+                here = &mut entries[index].value;
+            }
+            Value::Scalar(word) => {
+                let meant = nearest(key, [word.as_str()]).map(|word| format!("did you mean `{word}`?"));
+                return Err(Mistake {
+                    span: *span,
+                    message: format!("there is no `{key}` in `{word}`"),
+                    help: meant,
+                });
+            }
+            Value::Null | Value::Broken => return Ok(()),
+        }
+        parent = key;
+    }
+    *here = value;
+    Ok(())
+}
+
+/// Turns a short form into the map that `key` can be looked up in.
+fn lengthen(node: &mut Node, parent: &str, key: &str) {
+    let span = node.span;
+    let entry = match &node.value {
+        Value::Null => None,
+        // A bare step: `join` in a list is `join:` without an argument.
+        Value::Scalar(word) if word == key => Some(Entry {
+            key: word.clone(),
+            key_span: span,
+            value: Node::null(span),
+        }),
+        Value::Scalar(_) => match long_form(parent) {
+            Some(long) => Some(Entry {
+                key: long.to_owned(),
+                key_span: span,
+                value: node.clone(),
+            }),
+            None => return,
+        },
+        _ => return,
+    };
+    node.value = Value::Map(entry.into_iter().collect());
+}

@@ -1,0 +1,200 @@
+use super::{
+    ClientRules,
+    arrive::{check_stages, read_arrive},
+    fields::Reader,
+    rooms::{Draft, check_groups, check_peers, read_parts, read_rooms},
+    source::Span,
+    target::{BUNDLED, read_client, read_target},
+    tree::{Entry, Node, Value},
+    types::{Arrival, DEFAULT_TIMEOUT, MAX_PEERS, Scenario, Threshold, ThresholdCheck},
+};
+
+/// The keys of a scenario in this version.
+const KEYS: [&str; 13] = [
+    "name",
+    "about",
+    "seed",
+    "target",
+    "rooms",
+    "arrive",
+    "client",
+    "groups",
+    "steps",
+    "thresholds",
+    "connect_timeout",
+    "message_timeout",
+    "duration",
+];
+/// The keys of the language that are not built yet.
+const LATER: [&str; 1] = ["network"];
+/// The longest `name` of a scenario or group, and `about`.
+const MAX_NAME: usize = 64;
+const MAX_ABOUT: usize = 1_000;
+
+/// Reads a whole scenario; `None` only if something was reported. `hash` is left empty.
+pub(super) fn read_scenario(
+    reader: &mut Reader<'_>,
+    root: &Node,
+    thresholds: &dyn ThresholdCheck,
+) -> Option<Scenario> {
+    let mut fields = reader.map(
+        root,
+        "a scenario",
+        "a map of keys like `name`, `rooms` and `steps`",
+    )?;
+    let start = Span {
+        end: root.span.start,
+        ..root.span
+    };
+    let name = fields
+        .need(reader, "name", start, "name: my-scenario")
+        .and_then(|entry| read_name(reader, entry, true));
+    let about = fields.take("about").map(|entry| reader.text(entry, MAX_ABOUT));
+    let seed = fields.take("seed").map(|entry| read_seed(reader, entry));
+    let target = fields
+        .take("target")
+        .map_or(Some(BUNDLED), |entry| read_target(reader, entry));
+    let rules = match fields.take("client") {
+        Some(entry) => read_client(reader, entry, ClientRules::default()),
+        None => Some(ClientRules::default()),
+    };
+    let mut timeout = |key: &str| {
+        let entry = fields.take(key);
+        entry.map_or(Some(DEFAULT_TIMEOUT), |entry| reader.positive_duration(entry))
+    };
+    let connect_timeout = timeout("connect_timeout");
+    let message_timeout = timeout("message_timeout");
+    let duration = fields
+        .take("duration")
+        .map(|entry| reader.positive_duration(entry));
+    let arrive = fields
+        .take("arrive")
+        .map(|entry| (entry, read_arrive(reader, entry)));
+    let threshold_list = fields.take("thresholds").map_or(Some(Vec::new()), |entry| {
+        read_thresholds(reader, entry, thresholds)
+    });
+    let rooms = read_rooms(reader, fields.take("rooms"));
+    let (groups, at) = read_parts(reader, &mut fields, start, &rooms, rules.unwrap_or_default());
+    fields.finish(reader, &KEYS, &LATER);
+
+    let peers = check_peers(reader, &rooms, &groups, at);
+    let total = rooms
+        .count
+        .zip(peers)
+        .map(|(count, peers)| u64::from(count) * u64::from(peers));
+    if let Some(total) = total.filter(|&total| total > u64::from(MAX_PEERS)) {
+        let message = format!("{total} peers in all");
+        reader.mistake_help(
+            rooms.span.unwrap_or(at),
+            message,
+            format!("the limit is {MAX_PEERS} peers"),
+        );
+    }
+    if let (Some((entry, Some(arrive))), Some(total)) = (&arrive, total) {
+        check_stages(reader, entry, arrive, total);
+    }
+    check_groups(reader, &groups, peers, total, at);
+
+    Some(Scenario {
+        name: name?,
+        about: all(about)?,
+        seed: all(seed)?,
+        target: target?,
+        rooms: rooms.count?,
+        peers: peers?,
+        arrive: arrive.map_or(Some(Arrival::AtOnce), |(_, arrive)| arrive)?,
+        groups: groups?.into_iter().map(Draft::finish).collect::<Option<_>>()?,
+        thresholds: threshold_list?,
+        connect_timeout: connect_timeout?,
+        message_timeout: message_timeout?,
+        duration: all(duration)?,
+        hash: String::new(),
+    })
+}
+
+/// An optional value: absent is fine, broken is not.
+pub(super) fn all<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        None => Some(None),
+        Some(None) => None,
+        Some(some) => Some(some),
+    }
+}
+
+/// `for_files`: it becomes part of file names.
+pub(super) fn read_name(reader: &mut Reader<'_>, entry: &Entry, for_files: bool) -> Option<String> {
+    let name = reader.text(entry, MAX_NAME)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if for_files && !(name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain)) {
+        let kept: String = name.chars().map(|c| if plain(c) { c } else { '-' }).collect();
+        let meant = kept.trim_matches(['-', '_', '.']);
+        let message = format!("the name `{name}` can't be part of a file name");
+        let help = match meant {
+            "" => "use letters, digits, `-`, `_` and `.`".to_owned(),
+            _ => format!("use letters, digits, `-`, `_` and `.`: did you mean `{meant}`?"),
+        };
+        reader.mistake_help(entry.value.span, message, help);
+        return None;
+    }
+    Some(name)
+}
+
+fn read_seed(reader: &mut Reader<'_>, entry: &Entry) -> Option<u64> {
+    let wants = "a whole number from 0 to 18446744073709551615";
+    let text = reader.scalar(&entry.value, "`seed`", wants)?;
+    let seed = text.parse().ok();
+    if seed.is_none() {
+        let message = format!("`seed` can't be `{text}`");
+        reader.mistake_help(entry.value.span, message, format!("expected {wants}"));
+    }
+    seed
+}
+
+fn read_thresholds(
+    reader: &mut Reader<'_>,
+    entry: &Entry,
+    check: &dyn ThresholdCheck,
+) -> Option<Vec<Threshold>> {
+    let wants = "a map like `connect_ms: ['p(95)<2000']`";
+    let Value::Map(entries) = &entry.value.value else {
+        reader.wrong_kind(&entry.value, "`thresholds`", wants);
+        return None;
+    };
+    let mut list = Vec::new();
+    for metric in entries {
+        let selector = &metric.key;
+        let expressions = match &metric.value.value {
+            Value::Seq(items) if !items.is_empty() => items.as_slice(),
+            Value::Scalar(_) => std::slice::from_ref(&metric.value),
+            _ => {
+                let message = format!("`{selector}` has no thresholds");
+                reader.mistake_help(metric.key_span, message, "expected a list like `['p(95)<2000']`");
+                continue;
+            }
+        };
+        for node in expressions {
+            let Some(expression) = reader.scalar(node, "a threshold", "a text like `'p(95)<2000'`") else {
+                continue;
+            };
+            match check.check(selector, expression) {
+                Ok(()) => list.push(Threshold {
+                    selector: selector.clone(),
+                    expression: expression.to_owned(),
+                    span: node.span,
+                }),
+                Err(mistake) => {
+                    let span = if mistake.in_selector {
+                        metric.key_span
+                    } else {
+                        node.span
+                    };
+                    match mistake.help {
+                        Some(help) => reader.mistake_help(span, mistake.message, help),
+                        None => reader.mistake(span, mistake.message),
+                    }
+                }
+            }
+        }
+    }
+    Some(list)
+}

@@ -1,0 +1,237 @@
+use std::time::Duration;
+
+use super::{ClientRules, source::Span};
+use crate::base::{DurationRange, Rate};
+
+/// How many peers a scenario may have in all.
+pub const MAX_PEERS: u32 = 20_000;
+/// How many steps one peer may have once every `repeat` is unrolled.
+pub const MAX_STEPS_PER_PEER: u64 = 10_000;
+/// How many steps all peers together may have once every `repeat` is unrolled.
+pub const MAX_STEPS: u64 = 1_000_000;
+/// How deep one `repeat` may stand in another.
+pub const MAX_REPEAT_DEPTH: usize = 8;
+/// The largest chat message, in bytes of `content`: 16 KiB is what every WebRTC data channel takes in one
+/// piece (RFC 8831, section 6.6).
+pub const MAX_MESSAGE_BYTES: u64 = 16 * 1024;
+/// How many chat messages one `chat` step may post.
+pub const MAX_CHAT_COUNT: u32 = 1_000_000;
+/// The patience of a `wait` or `barrier` without `within`, and of `connect_timeout` and `message_timeout`.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a scenario file says, typed and checked. Made by [`parse`](super::parse) and nobody else; to change
+/// a value, see [`Override`](super::Override).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// Letters, digits, `.`, `_` and `-`: it becomes part of file names.
+    pub name: String,
+    /// One line for people.
+    pub about: Option<String>,
+    /// The root seed; `None` leaves the choice to whoever runs it.
+    pub seed: Option<u64>,
+    /// Whom it is played against.
+    pub target: Target,
+    /// How many rooms.
+    pub rooms: u32,
+    /// How many peers each room has: the sum over `groups`.
+    pub peers: u32,
+    /// When peers arrive.
+    pub arrive: Arrival,
+    /// The parts of a room; exactly one, without a name, if the file has no `groups:`.
+    pub groups: Vec<Group>,
+    /// In the order of the file.
+    pub thresholds: Vec<Threshold>,
+    /// When a link that has not opened counts as failed.
+    pub connect_timeout: Duration,
+    /// When a message that has not arrived counts as lost.
+    pub message_timeout: Duration,
+    /// After this everybody leaves.
+    pub duration: Option<Duration>,
+    /// FNV-1a (64 bits) of the file's text and of every override, as 16 hexadecimal digits.
+    pub hash: String,
+}
+
+/// Whom a scenario is played against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// What is spoken on the wire.
+    pub protocol: Protocol,
+    /// `ws://` or `wss://`; `None` starts the bundled server for the run.
+    pub url: Option<String>,
+}
+
+impl Target {
+    /// The host of the URL: no scheme, credentials, port or brackets.
+    pub fn host(&self) -> Option<&str> {
+        let (_, rest) = self.url.as_deref()?.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let host = authority.rsplit('@').next()?;
+        match host.strip_prefix('[') {
+            Some(v6) => v6.split(']').next(),
+            None => host.split(':').next(),
+        }
+    }
+}
+
+/// A signaling protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// The WebRTC Dashboard's frames, which the bundled reference server speaks.
+    Dashboard,
+}
+
+/// When peers arrive: an open model, nobody waits for anybody. Peers arrive in the order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrival {
+    /// All in one instant.
+    AtOnce,
+    /// Spread evenly over a span: of `n` peers, peer `k` arrives at `k * over / n`.
+    Over(Duration),
+    /// One after the other at a fixed rate, the first at once.
+    Rate(Rate),
+    /// Ramps, one after the other; the last one's `to` is the number of peers.
+    Stages(Vec<Stage>),
+}
+
+/// One ramp of arrivals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stage {
+    /// How long it lasts.
+    pub over: Duration,
+    /// How many peers have arrived in all at its end; never below the stage before.
+    pub to: u32,
+}
+
+/// Peers of a room that do the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// `None` for the one group of a scenario that has top-level `steps:`.
+    pub name: Option<String>,
+    /// How many of a room's peers.
+    pub peers: u32,
+    /// How they negotiate.
+    pub rules: ClientRules,
+    /// What they do. Never empty.
+    pub steps: Vec<Step>,
+}
+
+/// A step and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub kind: StepKind,
+}
+
+/// What peers can be told to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepKind {
+    /// Join the room.
+    Join {
+        /// `join: {expect: rejected}`: the server has to refuse.
+        expect_rejected: bool,
+    },
+    /// Leave the room.
+    Leave,
+    /// Leave and join again in the same instant.
+    Rejoin,
+    /// Go on when something holds.
+    Wait {
+        /// What.
+        target: WaitFor,
+        /// Patience.
+        within: Duration,
+    },
+    /// Do nothing for a while, drawn anew by every peer at every time.
+    Pause(DurationRange),
+    /// Go on when all peers of the room are here.
+    Barrier {
+        /// Its name.
+        name: String,
+        /// Patience.
+        within: Duration,
+    },
+    /// Post chat messages to everybody in the room.
+    Chat {
+        /// Between two of them.
+        every: Duration,
+        /// How many; at least 1.
+        count: u32,
+        /// Bytes of each one's content.
+        size: u32,
+        /// From the first message to the next step; at least `every * (count - 1)`.
+        lasts: Duration,
+    },
+    /// The same steps several times.
+    Repeat {
+        /// How often; at least 1.
+        times: u32,
+        /// Never empty.
+        steps: Vec<Step>,
+    },
+    /// The user name for the next joins.
+    Rename(String),
+}
+
+/// What a `wait` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitFor {
+    /// An open data channel to every other member planned into the room.
+    Connected,
+    /// The same, to those only that are in the room when the wait begins.
+    ConnectedToPresent,
+    /// The server's word that the join worked.
+    Joined,
+    /// The server's word that it did not.
+    Rejected,
+}
+
+/// A condition on a metric, kept as text: its grammar is the verdict's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Threshold {
+    /// `reconnect_ms` or `reconnect_ms{path:rejoin}`.
+    pub selector: String,
+    /// `p(95)<2000`.
+    pub expression: String,
+    /// Where the expression stands.
+    pub span: Span,
+}
+
+/// Knows which metrics exist and how a threshold is written.
+pub trait ThresholdCheck {
+    /// # Errors
+    /// Whatever keeps this threshold from being judged.
+    fn check(&self, selector: &str, expression: &str) -> Result<(), ThresholdMistake>;
+}
+
+/// What is wrong with a threshold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThresholdMistake {
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// The mistake is in the selector, not in the expression.
+    pub in_selector: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_names_its_host_alone() {
+        for (url, host) in [
+            ("ws://127.0.0.1:8080/ws/", "127.0.0.1"),
+            ("wss://user:secret@rtc.example.org/ws?x=a:b@c", "rtc.example.org"),
+            ("ws://[::1]:9000", "::1"),
+        ] {
+            let target = Target {
+                protocol: Protocol::Dashboard,
+                url: Some(url.to_owned()),
+            };
+            assert_eq!(target.host(), Some(host), "{url}");
+        }
+    }
+}

@@ -1,0 +1,599 @@
+//! The scenario language from outside: what is read, what is said about mistakes, and what is planned.
+
+use std::{fs, path::Path, time::Duration};
+
+use proptest::prelude::*;
+use rtcstorm::{
+    base::{Instant, PeerId},
+    plan::{Action, Machine, Options, PeerPlan, Plan, check_limits, expand, show},
+    scenario::{Diagnostics, Override, Scenario, ThresholdCheck, ThresholdMistake, bundled, parse},
+};
+
+/// Knows a few metrics and roughly what a threshold looks like.
+struct FakeCheck;
+
+impl ThresholdCheck for FakeCheck {
+    fn check(&self, selector: &str, expression: &str) -> Result<(), ThresholdMistake> {
+        let metric = selector.split('{').next().unwrap_or("");
+        if !METRICS.contains(&metric) {
+            return Err(ThresholdMistake {
+                message: format!("unknown metric `{metric}`"),
+                help: METRICS
+                    .iter()
+                    .find(|m| m.ends_with("_ms"))
+                    .map(|m| format!("did you mean `{m}`?")),
+                in_selector: true,
+            });
+        }
+        let (left, right) = expression.split_at(expression.find(['<', '>', '=']).unwrap_or(0));
+        let known = left.starts_with("p(") || ["min", "max", "avg", "med", "rate", "count"].contains(&left);
+        match known && right.trim_start_matches(['<', '>', '=']).parse::<f64>().is_ok() {
+            true => Ok(()),
+            false => Err(ThresholdMistake {
+                message: format!("`{expression}` is no threshold"),
+                help: None,
+                in_selector: false,
+            }),
+        }
+    }
+}
+
+const METRICS: [&str; 23] = [
+    "connect_ms",
+    "signaling_ms",
+    "join_ms",
+    "reconnect_ms",
+    "message_ms",
+    "offer_answer_ms",
+    "ice_ms",
+    "dtls_ms",
+    "channel_ms",
+    "generator_lag_ms",
+    "connect_failed",
+    "reconnect_failed",
+    "message_failed",
+    "messages_sent",
+    "messages_received",
+    "messages_unsent",
+    "messages_lost",
+    "messages_duplicated",
+    "messages_reordered",
+    "messages_abandoned",
+    "joins_rejected",
+    "connect_abandoned",
+    "wait_expired",
+];
+
+/// The overrides in a file's leading comments: `# --set path=value`, `# --seed 7`.
+fn overrides(text: &str) -> Vec<Override> {
+    text.lines()
+        .map_while(|line| line.strip_prefix("# --"))
+        .filter_map(|line| line.split_once(' '))
+        .map(|(flag, value)| match flag {
+            "set" => Override::set("--set", value),
+            "url" => Override::url("--url", value),
+            "peers" => Override::peers("--peers", value),
+            "seed" => Override::seed("--seed", value),
+            "duration" => Override::duration("--duration", value),
+            other => panic!("no such flag: {other}"),
+        })
+        .collect()
+}
+
+/// Reads one file of `tests/data/scenario` and compares what is said of it with the `.txt` beside it;
+/// `UPDATE=1` rewrites that.
+fn check(path: &Path) -> Result<(), String> {
+    let text = fs::read_to_string(path).expect("readable");
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("a plain name");
+    let said = match Scenario::with_overrides(name, &text, &overrides(&text), &FakeCheck) {
+        Ok(scenario) => format!("{scenario:#?}\n"),
+        Err(diagnostics) => diagnostics.listing(),
+    };
+    let beside = path.with_extension("txt");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&beside, &said).expect("writable");
+    }
+    match fs::read_to_string(&beside).unwrap_or_default() == said {
+        true => Ok(()),
+        false => Err(format!("{name} is not told as in {}:\n{said}", beside.display())),
+    }
+}
+
+#[test]
+fn each_file_is_told_as_written_beside_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/scenario");
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    assert!(files.len() > 20, "only {} files", files.len());
+    let wrong: Vec<String> = files.iter().filter_map(|path| check(path).err()).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_person_sees_the_source_with_the_mistake_marked() {
+    let text = "name: hello\nrooms: { peers: 2 }\nsteps: [jion, { wait: conected }]\n";
+    let diagnostics = parse("hello.yaml", text, &FakeCheck).expect_err("two mistakes");
+    let mut shown = String::new();
+    miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
+        .render_report(&mut shown, &diagnostics)
+        .expect("a string takes everything");
+    insta::assert_snapshot!(shown);
+}
+
+/// The expected mistakes say a message, a place, the text and a suggestion each, for whoever prints them.
+#[test]
+fn a_diagnostic_tells_its_parts() {
+    let text = "name: hello\nrooms: { peers: 2 }\nsteps: [join, { wait: conected }]\n";
+    let diagnostics: Diagnostics = parse("hello.yaml", text, &FakeCheck).expect_err("a mistake");
+    let all: Vec<_> = diagnostics.iter().collect();
+    let [mistake] = all.as_slice() else {
+        panic!("{}", diagnostics.listing())
+    };
+    assert_eq!(mistake.file(), "hello.yaml");
+    assert_eq!((mistake.line(), mistake.column()), (3, 23));
+    assert_eq!(mistake.text(), "conected");
+    assert_eq!(mistake.message(), "unknown wait `conected`");
+    assert_eq!(mistake.suggestion(), Some("did you mean `connected`?"));
+}
+
+/// Words that scenarios are made of, right and wrong, as a soup that is often valid YAML.
+fn yamlish() -> impl Strategy<Value = String> {
+    let words = prop::sample::select(vec![
+        "name",
+        "rooms",
+        "count",
+        "peers",
+        "steps",
+        "groups",
+        "join",
+        "leave",
+        "rejoin",
+        "wait",
+        "connected",
+        "repeat",
+        "chat",
+        "every",
+        "size",
+        "for",
+        "arrive",
+        "stages",
+        "over",
+        "to",
+        "rate",
+        "thresholds",
+        "client",
+        "profile",
+        "barrier",
+        "pause",
+        "target",
+        "url",
+        "4294967295",
+        "-1",
+        "0",
+        "2",
+        "1s",
+        "0s..1ms",
+        "9..1",
+        "é",
+        "&a",
+        "*a",
+        "!t",
+        "~",
+        "'x'",
+        "\"",
+        "1e9",
+        "<<",
+        "|",
+        "?",
+        "#",
+        "%",
+        "- - -",
+    ]);
+    let glue = prop::sample::select(vec![
+        ": ", ":\n  ", "\n", "\n- ", "\n  - ", "\n    ", ", ", "{ ", " }", "[", "]", " ", "\n---\n", "\t",
+        "\r\n",
+    ]);
+    prop::collection::vec((words, glue), 0..60).prop_map(|pairs| {
+        pairs
+            .into_iter()
+            .map(|(word, glue)| format!("{word}{glue}"))
+            .collect()
+    })
+}
+
+/// Whatever the text, the parser answers, and every diagnostic can be shown.
+fn survives(text: &str, set: &str) {
+    let overrides = [Override::set("--set", set), Override::url("--url", set)];
+    for answer in [
+        parse("any", text, &FakeCheck),
+        Scenario::with_overrides("any", text, &overrides, &FakeCheck),
+    ] {
+        let Err(diagnostics) = answer else { continue };
+        assert!(!diagnostics.listing().is_empty());
+        for mistake in &diagnostics {
+            assert!(mistake.line() > 0 && mistake.column() > 0);
+            assert!(!mistake.text().contains('\n'));
+        }
+        let mut shown = String::new();
+        miette::NarratableReportHandler::new()
+            .render_report(&mut shown, &diagnostics)
+            .expect("shown");
+    }
+}
+
+/// Every place of `full.yaml` where something is read.
+const PLACES: [&str; 43] = [
+    "name",
+    "about",
+    "seed",
+    "target",
+    "target.protocol",
+    "target.url",
+    "rooms",
+    "rooms.count",
+    "rooms.peers",
+    "arrive",
+    "arrive.over",
+    "arrive.rate",
+    "arrive.stages",
+    "arrive.stages.0",
+    "arrive.stages.0.to",
+    "arrive.stages.1.over",
+    "client",
+    "client.profile",
+    "client.dedupe_offers",
+    "connect_timeout",
+    "duration",
+    "steps",
+    "groups",
+    "groups.0",
+    "groups.0.name",
+    "groups.0.peers",
+    "groups.0.client",
+    "groups.0.steps",
+    "groups.0.steps.0",
+    "groups.0.steps.0.rename",
+    "groups.0.steps.1.join",
+    "groups.0.steps.1.join.expect",
+    "groups.0.steps.2.wait",
+    "groups.0.steps.2.wait.for",
+    "groups.0.steps.3.barrier.name",
+    "groups.0.steps.4.repeat",
+    "groups.0.steps.4.steps",
+    "groups.0.steps.4.steps.0.chat",
+    "groups.0.steps.4.steps.0.chat.count",
+    "groups.0.steps.4.steps.0.chat.for",
+    "groups.0.steps.4.steps.2.pause",
+    "thresholds",
+    "thresholds.connect_ms",
+];
+/// What may stand there instead.
+const ODDITIES: [&str; 16] = [
+    "",
+    "~",
+    "{}",
+    "[]",
+    "[[]]",
+    "[{}]",
+    "{x: y}",
+    "{? [x] : y}",
+    "x",
+    "''",
+    "0",
+    "-1",
+    "99999999999",
+    "1s",
+    "0s",
+    "*a",
+];
+
+#[test]
+fn any_oddity_at_any_place_is_read_or_refused() {
+    let text = include_str!("data/scenario/full.yaml");
+    for (place, oddity) in PLACES
+        .iter()
+        .flat_map(|place| ODDITIES.iter().map(move |oddity| (place, oddity)))
+    {
+        let set = [Override::set("--set", format!("{place}={oddity}"))];
+        if let Ok(scenario) = Scenario::with_overrides("odd", text, &set, &FakeCheck) {
+            expand(&scenario, 1, &Options::default());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "(?s).{0,200}", set in ".{0,40}") {
+        survives(&text, &set);
+    }
+
+    #[test]
+    fn any_soup_of_words_is_read_or_refused(text in yamlish(), set in "[a-z]{1,6}(\\.[a-z0-9]{1,6}){0,3}=.{0,10}") {
+        survives(&text, &set);
+    }
+
+    /// A sound file with one stretch cut out or doubled: the mistakes people make while editing.
+    #[test]
+    fn any_edit_of_a_sound_file_is_read_or_refused(from in 0..2_000_usize, length in 0..60_usize, double: bool) {
+        let text = include_str!("data/scenario/full.yaml");
+        let from = text.floor_char_boundary(from.min(text.len()));
+        let to = text.floor_char_boundary((from + length).min(text.len()));
+        let (head, tail) = (&text[..to], &text[if double { from } else { to }..]);
+        let head = if double { head } else { &text[..from] };
+        survives(&format!("{head}{tail}"), "seed=1");
+    }
+}
+
+#[test]
+fn hostile_nesting_and_aliases_are_refused_quickly() {
+    survives(&"[".repeat(100_000), "a=1");
+    survives(&"- ".repeat(100_000), "a=1");
+    survives(&"a: {".repeat(100_000), "a=1");
+    let mut bomb = "a0: &a0 [x, x]\n".to_owned();
+    for level in 1..40 {
+        let below = level - 1;
+        bomb += &format!("a{level}: &a{level} [*a{below}, *a{below}]\n");
+    }
+    let diagnostics = parse("bomb", &bomb, &FakeCheck).expect_err("too much");
+    let listing = diagnostics.listing();
+    assert!(listing.contains("more than 20000 values"), "{listing}");
+}
+
+/// A bundled scenario, and its plan for a seed.
+fn planned(name: &str, seed: u64, overrides: &[Override]) -> Plan {
+    let text = bundled()
+        .iter()
+        .find(|(bundled, _)| *bundled == name)
+        .expect("bundled")
+        .1;
+    let scenario = Scenario::with_overrides(name, text, overrides, &FakeCheck);
+    let scenario = scenario.unwrap_or_else(|diagnostics| panic!("{}", diagnostics.listing()));
+    expand(&scenario, seed, &Options::default())
+}
+
+#[test]
+fn every_bundled_scenario_is_sound_and_called_like_its_file() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    assert_eq!(
+        fs::read_dir(folder).expect("the folder is there").count(),
+        bundled().len()
+    );
+    for (name, _) in bundled() {
+        assert_eq!(planned(name, 1, &[]).scenario, *name);
+    }
+}
+
+#[test]
+fn bundled_scenarios_are_as_large_as_they_say() {
+    let size = |name| {
+        let plan = planned(name, 1, &[]);
+        (plan.rooms.len(), plan.peers.len())
+    };
+    assert_eq!(size("smoke"), (2, 6));
+    assert_eq!(size("leave-rejoin"), (5, 20));
+    assert_eq!(size("join-storm"), (25, 100));
+    assert_eq!(size("chat-load"), (25, 100));
+    assert_eq!(size("username-taken"), (3, 6));
+    let posts = |peer: &PeerPlan| -> u32 {
+        let counts = peer.script.iter().map(|step| match step.action {
+            Action::Chat { count, .. } => count,
+            _ => 0,
+        });
+        counts.sum()
+    };
+    assert_eq!(
+        planned("chat-load", 1, &[]).peers.iter().map(posts).sum::<u32>(),
+        1_000
+    );
+}
+
+#[test]
+fn plans_read_like_this() {
+    insta::assert_snapshot!("plan_of_smoke", show(&planned("smoke", 1, &[])));
+    let one_room = [Override::rooms("--rooms", "1")];
+    insta::assert_snapshot!(
+        "plan_of_username_taken",
+        show(&planned("username-taken", 3, &one_room))
+    );
+}
+
+#[test]
+fn a_burst_is_declared_by_arriving_at_once_only() {
+    let burst = planned("join-storm", 1, &[]).burst.expect("declared");
+    assert_eq!(
+        (burst.from, burst.until),
+        (Instant::START, Instant::from_millis(5_000))
+    );
+    assert_eq!(planned("chat-load", 1, &[]).burst, None);
+}
+
+#[test]
+fn one_peer_more_changes_nobody_elses_script() {
+    let small = planned("leave-rejoin", 7, &[Override::rooms("--rooms", "2")]);
+    let large = planned("leave-rejoin", 7, &[Override::rooms("--rooms", "3")]);
+    for (a, b) in std::iter::zip(&small.peers, &large.peers) {
+        assert_eq!((&a.script, a.ends_after), (&b.script, b.ends_after));
+    }
+    assert_ne!(
+        small.peers[0].script, small.peers[1].script,
+        "each draws for itself"
+    );
+}
+
+#[test]
+fn a_rejoin_is_a_leave_and_a_join_in_one_instant() {
+    let plan = planned("smoke", 1, &[]);
+    let script = &plan.peers[0].script;
+    let leave = script
+        .iter()
+        .position(|step| step.action == Action::Leave)
+        .expect("it leaves");
+    assert_eq!(script[leave].after, script[leave + 1].after);
+    assert!(matches!(
+        script[leave + 1].action,
+        Action::Join { again: true, .. }
+    ));
+    assert!(matches!(script[0].action, Action::Join { again: false, .. }));
+}
+
+#[test]
+fn a_pause_or_chat_at_the_end_keeps_the_peer_busy() {
+    let text =
+        "{name: x, rooms: {peers: 2}, steps: [join, {pause: 1s}, {chat: {every: 1s, size: 1, for: 3s}}]}";
+    let plan = expand(
+        &parse("x", text, &FakeCheck).expect("sound"),
+        1,
+        &Options::default(),
+    );
+    assert_eq!(plan.peers[0].script[1].after, Duration::from_secs(1));
+    assert_eq!(plan.peers[0].ends_after, Duration::from_secs(4));
+}
+
+#[test]
+fn barriers_are_told_apart_by_their_turn_and_room() {
+    let text = "
+name: lines
+rooms: { count: 2 }
+groups:
+  - { name: a, peers: 1, steps: [join, { repeat: 2, steps: [{ barrier: x }] }, { barrier: y }] }
+  - { name: b, peers: 2, steps: [join, { barrier: x }, rejoin, { barrier: x }, { barrier: y }] }";
+    let plan = expand(
+        &parse("lines", text, &FakeCheck).expect("sound"),
+        1,
+        &Options::default(),
+    );
+    let told: Vec<_> = plan
+        .barriers
+        .iter()
+        .map(|b| (b.room.0, b.name.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [(0, "x#1"), (0, "x#2"), (0, "y"), (1, "x#1"), (1, "x#2"), (1, "y")]
+    );
+    for barrier in &plan.barriers {
+        assert_eq!(barrier.parties, plan.rooms[barrier.room.index()].peers);
+        let reached = |peer: &PeerPlan| {
+            let mut steps = peer.script.iter();
+            steps.any(|step| matches!(step.action, Action::Barrier { barrier: id, .. } if id == barrier.id))
+        };
+        for peer in &plan.peers {
+            assert_eq!(
+                reached(peer),
+                barrier.parties.contains(&peer.id),
+                "{barrier:?} {}",
+                peer.id
+            );
+        }
+    }
+}
+
+#[test]
+fn a_plan_is_held_against_the_machine() {
+    // 5 rooms of 4: 60 connections, whose sockets may overlap with their successors'; 20 peers.
+    let plan = planned("leave-rejoin", 1, &[]);
+    let enough = Machine {
+        open_files: 64 + 40 + 120,
+        memory_bytes: 15_000_000,
+    };
+    assert_eq!(check_limits(&plan, enough), []);
+    let short = Machine {
+        open_files: enough.open_files - 1,
+        memory_bytes: enough.memory_bytes - 1,
+    };
+    let mistakes = check_limits(&plan, short);
+    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "the plan needs 224 open files, this machine allows 223",
+            "the plan needs about 15 MB of memory, this machine has 14 MB free",
+        ]
+    );
+    // Nobody joins again: no overlap.
+    let storm = planned("join-storm", 1, &[]);
+    let enough = Machine {
+        open_files: 64 + 200 + 300,
+        memory_bytes: u64::MAX,
+    };
+    assert_eq!(check_limits(&storm, enough), []);
+}
+
+/// Sound scenarios of every shape: groups, stages, nested repeats.
+fn sound() -> impl Strategy<Value = Scenario> {
+    let pause = (0..900_u32, 0..900_u32).prop_map(|(a, b)| format!("{{pause: {a}ms..{}ms}}", a + b));
+    let step = prop_oneof![
+        pause,
+        Just("rejoin".to_owned()),
+        Just("{wait: connected}".to_owned()),
+        Just("{wait: {for: connected, to: present, within: 1s}}".to_owned()),
+        (1..9_u32).prop_map(|n| format!("{{chat: {{every: 20ms, size: 9, count: {n}}}}}")),
+        (1..9_u32).prop_map(|n| format!("{{repeat: {n}, steps: [leave, {{pause: 0s..1s}}, join]}}")),
+        Just("{barrier: x}".to_owned()),
+    ];
+    let arrive = prop_oneof![
+        Just("{over: 0s}".to_owned()),
+        (1..5_000_u32).prop_map(|ms| format!("{{over: {ms}ms}}")),
+        (1..500_u32).prop_map(|n| format!("{{rate: {n}/m}}")),
+        Just("{stages: [{over: 3s, to: 1}, {over: 1s, to: TOTAL}]}".to_owned()),
+    ];
+    let steps = prop::collection::vec(step, 0..8);
+    (1..7_u32, 2..6_u32, steps, arrive).prop_map(|(rooms, peers, steps, arrive)| {
+        let arrive = arrive.replace("TOTAL", &(rooms * peers).to_string());
+        let (steps, rest) = (steps.join(", "), peers - 1);
+        let groups = format!(
+            "[{{name: a, peers: 1, steps: [join, {steps}]}}, {{name: b, peers: {rest}, steps: [join, {steps}]}}]"
+        );
+        let text = format!("{{name: x, rooms: {{count: {rooms}}}, arrive: {arrive}, groups: {groups}}}");
+        parse("x", &text, &FakeCheck).unwrap_or_else(|diagnostics| panic!("{text}\n{}", diagnostics.listing()))
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_plan_keeps_its_promises(scenario in sound(), seed: u64, run_id in prop::option::of("[a-z0-9]{4}")) {
+        let options = Options { run_id };
+        let plan = expand(&scenario, seed, &options);
+        prop_assert_eq!(&plan, &expand(&scenario, seed, &options), "one seed, one plan");
+        prop_assert!(plan.peers.is_sorted_by_key(|peer| peer.arrive_at));
+        prop_assert!(plan.peers.is_sorted_by(|a, b| a.user_id < b.user_id && a.room <= b.room && a.id < b.id));
+        prop_assert!(plan.rooms.is_sorted_by(|a, b| a.wire_id < b.wire_id));
+        for room in &plan.rooms {
+            let names: std::collections::BTreeSet<_> = room.peers.iter().map(|peer| first_name(&plan, *peer)).collect();
+            prop_assert_eq!(names.len(), room.peers.len(), "display names are unique in a room");
+        }
+        for (index, peer) in plan.peers.iter().enumerate() {
+            prop_assert_eq!(peer.id.index(), index);
+            prop_assert!(plan.rooms[peer.room.index()].peers.contains(&peer.id));
+            let mut after = Duration::ZERO;
+            for step in &peer.script {
+                prop_assert!(step.after >= after, "offsets never decrease between anchors");
+                after = match step.action {
+                    Action::Wait { .. } | Action::Barrier { .. } => Duration::ZERO,
+                    Action::Chat { every, count, .. } => step.after + every * (count - 1),
+                    _ => step.after,
+                };
+            }
+            prop_assert!(peer.ends_after >= after);
+        }
+        prop_assert!(!show(&plan).is_empty());
+    }
+}
+
+fn first_name(plan: &Plan, peer: PeerId) -> String {
+    let mut names = plan.peers[peer.index()]
+        .script
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Join { name, .. } => Some(name.to_lowercase()),
+            _ => None,
+        });
+    names.next().expect("everybody joins")
+}
