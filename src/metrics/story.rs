@@ -37,6 +37,7 @@ pub(super) fn plan(rooms: u32, peers: u32) -> Plan {
                 again: false,
             },
         }],
+        ends_after: Duration::ZERO,
     };
     Plan {
         scenario: "story".to_owned(),

@@ -59,15 +59,15 @@ impl Peer {
     /// Takes every step that is due.
     pub(super) fn run_script(&mut self, now: Instant) {
         while self.script.waiting.is_none() && self.is_running() {
-            let Some(step) = self.plan.script.get(self.script.next) else {
-                return self.end_script(now);
-            };
-            let due = self.script.anchor + step.after;
+            let step = self.plan.script.get(self.script.next);
+            let due = self.script.anchor + step.map_or(self.plan.ends_after, |step| step.after);
             if due > now {
                 self.timers.set(PeerTimer::Step, due);
                 return;
             }
-            let action = step.action.clone();
+            let Some(action) = step.map(|step| step.action.clone()) else {
+                return self.end_script(now);
+            };
             self.script.next += 1;
             self.event(EventKind::StepStarted {
                 planned: due,

@@ -35,6 +35,7 @@ pub fn plan_of(rooms: &[u32]) -> Plan {
             arrive_at: Instant::START,
             rules: ClientRules::default(),
             script: Vec::new(),
+            ends_after: Duration::ZERO,
         }));
         plan.rooms.push(RoomPlan {
             id: room,

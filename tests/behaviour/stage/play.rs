@@ -60,20 +60,27 @@ pub struct Stage {
     gone: usize,
 }
 
-/// A script from `(offset in ms, action)`.
-pub fn script(steps: &[(u64, Action)]) -> Vec<PlannedStep> {
-    steps
-        .iter()
-        .map(|(after, action)| PlannedStep {
-            after: Duration::from_millis(*after),
-            action: action.clone(),
-        })
-        .collect()
+/// What one peer does.
+pub struct Script {
+    pub steps: Vec<PlannedStep>,
+    pub ends_after: Duration,
+}
+
+/// A script from `(offset in ms, action)` that ends `ends_after` ms after its last anchor.
+pub fn script(steps: &[(u64, Action)], ends_after: u64) -> Script {
+    let planned = |(after, action): &(u64, Action)| PlannedStep {
+        after: Duration::from_millis(*after),
+        action: action.clone(),
+    };
+    Script {
+        steps: steps.iter().map(planned).collect(),
+        ends_after: Duration::from_millis(ends_after),
+    }
 }
 
 impl Stage {
     /// One room, a script for each peer; the n-th arrives `arrivals[n]` ms after the start.
-    pub fn new(rules: ClientRules, arrivals: &[u64], scripts: Vec<Vec<PlannedStep>>) -> Self {
+    pub fn new(rules: ClientRules, arrivals: &[u64], scripts: Vec<Script>) -> Self {
         let ids: Vec<PeerId> = (0..scripts.len() as u32).map(PeerId).collect();
         let peers = ids
             .iter()
@@ -86,7 +93,8 @@ impl Stage {
                 user_id: format!("p{:04}", id.0),
                 arrive_at: Instant::from_millis(*at),
                 rules,
-                script,
+                script: script.steps,
+                ends_after: script.ends_after,
             })
             .collect();
         let plan = Plan {
@@ -147,8 +155,8 @@ impl Stage {
             ),
         ];
         let named = |name: &str| {
-            let mut script = script(&steps);
-            if let Action::Join { name: own, .. } = &mut script[0].action {
+            let mut script = script(&steps, 0);
+            if let Action::Join { name: own, .. } = &mut script.steps[0].action {
                 name.clone_into(own);
             }
             script
