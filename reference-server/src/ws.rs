@@ -41,11 +41,12 @@ pub(crate) async fn upgrade(State(shared): State<Arc<Shared>>, upgrade: WebSocke
     upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| serve(socket, shared, alive))
+        .on_upgrade(move |socket| serve(alive, socket, shared))
 }
 
-/// Serves one client until it or the server closes. `_alive` is what a shutdown waits for.
-async fn serve(socket: WebSocket, shared: Arc<Shared>, _alive: Alive) {
+/// Serves one client until it or the server closes. A shutdown waits for `_alive`: the first parameter, it is
+/// dropped last, when the socket is closed.
+async fn serve(_alive: Alive, socket: WebSocket, shared: Arc<Shared>) {
     let (mut sink, mut stream) = socket.split();
     let (client, mut inbox) = match shared.connect() {
         Ok(connected) => connected,
