@@ -37,10 +37,8 @@ pub enum ClientFrame {
 #[serde(rename_all = "camelCase")]
 pub struct CreateRoom {
     /// The room.
-    #[serde(alias = "id")]
     pub room_id: RoomId,
     /// Its name.
-    #[serde(alias = "name")]
     pub room_name: Name,
     /// Free text for lists of rooms.
     #[serde(default, deserialize_with = "description")]
@@ -48,7 +46,6 @@ pub struct CreateRoom {
     /// The user who opens it.
     pub host_id: UserId,
     /// That user's name.
-    #[serde(alias = "host")]
     pub host_name: Name,
     /// How many may be in it at once.
     #[serde(default, deserialize_with = "participants")]
@@ -100,7 +97,6 @@ pub struct Leave {
 #[serde(rename_all = "camelCase")]
 pub struct RemoveRoom {
     /// The room.
-    #[serde(alias = "id")]
     pub room_id: RoomId,
 }
 
@@ -155,10 +151,11 @@ impl ClientFrame {
             "subscribe" => Ok(Self::Subscribe(channel(envelope)?)),
             "unsubscribe" => Ok(Self::Unsubscribe(channel(envelope)?)),
             "ping" => Ok(Self::Ping),
-            "create-room" | "room-created" => Ok(Self::CreateRoom(typed(fields)?)),
+            "create-room" => Ok(Self::CreateRoom(typed(fields)?)),
+            "room-created" => Ok(Self::CreateRoom(typed(&in_our_words(fields))?)),
             "user-joined-room" => Ok(Self::Join(typed(fields)?)),
             "user-left-room" => Ok(Self::Leave(typed(fields)?)),
-            "room-removed" => Ok(Self::RemoveRoom(typed(fields)?)),
+            "room-removed" => Ok(Self::RemoveRoom(typed(&in_our_words(fields))?)),
             "room-list-request" => Ok(Self::ListRooms),
             "webrtc-offer" | "webrtc-answer" | "webrtc-ice" => Ok(Self::Signal(typed(fields)?)),
             kind if SERVER_TYPES.contains(&kind) => {
@@ -166,22 +163,34 @@ impl ClientFrame {
             }
             _ => Ok(Self::Relay(Relay {
                 channel: channel(envelope)?,
-                room_id: typed::<RemoveRoomId>(fields)?.room_id,
+                room_id: typed::<InRoom>(fields)?.room_id,
                 request_id: request_id(fields)?,
             })),
         }
     }
 }
 
-/// `roomId` alone: in a relayed frame `id` names something else.
+/// Enveloped clients announce a room as the object that they keep: `id`, `name` and `host` are its fields.
+fn in_our_words(fields: &Map<String, Value>) -> Map<String, Value> {
+    let mut fields = fields.clone();
+    for (theirs, ours) in [("id", "roomId"), ("name", "roomName"), ("host", "hostName")] {
+        if !fields.contains_key(ours)
+            && let Some(value) = fields.get(theirs).cloned()
+        {
+            fields.insert(ours.into(), value);
+        }
+    }
+    fields
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RemoveRoomId {
+struct InRoom {
     room_id: RoomId,
 }
 
 /// Reads one typed frame out of its fields.
-pub(crate) fn typed<'a, T: Deserialize<'a>>(fields: &'a Map<String, Value>) -> Result<T, InvalidFrame> {
+fn typed<'a, T: Deserialize<'a>>(fields: &'a Map<String, Value>) -> Result<T, InvalidFrame> {
     T::deserialize(fields).map_err(|error| InvalidFrame(error.to_string()))
 }
 

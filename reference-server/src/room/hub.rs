@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{
     ClientId, HubConfig, Output, RelayMode, RoomRoster, TokenSeed, bucket::Bucket, close_code,
@@ -46,7 +46,6 @@ pub struct HubStats {
 pub struct Hub {
     config: HubConfig,
     wire: Wire,
-    buckets: BTreeMap<ClientId, Bucket>,
     relay: Relay,
     last: Duration,
     frames_in: u64,
@@ -56,7 +55,7 @@ pub struct Hub {
 
 #[derive(Debug)]
 enum Relay {
-    Scoped(Scoped),
+    Scoped(Box<Scoped>),
     Deployed(Deployed),
 }
 
@@ -64,13 +63,12 @@ impl Hub {
     /// A server without clients or rooms, at time zero.
     pub fn new(config: HubConfig, token_seed: impl Into<TokenSeed>) -> Self {
         let relay = match config.relay_mode {
-            RelayMode::Rooms => Relay::Scoped(Scoped::new(config.grace, token_seed.into())),
+            RelayMode::Rooms => Relay::Scoped(Box::new(Scoped::new(config.grace, token_seed.into()))),
             RelayMode::Deployed => Relay::Deployed(Deployed::default()),
         };
         Self {
             config,
             wire: Wire::default(),
-            buckets: BTreeMap::new(),
             relay,
             last: Duration::ZERO,
             frames_in: 0,
@@ -82,7 +80,12 @@ impl Hub {
     /// A socket has connected. A number that is connected already is ignored.
     pub fn connect(&mut self, client: ClientId, now: Now) {
         let now = self.advance(now);
-        if !self.wire.connect(client) {
+        let limit = match &self.relay {
+            Relay::Scoped(_) => self.config.rate_limit,
+            Relay::Deployed(_) => None,
+        };
+        let bucket = limit.map(|limit| Bucket::full(limit, now.since_start));
+        if !self.wire.connect(client, bucket) {
             return;
         }
         let frame = ServerFrame::ClientCount {
@@ -91,13 +94,8 @@ impl Hub {
         }
         .text();
         self.wire.send(client, frame.clone());
-        match &self.relay {
-            Relay::Scoped(_) => {
-                if let Some(limit) = self.config.rate_limit {
-                    self.buckets.insert(client, Bucket::full(limit, now.since_start));
-                }
-            }
-            Relay::Deployed(_) => self.wire.send_all(&frame),
+        if let Relay::Deployed(_) = &self.relay {
+            self.wire.send_all(&frame);
         }
     }
 
@@ -115,11 +113,7 @@ impl Hub {
                 .close(client, close_code::TOO_BIG, "the frame is too long");
             return;
         }
-        if self
-            .buckets
-            .get_mut(&client)
-            .is_some_and(|bucket| !bucket.take(now.since_start))
-        {
+        if !self.wire.takes_frame(client, now.since_start) {
             self.rate_limited += 1;
             let message = "more frames than this server's rate limit allows".into();
             self.refuse(client, Reason::RateLimited, message);
@@ -235,7 +229,6 @@ impl Hub {
         if !self.wire.disconnect(client) {
             return;
         }
-        self.buckets.remove(&client);
         match &mut self.relay {
             Relay::Scoped(scoped) => scoped.disconnect(&mut self.wire, client, now),
             Relay::Deployed(deployed) => deployed.disconnect(&mut self.wire, client, now),

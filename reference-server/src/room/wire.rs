@@ -2,8 +2,10 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
+use super::bucket::Bucket;
 use crate::protocol::{Channel, ServerFrame, limits::CHANNELS_PER_SOCKET_MAX};
 
 /// A socket. Whoever connects it chooses the number, and never uses one twice.
@@ -49,21 +51,34 @@ pub enum Output {
     },
 }
 
+#[derive(Debug)]
+struct Socket {
+    channels: BTreeSet<Channel>,
+    /// `None`: it may send as it likes.
+    bucket: Option<Bucket>,
+}
+
 /// The connected sockets, what they subscribe to, and what they are to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
-    clients: BTreeMap<ClientId, BTreeSet<Channel>>,
+    clients: BTreeMap<ClientId, Socket>,
     outputs: VecDeque<Output>,
     pub(super) frames_out: u64,
 }
 
 impl Wire {
     /// Whether the socket is new; one that is connected already stays as it is.
-    pub(super) fn connect(&mut self, client: ClientId) -> bool {
+    pub(super) fn connect(&mut self, client: ClientId, bucket: Option<Bucket>) -> bool {
         if self.clients.contains_key(&client) {
             return false;
         }
-        self.clients.insert(client, BTreeSet::new());
+        self.clients.insert(
+            client,
+            Socket {
+                channels: BTreeSet::new(),
+                bucket,
+            },
+        );
         true
     }
 
@@ -76,13 +91,22 @@ impl Wire {
         self.clients.contains_key(&client)
     }
 
+    /// Whether the socket may send one more frame now.
+    pub(super) fn takes_frame(&mut self, client: ClientId, now: Duration) -> bool {
+        let bucket = self
+            .clients
+            .get_mut(&client)
+            .and_then(|socket| socket.bucket.as_mut());
+        bucket.is_none_or(|bucket| bucket.take(now))
+    }
+
     pub(super) fn count(&self) -> usize {
         self.clients.len()
     }
 
     /// Whether there was room for one more channel.
     pub(super) fn subscribe(&mut self, client: ClientId, channel: Channel) -> bool {
-        let Some(channels) = self.clients.get_mut(&client) else {
+        let Some(Socket { channels, .. }) = self.clients.get_mut(&client) else {
             return true;
         };
         if channels.len() >= CHANNELS_PER_SOCKET_MAX && !channels.contains(&channel) {
@@ -93,15 +117,15 @@ impl Wire {
     }
 
     pub(super) fn unsubscribe(&mut self, client: ClientId, channel: &Channel) {
-        if let Some(channels) = self.clients.get_mut(&client) {
-            channels.remove(channel);
+        if let Some(socket) = self.clients.get_mut(&client) {
+            socket.channels.remove(channel);
         }
     }
 
     pub(super) fn is_subscribed(&self, client: ClientId, channel: &str) -> bool {
         self.clients
             .get(&client)
-            .is_some_and(|channels| channels.contains(channel))
+            .is_some_and(|socket| socket.channels.contains(channel))
     }
 
     pub(super) fn say(&mut self, to: ClientId, frame: &ServerFrame<'_>) {
@@ -126,8 +150,8 @@ impl Wire {
 
     /// Sends the frame to the channel's subscribers, whoever they are.
     pub(super) fn publish(&mut self, channel: &str, except: Option<ClientId>, frame: &Arc<str>) {
-        for (&to, channels) in &self.clients {
-            if Some(to) != except && channels.contains(channel) {
+        for (&to, socket) in &self.clients {
+            if Some(to) != except && socket.channels.contains(channel) {
                 self.frames_out += 1;
                 self.outputs.push_back(Output::Send {
                     to,

@@ -1,0 +1,195 @@
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream, ToSocketAddrs},
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    Config, ServerStats, http,
+    room::{RoomRoster, TokenSeed},
+    shared::{Alive, Shared},
+};
+
+/// How long a client may take to send the head of a request.
+const REQUEST_HEAD_WAIT: Duration = Duration::from_secs(10);
+/// How long requests that are under way at a shutdown may take.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(1);
+/// The pause after the OS could not accept a connection (no file descriptors, mostly).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A server that has its port and does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    addr: SocketAddr,
+    config: Config,
+    token_seed: TokenSeed,
+}
+
+/// A server that serves.
+///
+/// Dropped, it stops without waiting for anything; [`Handle::shutdown`] stops it and waits.
+pub struct Handle {
+    shared: Arc<Shared>,
+    addr: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    alive: mpsc::Receiver<std::convert::Infallible>,
+}
+
+impl Server {
+    /// Takes the address; port 0 takes a free one. Membership tokens are seeded by the OS.
+    ///
+    /// # Errors
+    /// The address is not to be had, or the OS has no randomness.
+    pub async fn bind(addr: impl ToSocketAddrs, config: Config) -> io::Result<Self> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(io::Error::other)?;
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        Ok(Self {
+            listener,
+            addr,
+            config,
+            token_seed: seed.into(),
+        })
+    }
+
+    /// The address that it has.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Starts to serve, in tasks of the current tokio runtime.
+    pub fn spawn(self) -> Handle {
+        let (alive, alive_out) = mpsc::channel(1);
+        let (stop, stopped) = watch::channel(false);
+        let shared = Arc::new(Shared::new(self.config, self.token_seed, alive.clone()));
+        let mut tasks = JoinSet::new();
+        let timers = shared.clone();
+        let mut timers_stopped = stopped.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = timers.run_timers() => {}
+                _ = timers_stopped.changed() => {}
+            }
+        });
+        tasks.spawn(accept(
+            self.listener,
+            http::router(shared.clone()),
+            stopped,
+            alive,
+        ));
+        Handle {
+            shared,
+            addr: self.addr,
+            stop,
+            tasks,
+            alive: alive_out,
+        }
+    }
+}
+
+impl Handle {
+    /// The address that it serves.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The WebSocket's URL, as a client on this machine writes it.
+    pub fn url(&self) -> String {
+        format!("ws://{}/ws/", self.addr)
+    }
+
+    /// All rooms by id, with their members in the order in which they joined.
+    pub fn rooms(&self) -> Vec<RoomRoster> {
+        self.shared.read(|hub| hub.rooms())
+    }
+
+    /// One room.
+    pub fn room(&self, id: &str) -> Option<RoomRoster> {
+        self.shared.read(|hub| hub.room(id))
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> ServerStats {
+        self.shared.stats()
+    }
+
+    /// Closes every client with 1001 and the port; when it returns, no task, socket or timer is left.
+    /// Clients that do not answer are dropped after a second.
+    pub async fn shutdown(mut self) {
+        // Nobody listening any more is what we are after.
+        let _ = self.stop.send(true);
+        self.shared.close();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task of the server failed");
+            }
+        }
+        // Ends when the last WebSocket task has dropped its end.
+        while self.alive.recv().await.is_some() {}
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>, _alive: Alive) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, router.clone(), stopped.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            _ = stopped.changed() => break,
+        }
+    }
+    drop(listener);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(SHUTDOWN_WAIT, ended).await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+/// Serves the requests of one connection. One that becomes a WebSocket goes on in a task of its own.
+async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+    // Small frames must not wait for acknowledgements of earlier ones.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "the connection is gone already");
+    }
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_HEAD_WAIT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
+    let mut serving = pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        _ = stopped.changed() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}

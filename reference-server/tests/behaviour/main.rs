@@ -1,0 +1,10 @@
+//! What users and protocols observe of the reference server.
+
+mod deployed;
+mod grace;
+mod properties;
+mod relays;
+mod rooms;
+mod sockets;
+mod transcript;
+mod world;

@@ -1,0 +1,382 @@
+//! The whole server, over real sockets.
+
+use std::{net::SocketAddr, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use reference_server::{
+    Config, Handle, Server,
+    protocol::limits::FRAME_BYTES_MAX,
+    room::{HubConfig, RelayMode},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, protocol::CloseFrame},
+};
+
+use crate::world::{join, leave, offer, rejoin};
+
+/// Long enough for any machine; nothing waits for it when things work.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    async fn connect(url: &str) -> Self {
+        let (socket, _) = connect_async(url).await.expect("the server accepts");
+        let mut client = Self(socket);
+        assert_eq!(client.frame().await["type"], "client_count");
+        client
+    }
+
+    async fn send(&mut self, frame: Value) {
+        self.0
+            .send(Message::text(frame.to_string()))
+            .await
+            .expect("the socket is open");
+    }
+
+    async fn message(&mut self) -> Option<Message> {
+        let message = timeout(PATIENCE, self.0.next())
+            .await
+            .expect("the server says something");
+        message.map(|message| message.expect("a fair WebSocket"))
+    }
+
+    async fn frame(&mut self) -> Value {
+        match self.message().await {
+            Some(Message::Text(text)) => serde_json::from_str(&text).expect("the server sends JSON"),
+            other => panic!("no text frame: {other:?}"),
+        }
+    }
+
+    async fn frame_of(&mut self, kind: &str) -> Value {
+        let frame = self.frame().await;
+        assert_eq!(frame["type"], kind, "{frame}");
+        frame
+    }
+
+    /// Reads until the server closes.
+    async fn close(&mut self) -> Option<CloseFrame> {
+        loop {
+            match self.message().await? {
+                Message::Close(close) => return close,
+                _ => continue,
+            }
+        }
+    }
+}
+
+async fn serve(config: Config) -> Handle {
+    let server = Server::bind("127.0.0.1:0", config).await.expect("a free port");
+    assert_ne!(server.local_addr().port(), 0);
+    server.spawn()
+}
+
+async fn get(addr: SocketAddr, path: &str) -> Value {
+    let mut socket = TcpStream::connect(addr).await.expect("the server accepts");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: here:1\r\nConnection: close\r\n\r\n");
+    socket
+        .write_all(request.as_bytes())
+        .await
+        .expect("the socket is open");
+    let mut response = String::new();
+    timeout(PATIENCE, socket.read_to_string(&mut response))
+        .await
+        .expect("in time")
+        .expect("an answer");
+    let (head, body) = response.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(
+        head.to_lowercase().contains("access-control-allow-origin: *"),
+        "{head}"
+    );
+    serde_json::from_str(body).expect("JSON")
+}
+
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+#[tokio::test]
+async fn two_clients_meet_signal_and_part() {
+    let grace = Duration::from_millis(50);
+    let server = serve(Config {
+        hub: HubConfig {
+            grace,
+            ..HubConfig::default()
+        },
+        ..Config::default()
+    })
+    .await;
+    let mut alice = Client::connect(&server.url()).await;
+    let mut bob = Client::connect(server.url().trim_end_matches('/')).await;
+    alice.send(join("a", "Alice")).await;
+    alice.frame_of("existing-participants").await;
+    alice.frame_of("room-status").await;
+    bob.send(join("b", "aLICE")).await;
+    assert_eq!(
+        bob.frame_of("join-rejected").await["reason"],
+        "DUPLICATE_USERNAME"
+    );
+    bob.send(join("b", "Bob")).await;
+    assert_eq!(
+        bob.frame_of("existing-participants").await["participants"][0]["id"],
+        "a"
+    );
+    bob.frame_of("room-status").await;
+    assert_eq!(alice.frame_of("user-joined-room").await["data"]["userId"], "b");
+    alice.frame_of("room-status").await;
+
+    alice.send(offer("a", "b")).await;
+    assert_eq!(bob.frame().await, offer("a", "b"));
+    bob.0
+        .send(Message::binary(r#"{"type":"ping"}"#.as_bytes().to_vec()))
+        .await
+        .expect("open");
+    bob.frame_of("pong").await;
+    assert_eq!(server.room("r").expect("open").members.len(), 2);
+
+    // Bob's socket breaks; nobody but the timer says so.
+    drop(bob);
+    assert_eq!(alice.frame_of("user-left-room").await["data"]["reason"], "closed");
+    alice.frame_of("room-status").await;
+    alice.send(leave("a")).await;
+    until("the empty room is deleted", || server.rooms().is_empty()).await;
+    assert_eq!(server.stats().hub.clients, 1);
+    server.shutdown().await;
+    assert_eq!(alice.close().await.expect("a close frame").code, 1001.into());
+}
+
+#[tokio::test]
+async fn a_takeover_closes_the_old_socket_with_4001() {
+    let server = serve(Config::default()).await;
+    let mut old = Client::connect(&server.url()).await;
+    old.send(join("a", "Alice")).await;
+    let token = old.frame_of("existing-participants").await["token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
+    let mut new = Client::connect(&server.url()).await;
+    new.send(rejoin("a", "Alice", &token)).await;
+    assert_eq!(new.frame_of("existing-participants").await["resumed"], true);
+    assert_eq!(old.close().await.expect("a close frame").code, 4001.into());
+    new.frame_of("room-status").await;
+    assert_eq!(server.room("r").expect("open").members.len(), 1);
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed_and_holds_nobody_up() {
+    let config = Config {
+        queue_frames: 8,
+        ..Config::default()
+    };
+    let server = serve(config).await;
+    let mut alice = Client::connect(&server.url()).await;
+    alice.send(join("a", "Alice")).await;
+    alice.frame_of("existing-participants").await;
+    alice.frame_of("room-status").await;
+    let mut deaf = Client::connect(&server.url()).await;
+    deaf.send(join("d", "Deaf")).await;
+    alice.frame_of("user-joined-room").await;
+    alice.frame_of("room-status").await;
+    let mut long = offer("a", "d");
+    long["data"]["offer"]["sdp"] = "x".repeat(200_000).into();
+    let mut sent = 0;
+    while server.stats().slow_clients == 0 {
+        alice.send(long.clone()).await;
+        alice.send(json!({"type": "ping"})).await;
+        alice.frame_of("pong").await;
+        sent += 1;
+        assert!(sent < 1_000, "the queue has no end");
+    }
+    assert!(
+        !server
+            .room("r")
+            .expect("open")
+            .member("d")
+            .expect("in its grace time")
+            .connected
+    );
+    alice.send(json!({"type": "ping"})).await;
+    alice.frame_of("pong").await;
+    server.shutdown().await;
+    drop(deaf);
+}
+
+#[tokio::test]
+async fn a_frame_that_is_too_long_closes_its_socket() {
+    let server = serve(Config::default()).await;
+    let mut client = Client::connect(&server.url()).await;
+    client
+        .0
+        .send(Message::text(" ".repeat(FRAME_BYTES_MAX)))
+        .await
+        .expect("open");
+    client.frame_of("echo").await;
+    client
+        .0
+        .send(Message::text(" ".repeat(FRAME_BYTES_MAX + 1)))
+        .await
+        .expect("open");
+    assert_eq!(client.close().await.expect("a close frame").code, 1009.into());
+    until("the client is gone", || server.stats().hub.clients == 0).await;
+
+    // Far beyond that the rest is not even read.
+    let mut client = Client::connect(&server.url()).await;
+    let _ = client
+        .0
+        .send(Message::text(" ".repeat(8 * FRAME_BYTES_MAX)))
+        .await;
+    until("the client is gone", || server.stats().hub.clients == 0).await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn http_tells_what_goes_on() {
+    let stun_servers = vec!["stun:stun.example.org:3478".to_owned()];
+    let server = serve(Config {
+        stun_servers,
+        ..Config::default()
+    })
+    .await;
+    let addr = server.local_addr();
+    let mut alice = Client::connect(&server.url()).await;
+    alice.send(join("a", "Alice")).await;
+    alice.frame_of("existing-participants").await;
+    let health = get(addr, "/health").await;
+    assert_eq!(
+        (&health["status"], &health["relayMode"]),
+        (&json!("ok"), &json!("rooms"))
+    );
+    assert_eq!(health["websocket"]["connected_clients"], 1);
+    let rooms = get(addr, "/api/rooms").await;
+    assert_eq!(
+        (&rooms["total"], &rooms["rooms"][0]["participants"][0]["name"]),
+        (&json!(1), &json!("Alice"))
+    );
+    assert!(
+        !rooms.to_string().contains("token"),
+        "tokens are nobody else's business"
+    );
+    let config = get(addr, "/api/config").await;
+    assert_eq!(config["WEBSOCKET_URL"], "ws://here:1/ws/");
+    assert_eq!(
+        config["STUN_SERVERS"],
+        json!([{"urls": "stun:stun.example.org:3478"}])
+    );
+    assert_eq!(
+        get(addr, "/api/env").await["STUN_SERVERS"],
+        "stun:stun.example.org:3478"
+    );
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn deployed_mode_lists_its_rooms_by_itself() {
+    let hub = HubConfig {
+        relay_mode: RelayMode::Deployed,
+        ..HubConfig::default()
+    };
+    let server = serve(Config {
+        hub,
+        ..Config::default()
+    })
+    .await;
+    let mut client = Client::connect(&server.url()).await;
+    client.frame_of("client_count").await;
+    client
+        .send(json!({"type": "subscribe", "channel": "webrtc-dashboard-rooms"}))
+        .await;
+    client
+        .send(json!({"type": "create-room", "roomId": "r", "roomName": "R", "hostId": "h", "hostName": "H"}))
+        .await;
+    client.frame_of("server-room-list").await;
+    client.frame_of("server-room-list").await;
+    server.shutdown().await;
+}
+
+#[test]
+fn a_shutdown_leaves_no_task_behind() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(async {
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let before = tasks();
+        let server = serve(Config::default()).await;
+        let addr = server.local_addr();
+        let mut client = Client::connect(&server.url()).await;
+        client.send(join("a", "Alice")).await;
+        // One that says nothing, one in the middle of a request, one WebSocket that never answers a close.
+        let silent = TcpStream::connect(addr).await.expect("accepted");
+        let mut halfway = TcpStream::connect(addr).await.expect("accepted");
+        halfway
+            .write_all(b"GET /health HTTP/1.1\r\n")
+            .await
+            .expect("open");
+        let deaf = Client::connect(&server.url()).await;
+        until("all are served", || server.stats().hub.clients == 2).await;
+        assert!(tasks() > before);
+        timeout(PATIENCE, server.shutdown())
+            .await
+            .expect("a shutdown ends");
+        // The last thing that a task does is to drop what the shutdown waits for.
+        timeout(Duration::from_millis(500), async {
+            while tasks() > before {
+                sleep(Duration::from_millis(1)).await
+            }
+        })
+        .await
+        .expect("no task is left");
+        let again = Server::bind(addr, Config::default())
+            .await
+            .expect("the port is free again");
+        drop((again, silent, halfway, deaf));
+        assert_eq!(
+            client.frame().await["type"],
+            "existing-participants",
+            "what was queued was sent"
+        );
+    });
+}
+
+#[tokio::test]
+async fn a_dropped_handle_stops_the_server() {
+    let server = serve(Config::default()).await;
+    let addr = server.local_addr();
+    let mut client = Client::connect(&server.url()).await;
+    drop(server);
+    assert_eq!(client.close().await.expect("a close frame").code, 1001.into());
+    let closed = async {
+        while TcpStream::connect(addr).await.is_ok() {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, closed).await.expect("the port is closed");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error() {
+    let server = serve(Config::default()).await;
+    let error = Server::bind(server.local_addr(), Config::default())
+        .await
+        .expect_err("it is taken");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    server.shutdown().await;
+}
