@@ -1,1 +1,7 @@
-fn main() {}
+//! The command line: see `rtcstorm help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rtcstorm::cli::main()
+}

@@ -1,0 +1,139 @@
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Headless WebRTC test harness and load simulator.
+///
+/// Real WebRTC peers play a scenario against a signaling server; what they go through is measured and judged.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rtcstorm",
+    version,
+    after_help = "Begin with:  rtcstorm run smoke\n\nExit codes: 0 pass, 99 a threshold or invariant failed, 98 the run proves nothing,\n104 a mistake in a scenario or the configuration, 105 interrupted, 2 wrong usage, 1 a bug of ours."
+)]
+pub(super) struct Args {
+    /// Say more on stderr: -v what happens, -vv why
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Play scenarios, measure and judge them
+    #[command(
+        after_help = "Example:  rtcstorm run smoke --set client.dedupe_offers=false\nExample:  rtcstorm run my.yaml --url wss://rtc.example.org/ws/ --allow-target rtc.example.org"
+    )]
+    Run(Box<RunArgs>),
+    /// Report every mistake in scenarios, and run nothing
+    #[command(after_help = "Example:  rtcstorm check scenarios/*.yaml")]
+    Check(CheckArgs),
+    /// Show what every peer will do and when
+    #[command(after_help = "Example:  rtcstorm plan smoke --seed 7")]
+    Plan(PlanArgs),
+    /// List the scenarios that come with the program
+    Scenarios,
+    /// Run the bundled reference signaling server
+    #[command(after_help = "Example:  rtcstorm serve --listen 127.0.0.1:8080")]
+    Serve(reference_server::cli::Args),
+}
+
+/// What changes a scenario from outside; flag before environment before file.
+#[derive(Debug, clap::Args)]
+pub(super) struct ChangeArgs {
+    /// Signaling server to use instead of the bundled one (ws:// or wss://)
+    #[arg(long, env = "RTCSTORM_URL", value_name = "URL")]
+    pub url: Option<String>,
+
+    /// Number of rooms
+    #[arg(long, env = "RTCSTORM_ROOMS", value_name = "N")]
+    pub rooms: Option<String>,
+
+    /// Peers per room
+    #[arg(long, env = "RTCSTORM_PEERS", value_name = "N")]
+    pub peers: Option<String>,
+
+    /// Root seed of everything that is drawn
+    #[arg(long, env = "RTCSTORM_SEED", value_name = "N")]
+    pub seed: Option<String>,
+
+    /// Deadline after which everybody leaves and the run is judged (30s, 5m)
+    #[arg(long, env = "RTCSTORM_DURATION", value_name = "TIME")]
+    pub duration: Option<String>,
+
+    /// Set any value of the scenario (rooms.count=3, client.dedupe_offers=false); repeatable
+    #[arg(long, env = "RTCSTORM_SET", value_name = "PATH=VALUE", value_delimiter = '\u{1f}')]
+    pub set: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// Paths, or names of bundled scenarios (see `rtcstorm scenarios`)
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+
+    #[command(flatten)]
+    pub change: ChangeArgs,
+
+    /// Folder for the results [default: reports/runs/<time>-<name>-<seed>]
+    #[arg(long, env = "RTCSTORM_OUT", value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Print summary.json on stdout instead of the text; everything else goes to stderr
+    #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub json: bool,
+
+    /// No progress on stderr
+    #[arg(long, env = "RTCSTORM_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
+    pub quiet: bool,
+
+    /// Measure without judging: the scenario's thresholds are left out
+    #[arg(long, env = "RTCSTORM_NO_THRESHOLDS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_thresholds: bool,
+
+    /// STUN or TURN server; repeatable. With credentials: turn:host:3478,USER,CREDENTIAL
+    #[arg(long, env = "RTCSTORM_ICE_SERVER", value_name = "URL[,USER,CREDENTIAL]", value_delimiter = ' ')]
+    pub ice_server: Vec<String>,
+
+    /// Host that may be tested although it is not this machine; repeatable. Only what you own!
+    #[arg(long, env = "RTCSTORM_ALLOW_TARGET", value_name = "HOST", value_delimiter = ',')]
+    pub allow_target: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    /// Paths, or names of bundled scenarios
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PlanArgs {
+    /// Path, or name of a bundled scenario
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: String,
+
+    #[command(flatten)]
+    pub change: ChangeArgs,
+
+    /// Print the plan as JSON
+    #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,118 @@
+//! The run's folder: the one place that writes files.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    base::Instant,
+    metrics::RunEvent,
+    report::{FileLine, RunReport, events, hlog, json},
+};
+
+/// Written events reach the disk at least this often.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+/// A folder for one run.
+pub(super) struct RunFolder {
+    path: PathBuf,
+    /// The first thing that could not be written.
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl RunFolder {
+    /// Makes the folder.
+    pub fn create(path: PathBuf) -> Result<Self, String> {
+        fs::create_dir_all(&path).map_err(|error| cannot("make the folder", &path, &error))?;
+        Ok(Self {
+            path,
+            trouble: Arc::default(),
+        })
+    }
+
+    /// Opens `events.ndjson` in it.
+    pub fn event_log(&self) -> Result<EventLog, String> {
+        let path = self.path.join("events.ndjson");
+        let file = File::create(&path).map_err(|error| cannot("write", &path, &error))?;
+        Ok(EventLog {
+            file: BufWriter::new(file),
+            path,
+            flushed_at: Instant::START,
+            trouble: self.trouble.clone(),
+        })
+    }
+
+    /// Writes the report's files. Each appears whole or not at all.
+    pub fn write(&self, report: &RunReport) -> Result<(), String> {
+        self.put("summary.json", &json::summary(report))?;
+        self.put("histograms.hlog", &hlog::histograms(report))?;
+        match self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(trouble) => Err(trouble),
+            None => Ok(()),
+        }
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
+        let path = self.path.join(name);
+        let part = self.path.join(format!(".{name}.part"));
+        fs::write(&part, bytes)
+            .and_then(|()| fs::rename(&part, &path))
+            .map_err(|error| cannot("write", &path, &error))
+    }
+
+    /// What is in it, for the summary.
+    pub fn files(&self) -> Vec<FileLine> {
+        [
+            ("summary.json", "all figures"),
+            ("histograms.hlog", "distributions, for HdrHistogram's tools"),
+            ("events.ndjson", "every event"),
+        ]
+        .map(|(name, what)| FileLine {
+            path: self.path.join(name).display().to_string(),
+            what: what.to_owned(),
+        })
+        .to_vec()
+    }
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
+    format!("cannot {what} {}: {error}", path.display())
+}
+
+/// Every event as a line, flushed as it goes: what a run that is killed leaves.
+pub(super) struct EventLog {
+    file: BufWriter<File>,
+    path: PathBuf,
+    flushed_at: Instant,
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl EventLog {
+    pub fn write(&mut self, event: &RunEvent) {
+        let mut written = self.file.write_all(events::ndjson(event).as_bytes());
+        if event.at.since(self.flushed_at) >= FLUSH_EVERY {
+            self.flushed_at = event.at;
+            written = written.and_then(|()| self.file.flush());
+        }
+        self.note(written);
+    }
+
+    /// A full disk must not end the run: it is told once, at the end.
+    fn note(&self, written: io::Result<()>) {
+        if let Err(error) = written {
+            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            trouble.get_or_insert_with(|| cannot("write", &self.path, &error));
+        }
+    }
+}
+
+impl Drop for EventLog {
+    fn drop(&mut self) {
+        let flushed = self.file.flush();
+        self.note(flushed);
+    }
+}

@@ -1,0 +1,23 @@
+use super::{args::CheckArgs, load::load};
+use crate::verdict::ExitCode;
+
+/// `rtcstorm check`: every mistake of every scenario, or one line that says it is sound.
+pub(super) fn check(args: &CheckArgs) -> ExitCode {
+    let mut sound = true;
+    for named in &args.scenarios {
+        match load(named, &args.change, None) {
+            Some(loaded) => {
+                let (rooms, peers) = (loaded.plan.rooms.len(), loaded.plan.peers.len());
+                let links: usize = loaded
+                    .plan
+                    .rooms
+                    .iter()
+                    .map(|room| room.peers.len() * room.peers.len().saturating_sub(1) / 2)
+                    .sum();
+                println!("{named}: sound ({rooms} rooms, {peers} peers, {links} links)");
+            }
+            None => sound = false,
+        }
+    }
+    if sound { ExitCode::Pass } else { ExitCode::Configuration }
+}

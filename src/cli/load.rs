@@ -1,0 +1,131 @@
+//! From what the user names to a plan that this machine can carry.
+
+use std::{fs, io::IsTerminal, path::Path};
+
+use miette::{GraphicalReportHandler, GraphicalTheme};
+
+use super::{args::ChangeArgs, machine, no_color};
+use crate::{
+    plan::{self, Plan, check_limits},
+    scenario::{self, Diagnostics, Override, Scenario, ThresholdCheck, ThresholdMistake},
+    verdict::{Threshold, ThresholdPart},
+};
+
+/// A scenario with its plan.
+pub(super) struct Loaded {
+    pub scenario: Scenario,
+    pub plan: Plan,
+}
+
+/// The verdict's grammar, as the scenario language asks for it.
+struct Grammar;
+
+impl ThresholdCheck for Grammar {
+    fn check(&self, selector: &str, expression: &str) -> Result<(), ThresholdMistake> {
+        match Threshold::parse(selector, expression) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ThresholdMistake {
+                help: error.help(),
+                in_selector: error.part == ThresholdPart::Selector,
+                message: error.to_string(),
+            }),
+        }
+    }
+}
+
+/// Reads, checks and expands a scenario. `None`: what is wrong has been printed.
+/// `run_id` goes into room and user ids.
+pub(super) fn load(named: &str, change: &ChangeArgs, run_id: Option<&str>) -> Option<Loaded> {
+    let scenario = read(named, change)?;
+    let seed = scenario.seed.unwrap_or(0);
+    let foreign = !is_loopback(&scenario);
+    let options = plan::Options {
+        run_id: run_id.filter(|_| foreign).map(str::to_owned),
+    };
+    let plan = plan::expand(&scenario, seed, &options);
+    let mistakes = check_limits(&plan, machine::limits());
+    for mistake in &mistakes {
+        eprintln!("error: {named}: {mistake}\n  help: {}", mistake.help());
+    }
+    mistakes.is_empty().then_some(Loaded { scenario, plan })
+}
+
+/// Whether the target is this machine: then it needs no permission, and peers bind 127.0.0.1.
+pub(super) fn is_loopback(scenario: &Scenario) -> bool {
+    match scenario.target.host() {
+        None => scenario.target.url.is_none(),
+        Some("localhost") => true,
+        Some(host) => host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+    }
+}
+
+fn read(named: &str, change: &ChangeArgs) -> Option<Scenario> {
+    let text = text_of(named)?;
+    match Scenario::with_overrides(named, &text, &overrides(change), &Grammar) {
+        Ok(scenario) => Some(scenario),
+        Err(mistakes) => {
+            eprint!("{}", show(&mistakes));
+            None
+        }
+    }
+}
+
+fn text_of(named: &str) -> Option<String> {
+    let path = Path::new(named);
+    let bundled = scenario::bundled().iter().find(|(name, _)| *name == named);
+    if let Some((_, text)) = bundled.filter(|_| !path.is_file()) {
+        return Some((*text).to_owned());
+    }
+    match fs::read_to_string(path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let names: Vec<&str> = scenario::bundled().iter().map(|(name, _)| *name).collect();
+            let close = names.iter().find(|name| strsim::damerau_levenshtein(name, named) <= 3);
+            let hint = close.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+            eprintln!(
+                "error: {named}: there is neither a file nor a bundled scenario of that name\n  help: {hint}the bundled ones are {}",
+                names.join(", ")
+            );
+            None
+        }
+        Err(error) => {
+            eprintln!("error: {named} cannot be read: {error}");
+            None
+        }
+    }
+}
+
+fn overrides(change: &ChangeArgs) -> Vec<Override> {
+    let mut all: Vec<Override> = change.set.iter().map(|text| Override::set("--set", text)).collect();
+    let mut add = |value: &Option<String>, flag: &str, make: fn(String, String) -> Override| {
+        if let Some(value) = value {
+            all.push(make(flag.to_owned(), value.clone()));
+        }
+    };
+    add(&change.url, "--url", |flag, value| Override::url(flag, value));
+    add(&change.rooms, "--rooms", |flag, value| Override::rooms(flag, value));
+    add(&change.peers, "--peers", |flag, value| Override::peers(flag, value));
+    add(&change.seed, "--seed", |flag, value| Override::seed(flag, value));
+    add(&change.duration, "--duration", |flag, value| Override::duration(flag, value));
+    all
+}
+
+/// All mistakes: with the source and a mark for people, a line for each otherwise.
+fn show(mistakes: &Diagnostics) -> String {
+    if !std::io::stderr().is_terminal() {
+        return mistakes.listing();
+    }
+    let theme = if no_color() {
+        GraphicalTheme::unicode_nocolor()
+    } else {
+        GraphicalTheme::unicode()
+    };
+    let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
+    let mut text = String::new();
+    for mistake in mistakes {
+        if handler.render_report(&mut text, mistake).is_err() {
+            return mistakes.listing();
+        }
+    }
+    text
+}

@@ -1,0 +1,59 @@
+//! One file per subcommand: arguments → options → call → exit code.
+//!
+//! An edge, and the only room that writes files and to the terminal.
+
+mod args;
+mod artifacts;
+mod check;
+mod failures;
+mod live;
+mod load;
+mod machine;
+mod plan;
+mod readers;
+mod run;
+mod scenarios;
+mod serve;
+mod verdict;
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use self::args::{Args, Command};
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    log_to_stderr(args.verbose);
+    match args.command {
+        Command::Run(args) => run::run(&args).into(),
+        Command::Check(args) => check::check(&args).into(),
+        Command::Plan(args) => plan::plan(&args).into(),
+        Command::Scenarios => scenarios::scenarios().into(),
+        Command::Serve(args) => serve::serve(args),
+    }
+}
+
+fn log_to_stderr(verbose: u8) {
+    let default = match verbose {
+        0 => "rtcstorm=warn,reference_server=warn,off",
+        1 => "rtcstorm=info,reference_server=info,warn",
+        _ => "rtcstorm=debug,reference_server=debug,info",
+    };
+    let filter = EnvFilter::try_from_env("RTCSTORM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && !no_color())
+        .init();
+}
+
+/// Whether the user wants no colours (<https://no-color.org>).
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}

@@ -1,0 +1,16 @@
+use super::{args::PlanArgs, load::load};
+use crate::{plan, verdict::ExitCode};
+
+/// `rtcstorm plan`: what every peer will do, as text or JSON.
+pub(super) fn plan(args: &PlanArgs) -> ExitCode {
+    let Some(loaded) = load(&args.scenario, &args.change, None) else {
+        return ExitCode::Configuration;
+    };
+    if args.json {
+        let json = serde_json::to_string_pretty(&loaded.plan).expect("a plan is plain data");
+        println!("{json}");
+    } else {
+        print!("{}", plan::show(&loaded.plan));
+    }
+    ExitCode::Pass
+}

@@ -1,0 +1,73 @@
+//! Who reads the event stream while a run is under way.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{artifacts::EventLog, failures::Failures};
+use crate::{
+    metrics::{EventKind, Recorder, RunEvent},
+    plan::Plan,
+    run::EventReader,
+    verdict::invariants::{Checkers, Visibility},
+};
+
+/// What all readers have gathered, for the report.
+pub(super) struct Gathered {
+    pub recorder: Recorder,
+    pub checkers: Checkers,
+    pub failures: Failures,
+    /// The highest use of processor time in any second, and of memory.
+    pub cpu_percent: Option<f64>,
+    pub rss_bytes: Option<u64>,
+}
+
+/// Shared between the dispatcher, which writes, and the live view, which looks.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<Option<Gathered>>>);
+
+impl Shared {
+    pub fn new(plan: &Plan, sees: Visibility) -> Self {
+        Self(Arc::new(Mutex::new(Some(Gathered {
+            recorder: Recorder::new(plan),
+            checkers: Checkers::new(plan, sees),
+            failures: Failures::default(),
+            cpu_percent: None,
+            rss_bytes: None,
+        }))))
+    }
+
+    /// Looks at, or changes, what is gathered so far; `None` after [`Shared::take`].
+    pub fn with<T>(&self, look: impl FnOnce(&mut Gathered) -> T) -> Option<T> {
+        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gathered.as_mut().map(look)
+    }
+
+    /// Takes it all, when the run is over.
+    pub fn take(&self) -> Option<Gathered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl EventReader for Shared {
+    fn read(&mut self, event: &RunEvent) {
+        self.with(|gathered| {
+            gathered.recorder.record(event);
+            gathered.checkers.observe(event);
+            gathered.failures.observe(event);
+            if let EventKind::Generator {
+                cpu_percent,
+                rss_bytes,
+            } = event.kind
+            {
+                let most = gathered.cpu_percent.map_or(cpu_percent, |most| most.max(cpu_percent));
+                gathered.cpu_percent = Some(most);
+                gathered.rss_bytes = gathered.rss_bytes.max(Some(rss_bytes));
+            }
+        });
+    }
+}
+
+impl EventReader for EventLog {
+    fn read(&mut self, event: &RunEvent) {
+        self.write(event);
+    }
+}

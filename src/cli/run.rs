@@ -1,0 +1,303 @@
+use std::{
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use indicatif::TermLike;
+use reference_server::{Config, Handle, Server};
+use webrtc::peer_connection::RTCIceServer;
+
+use super::{
+    args::{ChangeArgs, RunArgs},
+    artifacts::RunFolder,
+    live::Live,
+    load::{self, Loaded},
+    no_color,
+    readers::Shared,
+    verdict::{self, About},
+};
+use crate::{
+    net::{BundledServer, NetWorld, Target},
+    report::{RunReport, StartedAt, json, terminal},
+    run::{self, Options},
+    scenario::Scenario,
+    verdict::{ExitCode, invariants::Visibility},
+    world::{Census, Tricks, World},
+};
+
+/// Where runs write if nobody says otherwise.
+const RUNS: &str = "reports/runs";
+
+/// `rtcstorm run`: each scenario in turn; the worst outcome is the exit code.
+pub(super) fn run(args: &RunArgs) -> ExitCode {
+    let started = SystemTime::now();
+    let run_id = format!("run{:x}", unix_ms(started));
+    let Some(loaded) = load_all(args, &run_id) else {
+        return ExitCode::Configuration;
+    };
+    let Some(ice_servers) = ice_servers(&args.ice_server) else {
+        return ExitCode::Configuration;
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return ExitCode::Bug;
+        }
+    };
+    let mut codes = Vec::new();
+    for (index, loaded) in loaded.iter().enumerate() {
+        let code = runtime.block_on(run_one(args, loaded, &ice_servers, index));
+        codes.push(code);
+        if code == ExitCode::Interrupted {
+            break;
+        }
+    }
+    ExitCode::worst(codes)
+}
+
+/// Every scenario, or none: what is wrong with any of them has been printed.
+fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
+    let loaded: Vec<Option<Loaded>> = args
+        .scenarios
+        .iter()
+        .map(|named| {
+            load::load(named, &args.change, Some(run_id)).filter(|loaded| is_allowed(&loaded.scenario, args))
+        })
+        .collect();
+    loaded.into_iter().collect()
+}
+
+/// Whether the target may be tested at all.
+fn is_allowed(scenario: &Scenario, args: &RunArgs) -> bool {
+    if load::is_loopback(scenario) {
+        return true;
+    }
+    let host = scenario.target.host().unwrap_or_default();
+    let allowed = args.allow_target.iter().any(|allowed| allowed.eq_ignore_ascii_case(host));
+    if !allowed {
+        eprintln!(
+            "error: {}: the target `{host}` is not this machine\n  help: if it is yours to load, say so with `--allow-target {host}`",
+            scenario.name
+        );
+    }
+    allowed
+}
+
+fn ice_servers(given: &[String]) -> Option<Vec<RTCIceServer>> {
+    let parse = |text: &String| {
+        let mut parts = text.split(',');
+        let url = parts.next().unwrap_or_default();
+        let (username, credential) = (parts.next(), parts.next());
+        let known = ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme));
+        let sound = known && parts.next().is_none() && username.is_some() == credential.is_some();
+        if !sound {
+            eprintln!(
+                "error: --ice-server {text}: not an ICE server\n  help: write `stun:host:port`, or `turn:host:port,USER,CREDENTIAL`"
+            );
+        }
+        sound.then(|| RTCIceServer {
+            urls: vec![url.to_owned()],
+            username: username.unwrap_or_default().to_owned(),
+            credential: credential.unwrap_or_default().to_owned(),
+        })
+    };
+    let servers: Vec<Option<RTCIceServer>> = given.iter().map(parse).collect();
+    servers.into_iter().collect()
+}
+
+async fn run_one(args: &RunArgs, loaded: &Loaded, ice_servers: &[RTCIceServer], index: usize) -> ExitCode {
+    let Loaded { scenario, plan } = loaded;
+    let started = SystemTime::now();
+    let folder = match RunFolder::create(folder_for(args, loaded, started, index)) {
+        Ok(folder) => folder,
+        Err(trouble) => return trouble_with_files(&trouble),
+    };
+    let event_log = match folder.event_log() {
+        Ok(log) => log,
+        Err(trouble) => return trouble_with_files(&trouble),
+    };
+    let (target, sees, server) = match target(scenario).await {
+        Ok(target) => target,
+        Err(error) => {
+            eprintln!("error: the bundled server cannot start: {error}");
+            return ExitCode::Bug;
+        }
+    };
+
+    let census = Arc::new(Census::default());
+    let world = Arc::new(NetWorld::new(target, census.clone()));
+    let (world_name, url) = (world.name(), world.url());
+    let gathered = Shared::new(plan, sees);
+    let live = Live::start(plan, gathered.clone(), args.quiet);
+    let plan_ = Arc::new(plan.clone());
+    let options = Options {
+        ice_servers: ice_servers.to_vec(),
+        tricks: Tricks::default(),
+        interrupt: Box::pin(interrupted()),
+    };
+    let ran = run::execute(
+        world,
+        census,
+        plan_,
+        options,
+        vec![Box::new(gathered.clone()), Box::new(event_log)],
+    )
+    .await;
+    drop(live);
+    if let Some(server) = server {
+        match Arc::try_unwrap(server) {
+            Ok(server) => server.shutdown().await,
+            Err(_) => tracing::warn!("the bundled server is still in use"),
+        }
+    }
+
+    let about = About {
+        scenario,
+        seed: plan.seed,
+        world: world_name,
+        target: if world_name == "local" {
+            format!("bundled server at {url}")
+        } else {
+            without_secrets(&url)
+        },
+        started_at: StartedAt {
+            text: humantime::format_rfc3339_seconds(started).to_string(),
+            unix_ms: unix_ms(started),
+        },
+        run: ran,
+        judge_thresholds: !args.no_thresholds,
+        repeat: repeat(&args.scenarios[index], &args.change, plan.seed),
+        files: folder.files(),
+    };
+    let gathered = gathered.take().expect("nobody else takes it");
+    let (report, code) = verdict::report(about, gathered);
+    let written = folder.write(&report);
+    print(&report, args.json);
+    match written {
+        Ok(()) => code,
+        Err(trouble) => ExitCode::worst([code, trouble_with_files(&trouble)]),
+    }
+}
+
+fn trouble_with_files(trouble: &str) -> ExitCode {
+    eprintln!("error: {trouble}\n  help: choose another folder with `--out DIR`");
+    ExitCode::Configuration
+}
+
+fn print(report: &RunReport, as_json: bool) {
+    let mut out = io::stdout().lock();
+    // Whoever closed the pipe does not want to read on.
+    let _ = if as_json {
+        out.write_all(&json::summary(report))
+    } else {
+        let look = terminal::Look {
+            width: usize::from(indicatif::TermLike::width(&console_stdout())).clamp(60, 120),
+            colour: io::stdout().is_terminal() && !no_color(),
+        };
+        out.write_all(terminal::summary(report, look).as_bytes())
+    };
+}
+
+type StartedTarget = (Target, Visibility, Option<Arc<Handle>>);
+
+/// The target of a run; the bundled server is started for it.
+async fn target(scenario: &Scenario) -> io::Result<StartedTarget> {
+    if let Some(url) = &scenario.target.url {
+        let target = Target::Foreign {
+            url: url.clone(),
+            loopback: load::is_loopback(scenario),
+        };
+        return Ok((target, Visibility::FOREIGN_MESH, None));
+    }
+    let server = Arc::new(Server::bind("127.0.0.1:0", Config::default()).await?.spawn());
+    let target = Target::Bundled(Box::new(Bundled(server.clone())));
+    Ok((target, Visibility::BUNDLED, Some(server)))
+}
+
+struct Bundled(Arc<Handle>);
+
+impl BundledServer for Bundled {
+    fn url(&self) -> String {
+        self.0.url()
+    }
+
+    fn roster(&self, room_wire_id: &str) -> Vec<String> {
+        let room = self.0.room(room_wire_id);
+        let members = room.into_iter().flat_map(|room| room.members);
+        members.map(|member| member.user_id.as_str().to_owned()).collect()
+    }
+}
+
+/// Completes at the first Ctrl-C; the second ends the process at once.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    eprintln!("interrupted: everybody leaves (Ctrl-C again: at once)");
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(i32::from(ExitCode::Interrupted.number()));
+        }
+    });
+}
+
+fn folder_for(args: &RunArgs, loaded: &Loaded, started: SystemTime, index: usize) -> PathBuf {
+    let name = &loaded.scenario.name;
+    match &args.out {
+        Some(out) if args.scenarios.len() == 1 => out.clone(),
+        Some(out) => out.join(format!("{:02}-{name}", index + 1)),
+        None => {
+            let time = humantime::format_rfc3339_seconds(started).to_string();
+            let time = time.replace(['-', ':', 'Z'], "").replace('T', "-");
+            Path::new(RUNS).join(format!("{time}-{name}-{}", loaded.plan.seed))
+        }
+    }
+}
+
+/// The command line that does the same again.
+fn repeat(named: &str, change: &ChangeArgs, seed: u64) -> String {
+    let mut line = format!("rtcstorm run {} --seed {seed}", quoted(named));
+    let flags = [
+        ("--url", &change.url),
+        ("--rooms", &change.rooms),
+        ("--peers", &change.peers),
+        ("--duration", &change.duration),
+    ];
+    for (flag, value) in flags {
+        if let Some(value) = value {
+            line += &format!(" {flag} {}", quoted(&without_secrets(value)));
+        }
+    }
+    for set in &change.set {
+        line += &format!(" --set {}", quoted(set));
+    }
+    line
+}
+
+/// As a shell takes it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A URL without what may be a credential: user information and the query.
+fn without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let path = path.split('?').next().unwrap_or(path);
+    format!("{scheme}://{host}{path}")
+}
+
+fn unix_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

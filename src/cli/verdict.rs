@@ -1,0 +1,121 @@
+//! From what was gathered to the report's model.
+
+use std::time::Duration;
+
+use super::readers::Gathered;
+use crate::{
+    base::Instant,
+    report::{
+        FileLine, GeneratorLine, RunReport, ScenarioLine, StartedAt, ThresholdLine, ThresholdStatus, VerdictLine,
+        VerdictWord,
+    },
+    run::RunSummary,
+    scenario::Scenario,
+    verdict::{
+        self, Decision, ExitCode, Judged, LAG_LIMIT, Saturation, Threshold, ThresholdResult, judge,
+    },
+};
+
+/// What is known about a run beside what it gathered.
+pub(super) struct About<'a> {
+    pub scenario: &'a Scenario,
+    pub seed: u64,
+    pub world: &'static str,
+    pub target: String,
+    pub started_at: StartedAt,
+    pub run: RunSummary,
+    pub judge_thresholds: bool,
+    pub repeat: String,
+    pub files: Vec<FileLine>,
+}
+
+/// Judges the run, and tells all about it.
+pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, ExitCode) {
+    let ended = Instant::START + about.run.duration;
+    gathered.recorder.finish(ended);
+    let metrics = gathered.recorder.snapshot();
+    let invariants = gathered.checkers.finish(ended);
+    let thresholds: Vec<ThresholdResult> = about
+        .scenario
+        .thresholds
+        .iter()
+        .filter(|_| about.judge_thresholds)
+        .map(|t| {
+            Threshold::parse(&t.selector, &t.expression)
+                .expect("the scenario was checked")
+                .judge(&metrics)
+        })
+        .collect();
+    let broken: Vec<&str> = invariants.iter().filter(|i| i.is_broken()).map(|i| i.name).collect();
+    let saturation = Saturation::of(&metrics, LAG_LIMIT);
+    let verdict = judge(Judged {
+        thresholds: &thresholds,
+        broken_invariants: &broken,
+        saturation,
+        offered_load_reached: gathered.recorder.offered_load_reached(),
+        interrupted: about.run.interrupted,
+        aborted: false,
+        config_error: false,
+    });
+    let exit_code = verdict.exit_code;
+    let report = RunReport {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        scenario: ScenarioLine {
+            name: about.scenario.name.clone(),
+            about: about.scenario.about.clone(),
+            seed: about.seed,
+            hash: about.scenario.hash.clone(),
+        },
+        world: about.world.to_owned(),
+        target: about.target,
+        started_at: about.started_at,
+        duration_ms: millis(about.run.duration),
+        verdict: VerdictLine {
+            word: word(verdict.decision),
+            exit_code: exit_code.number(),
+            reasons: verdict.reasons.iter().map(ToString::to_string).collect(),
+            warnings: verdict.warnings.iter().map(ToString::to_string).collect(),
+        },
+        thresholds: thresholds.iter().map(line).collect(),
+        metrics,
+        invariants,
+        generator: GeneratorLine {
+            cpu_percent: gathered.cpu_percent,
+            rss_bytes: gathered.rss_bytes,
+            lag_ms_p99: saturation.map(|s| s.lag_p99_ms),
+        },
+        failures: gathered.failures.kept,
+        more_failures: gathered.failures.more,
+        repeat: about.repeat,
+        files: about.files,
+    };
+    (report, exit_code)
+}
+
+fn line(result: &ThresholdResult) -> ThresholdLine {
+    ThresholdLine {
+        selector: result.threshold.selector().to_string(),
+        expression: result.threshold.expression(),
+        actual: result.outcome.actual,
+        status: match result.outcome.status {
+            verdict::ThresholdStatus::Passed => ThresholdStatus::Passed,
+            verdict::ThresholdStatus::Failed => ThresholdStatus::Failed,
+            verdict::ThresholdStatus::NoSamples => ThresholdStatus::NoSamples,
+        },
+    }
+}
+
+fn word(decision: Decision) -> VerdictWord {
+    match decision {
+        Decision::Pass => VerdictWord::Pass,
+        Decision::Fail => VerdictWord::Fail,
+        Decision::Invalid => VerdictWord::Invalid,
+        Decision::Interrupted => VerdictWord::Interrupted,
+        Decision::Aborted => VerdictWord::Aborted,
+        Decision::Error => VerdictWord::Error,
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
