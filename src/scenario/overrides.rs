@@ -13,13 +13,14 @@ use super::{
 pub struct Override {
     origin: String,
     text: String,
-    /// Where the path ends in `text` if it is part of it; otherwise the path itself.
     path: Path,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Path {
+    /// The text is `path=value`.
     InText,
+    /// The text is the value alone, taken as it is: a flag of its own.
     Fixed(&'static str),
 }
 

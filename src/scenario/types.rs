@@ -11,8 +11,8 @@ pub const MAX_STEPS_PER_PEER: u64 = 10_000;
 pub const MAX_STEPS: u64 = 1_000_000;
 /// How deep one `repeat` may stand in another.
 pub const MAX_REPEAT_DEPTH: usize = 8;
-/// The largest chat message, in bytes of `content`: 16 KiB is what every WebRTC data channel takes in one
-/// piece (RFC 8831, section 6.6).
+/// The largest chat message, in bytes of `content`: 16 KiB, the size up to which RFC 8831 (section 6.6)
+/// advises to send while messages are not interleaved.
 pub const MAX_MESSAGE_BYTES: u64 = 16 * 1024;
 /// How many chat messages one `chat` step may post.
 pub const MAX_CHAT_COUNT: u32 = 1_000_000;
