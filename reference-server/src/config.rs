@@ -14,7 +14,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Room for the frames of a mesh of 1,000 that joins at once, four times over.
+    /// A member of a mesh of 1,000 that joins at once gets 2,000 notices and some thousand offers, answers
+    /// and candidates; if it reads at all, far fewer of them wait at a time.
     pub const QUEUE_FRAMES_DEFAULT: usize = 8_192;
 }
 

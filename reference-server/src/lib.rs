@@ -14,7 +14,7 @@
 //! | `user-joined-room` | `existing-participants`, `room-status` | `user-joined-room` or `user-rejoined-room`, `room-status` |
 //! | … with the token of a membership | `existing-participants`, `room-status`, signaling that waited | `room-status`; the old socket is closed with 4001 |
 //! | … again on the same socket | `existing-participants` | `room-status`, if the name is another |
-//! | `user-left-room` | – | `user-left-room` (`reason: left`), `room-status` |
+//! | `user-left-room`, from the member's socket or with its token | – | `user-left-room` (`reason: left`), `room-status` |
 //! | (closes; the grace time passes) | – | `user-left-room` (`reason: closed`), `room-status` |
 //! | `room-removed`, by the host | – | `room-removed`, then to each its own `user-left-room` (`reason: evicted`) |
 //! | `webrtc-offer`, `webrtc-answer`, `webrtc-ice` | – | the frame as it came, to `toUserId` alone |
@@ -23,6 +23,8 @@
 //!
 //! A frame that is refused changes nothing and is answered with `join-rejected` (a name or a user id is
 //! taken) or with `error` ([`protocol::Reason`]).
+//!
+//! A socket from which nothing has come for 60 s, not even a pong (it is pinged every 20 s), counts as closed.
 //!
 //! Additions of this server to the protocol: a join with `"create": true` opens the room if it is not there,
 //! so that many may arrive at once (`maxParticipants` and `roomName` then count, and are ignored otherwise);

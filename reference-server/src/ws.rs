@@ -15,9 +15,11 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 
+use tokio::time::Instant;
+
 use crate::{
     protocol::limits::FRAME_BYTES_MAX,
-    room::ClientId,
+    room::{ClientId, RelayMode},
     shared::{Alive, Close, Inbox, Shared},
 };
 
@@ -53,9 +55,11 @@ async fn serve(_alive: Alive, socket: WebSocket, shared: Arc<Shared>) {
         Err(close) => return say_goodbye(sink, stream, None, close).await,
     };
     tracing::debug!(%client, "connected");
+    // The deployment keeps half-open sockets as long as the OS does.
+    let heartbeat = shared.config.hub.relay_mode == RelayMode::Rooms;
     let closed = {
-        let reading = pin!(read(&mut stream, &shared, client));
-        let writing = pin!(write(&mut sink, &mut inbox));
+        let reading = pin!(read(&mut stream, &shared, client, heartbeat));
+        let writing = pin!(write(&mut sink, &mut inbox, heartbeat));
         tokio::select! {
             () = reading => None,
             closed = writing => closed,
@@ -73,8 +77,10 @@ async fn read(
     stream: &mut (impl Stream<Item = Result<Message, axum::Error>> + Unpin),
     shared: &Shared,
     client: ClientId,
+    heartbeat: bool,
 ) {
-    while let Ok(Some(Ok(message))) = tokio::time::timeout(SILENCE_MAX, stream.next()).await {
+    let silence_max = if heartbeat { SILENCE_MAX } else { Duration::MAX };
+    while let Ok(Some(Ok(message))) = tokio::time::timeout(silence_max, stream.next()).await {
         match message {
             Message::Text(text) => shared.frame(client, text.as_str()),
             // The deployment reads binary frames as text, too.
@@ -88,20 +94,24 @@ async fn read(
 async fn write(
     sink: &mut (impl Sink<Message, Error = axum::Error> + Unpin),
     inbox: &mut Inbox,
+    heartbeat: bool,
 ) -> Option<Close> {
     let Inbox { frames, close } = inbox;
     let writing = async {
         let mut batch = Vec::with_capacity(BATCH_FRAMES_MAX);
+        let mut pings = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         loop {
-            match tokio::time::timeout(PING_EVERY, frames.recv_many(&mut batch, BATCH_FRAMES_MAX)).await {
-                // The queue's other end goes together with `close`.
-                Ok(0) => return std::future::pending().await,
-                Ok(_) => {
-                    for frame in batch.drain(..) {
-                        sink.feed(Message::Text((*frame).into())).await?;
+            tokio::select! {
+                queued = frames.recv_many(&mut batch, BATCH_FRAMES_MAX) => match queued {
+                    // The queue's other end goes together with `close`.
+                    0 => return std::future::pending().await,
+                    _ => {
+                        for frame in batch.drain(..) {
+                            sink.feed(Message::Text((*frame).into())).await?;
+                        }
                     }
-                }
-                Err(_) => sink.feed(Message::Ping(Default::default())).await?,
+                },
+                _ = pings.tick(), if heartbeat => sink.feed(Message::Ping(Default::default())).await?,
             }
             sink.flush().await?;
         }
@@ -139,4 +149,81 @@ async fn say_goodbye(
     };
     // Whoever does not answer in time, or is gone already, is dropped.
     let _ = tokio::time::timeout(CLOSE_WAIT, goodbye).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{sink, stream};
+    use tokio::sync::{mpsc, oneshot};
+
+    use super::*;
+    use crate::Config;
+
+    fn shared() -> Shared {
+        Shared::new(Config::default(), 7.into(), mpsc::channel(1).0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_given_up_after_a_minute_and_a_pong_counts() {
+        let shared = shared();
+        let (start, client) = (Instant::now(), ClientId(1));
+        read(&mut stream::pending(), &shared, client, true).await;
+        assert_eq!(start.elapsed().as_secs(), SILENCE_MAX.as_secs());
+
+        let start = Instant::now();
+        let mut pongs = Box::pin(stream::unfold(0, |sent| async move {
+            let wait = if sent < 3 {
+                SILENCE_MAX - PING_EVERY
+            } else {
+                Duration::MAX
+            };
+            tokio::time::sleep(wait).await;
+            Some((Ok(Message::Pong(Default::default())), sent + 1))
+        }));
+        read(&mut pongs, &shared, client, true).await;
+        assert_eq!(start.elapsed().as_secs(), 3 * 40 + 60);
+        let mut silence = stream::pending();
+        let for_ever = read(&mut silence, &shared, client, false);
+        assert!(
+            tokio::time::timeout(SILENCE_MAX * 100, for_ever).await.is_err(),
+            "the deployment never does"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_pinged_however_much_it_is_sent() {
+        let (frames, frames_out) = mpsc::channel(8);
+        let (close, close_out) = oneshot::channel();
+        let mut inbox = Inbox {
+            frames: frames_out,
+            close: close_out,
+        };
+        let (pings, mut pings_out) = mpsc::unbounded_channel();
+        let mut sink = Box::pin(sink::unfold(pings, |pings, message| async move {
+            if matches!(message, Message::Ping(_)) {
+                pings.send(Instant::now()).expect("the test listens");
+            }
+            Ok::<_, axum::Error>(pings)
+        }));
+        let feeding = async {
+            for _ in 0..100 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                frames.send("frame".into()).await.expect("the writer reads");
+            }
+            close
+                .send(Close {
+                    code: 1001,
+                    reason: "over",
+                })
+                .expect("the writer waits for it");
+        };
+        let (closed, ()) = tokio::join!(write(&mut sink, &mut inbox, true), feeding);
+        assert_eq!(closed.expect("the server closed it").code, 1001);
+        drop(sink);
+        let mut pings = 0;
+        while pings_out.recv().await.is_some() {
+            pings += 1;
+        }
+        assert!((4..=5).contains(&pings), "{pings}");
+    }
 }

@@ -90,6 +90,9 @@ pub struct Leave {
     pub room_id: RoomId,
     /// Who leaves.
     pub user_id: UserId,
+    /// The membership token, if another socket than the member's says so.
+    #[serde(default)]
+    pub token: Option<String>,
 }
 
 /// Ends a room and every membership in it.

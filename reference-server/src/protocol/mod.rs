@@ -2,22 +2,15 @@
 //!
 //! Wire types are not domain types: what the rooms keep is in [`room`](crate::room).
 
+mod channels;
 mod client;
 mod envelope;
 pub mod limits;
 mod server;
 mod text;
 
+pub use channels::{ACCESS_CHANNEL, CHAT_CHANNEL, ROOMS_CHANNEL, SIGNALING_CHANNEL};
 pub use client::{ClientFrame, CreateRoom, InvalidFrame, Join, Leave, Relay, RemoveRoom, Signal};
 pub use envelope::{Envelope, NotAFrame};
 pub use server::{Notice, Participant, Reason, RoomInfo, ServerFrame, iso_timestamp};
 pub use text::{Channel, Name, RoomId, TextError, UserId};
-
-/// The channel of room frames.
-pub const ROOMS_CHANNEL: &str = "webrtc-dashboard-rooms";
-/// The channel of offers, answers and candidates.
-pub const SIGNALING_CHANNEL: &str = "webrtc-signaling";
-/// The channel of chat notices.
-pub const CHAT_CHANNEL: &str = "webrtc-dashboard-chat";
-/// The channel of requests to be let in.
-pub const ACCESS_CHANNEL: &str = "webrtc-dashboard-access";

@@ -48,7 +48,7 @@ pub struct RateLimit {
 }
 
 impl Default for RateLimit {
-    /// Twice what a member of a mesh of 1,000 sends in one second when it joins.
+    /// Who joins a mesh of 1,000 answers as many offers and sends some candidates for each: that passes.
     fn default() -> Self {
         Self {
             burst: 20_000,

@@ -42,6 +42,25 @@ pub struct HubStats {
 }
 
 /// The signaling server without its sockets.
+///
+/// ```
+/// use reference_server::room::{ClientId, Hub, HubConfig, Now, Output};
+///
+/// let mut hub = Hub::new(HubConfig::default(), 7);
+/// let now = Now::default();
+/// hub.connect(ClientId(1), now);
+/// hub.frame(
+///     ClientId(1),
+///     r#"{"type":"user-joined-room","roomId":"r","userId":"a","userName":"Alice","create":true}"#,
+///     now,
+/// );
+/// while let Some(output) = hub.poll_output() {
+///     if let Output::Send { to, frame } = output {
+///         println!("{to} ← {frame}");
+///     }
+/// }
+/// assert_eq!(hub.room("r").expect("it was opened").members[0].user_id, "a");
+/// ```
 #[derive(Debug)]
 pub struct Hub {
     config: HubConfig,

@@ -38,11 +38,19 @@ impl Scoped {
         leave: &Leave,
         now: Now,
     ) -> Result<(), Refusal> {
-        let Leave { room_id, user_id } = leave;
-        if !self.rooms.contains_key(room_id) {
-            return Err(Refusal::room_not_found(room_id));
-        }
-        if self.user_of(client, room_id) != Some(user_id) {
+        let Leave {
+            room_id,
+            user_id,
+            token,
+        } = leave;
+        let room = self
+            .rooms
+            .get(room_id)
+            .ok_or_else(|| Refusal::room_not_found(room_id))?;
+        let shown = room
+            .member(user_id)
+            .is_some_and(|member| Some(&member.token) == token.as_ref());
+        if self.user_of(client, room_id) != Some(user_id) && !shown {
             return Err(Refusal::not_the_sender(room_id, user_id));
         }
         self.part(wire, room_id, user_id, Parting::Left, Some(envelope), now);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reference_server::room::HubConfig;
 use serde_json::json;
 
-use crate::world::{World, join, offer, rejoin};
+use crate::world::{World, join, leave, offer, rejoin};
 
 #[test]
 fn a_closed_socket_leaves_its_rooms_when_the_grace_time_is_over() {
@@ -117,6 +117,31 @@ fn a_token_takes_the_membership_from_a_socket_that_is_still_open() {
 }
 
 #[test]
+fn who_is_away_may_leave_by_its_token() {
+    let mut world = World::default();
+    let token = world.join(1, "a", "Alice");
+    world.join(2, "b", "Bob");
+    world.disconnect(1);
+    world.connect(3);
+    world.forget_inboxes();
+    let mut frame = leave("a");
+    world.send(3, frame.clone());
+    assert_eq!(world.take(3)[0]["reason"], "not-a-member");
+    frame["token"] = token.as_str().into();
+    world.send(3, frame);
+    let told = world.take(2);
+    assert_eq!(told[0]["data"]["reason"], "left");
+    assert!(
+        !told[0].to_string().contains(&token),
+        "and the token is told to nobody"
+    );
+    assert_eq!(
+        (world.members(), world.hub.poll_timeout()),
+        (vec!["b".to_owned()], None)
+    );
+}
+
+#[test]
 fn the_other_rooms_of_a_socket_that_was_taken_over_get_their_grace_time() {
     let mut world = World::default();
     let token = world.join(1, "a", "Alice");
@@ -174,7 +199,7 @@ fn signaling_waits_for_a_member_who_is_away() {
     world.send(2, offer("b", "a"));
     world.send(3, offer("c", "a"));
     assert!(world.take(2).is_empty());
-    world.send(3, crate::world::leave("c"));
+    world.send(3, leave("c"));
     world.connect(4);
     world.forget_inboxes();
     world.send(4, rejoin("a", "Alice", &token));
