@@ -32,6 +32,7 @@
 //! the reasons `limit-reached`, `not-host`, `recipient-away`, `room-exists` and `DUPLICATE_USER_ID`.
 //! `requireApproval` is carried in lists, and enforced by clients among themselves, as in the deployment.
 
+pub mod cli;
 mod config;
 mod http;
 pub mod protocol;

@@ -64,7 +64,12 @@ pub(super) struct ChangeArgs {
     pub duration: Option<String>,
 
     /// Set any value of the scenario (rooms.count=3, client.dedupe_offers=false); repeatable
-    #[arg(long, env = "RTCSTORM_SET", value_name = "PATH=VALUE", value_delimiter = '\u{1f}')]
+    #[arg(
+        long,
+        env = "RTCSTORM_SET",
+        value_name = "PATH=VALUE",
+        value_delimiter = '\u{1f}'
+    )]
     pub set: Vec<String>,
 }
 
@@ -94,11 +99,21 @@ pub(super) struct RunArgs {
     pub no_thresholds: bool,
 
     /// STUN or TURN server; repeatable. With credentials: turn:host:3478,USER,CREDENTIAL
-    #[arg(long, env = "RTCSTORM_ICE_SERVER", value_name = "URL[,USER,CREDENTIAL]", value_delimiter = ' ')]
+    #[arg(
+        long,
+        env = "RTCSTORM_ICE_SERVER",
+        value_name = "URL[,USER,CREDENTIAL]",
+        value_delimiter = ' '
+    )]
     pub ice_server: Vec<String>,
 
     /// Host that may be tested although it is not this machine; repeatable. Only what you own!
-    #[arg(long, env = "RTCSTORM_ALLOW_TARGET", value_name = "HOST", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "RTCSTORM_ALLOW_TARGET",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
     pub allow_target: Vec<String>,
 }
 

@@ -19,5 +19,9 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
             None => sound = false,
         }
     }
-    if sound { ExitCode::Pass } else { ExitCode::Configuration }
+    if sound {
+        ExitCode::Pass
+    } else {
+        ExitCode::Configuration
+    }
 }

@@ -26,10 +26,12 @@ impl Failures {
                 self.expected.extend(event.peer.map(|peer| (peer, *incarnation)));
                 false
             }
-            EventKind::Joined { incarnation } => event.peer.is_some_and(|p| self.expected.contains(&(p, *incarnation))),
-            EventKind::JoinRejected { incarnation, .. } => {
-                event.peer.is_none_or(|p| !self.expected.contains(&(p, *incarnation)))
-            }
+            EventKind::Joined { incarnation } => event
+                .peer
+                .is_some_and(|p| self.expected.contains(&(p, *incarnation))),
+            EventKind::JoinRejected { incarnation, .. } => event
+                .peer
+                .is_none_or(|p| !self.expected.contains(&(p, *incarnation))),
             EventKind::WaitExpired { .. }
             | EventKind::BarrierExpired { .. }
             | EventKind::JoinFailed { .. }

@@ -104,7 +104,11 @@ fn print(planned: &Planned, gathered: &Shared, stopped: &mpsc::Receiver<()>) {
     let started = Instant::now();
     while stopped.recv_timeout(LINE) == Err(RecvTimeoutError::Timeout) {
         if let Some(line) = planned.line(gathered) {
-            eprintln!("{} {:.0} s: {line}", planned.name, started.elapsed().as_secs_f64());
+            eprintln!(
+                "{} {:.0} s: {line}",
+                planned.name,
+                started.elapsed().as_secs_f64()
+            );
         }
     }
 }

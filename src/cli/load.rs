@@ -80,8 +80,12 @@ fn text_of(named: &str) -> Option<String> {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let names: Vec<&str> = scenario::bundled().iter().map(|(name, _)| *name).collect();
-            let close = names.iter().find(|name| strsim::damerau_levenshtein(name, named) <= 3);
-            let hint = close.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+            let close = names
+                .iter()
+                .find(|name| strsim::damerau_levenshtein(name, named) <= 3);
+            let hint = close
+                .map(|name| format!("did you mean `{name}`? "))
+                .unwrap_or_default();
             eprintln!(
                 "error: {named}: there is neither a file nor a bundled scenario of that name\n  help: {hint}the bundled ones are {}",
                 names.join(", ")
@@ -96,17 +100,21 @@ fn text_of(named: &str) -> Option<String> {
 }
 
 fn overrides(change: &ChangeArgs) -> Vec<Override> {
-    let mut all: Vec<Override> = change.set.iter().map(|text| Override::set("--set", text)).collect();
+    let mut all: Vec<Override> = change
+        .set
+        .iter()
+        .map(|text| Override::set("--set", text))
+        .collect();
     let mut add = |value: &Option<String>, flag: &str, make: fn(String, String) -> Override| {
         if let Some(value) = value {
             all.push(make(flag.to_owned(), value.clone()));
         }
     };
-    add(&change.url, "--url", |flag, value| Override::url(flag, value));
-    add(&change.rooms, "--rooms", |flag, value| Override::rooms(flag, value));
-    add(&change.peers, "--peers", |flag, value| Override::peers(flag, value));
-    add(&change.seed, "--seed", |flag, value| Override::seed(flag, value));
-    add(&change.duration, "--duration", |flag, value| Override::duration(flag, value));
+    add(&change.url, "--url", Override::url);
+    add(&change.rooms, "--rooms", Override::rooms);
+    add(&change.peers, "--peers", Override::peers);
+    add(&change.seed, "--seed", Override::seed);
+    add(&change.duration, "--duration", Override::duration);
     all
 }
 

@@ -58,7 +58,9 @@ impl EventReader for Shared {
                 rss_bytes,
             } = event.kind
             {
-                let most = gathered.cpu_percent.map_or(cpu_percent, |most| most.max(cpu_percent));
+                let most = gathered
+                    .cpu_percent
+                    .map_or(cpu_percent, |most| most.max(cpu_percent));
                 gathered.cpu_percent = Some(most);
                 gathered.rss_bytes = gathered.rss_bytes.max(Some(rss_bytes));
             }

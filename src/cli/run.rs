@@ -5,7 +5,6 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use indicatif::TermLike;
 use reference_server::{Config, Handle, Server};
 use webrtc::peer_connection::RTCIceServer;
 
@@ -76,7 +75,10 @@ fn is_allowed(scenario: &Scenario, args: &RunArgs) -> bool {
         return true;
     }
     let host = scenario.target.host().unwrap_or_default();
-    let allowed = args.allow_target.iter().any(|allowed| allowed.eq_ignore_ascii_case(host));
+    let allowed = args
+        .allow_target
+        .iter()
+        .any(|allowed| allowed.eq_ignore_ascii_case(host));
     if !allowed {
         eprintln!(
             "error: {}: the target `{host}` is not this machine\n  help: if it is yours to load, say so with `--allow-target {host}`",
@@ -91,7 +93,9 @@ fn ice_servers(given: &[String]) -> Option<Vec<RTCIceServer>> {
         let mut parts = text.split(',');
         let url = parts.next().unwrap_or_default();
         let (username, credential) = (parts.next(), parts.next());
-        let known = ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme));
+        let known = ["stun:", "stuns:", "turn:", "turns:"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme));
         let sound = known && parts.next().is_none() && username.is_some() == credential.is_some();
         if !sound {
             eprintln!(
@@ -194,7 +198,9 @@ fn print(report: &RunReport, as_json: bool) {
         out.write_all(&json::summary(report))
     } else {
         let look = terminal::Look {
-            width: usize::from(indicatif::TermLike::width(&console_stdout())).clamp(60, 120),
+            width: terminal_size::terminal_size()
+                .map_or(100, |(width, _)| usize::from(width.0))
+                .clamp(60, 120),
             colour: io::stdout().is_terminal() && !no_color(),
         };
         out.write_all(terminal::summary(report, look).as_bytes())

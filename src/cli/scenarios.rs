@@ -5,7 +5,10 @@ pub(super) fn scenarios() -> ExitCode {
     let bundled = scenario::bundled();
     let width = bundled.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, text) in bundled {
-        let about = text.lines().find_map(|line| line.strip_prefix("about:")).unwrap_or("");
+        let about = text
+            .lines()
+            .find_map(|line| line.strip_prefix("about:"))
+            .unwrap_or("");
         println!("{name:width$}  {}", about.trim());
     }
     ExitCode::Pass

@@ -6,14 +6,12 @@ use super::readers::Gathered;
 use crate::{
     base::Instant,
     report::{
-        FileLine, GeneratorLine, RunReport, ScenarioLine, StartedAt, ThresholdLine, ThresholdStatus, VerdictLine,
-        VerdictWord,
+        FileLine, GeneratorLine, RunReport, ScenarioLine, StartedAt, ThresholdLine, ThresholdStatus,
+        VerdictLine, VerdictWord,
     },
     run::RunSummary,
     scenario::Scenario,
-    verdict::{
-        self, Decision, ExitCode, Judged, LAG_LIMIT, Saturation, Threshold, ThresholdResult, judge,
-    },
+    verdict::{self, Decision, ExitCode, Judged, LAG_LIMIT, Saturation, Threshold, ThresholdResult, judge},
 };
 
 /// What is known about a run beside what it gathered.
@@ -46,7 +44,11 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
                 .judge(&metrics)
         })
         .collect();
-    let broken: Vec<&str> = invariants.iter().filter(|i| i.is_broken()).map(|i| i.name).collect();
+    let broken: Vec<&str> = invariants
+        .iter()
+        .filter(|i| i.is_broken())
+        .map(|i| i.name)
+        .collect();
     let saturation = Saturation::of(&metrics, LAG_LIMIT);
     let verdict = judge(Judged {
         thresholds: &thresholds,

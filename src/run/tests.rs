@@ -405,20 +405,20 @@ fn loses_first_and_remade(flight: usize) -> impl Fn(&[u8]) -> bool + Send + Sync
 
 #[tokio::test]
 async fn one_lost_datagram_of_any_dtls_flight_is_survived() {
-    for flight in 0..FLIGHTS.len() {
+    for (flight, (name, ..)) in FLIGHTS.iter().enumerate() {
         let mut pair = Pair::new(Tricks::default(), loses_first(flight));
-        assert!(pair.open(PATIENCE, false).await, "{}", FLIGHTS[flight].0);
+        assert!(pair.open(PATIENCE, false).await, "{name}");
         pair.close().await;
     }
 }
 
 #[tokio::test]
 async fn a_lost_flight_is_repeated_when_the_remote_repeats_its_own() {
-    for flight in 3..FLIGHTS.len() {
+    for (flight, (name, ..)) in FLIGHTS.iter().enumerate().skip(3) {
         let mut pair = Pair::new(Tricks::default(), loses_first_and_remade(flight));
-        assert!(pair.open(PATIENCE, false).await, "{}", FLIGHTS[flight].0);
+        assert!(pair.open(PATIENCE, false).await, "{name}");
         let repeated = |(_, kind): &(usize, EventKind)| matches!(kind, EventKind::DtlsFlightRepeated { .. });
-        assert!(pair.events.iter().any(repeated), "{}", FLIGHTS[flight].0);
+        assert!(pair.events.iter().any(repeated), "{name}");
         pair.close().await;
 
         let without = Tricks {
@@ -426,11 +426,7 @@ async fn a_lost_flight_is_repeated_when_the_remote_repeats_its_own() {
             ..Tricks::default()
         };
         let mut pair = Pair::new(without, loses_first_and_remade(flight));
-        assert!(
-            !pair.open(DOUBT, false).await,
-            "{}: no longer needed",
-            FLIGHTS[flight].0
-        );
+        assert!(!pair.open(DOUBT, false).await, "{name}: no longer needed");
         pair.close().await;
     }
 }
