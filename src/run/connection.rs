@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use webrtc::{
     data_channel::{DataChannel, DataChannelEvent},
     peer_connection::{
         MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
         RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState,
-        RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSdpType, RTCSessionDescription,
-        SettingEngineBuilder,
+        RTCIceGatheringState, RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSdpType,
+        RTCSessionDescription, SettingEngineBuilder,
     },
 };
 
@@ -19,12 +19,14 @@ use crate::{
     metrics::{CandidateKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
     signaling::{Candidate, ChannelMessage, Description, SdpType},
-    world::{Census, ConnectionRuntime, Holding, Tricks, World},
+    world::{Census, ConnectionRuntime, DriverWaker, Holding, Tricks, World},
 };
 
 /// Between two ICE connectivity checks of a pair, and how many there are at most.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 const ICE_MAX_CHECKS: u16 = 600;
+/// How long a description waits for the candidates that are there at once: the host's.
+const GATHER_WITHIN: Duration = Duration::from_millis(10);
 /// Commands that wait for the connection.
 const COMMANDS: usize = 1024;
 
@@ -94,6 +96,10 @@ struct Connection {
     channel: Option<Arc<dyn DataChannel>>,
     signaling: SignalingState,
     has_remote: bool,
+    driver: DriverWaker,
+    world: Arc<dyn World>,
+    /// Told when gathering is complete.
+    gathering: Arc<Notify>,
     _counted: crate::world::Counted,
 }
 
@@ -118,9 +124,12 @@ impl Connection {
                 });
             },
         );
+        let driver = runtime.waker();
         let (channels, incoming) = mpsc::channel(8);
+        let gathering = Arc::new(Notify::new());
         let handler = Handler {
             identity: identity.clone(),
+            gathering: gathering.clone(),
             channels,
         };
         let peer_connection: Arc<dyn PeerConnection> = Arc::new(
@@ -151,6 +160,9 @@ impl Connection {
             channel,
             signaling: SignalingState::Stable,
             has_remote: false,
+            driver,
+            world: stack.world.clone(),
+            gathering,
             _counted: counted,
         };
         Ok((connection, incoming))
@@ -222,13 +234,15 @@ impl Connection {
         match operation {
             ConnectionOperation::Offer => {
                 let offer = pc.create_offer(None).await?;
-                pc.set_local_description(offer.clone()).await?;
-                Ok(Some(ours(SdpType::Offer, &offer)))
+                self.set_local(offer)
+                    .await
+                    .map(|offer| Some(ours(SdpType::Offer, &offer)))
             }
             ConnectionOperation::Answer { .. } => {
                 let answer = pc.create_answer(None).await?;
-                pc.set_local_description(answer.clone()).await?;
-                Ok(Some(ours(SdpType::Answer, &answer)))
+                self.set_local(answer)
+                    .await
+                    .map(|answer| Some(ours(SdpType::Answer, &answer)))
             }
             ConnectionOperation::SetRemote(description) => {
                 let theirs = theirs(description)?;
@@ -251,9 +265,32 @@ impl Connection {
                     url: None,
                 })
                 .await?;
+                self.driver.wake();
                 Ok(None)
             }
         }
+    }
+
+    /// `setLocalDescription`, and what is then to be sent: with the candidates that are there at once.
+    ///
+    /// It matters to the stack whether the remote's host candidate comes with the description: its agent
+    /// would meet our first check before the trickled candidate, make a peer-reflexive one of it, and then
+    /// have two pairs for one path, of which it nominates none until its next timer, 200 ms later.
+    async fn set_local(
+        &self,
+        description: RTCSessionDescription,
+    ) -> Result<RTCSessionDescription, webrtc::error::Error> {
+        self.peer_connection
+            .set_local_description(description.clone())
+            .await?;
+        let until = self.world.now() + GATHER_WITHIN;
+        tokio::select! {
+            biased;
+            () = self.gathering.notified() => {}
+            () = self.world.sleep_until(until) => {}
+        }
+        let complete = self.peer_connection.local_description().await;
+        Ok(complete.unwrap_or(description))
     }
 
     async fn transmit(&self, text: &str) {
@@ -308,6 +345,11 @@ fn settings() -> webrtc::peer_connection::SettingEngine {
         // A check every 200 ms for two minutes: with the default of 7 checks, a restart that begins while
         // the network is away gives up for good after 1.4 s.
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
+        // A pair that works is used at once. By default the agent waits a second for something better than a
+        // peer-reflexive pair, which is what the remote's first check makes when it overtakes its candidate.
+        .with_host_acceptance_min_wait(Some(Duration::ZERO))
+        .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+        .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         .build()
 }
 
@@ -333,6 +375,7 @@ fn theirs(description: &Description) -> Result<RTCSessionDescription, webrtc::er
 /// Hands the callbacks of `webrtc` on.
 struct Handler {
     identity: Identity,
+    gathering: Arc<Notify>,
     channels: mpsc::Sender<Arc<dyn DataChannel>>,
 }
 
@@ -352,6 +395,12 @@ impl PeerConnectionEventHandler for Handler {
         self.identity
             .tell(ConnectionEvent::LocalCandidate(candidate))
             .await;
+    }
+
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        if state == RTCIceGatheringState::Complete {
+            self.gathering.notify_one();
+        }
     }
 
     async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {

@@ -346,7 +346,7 @@ async fn after_a_receive_the_driver_needs_no_timer() {
 
     let mut pair = Pair::new(
         Tricks {
-            wake_after_receive: false,
+            wake_driver: false,
             ..Tricks::default()
         },
         |_| false,

@@ -115,6 +115,12 @@ impl Description {
         sdp::attribute(&self.sdp, "fingerprint")
     }
 
+    /// Whether the description itself tells the candidate.
+    pub fn has_candidate(&self, candidate: &Candidate) -> bool {
+        let line = format!("a={}", candidate.candidate);
+        self.sdp.lines().any(|l| l.trim_end() == line)
+    }
+
     /// The first `a=ice-ufrag` (RFC 8839): it names the ICE generation.
     pub fn ufrag(&self) -> Option<&str> {
         sdp::attribute(&self.sdp, "ice-ufrag")

@@ -10,5 +10,5 @@ mod seam;
 
 pub use census::{Census, Counted, Holding};
 pub use flight::FlightRepair;
-pub use runtime::{ConnectionRuntime, Tricks};
+pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
 pub use seam::{BoxFuture, SignalingError, SignalingEvent, SignalingSocket, Usage, World};

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::task::AtomicWaker;
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, Transmit,
 };
@@ -23,9 +24,10 @@ use super::{Census, Counted, FlightRepair, Holding};
 /// happens without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tricks {
-    /// Wake the driver once more after each receive: its loop goes *write → events → read → sleep*, so
-    /// what a read puts in the send queue would leave only with the next timer, up to 200 ms later.
-    pub wake_after_receive: bool,
+    /// Let the driver's loop turn once more after each receive, and after [`DriverWaker::wake`]: it goes
+    /// *write → events → read → sleep*, so what a read puts in the send queue would leave only with the
+    /// next timer, up to 200 ms later; and a candidate that was added would be checked only then.
+    pub wake_driver: bool,
     /// Send a lost DTLS flight again ([`FlightRepair`]).
     pub repair_flights: bool,
 }
@@ -33,7 +35,7 @@ pub struct Tricks {
 impl Default for Tricks {
     fn default() -> Self {
         Self {
-            wake_after_receive: true,
+            wake_driver: true,
             repair_flights: true,
         }
     }
@@ -49,8 +51,10 @@ pub struct ConnectionRuntime {
 struct State {
     id: u64,
     tricks: Tricks,
-    /// A datagram has come in since the driver last went to sleep.
-    received: AtomicBool,
+    /// The driver has to turn once more before it sleeps.
+    turn: AtomicBool,
+    /// The driver's task, while it sleeps.
+    asleep: AtomicWaker,
     census: Arc<Census>,
     on_repeat: Box<dyn Fn() + Send + Sync>,
 }
@@ -76,11 +80,17 @@ impl ConnectionRuntime {
             state: Arc::new(State {
                 id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
                 tricks,
-                received: AtomicBool::new(false),
+                turn: AtomicBool::new(false),
+                asleep: AtomicWaker::new(),
                 census,
                 on_repeat: Box::new(on_repeat),
             }),
         }
+    }
+
+    /// What wakes the connection's driver.
+    pub fn waker(&self) -> DriverWaker {
+        DriverWaker(self.state.clone())
     }
 
     fn driver(
@@ -148,17 +158,17 @@ impl Runtime for ConnectionRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        let by_driver = POLLING.get() == Some(self.state.id);
-        if self.state.tricks.wake_after_receive
-            && by_driver
-            && self.state.received.swap(false, Ordering::Relaxed)
-        {
-            return Box::pin(std::future::ready(()));
-        }
-        let sleep = self.inner.sleep(duration);
+        let inner = self.inner.sleep(duration);
         let counted = self.state.census.count(Holding::Timer);
+        if self.state.tricks.wake_driver && POLLING.get() == Some(self.state.id) {
+            return Box::pin(DriverSleep {
+                inner,
+                state: self.state.clone(),
+                _counted: counted,
+            });
+        }
         Box::pin(async move {
-            sleep.await;
+            inner.await;
             drop(counted);
         })
     }
@@ -177,6 +187,38 @@ impl Runtime for ConnectionRuntime {
 
     fn name(&self) -> &'static str {
         "rtcstorm"
+    }
+}
+
+/// Wakes the driver of one connection from its sleep.
+#[derive(Clone)]
+pub struct DriverWaker(Arc<State>);
+
+impl DriverWaker {
+    /// Lets the driver's loop turn once more. `webrtc` 0.21 does not do so after `addIceCandidate`.
+    pub fn wake(&self) {
+        self.0.turn.store(true, Ordering::Release);
+        self.0.asleep.wake();
+    }
+}
+
+/// A sleep of the driver: over in time, or as soon as it has to turn once more.
+struct DriverSleep {
+    inner: Pin<Box<dyn Future<Output = ()> + Send>>,
+    state: Arc<State>,
+    _counted: Counted,
+}
+
+impl Future for DriverSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Registered before the flag is read: a wake in between is seen by one or the other.
+        self.state.asleep.register(cx.waker());
+        if self.state.turn.swap(false, Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        self.inner.as_mut().poll(cx)
     }
 }
 
@@ -255,7 +297,7 @@ impl AsyncUdpSocket for Socket {
     ) -> Poll<io::Result<usize>> {
         let received = self.inner.poll_recv(cx, bufs, meta);
         if let Poll::Ready(Ok(count)) = &received {
-            self.state.received.store(true, Ordering::Relaxed);
+            self.state.turn.store(true, Ordering::Release);
             if self.state.tricks.repair_flights {
                 for (buf, meta) in bufs.iter().zip(meta.iter()).take(*count) {
                     let flight = self.repair().received(meta.addr, &buf[..meta.len]);
@@ -266,5 +308,78 @@ impl AsyncUdpSocket for Socket {
             }
         }
         received
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use webrtc::runtime::TokioRuntime;
+
+    use super::*;
+
+    /// Longer than any test: a sleep that ends has been shortened.
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    struct CountsWakes(AtomicU64);
+
+    impl Wake for CountsWakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn runtime() -> ConnectionRuntime {
+        ConnectionRuntime::new(Arc::new(TokioRuntime), Tricks::default(), Arc::default(), || {})
+    }
+
+    /// A sleep that is created, and polled once, as the driver's loop does it.
+    fn sleep_of_driver(
+        runtime: &ConnectionRuntime,
+        cx: &mut Context<'_>,
+    ) -> (Pin<Box<dyn Future<Output = ()> + Send>>, bool) {
+        let outer = POLLING.replace(Some(runtime.state.id));
+        let mut sleep = runtime.sleep(LONG);
+        let ready = sleep.as_mut().poll(cx).is_ready();
+        POLLING.set(outer);
+        (sleep, ready)
+    }
+
+    #[tokio::test]
+    async fn the_driver_turns_once_more_after_a_receive_and_then_sleeps() {
+        let runtime = runtime();
+        let mut cx = Context::from_waker(Waker::noop());
+        runtime.state.turn.store(true, Ordering::Release);
+        assert!(sleep_of_driver(&runtime, &mut cx).1);
+        assert!(!sleep_of_driver(&runtime, &mut cx).1);
+    }
+
+    #[tokio::test]
+    async fn a_wake_ends_the_sleep_of_the_driver() {
+        let runtime = runtime();
+        let wakes = Arc::new(CountsWakes(AtomicU64::new(0)));
+        let waker = Waker::from(wakes.clone());
+        let mut cx = Context::from_waker(&waker);
+        let (mut sleep, ready) = sleep_of_driver(&runtime, &mut cx);
+        assert!(!ready);
+        runtime.waker().wake();
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert!(sleep.as_mut().poll(&mut cx).is_ready());
+    }
+
+    /// `close()` sleeps on the same runtime, so that the driver gets TURN's release out: cut short by a
+    /// receive, it would abort the driver before.
+    #[tokio::test]
+    async fn a_sleep_of_anybody_else_is_never_shortened() {
+        let runtime = runtime();
+        let mut cx = Context::from_waker(Waker::noop());
+        runtime.state.turn.store(true, Ordering::Release);
+        let mut sleep = runtime.sleep(LONG);
+        assert!(sleep.as_mut().poll(&mut cx).is_pending());
+        assert!(
+            sleep_of_driver(&runtime, &mut cx).1,
+            "the driver's turn is still due"
+        );
     }
 }

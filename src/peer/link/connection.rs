@@ -26,6 +26,8 @@ pub(super) struct Connection {
     pub remote: Option<RemoteIdentity>,
     /// The ufrag of the local description that is set.
     pub local_ufrag: Option<String>,
+    /// Local candidates that came before the description they belong to was sent.
+    pub untold: Vec<Candidate>,
     pub open_channels: u32,
     /// Whether a channel was ever open: then an offer of one's own can be rolled back.
     pub was_open: bool,
@@ -77,6 +79,7 @@ impl Connection {
             queued: VecDeque::new(),
             remote: None,
             local_ufrag: None,
+            untold: Vec::new(),
             open_channels: 0,
             was_open: false,
         }

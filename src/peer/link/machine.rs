@@ -289,10 +289,7 @@ impl Link {
                 self.connection = None;
             }
             ConnectionEvent::OperationDone(done) => self.handle_done(done),
-            ConnectionEvent::LocalCandidate(mut candidate) => {
-                candidate.username_fragment = self.connection.as_ref().and_then(|c| c.local_ufrag.clone());
-                self.outputs.push_back(LinkOutput::SendCandidate(candidate));
-            }
+            ConnectionEvent::LocalCandidate(candidate) => self.handle_local_candidate(candidate),
             ConnectionEvent::IceState(state) => self.event(EventKind::IceStateChanged {
                 generation,
                 state: state.to_string(),
@@ -336,6 +333,19 @@ impl Link {
             }),
             ConnectionEvent::FlightRepeated => self.event(EventKind::DtlsFlightRepeated { generation }),
             ConnectionEvent::Closed => {}
+        }
+    }
+
+    /// A candidate of ours: trickled once the description it belongs to is out, unless that has it.
+    fn handle_local_candidate(&mut self, mut candidate: Candidate) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        if matches!(connection.busy, Some(Exchange::Offering | Exchange::Answering)) {
+            connection.untold.push(candidate);
+        } else {
+            candidate.username_fragment = connection.local_ufrag.clone();
+            self.outputs.push_back(LinkOutput::SendCandidate(candidate));
         }
     }
 
@@ -474,16 +484,28 @@ impl Link {
     }
 
     fn send(&mut self, description: Description, answers: Option<u64>) {
-        if let Some(connection) = &mut self.connection {
-            connection.local_ufrag = description.ufrag().map(str::to_owned);
-        }
+        let ufrag = description.ufrag().map(str::to_owned);
+        let untold = match &mut self.connection {
+            Some(connection) => {
+                connection.local_ufrag.clone_from(&ufrag);
+                std::mem::take(&mut connection.untold)
+            }
+            None => Vec::new(),
+        };
         self.event(EventKind::DescriptionSent {
             generation: self.generation,
             description: kind_of(&description),
             fingerprint: description.fingerprint(),
             answers,
         });
-        self.outputs.push_back(LinkOutput::SendDescription(description));
+        self.outputs
+            .push_back(LinkOutput::SendDescription(description.clone()));
+        for mut candidate in untold {
+            if !description.has_candidate(&candidate) {
+                candidate.username_fragment.clone_from(&ufrag);
+                self.outputs.push_back(LinkOutput::SendCandidate(candidate));
+            }
+        }
     }
 
     fn signaling(&self) -> SignalingState {
