@@ -1,6 +1,11 @@
 //! The reference server on the command line.
 
-use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser;
 use reference_server::{
@@ -11,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 /// A signaling server that speaks the WebRTC dashboard's protocol.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version)]
 struct Args {
     /// Address and port; port 0 takes a free one
     #[arg(
@@ -87,6 +92,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
 
     let listen = args.listen;
