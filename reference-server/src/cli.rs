@@ -2,16 +2,13 @@
 
 use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 
-use clap::Parser;
-
 use crate::{
     Config, Handle, Server,
     room::{HubConfig, RateLimit, RelayMode},
 };
 
-/// A signaling server that speaks the WebRTC dashboard's protocol.
-#[derive(Debug, Parser)]
-#[command(version, about)]
+/// The options of a server.
+#[derive(Debug, clap::Args)]
 pub struct Args {
     /// Address and port; port 0 takes a free one
     #[arg(
@@ -152,32 +149,42 @@ async fn until_told_to_stop() {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
 
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
     #[test]
     fn the_command_line_is_sound() {
-        Args::command().debug_assert();
+        Line::command().debug_assert();
     }
 
     #[test]
     fn without_arguments_the_configuration_is_the_librarys() {
-        let args = Args::try_parse_from(["reference-server"]).expect("no argument is needed");
-        assert_eq!(Config::from(args), Config::default());
+        let args = Line::try_parse_from(["reference-server"]).expect("no argument is needed");
+        assert_eq!(Config::from(args.args), Config::default());
     }
 
     #[test]
     fn arguments_reach_the_configuration() {
         let line =
             "reference-server --relay-mode deployed --grace 250ms --rate-limit 0 --stun stun:a --stun stun:b";
-        let config = Config::from(Args::try_parse_from(line.split(' ')).expect("fair arguments"));
+        let config = Config::from(
+            Line::try_parse_from(line.split(' '))
+                .expect("fair arguments")
+                .args,
+        );
         assert_eq!(config.hub.relay_mode, RelayMode::Deployed);
         assert_eq!(config.hub.grace, Duration::from_millis(250));
         assert_eq!(config.hub.rate_limit, None);
         assert_eq!(config.stun_servers, ["stun:a", "stun:b"]);
         let error =
-            Args::try_parse_from(["reference-server", "--relay-mode", "mesh"]).expect_err("no such mode");
+            Line::try_parse_from(["reference-server", "--relay-mode", "mesh"]).expect_err("no such mode");
         assert!(error.to_string().contains("neither `rooms` nor `deployed`"));
     }
 

@@ -192,8 +192,8 @@ impl Shared {
         }
     }
 
-    /// Queues what the hub has to say. A client whose queue is full is closed, never waited for; that it is
-    /// gone may give the hub more to say.
+    /// Queues what the hub has to say. A client whose queue is full is closed, never waited for: its task
+    /// tells the hub.
     fn deliver(&self, state: &mut State) {
         while let Some(output) = state.hub.poll_output() {
             match output {
@@ -205,7 +205,6 @@ impl Shared {
                         if let Some(queue) = state.queues.remove(&to) {
                             queue.end(close_code::TRY_AGAIN_LATER, "the client reads too slowly");
                         }
-                        state.hub.disconnect(to, self.now());
                     }
                 }
                 Output::Close { client, code, reason } => {

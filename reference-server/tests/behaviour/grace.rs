@@ -248,3 +248,14 @@ fn a_late_caller_changes_no_order() {
         "the grace time was over before the join, whoever looked at the clock"
     );
 }
+
+#[test]
+fn a_clock_that_goes_back_ends_nothing_early() {
+    let mut world = World::default();
+    world.join(1, "a", "Alice");
+    world.pass(10_000);
+    world.hub.handle_timeout(world.now);
+    world.now.since_start = Duration::ZERO;
+    world.disconnect(1);
+    assert_eq!(world.hub.poll_timeout(), Some(Duration::from_secs(15)));
+}

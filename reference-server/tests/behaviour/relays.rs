@@ -1,7 +1,7 @@
 //! Who hears what a member says.
 
 use reference_server::{
-    protocol::limits::{CHANNELS_PER_SOCKET_MAX, FRAME_BYTES_MAX},
+    protocol::limits::{CHANNELS_PER_SOCKET_MAX, FRAME_BYTES_MAX, ROOMS_PER_SOCKET_MAX},
     room::{HubConfig, RateLimit},
 };
 use serde_json::{Value, json};
@@ -117,6 +117,18 @@ fn who_asks_to_be_let_in_gets_the_verdict() {
     assert_eq!(world.take(4), [frame("join-approved", "q1")]);
     world.send(1, frame("join-rejected", "q1"));
     assert!(world.take(4).is_empty(), "one verdict to a request");
+
+    world.send(4, frame("join-request", "q2"));
+    for (client, user) in [(1, "a"), (2, "b"), (3, "c")] {
+        world.send(client, leave(user));
+    }
+    world.send(1, join("a", "A"));
+    world.forget_inboxes();
+    world.send(1, frame("join-approved", "q2"));
+    assert!(
+        world.take(4).is_empty(),
+        "the room that was asked is gone; this is another"
+    );
 }
 
 #[test]
@@ -157,6 +169,14 @@ fn limits_are_answered() {
         world.send(1, json!({"type": "subscribe", "channel": format!("c{n}")}));
     }
     assert_eq!(world.take(1)[0]["reason"], "limit-reached");
+    for n in 0..=ROOMS_PER_SOCKET_MAX {
+        world.forget_inboxes();
+        let mut frame = join("a", "Alice");
+        frame["roomId"] = format!("r{n}").into();
+        world.send(1, frame);
+    }
+    assert_eq!(world.take(1)[0]["reason"], "limit-reached");
+    assert_eq!(world.hub.rooms().len(), ROOMS_PER_SOCKET_MAX);
     world.send_text(1, &" ".repeat(FRAME_BYTES_MAX));
     assert_eq!(world.types(1), ["echo"]);
     world.send_text(1, &" ".repeat(FRAME_BYTES_MAX + 1));

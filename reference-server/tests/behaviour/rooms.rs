@@ -304,6 +304,8 @@ fn a_join_repeated_on_its_own_socket_is_confirmed_again_and_told_to_nobody() {
         "one socket is one member of a room"
     );
     assert_eq!(world.members(), ["a", "b"]);
+    world.join(3, "c", "Bob");
+    assert_eq!(world.members(), ["a", "b", "c"], "the name given up is free");
 }
 
 #[test]

@@ -237,11 +237,13 @@ async fn a_frame_that_is_too_long_closes_its_socket() {
 
     // Far beyond that the rest is not even read.
     let mut client = Client::connect(&server.url()).await;
+    let before = server.stats().hub.frames_in;
     let _ = client
         .0
         .send(Message::text(" ".repeat(8 * FRAME_BYTES_MAX)))
         .await;
     until("the client is gone", || server.stats().hub.clients == 0).await;
+    assert_eq!(server.stats().hub.frames_in, before);
     server.shutdown().await;
 }
 
@@ -309,51 +311,95 @@ async fn deployed_mode_lists_its_rooms_by_itself() {
     server.shutdown().await;
 }
 
-#[test]
-fn a_shutdown_leaves_no_task_behind() {
+/// Runs a server with such clients, shuts it down, and sees whether anything is left.
+fn check_shutdown<C>(clients: impl AsyncFnOnce(&Handle) -> C) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build();
-    let runtime = runtime.expect("a runtime");
-    runtime.block_on(async {
+    runtime.expect("a runtime").block_on(async {
         let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
         let before = tasks();
         let server = serve(Config::default()).await;
         let addr = server.local_addr();
-        let mut client = Client::connect(&server.url()).await;
-        client.send(join("a", "Alice")).await;
-        // One that says nothing, one in the middle of a request, one WebSocket that never answers a close.
-        let silent = TcpStream::connect(addr).await.expect("accepted");
-        let mut halfway = TcpStream::connect(addr).await.expect("accepted");
-        halfway
-            .write_all(b"GET /health HTTP/1.1\r\n")
-            .await
-            .expect("open");
-        let deaf = Client::connect(&server.url()).await;
-        until("all are served", || server.stats().hub.clients == 2).await;
+        let clients = clients(&server).await;
         assert!(tasks() > before);
         timeout(PATIENCE, server.shutdown())
             .await
             .expect("a shutdown ends");
         // The last thing that a task does is to drop what the shutdown waits for.
-        timeout(Duration::from_millis(500), async {
+        let ended = async {
             while tasks() > before {
-                sleep(Duration::from_millis(1)).await
+                sleep(Duration::from_millis(1)).await;
             }
-        })
-        .await
-        .expect("no task is left");
-        let again = Server::bind(addr, Config::default())
+        };
+        timeout(Duration::from_millis(500), ended)
             .await
-            .expect("the port is free again");
-        drop((again, silent, halfway, deaf));
-        assert_eq!(
-            client.frame().await["type"],
-            "existing-participants",
-            "what was queued was sent"
+            .expect("no task is left");
+        drop(
+            Server::bind(addr, Config::default())
+                .await
+                .expect("the port is free again"),
         );
+        drop(clients);
     });
+}
+
+#[test]
+fn a_shutdown_outlasts_a_websocket_that_never_answers_its_close() {
+    check_shutdown(async |server| Client::connect(&server.url()).await);
+}
+
+#[test]
+fn a_shutdown_ends_connections_that_ask_for_nothing_or_for_half_of_it() {
+    check_shutdown(async |server| {
+        let silent = TcpStream::connect(server.local_addr()).await.expect("accepted");
+        let mut halfway = TcpStream::connect(server.local_addr()).await.expect("accepted");
+        halfway
+            .write_all(b"GET /health HTTP/1.1\r\n")
+            .await
+            .expect("open");
+        // One that was accepted later is served: so are these.
+        get(server.local_addr(), "/health").await;
+        (silent, halfway)
+    });
+}
+
+#[tokio::test]
+async fn what_is_under_way_at_a_shutdown_is_finished() {
+    let server = serve(Config::default()).await;
+    let mut client = Client::connect(&server.url()).await;
+    client.send(join("a", "Alice")).await;
+    let mut halfway = TcpStream::connect(server.local_addr()).await.expect("accepted");
+    halfway
+        .write_all(b"GET /health HTTP/1.1\r\n")
+        .await
+        .expect("open");
+    until("the join is in", || !server.rooms().is_empty()).await;
+    get(server.local_addr(), "/health").await;
+    let addr = server.local_addr();
+    let stopping = tokio::spawn(server.shutdown());
+    let refused = async {
+        while TcpStream::connect(addr).await.is_ok() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, refused).await.expect("the port is closed");
+    halfway.write_all(b"Host: here\r\n\r\n").await.expect("open");
+    let mut response = String::new();
+    timeout(PATIENCE, halfway.read_to_string(&mut response))
+        .await
+        .expect("in time")
+        .expect("an answer");
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    assert!(
+        response.to_lowercase().contains("connection: close"),
+        "{response}"
+    );
+    client.frame_of("existing-participants").await;
+    client.frame_of("room-status").await;
+    assert_eq!(client.close().await.expect("a close frame").code, 1001.into());
+    stopping.await.expect("the shutdown ends");
 }
 
 #[tokio::test]
