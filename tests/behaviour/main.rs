@@ -1,4 +1,5 @@
 //! Whole behaviours through the public API and the command line, in one binary.
 
 mod negotiation;
+mod scenario_language;
 mod stage;

@@ -296,7 +296,7 @@ const ODDITIES: [&str; 16] = [
 
 #[test]
 fn any_oddity_at_any_place_is_read_or_refused() {
-    let text = include_str!("data/scenario/full.yaml");
+    let text = include_str!("../data/scenario/full.yaml");
     for (place, oddity) in PLACES
         .iter()
         .flat_map(|place| ODDITIES.iter().map(move |oddity| (place, oddity)))
@@ -322,7 +322,7 @@ proptest! {
     /// A sound file with one stretch cut out or doubled: the mistakes people make while editing.
     #[test]
     fn any_edit_of_a_sound_file_is_read_or_refused(from in 0..2_000_usize, length in 0..60_usize, double: bool) {
-        let text = include_str!("data/scenario/full.yaml");
+        let text = include_str!("../data/scenario/full.yaml");
         let from = text.floor_char_boundary(from.min(text.len()));
         let to = text.floor_char_boundary((from + length).min(text.len()));
         let (head, tail) = (&text[..to], &text[if double { from } else { to }..]);
