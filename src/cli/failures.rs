@@ -1,6 +1,6 @@
 use crate::{
     metrics::{EventKind, RunEvent},
-    report::{FailureLine, describe},
+    report::{FailureLine, what},
 };
 
 /// Failures that are kept; the rest are counted.
@@ -47,7 +47,7 @@ impl Failures {
                 peer: event.peer,
                 remote: event.remote,
                 at: event.at,
-                what: describe(event),
+                what: what(&event.kind),
             });
         } else {
             self.more += 1;

@@ -34,11 +34,11 @@ impl ThresholdCheck for Grammar {
 }
 
 /// Reads, checks and expands a scenario. `None`: what is wrong has been printed.
-/// `run_id` goes into room and user ids.
+/// `run_id` goes into the room and user ids of a target that is not started for the run.
 pub(super) fn load(named: &str, change: &ChangeArgs, run_id: Option<&str>) -> Option<Loaded> {
     let scenario = read(named, change)?;
     let seed = scenario.seed.unwrap_or(0);
-    let foreign = !is_loopback(&scenario);
+    let foreign = scenario.target.url.is_some();
     let options = plan::Options {
         run_id: run_id.filter(|_| foreign).map(str::to_owned),
     };

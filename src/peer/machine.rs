@@ -17,7 +17,7 @@ use crate::{
     metrics::EventKind,
     plan::{PeerPlan, Plan},
     scenario::ClientRules,
-    signaling::{ChannelMessage, Dashboard, Seq},
+    signaling::{ChannelMessage, Dashboard, Message, Seq},
 };
 
 /// How long the server may take to answer the ping that ends a script.
@@ -232,7 +232,7 @@ impl Peer {
                 PeerTimer::Step => self.run_script(now),
                 PeerTimer::Chat => self.send_chat(now),
                 PeerTimer::WaitExpiry => self.wait_expired(now),
-                PeerTimer::JoinExpiry => self.join_expired(),
+                PeerTimer::JoinExpiry => self.join_expired(now),
                 PeerTimer::Reconnect => self.reconnect(),
                 PeerTimer::Fence => self.report_ended(),
                 PeerTimer::Settle => self.report_settled(),
@@ -289,14 +289,11 @@ impl Peer {
                 }
                 LinkOutput::SendDescription(description) => {
                     let remote = self.roommates[&remote].clone();
-                    self.send(
-                        &crate::signaling::Message::Description { remote, description },
-                        now,
-                    );
+                    self.send(&Message::Description { remote, description }, now);
                 }
                 LinkOutput::SendCandidate(candidate) => {
                     let remote = self.roommates[&remote].clone();
-                    self.send(&crate::signaling::Message::Candidate { remote, candidate }, now);
+                    self.send(&Message::Candidate { remote, candidate }, now);
                 }
                 LinkOutput::Opened(_) => self.link_opened(remote, now),
                 LinkOutput::Received(generation, text) => self.received(remote, generation, &text, now),

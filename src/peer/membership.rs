@@ -56,6 +56,10 @@ impl Peer {
         self.membership == Membership::Member
     }
 
+    pub(super) fn is_outside(&self) -> bool {
+        self.membership == Membership::Outside
+    }
+
     pub(super) fn is_online(&self) -> bool {
         self.socket == Socket::Open
     }
@@ -120,7 +124,9 @@ impl Peer {
             Membership::Joining => self.join_failed(reason),
             Membership::Member => self.drop_membership("signaling_lost", now),
         }
-        self.offline(now);
+        self.check_wait(now);
+        // No answer of the server's will come any more.
+        self.pong(now);
     }
 
     pub(super) fn reconnect(&mut self) {
@@ -128,11 +134,6 @@ impl Peer {
             self.socket = Socket::Opening(attempt);
             self.output(PeerOutput::OpenSignaling);
         }
-    }
-
-    /// No answer of the server's will come any more.
-    fn offline(&mut self, now: Instant) {
-        self.pong(now);
     }
 
     pub(super) fn send(&mut self, message: &Message, now: Instant) {
@@ -148,7 +149,7 @@ impl Peer {
     pub(super) fn join(&mut self, name: String, expect_rejected: bool, planned: Instant, now: Instant) {
         self.incarnation = self.incarnation.next();
         self.next_seq = 0;
-        self.seen = super::membership::SinceJoin::default();
+        self.seen = SinceJoin::default();
         self.server_roster.clear();
         self.early_fins.clear();
         self.token = None;
@@ -176,8 +177,9 @@ impl Peer {
         self.send(&message, now);
     }
 
-    pub(super) fn join_expired(&mut self) {
+    pub(super) fn join_expired(&mut self, now: Instant) {
         self.join_failed(format!("no answer within {} s", JOIN_WITHIN.as_secs()));
+        self.check_wait(now);
     }
 
     fn join_failed(&mut self, reason: String) {

@@ -120,6 +120,17 @@ impl Peer {
                 condition: condition_name(condition).to_owned(),
             });
             self.go_on(now);
+        } else if self.is_in_vain(condition) {
+            self.wait_expired(now);
+        }
+    }
+
+    /// Whether nothing can make the condition hold any more before the next join, which this script gets to
+    /// only after the wait: the join has failed, or went the other way.
+    fn is_in_vain(&self, condition: Condition) -> bool {
+        match condition {
+            Condition::Rejected => self.is_member() || self.is_outside() && !self.was_rejected(),
+            _ => self.is_outside(),
         }
     }
 
@@ -183,7 +194,9 @@ impl Peer {
         }
     }
 
-    /// Sends the chat messages that are due: one to each member, whether or not its channel is open.
+    /// Sends the chat messages that are due: one to each other member, whether or not its channel is open.
+    /// Outside of the room (the join failed, or is not confirmed) they are due to everybody who is planned
+    /// into it, and cannot be sent.
     pub(super) fn send_chat(&mut self, now: Instant) {
         while let Some(chat) = &mut self.script.chat {
             let Some(planned) = chat.next() else {
@@ -205,7 +218,12 @@ impl Peer {
     fn send_to_members(&mut self, planned: Instant, seq: u32, size: u32, now: Instant) {
         let text = self.chat_text(Seq::Chat(seq), size, now);
         let incarnation = self.incarnation;
-        for remote in self.members.clone() {
+        let due: Vec<PeerId> = if self.is_member() {
+            self.members.iter().copied().collect()
+        } else {
+            self.roommates.keys().copied().collect()
+        };
+        for remote in due {
             let sent = self
                 .links
                 .get_mut(&remote)

@@ -31,7 +31,8 @@ fn arrow(kind: &EventKind) -> &'static str {
     }
 }
 
-fn what(kind: &EventKind) -> String {
+/// What happened, without who and when: `did not get in (i1): no answer within 30 s`.
+pub fn what(kind: &EventKind) -> String {
     use EventKind::*;
     match kind {
         StepStarted { planned, step } => format!("began {step}, planned for {planned}"),

@@ -18,5 +18,5 @@ mod tables;
 pub mod terminal;
 mod units;
 
-pub use describe::describe;
+pub use describe::{describe, what};
 pub use model::*;
