@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 )]
 pub(super) struct Args {
     /// Say more on stderr: -v what happens, -vv why
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, env = "RTCSTORM_VERBOSE", action = clap::ArgAction::Count)]
     pub verbose: u8,
 
     #[command(subcommand)]
@@ -63,13 +63,9 @@ pub(super) struct ChangeArgs {
     #[arg(long, env = "RTCSTORM_DURATION", value_name = "TIME")]
     pub duration: Option<String>,
 
-    /// Set any value of the scenario (rooms.count=3, client.dedupe_offers=false); repeatable
-    #[arg(
-        long,
-        env = "RTCSTORM_SET",
-        value_name = "PATH=VALUE",
-        value_delimiter = '\u{1f}'
-    )]
+    /// Set any value of the scenario (rooms.count=3, client.dedupe_offers=false); repeatable, in the
+    /// environment one a line
+    #[arg(long, env = "RTCSTORM_SET", value_name = "PATH=VALUE", value_delimiter = '\n')]
     pub set: Vec<String>,
 }
 
@@ -98,7 +94,8 @@ pub(super) struct RunArgs {
     #[arg(long, env = "RTCSTORM_NO_THRESHOLDS", value_parser = clap::builder::FalseyValueParser::new())]
     pub no_thresholds: bool,
 
-    /// STUN or TURN server; repeatable. With credentials: turn:host:3478,USER,CREDENTIAL
+    /// STUN or TURN server; repeatable, in the environment with spaces between. With credentials:
+    /// turn:host:3478,USER,CREDENTIAL
     #[arg(
         long,
         env = "RTCSTORM_ICE_SERVER",

@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use tokio::sync::{Notify, mpsc};
+use tracing::Instrument;
 use webrtc::{
     data_channel::{DataChannel, DataChannelEvent},
     peer_connection::{
         MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
         RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState,
         RTCIceGatheringState, RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSdpType,
-        RTCSessionDescription, SettingEngineBuilder,
+        RTCSessionDescription, SettingEngine, SettingEngineBuilder,
     },
 };
 
@@ -76,7 +77,8 @@ pub(super) fn start(
     let counted = stack.census.count(Holding::Task);
     let stack = stack.clone();
     let world = stack.world.clone();
-    world.spawn(Box::pin(async move {
+    let span = tracing::info_span!("link", remote = remote.0, generation = generation.0);
+    let task = async move {
         match Connection::build(&stack, identity.clone(), offerer).await {
             Ok((connection, channels)) => connection.serve(commands, channels).await,
             Err(error) => identity.tell(ConnectionEvent::CreateFailed(error)).await,
@@ -84,7 +86,8 @@ pub(super) fn start(
         drop(stack);
         drop(counted);
         identity.tell(ConnectionEvent::Closed).await;
-    }));
+    };
+    world.spawn(Box::pin(task.instrument(span)));
     sender
 }
 
@@ -140,7 +143,7 @@ impl Connection {
                         .build(),
                 )
                 .with_media_engine(MediaEngine::default())
-                .with_setting_engine(settings())
+                .with_setting_engine(settings(&*stack.world))
                 .with_runtime(Arc::new(runtime))
                 .with_handler(Arc::new(handler))
                 .with_udp_addrs(stack.world.udp_addrs())
@@ -337,8 +340,8 @@ impl Connection {
     }
 }
 
-fn settings() -> webrtc::peer_connection::SettingEngine {
-    SettingEngineBuilder::new()
+fn settings(world: &dyn World) -> SettingEngine {
+    let mut settings = SettingEngineBuilder::new()
         .with_include_loopback_candidate(true)
         // Peers trickle addresses, never `.local` names.
         .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
@@ -349,8 +352,11 @@ fn settings() -> webrtc::peer_connection::SettingEngine {
         // peer-reflexive pair, which is what the remote's first check makes when it overtakes its candidate.
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
-        .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
-        .build()
+        .with_prflx_acceptance_min_wait(Some(Duration::ZERO));
+    if let Some(provider) = world.crypto_provider() {
+        settings = settings.with_crypto_provider(provider);
+    }
+    settings.build()
 }
 
 fn text_of(data: &BytesMut) -> String {

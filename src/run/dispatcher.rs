@@ -32,6 +32,7 @@ impl EventSink {
 
     /// An event that happened at `at`.
     pub async fn tell_at(&self, at: Instant, peer: Option<PeerId>, remote: Option<PeerId>, kind: EventKind) {
+        tracing::debug!(at_ms = at.as_millis_f64(), remote = remote.map(|r| r.0), ?kind);
         let event = RunEvent {
             at,
             peer,

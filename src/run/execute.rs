@@ -4,6 +4,7 @@ use std::{
 };
 
 use tokio::sync::mpsc;
+use tracing::Instrument;
 use webrtc::peer_connection::RTCIceServer;
 
 use super::{
@@ -77,7 +78,10 @@ pub async fn execute(
         plan: plan.clone(),
     });
     for (peer, receiver) in plan.peers.iter().zip(receivers) {
-        world.spawn(Box::pin(peer::play(shared.clone(), peer.id, receiver)));
+        let span = tracing::info_span!("peer", id = peer.id.0, room = peer.room.0);
+        world.spawn(Box::pin(
+            peer::play(shared.clone(), peer.id, receiver).instrument(span),
+        ));
     }
     let sampler = sample(&world, &census, &sink);
 

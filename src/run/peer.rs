@@ -200,6 +200,7 @@ impl PeerTask {
             } = match opening.await {
                 Ok(socket) => socket,
                 Err(error) => {
+                    tracing::info!(%error, "no signaling socket");
                     let _ = inputs.send(PeerInput::SignalingLost(error.to_string())).await;
                     return;
                 }

@@ -1,7 +1,7 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use tokio::sync::mpsc;
-use webrtc::runtime::Runtime;
+use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
 
 use crate::base::{Instant, PeerId};
 
@@ -30,6 +30,11 @@ pub trait World: Send + Sync + 'static {
 
     /// What `webrtc` runs on, before [`ConnectionRuntime`](super::ConnectionRuntime) is put around it.
     fn rtc_runtime(&self) -> Arc<dyn Runtime>;
+
+    /// Where connections take ICE credentials, tie-breakers and keys from; `None` is the OS's randomness.
+    fn crypto_provider(&self) -> Option<Arc<dyn RTCCryptoProvider>> {
+        None
+    }
 
     /// Where connections bind their UDP sockets (`127.0.0.1:0`, or a wildcard for every interface).
     fn udp_addrs(&self) -> Vec<String>;
