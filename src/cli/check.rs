@@ -14,7 +14,8 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
                     .iter()
                     .map(|room| room.peers.len() * room.peers.len().saturating_sub(1) / 2)
                     .sum();
-                println!("{named}: sound ({rooms} rooms, {peers} peers, {links} links)");
+                let [rooms, peers, links] = [(rooms, "room"), (peers, "peer"), (links, "link")].map(counted);
+                println!("{named}: sound ({rooms}, {peers}, {links})");
             }
             None => sound = false,
         }
@@ -24,4 +25,9 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
     } else {
         ExitCode::Configuration
     }
+}
+
+fn counted((n, what): (usize, &str)) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{plural}")
 }
