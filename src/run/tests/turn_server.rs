@@ -184,7 +184,7 @@ impl Server {
                 ..ChannelData::default()
             };
             if data.decode().is_ok() {
-                self.from_channel(data.number, &data.data, client);
+                self.relay_channel_data(data.number, &data.data, client);
             }
             return;
         }
@@ -298,7 +298,7 @@ impl Server {
         }
     }
 
-    fn from_channel(&self, channel: ChannelNumber, data: &[u8], client: SocketAddr) {
+    fn relay_channel_data(&self, channel: ChannelNumber, data: &[u8], client: SocketAddr) {
         if let Some(allocation) = self.state().allocations.get(&client)
             && let Some(peer) = allocation.channels.get(&channel.0)
         {
@@ -307,7 +307,7 @@ impl Server {
     }
 
     /// What a peer sent to a relayed address goes to its client.
-    fn from_peer(&self, data: &[u8], peer: SocketAddr, client: SocketAddr) {
+    fn deliver(&self, data: &[u8], peer: SocketAddr, client: SocketAddr) {
         let state = self.state();
         let Some(allocation) = state.allocations.get(&client) else {
             return;
@@ -377,7 +377,7 @@ impl Allocation {
             let mut buffer = vec![0; MAX_DATAGRAM];
             loop {
                 if let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
-                    server.from_peer(&buffer[..length], peer, client);
+                    server.deliver(&buffer[..length], peer, client);
                 }
             }
         });
