@@ -7,6 +7,7 @@ mod expand;
 mod limits;
 mod show;
 mod types;
+mod wire;
 
 pub use expand::{Options, expand};
 pub use limits::{Limit, LimitMistake, Machine, check_limits};

@@ -2,12 +2,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::wire;
 use crate::{
     base::{BarrierId, Instant, PeerId, RoomId},
     scenario::ClientRules,
 };
 
 /// What every peer will do and when. Complete: running it draws no further decision from the scenario.
+///
+/// In JSON (`rtcstorm plan --json`) every time is a number of milliseconds under a name that ends in `_ms`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// The scenario's `name`.
@@ -21,13 +24,16 @@ pub struct Plan {
     /// Indexed by [`BarrierId`].
     pub barriers: Vec<BarrierPlan>,
     /// The deadline after which everybody leaves, counted from the run's start; `None` is no deadline.
+    #[serde(rename = "duration_ms", serialize_with = "wire::optional_duration")]
     pub duration: Option<Duration>,
     /// The span in which arrivals are declared to come at once (`arrive: {over: 0s}` or none): lag in its
     /// first 5 s does not count as saturation.
     pub burst: Option<Burst>,
     /// When a link that has not opened counts as failed: 30 s after the later of its two planned joins.
+    #[serde(rename = "connect_timeout_ms", serialize_with = "wire::duration")]
     pub connect_timeout: Duration,
     /// When a message that has not arrived counts as lost: 30 s after it was sent.
+    #[serde(rename = "message_timeout_ms", serialize_with = "wire::duration")]
     pub message_timeout: Duration,
 }
 
@@ -35,8 +41,10 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Burst {
     /// Its first planned arrival.
+    #[serde(rename = "from_ms", serialize_with = "wire::instant")]
     pub from: Instant,
     /// When lag counts again.
+    #[serde(rename = "until_ms", serialize_with = "wire::instant")]
     pub until: Instant,
 }
 
@@ -63,6 +71,7 @@ pub struct PeerPlan {
     /// Its user id on the wire; the order of user ids as text is the order of peer ids.
     pub user_id: String,
     /// When its script begins (and its signaling socket is opened): the first anchor of its steps.
+    #[serde(rename = "arrive_at_ms", serialize_with = "wire::instant")]
     pub arrive_at: Instant,
     /// How it negotiates.
     pub rules: ClientRules,
@@ -70,6 +79,7 @@ pub struct PeerPlan {
     pub script: Vec<PlannedStep>,
     /// When the script ends, as an offset from its last anchor: a `pause` or the rest of a `chat` after the
     /// last step keeps the peer busy until then. Never below the last step's offset.
+    #[serde(rename = "ends_after_ms", serialize_with = "wire::duration")]
     pub ends_after: Duration,
 }
 
@@ -79,6 +89,7 @@ pub struct PlannedStep {
     /// Offset from the anchor: the peer's arrival, or the instant at which the last
     /// [`Action::Wait`] or [`Action::Barrier`] before this step was satisfied (or expired).
     /// Never decreases between two anchors.
+    #[serde(rename = "after_ms", serialize_with = "wire::duration")]
     pub after: Duration,
     /// What is done then.
     pub action: Action,
@@ -104,6 +115,7 @@ pub enum Action {
         /// What has to hold.
         condition: Condition,
         /// After this it has failed, and the script goes on.
+        #[serde(rename = "within_ms", serialize_with = "wire::duration")]
         within: Duration,
     },
     /// Go on once every peer that the barrier lines up has reached it.
@@ -111,16 +123,19 @@ pub enum Action {
         /// Which one.
         barrier: BarrierId,
         /// After this it has failed, and the script goes on.
+        #[serde(rename = "within_ms", serialize_with = "wire::duration")]
         within: Duration,
     },
     /// Send a chat message to every expected remote at `after + k * every` for `k` in `0..count`.
     /// The following step is planned after the last of them.
     Chat {
         /// Between two messages.
+        #[serde(rename = "every_ms", serialize_with = "wire::duration")]
         every: Duration,
         /// How many instants.
         count: u32,
         /// UTF-8 bytes of each message's `content`.
+        #[serde(rename = "size_bytes")]
         size: u32,
     },
 }

@@ -1,5 +1,7 @@
 //! Figures in columns: trends, rates, counters.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::metrics::{MetricKey, Snapshot, Trend};
 
 use super::{
@@ -34,6 +36,32 @@ const ORDER: [&str; 14] = [
 
 const HEAD: [&str; 9] = ["count", "min", "avg", "med", "p90", "p95", "p99", "max", "failed"];
 
+/// The rows of a table: every whole metric, and its parts by one tag where that tag takes two values or more.
+/// A part that says what the whole says is left out, and so are parts by several tags: `summary.json` has all.
+/// A part whose whole is not there stands for it.
+fn rows<'a, T>(metrics: impl IntoIterator<Item = (&'a MetricKey, T)>) -> Vec<(&'a MetricKey, T)> {
+    let all: Vec<_> = metrics.into_iter().collect();
+    let mut wholes = BTreeSet::new();
+    let mut values: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
+    for (key, _) in &all {
+        match single_tag(key) {
+            Some((tag, value)) => _ = values.entry((&*key.name, tag)).or_default().insert(value),
+            None if key.tags.is_empty() => _ = wholes.insert(&*key.name),
+            None => {}
+        }
+    }
+    let is_shown = |key: &MetricKey| match single_tag(key) {
+        Some((tag, _)) => !wholes.contains(&*key.name) || values[&(&*key.name, tag)].len() > 1,
+        None => key.tags.is_empty(),
+    };
+    all.into_iter().filter(|(key, _)| is_shown(key)).collect()
+}
+
+fn single_tag(key: &MetricKey) -> Option<(&str, &str)> {
+    let (tag, value) = key.tags.first_key_value()?;
+    (key.tags.len() == 1).then_some((tag, value))
+}
+
 /// One line per trend; tagged ones under the whole, by their tags alone. A name that is longer than the
 /// width leaves room for stands on a line of its own.
 pub(super) fn trends(paper: &mut Paper, metrics: &Snapshot) {
@@ -42,25 +70,26 @@ pub(super) fn trends(paper: &mut Paper, metrics: &Snapshot) {
         paper.line("  no samples");
         return;
     }
-    let mut ordered: Vec<_> = metrics.trends.iter().collect();
+    let mut ordered = rows(&metrics.trends);
+    let all = ordered.len();
     ordered.sort_by_key(|(key, _)| {
         ORDER
             .iter()
             .position(|name| *name == key.name)
             .unwrap_or(ORDER.len())
     });
-    let rows: Vec<(String, [String; 9], bool)> = ordered
+    let lines: Vec<(String, [String; 9], bool)> = ordered
         .into_iter()
         .take(MAX_TRENDS_SHOWN)
         .map(|(key, trend)| (label(key), figures(trend), trend.failed() > 0))
         .collect();
     let mut columns = HEAD.map(width);
-    for (_, figures, _) in &rows {
+    for (_, figures, _) in &lines {
         for (column, figure) in columns.iter_mut().zip(figures) {
             *column = width(figure).max(*column);
         }
     }
-    let longest = rows.iter().map(|(name, ..)| width(name)).max().unwrap_or(0);
+    let longest = lines.iter().map(|(name, ..)| width(name)).max().unwrap_or(0);
     let figures_wide = |gap: usize| columns.iter().map(|column| column + gap).sum::<usize>();
     let gap = if 2 + longest + figures_wide(2) <= paper.width {
         2
@@ -78,7 +107,7 @@ pub(super) fn trends(paper: &mut Paper, metrics: &Snapshot) {
     };
     let head = format!("{}{}", left("Metrics", room + 2), cells(&HEAD.map(str::to_owned)));
     paper.heading(&head);
-    for (name, figures, failed) in &rows {
+    for (name, figures, failed) in &lines {
         let figures = cells(figures);
         let figures = match figures.rsplit_once(' ').filter(|_| *failed) {
             Some((others, count)) => format!("{others} {}", paper.paint(Ink::Bad, count)),
@@ -91,7 +120,7 @@ pub(super) fn trends(paper: &mut Paper, metrics: &Snapshot) {
             paper.line(format!("  {}{figures}", left("", room)));
         }
     }
-    more(paper, metrics.trends.len(), MAX_TRENDS_SHOWN);
+    more(paper, all, MAX_TRENDS_SHOWN);
 }
 
 fn figures(trend: &Trend) -> [String; 9] {
@@ -114,9 +143,14 @@ pub(super) fn rates(paper: &mut Paper, metrics: &Snapshot) {
         return;
     }
     paper.heading("Rates");
-    let names: Vec<_> = metrics.rates.keys().map(label).take(MAX_RATES_SHOWN).collect();
-    let columns = names.iter().map(|name| width(name)).max().unwrap_or(0);
-    for (name, rate) in names.iter().zip(metrics.rates.values()) {
+    let all = rows(&metrics.rates);
+    let shown: Vec<_> = all
+        .iter()
+        .take(MAX_RATES_SHOWN)
+        .map(|(key, rate)| (label(key), rate))
+        .collect();
+    let columns = shown.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    for (name, rate) in &shown {
         let share = right(&units::percent(rate.value()), 7);
         paper.line(format!(
             "  {} {share}  {} of {}",
@@ -125,12 +159,12 @@ pub(super) fn rates(paper: &mut Paper, metrics: &Snapshot) {
             rate.total
         ));
     }
-    more(paper, metrics.rates.len(), MAX_RATES_SHOWN);
+    more(paper, all.len(), MAX_RATES_SHOWN);
 }
 
 /// The counters that are not zero, in as many columns as fit.
 pub(super) fn counters(paper: &mut Paper, metrics: &Snapshot) {
-    let counted: Vec<_> = metrics.counters.iter().filter(|(_, count)| **count > 0).collect();
+    let counted = rows(metrics.counters.iter().filter(|(_, count)| **count > 0));
     if counted.is_empty() {
         return;
     }
@@ -170,5 +204,49 @@ fn label(key: &MetricKey) -> String {
 fn more(paper: &mut Paper, all: usize, shown: usize) {
     if all > shown {
         paper.line(format!("  and {} more: see summary.json", all - shown));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::key;
+
+    fn shown(keys: &[MetricKey]) -> Vec<String> {
+        let rows = rows(keys.iter().map(|key| (key, ())));
+        rows.into_iter().map(|(key, ())| key.to_string()).collect()
+    }
+
+    #[test]
+    fn a_part_that_says_what_the_whole_says_is_no_row() {
+        let all = [
+            key("connect_ms", &[]),
+            key("connect_ms", &[("glare", "no")]),
+            key("connect_ms", &[("glare", "no"), ("pair", "host")]),
+            key("connect_ms", &[("glare", "no"), ("pair", "relay")]),
+            key("connect_ms", &[("pair", "host")]),
+            key("connect_ms", &[("pair", "relay")]),
+        ];
+        assert_eq!(
+            shown(&all),
+            ["connect_ms", "connect_ms{pair:host}", "connect_ms{pair:relay}"]
+        );
+    }
+
+    #[test]
+    fn values_of_other_metrics_do_not_count() {
+        let all = [
+            key("join_ms", &[]),
+            key("join_ms", &[("again", "no")]),
+            key("joins_started", &[]),
+            key("joins_started", &[("again", "yes")]),
+        ];
+        assert_eq!(shown(&all), ["join_ms", "joins_started"]);
+    }
+
+    #[test]
+    fn a_part_without_its_whole_is_not_hidden() {
+        let all = [key("descriptions_ignored", &[("reason", "duplicate")])];
+        assert_eq!(shown(&all), ["descriptions_ignored{reason:duplicate}"]);
     }
 }

@@ -1,0 +1,168 @@
+//! How a plan's times are written in JSON: numbers of milliseconds, with fractions to the microsecond, under
+//! names that end in `_ms`.
+
+use std::time::Duration;
+
+use serde::Serializer;
+
+use crate::base::Instant;
+
+/// Milliseconds since the run's start.
+pub(super) fn instant<S: Serializer>(at: &Instant, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(at.as_millis_f64())
+}
+
+/// Milliseconds.
+pub(super) fn duration<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    // By way of whole microseconds, the finest that a plan knows: 0.1 s is 100, not 100.00000000000001.
+    to.serialize_f64(duration.as_micros() as f64 / 1_000.0)
+}
+
+/// Milliseconds, or `null`.
+pub(super) fn optional_duration<S: Serializer>(
+    duration: &Option<Duration>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => self::duration(duration, to),
+        None => to.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::{
+        base::{BarrierId, Instant, PeerId, RoomId},
+        plan::*,
+        scenario::ClientRules,
+    };
+
+    use super::*;
+
+    fn step(after_ms: u64, action: Action) -> PlannedStep {
+        PlannedStep {
+            after: Duration::from_millis(after_ms),
+            action,
+        }
+    }
+
+    fn plan() -> Plan {
+        let within = Duration::from_secs(30);
+        Plan {
+            scenario: "smoke".to_owned(),
+            seed: 7,
+            rooms: vec![RoomPlan {
+                id: RoomId(0),
+                wire_id: "room-0000".to_owned(),
+                peers: vec![PeerId(0)],
+            }],
+            peers: vec![PeerPlan {
+                id: PeerId(0),
+                room: RoomId(0),
+                group: None,
+                user_id: "p0000".to_owned(),
+                arrive_at: Instant::from_micros(83_333),
+                rules: ClientRules::default(),
+                script: vec![
+                    step(
+                        0,
+                        Action::Join {
+                            name: "peer-1".to_owned(),
+                            expect: JoinOutcome::Accepted,
+                            again: false,
+                        },
+                    ),
+                    step(
+                        0,
+                        Action::Wait {
+                            condition: Condition::Connected,
+                            within,
+                        },
+                    ),
+                    step(
+                        1,
+                        Action::Barrier {
+                            barrier: BarrierId(0),
+                            within,
+                        },
+                    ),
+                    step(
+                        250,
+                        Action::Chat {
+                            every: Duration::from_micros(33_300),
+                            count: 3,
+                            size: 256,
+                        },
+                    ),
+                    step(350, Action::Leave),
+                ],
+                ends_after: Duration::from_micros(100_100),
+            }],
+            barriers: vec![BarrierPlan {
+                id: BarrierId(0),
+                room: RoomId(0),
+                name: "ready".to_owned(),
+                parties: vec![PeerId(0)],
+            }],
+            duration: None,
+            burst: Some(Burst {
+                from: Instant::START,
+                until: Instant::from_millis(5_000),
+            }),
+            connect_timeout: within,
+            message_timeout: Duration::from_millis(1_500),
+        }
+    }
+
+    #[test]
+    fn every_time_is_a_number_of_milliseconds_and_says_so_in_its_name() {
+        let json = json!(plan());
+        let told = |path: &str| json.pointer(path).cloned().unwrap_or(json!("(absent)"));
+        for (path, ms) in [
+            ("/duration_ms", Value::Null),
+            ("/burst/from_ms", json!(0.0)),
+            ("/burst/until_ms", json!(5_000.0)),
+            ("/connect_timeout_ms", json!(30_000.0)),
+            ("/message_timeout_ms", json!(1_500.0)),
+            ("/peers/0/arrive_at_ms", json!(83.333)),
+            ("/peers/0/ends_after_ms", json!(100.1)),
+            ("/peers/0/script/3/after_ms", json!(250.0)),
+            ("/peers/0/script/1/action/wait/within_ms", json!(30_000.0)),
+            ("/peers/0/script/2/action/barrier/within_ms", json!(30_000.0)),
+            ("/peers/0/script/3/action/chat/every_ms", json!(33.3)),
+            ("/peers/0/script/3/action/chat/size_bytes", json!(256)),
+        ] {
+            assert_eq!(told(path), ms, "{path}");
+        }
+        let deadline = Plan {
+            duration: Some(Duration::from_secs(60)),
+            ..plan()
+        };
+        assert_eq!(json!(deadline)["duration_ms"], 60_000.0);
+    }
+
+    #[test]
+    fn no_time_is_left_in_seconds_and_nanoseconds() {
+        let text = json!(plan()).to_string();
+        assert!(!text.contains("nanos") && !text.contains("secs"), "{text}");
+    }
+
+    #[test]
+    fn steps_are_told_by_their_words() {
+        let json = json!(plan());
+        let script = json["peers"][0]["script"].as_array().expect("a list");
+        let words: Vec<&str> = script
+            .iter()
+            .map(|step| match &step["action"] {
+                Value::String(word) => word,
+                Value::Object(word) => word.keys().next().expect("one key"),
+                other => panic!("{other}"),
+            })
+            .map(|word| &**word)
+            .collect();
+        assert_eq!(words, ["join", "wait", "barrier", "chat", "leave"]);
+        assert_eq!(script[0]["action"]["join"]["expect"], "accepted");
+    }
+}

@@ -1,0 +1,9 @@
+//! Links over real connections on loopback, without a signaling server, on a runtime that loses datagrams
+//! or timers as each test wants.
+
+mod faulty;
+mod flights;
+mod links;
+mod pair;
+mod relay;
+mod turn_server;

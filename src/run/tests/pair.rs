@@ -1,0 +1,229 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant as StdInstant},
+};
+
+use tokio::sync::mpsc;
+use webrtc::{peer_connection::RTCIceServer, runtime::Runtime};
+
+use super::faulty::FaultyRuntime;
+use crate::{
+    base::{Generation, Incarnation, Instant, PeerId},
+    metrics::EventKind,
+    peer::{ConnectionCommand, Link, LinkOutput, PeerInput},
+    run::connection::{self, Stack},
+    scenario::ClientRules,
+    world::{BoxFuture, Census, SignalingError, SignalingSocket, Tricks, Usage, World},
+};
+
+/// Longer than anything takes that is going to happen at all.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than what is not going to happen would take if it did.
+pub(super) const DOUBT: Duration = Duration::from_secs(3);
+
+struct TestWorld {
+    started: StdInstant,
+    runtime: FaultyRuntime,
+}
+
+impl World for TestWorld {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn now(&self) -> Instant {
+        Instant::START + self.started.elapsed()
+    }
+
+    fn epoch_unix_ms(&self) -> u64 {
+        0
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<()> {
+        Box::pin(tokio::time::sleep_until((self.started + at.elapsed()).into()))
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        tokio::spawn(task);
+    }
+
+    fn rtc_runtime(&self) -> Arc<dyn Runtime> {
+        Arc::new(self.runtime.clone())
+    }
+
+    fn udp_addrs(&self) -> Vec<String> {
+        vec!["127.0.0.1:0".to_owned()]
+    }
+
+    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {
+        unreachable!("links are joined directly")
+    }
+
+    fn roster(&self, _room_wire_id: &str) -> Option<Vec<String>> {
+        None
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
+}
+
+/// What connections on `runtime` are made with.
+pub(super) fn stack(runtime: FaultyRuntime, ice_servers: Vec<RTCIceServer>, tricks: Tricks) -> Arc<Stack> {
+    let world = TestWorld {
+        started: StdInstant::now(),
+        runtime,
+    };
+    Arc::new(Stack {
+        world: Arc::new(world),
+        census: Arc::default(),
+        ice_servers,
+        tricks,
+    })
+}
+
+/// Two links that signal to each other directly.
+pub(super) struct Pair {
+    stack: Arc<Stack>,
+    runtime: FaultyRuntime,
+    ends: [End; 2],
+    pub(super) events: Vec<(usize, EventKind)>,
+    ice_connected: [bool; 2],
+}
+
+struct End {
+    link: Link,
+    sender: mpsc::Sender<PeerInput>,
+    inputs: mpsc::Receiver<PeerInput>,
+    commands: Option<mpsc::Sender<ConnectionCommand>>,
+}
+
+impl Pair {
+    pub(super) fn new(tricks: Tricks, loses: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
+        Self::with_ice_servers(tricks, Vec::new(), loses)
+    }
+
+    pub(super) fn with_ice_servers(
+        tricks: Tricks,
+        ice_servers: Vec<RTCIceServer>,
+        loses: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let runtime = FaultyRuntime::new(loses);
+        let end = |me, remote| {
+            let (sender, inputs) = mpsc::channel(1024);
+            End {
+                link: Link::new(
+                    ClientRules::default(),
+                    PeerId(me),
+                    PeerId(remote),
+                    Incarnation(1),
+                    Generation(0),
+                ),
+                sender,
+                inputs,
+                commands: None,
+            }
+        };
+        Self {
+            stack: stack(runtime.clone(), ice_servers, tricks),
+            runtime,
+            ends: [end(0, 1), end(1, 0)],
+            events: Vec::new(),
+            ice_connected: [false; 2],
+        }
+    }
+
+    fn census(&self) -> &Arc<Census> {
+        &self.stack.census
+    }
+
+    fn drain(&mut self) {
+        loop {
+            let mut idle = true;
+            for me in 0..2 {
+                while let Some(output) = self.ends[me].link.poll_output() {
+                    idle = false;
+                    match output {
+                        LinkOutput::Connection(generation, ConnectionCommand::Create { offerer }) => {
+                            let remote = PeerId(1 - me as u32);
+                            let sender = self.ends[me].sender.clone();
+                            self.ends[me].commands = Some(connection::start(
+                                &self.stack,
+                                remote,
+                                generation,
+                                offerer,
+                                sender,
+                            ));
+                        }
+                        LinkOutput::Connection(_, command) => {
+                            let commands = self.ends[me].commands.as_ref().expect("created first");
+                            commands.try_send(command).expect("the queue is long enough");
+                        }
+                        LinkOutput::SendDescription(description) => {
+                            self.ends[1 - me].link.handle_description(description);
+                        }
+                        LinkOutput::SendCandidate(candidate) => {
+                            self.ends[1 - me].link.handle_candidate(candidate);
+                        }
+                        LinkOutput::Event(kind) => {
+                            if matches!(&kind, EventKind::IceStateChanged { state, .. } if state == "connected")
+                            {
+                                self.ice_connected[me] = true;
+                            }
+                            self.events.push((me, kind));
+                        }
+                        LinkOutput::Opened(_) | LinkOutput::Received(..) => {}
+                    }
+                }
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    /// Lets things happen until both ends are open, or for `patience`. `stop_timers`: no timer fires
+    /// any more once ICE is connected at both ends.
+    pub(super) async fn open(&mut self, patience: Duration, stop_timers: bool) -> bool {
+        let until = tokio::time::Instant::now() + patience;
+        self.ends[0].link.offer();
+        loop {
+            self.drain();
+            if self.ice_connected == [true; 2] && stop_timers {
+                self.runtime.stop_timers(true);
+            }
+            if self.ends.iter().all(|end| end.link.is_open()) {
+                return true;
+            }
+            let [a, b] = &mut self.ends;
+            let (me, input) = tokio::select! {
+                input = a.inputs.recv() => (0, input),
+                input = b.inputs.recv() => (1, input),
+                () = tokio::time::sleep_until(until) => return false,
+            };
+            if let Some(PeerInput::Connection {
+                generation, event, ..
+            }) = input
+            {
+                self.ends[me].link.handle_connection(generation, event);
+            }
+        }
+    }
+
+    pub(super) async fn close(mut self) -> Arc<Census> {
+        self.runtime.stop_timers(false);
+        for end in &mut self.ends {
+            end.link.close("end");
+        }
+        self.drain();
+        let census = self.census().clone();
+        drop(self);
+        for _ in 0..500 {
+            if census.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        census
+    }
+}
