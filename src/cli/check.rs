@@ -1,4 +1,4 @@
-use super::{args::CheckArgs, load::load};
+use super::{args::CheckArgs, load::load, print_data};
 use crate::verdict::ExitCode;
 
 /// `rtcstorm check`: every mistake of every scenario, or one line that says it is sound.
@@ -14,7 +14,9 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
                     .iter()
                     .map(|room| room.peers.len() * room.peers.len().saturating_sub(1) / 2)
                     .sum();
-                println!("{named}: sound ({rooms} rooms, {peers} peers, {links} links)");
+                print_data(format!(
+                    "{named}: sound ({rooms} rooms, {peers} peers, {links} links)\n"
+                ));
             }
             None => sound = false,
         }
