@@ -1,4 +1,4 @@
-use super::{args::CheckArgs, load::load};
+use super::{args::CheckArgs, load::load, print_data};
 use crate::verdict::ExitCode;
 
 /// `rtcstorm check`: every mistake of every scenario, or one line that says it is sound.
@@ -15,7 +15,7 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
                     .map(|room| room.peers.len() * room.peers.len().saturating_sub(1) / 2)
                     .sum();
                 let [rooms, peers, links] = [(rooms, "room"), (peers, "peer"), (links, "link")].map(counted);
-                println!("{named}: sound ({rooms}, {peers}, {links})");
+                print_data(format!("{named}: sound ({rooms}, {peers}, {links})\n"));
             }
             None => sound = false,
         }

@@ -80,9 +80,14 @@ fn text_of(named: &str) -> Option<String> {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let names: Vec<&str> = scenario::bundled().iter().map(|(name, _)| *name).collect();
+            // A third of it may be mistyped: more, and the hint is a guess.
+            let far = named.chars().count() / 3;
             let close = names
                 .iter()
-                .find(|name| strsim::damerau_levenshtein(name, named) <= 3);
+                .map(|name| (strsim::damerau_levenshtein(name, named), name))
+                .filter(|(distance, _)| *distance <= far)
+                .min()
+                .map(|(_, name)| name);
             let hint = close
                 .map(|name| format!("did you mean `{name}`? "))
                 .unwrap_or_default();

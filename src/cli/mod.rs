@@ -17,7 +17,7 @@ mod serve;
 mod verdict;
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
@@ -56,4 +56,9 @@ fn log_to_stderr(verbose: u8) {
 /// Whether the user wants no colours (<https://no-color.org>).
 fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Writes to stdout. Whoever closed the pipe does not want to read on, which is no failure.
+fn print_data(text: impl AsRef<[u8]>) {
+    let _ = io::stdout().lock().write_all(text.as_ref());
 }

@@ -1,4 +1,4 @@
-use super::{args::PlanArgs, load::load};
+use super::{args::PlanArgs, load::load, print_data};
 use crate::{plan, verdict::ExitCode};
 
 /// `rtcstorm plan`: what every peer will do, as text or JSON.
@@ -8,9 +8,9 @@ pub(super) fn plan(args: &PlanArgs) -> ExitCode {
     };
     if args.json {
         let json = serde_json::to_string_pretty(&loaded.plan).expect("a plan is plain data");
-        println!("{json}");
+        print_data(format!("{json}\n"));
     } else {
-        print!("{}", plan::show(&loaded.plan));
+        print_data(plan::show(&loaded.plan));
     }
     ExitCode::Pass
 }

@@ -1,5 +1,5 @@
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -13,7 +13,7 @@ use super::{
     artifacts::RunFolder,
     live::Live,
     load::{self, Loaded},
-    no_color,
+    no_color, print_data,
     readers::Shared,
     verdict::{self, About},
 };
@@ -192,10 +192,8 @@ fn trouble_with_files(trouble: &str) -> ExitCode {
 }
 
 fn print(report: &RunReport, as_json: bool) {
-    let mut out = io::stdout().lock();
-    // Whoever closed the pipe does not want to read on.
-    let _ = if as_json {
-        out.write_all(&json::summary(report))
+    if as_json {
+        print_data(json::summary(report));
     } else {
         let look = terminal::Look {
             width: terminal_size::terminal_size()
@@ -203,8 +201,8 @@ fn print(report: &RunReport, as_json: bool) {
                 .clamp(60, 120),
             colour: io::stdout().is_terminal() && !no_color(),
         };
-        out.write_all(terminal::summary(report, look).as_bytes())
-    };
+        print_data(terminal::summary(report, look));
+    }
 }
 
 type StartedTarget = (Target, Visibility, Option<Arc<Handle>>);

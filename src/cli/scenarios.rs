@@ -1,3 +1,4 @@
+use super::print_data;
 use crate::{scenario, verdict::ExitCode};
 
 /// `rtcstorm scenarios`: the bundled ones, with what they are about.
@@ -9,7 +10,7 @@ pub(super) fn scenarios() -> ExitCode {
             .lines()
             .find_map(|line| line.strip_prefix("about:"))
             .unwrap_or("");
-        println!("{name:width$}  {}", about.trim());
+        print_data(format!("{name:width$}  {}\n", about.trim()));
     }
     ExitCode::Pass
 }
