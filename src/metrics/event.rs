@@ -160,6 +160,37 @@ pub enum EventKind {
         signaling_state: SignalingState,
     },
 
+    // ---- faults and recovery
+    /// A scripted fault or restart began on this peer's link to `remote`. `ends`: when it is planned to be
+    /// over; what has no length (a restart, a cut) ends where it begins.
+    FaultStarted {
+        cause: FaultCause,
+        planned: Instant,
+        ends: Instant,
+    },
+    /// This end noticed that the link is not well: ICE disconnected or failed, or the channel closed.
+    FaultDetected { generation: Generation },
+    /// This end began to do something about it.
+    RecoveryStarted {
+        generation: Generation,
+        path: RecoveryPath,
+    },
+    /// Data has flowed both ways since the fault's end (or, should that come first, since it began). Told
+    /// by the end that the fault began at; `path` is the last action of either end before that.
+    LinkRecovered {
+        generation: Generation,
+        path: RecoveryPath,
+    },
+    /// The link has not recovered in time, and is given up.
+    RecoveryFailed { path: RecoveryPath },
+    /// The peer crashed: nothing of it answers any more.
+    Crashed {
+        planned: Instant,
+        incarnation: Incarnation,
+    },
+    /// A new signaling socket took the membership over, after the old one was lost.
+    MembershipResumed { incarnation: Incarnation },
+
     // ---- data
     /// A chat message went out on an open channel to `remote`.
     MessageSent {
@@ -213,6 +244,31 @@ pub enum EventKind {
     DeadlineReached,
     /// The last event.
     RunEnded,
+}
+
+/// The scripted step that a fault comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultCause {
+    DropNetwork,
+    IceRestart,
+    CutSignaling,
+    Crash,
+    Rejoin,
+}
+
+/// What brought a link back: the rungs of the ladder, lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecoveryPath {
+    /// Nothing was done: it came back by itself.
+    Resume,
+    /// ICE was restarted on the same connection.
+    IceRestart,
+    /// A new connection replaced it, in the same membership.
+    Replace,
+    /// The peer joined again.
+    Rejoin,
 }
 
 /// `RTCSdpType`, as far as peers send it.

@@ -106,6 +106,12 @@ impl Peer {
                 });
                 self.send_chat(now);
             }
+            Action::DuplicateOffer { .. }
+            | Action::DuplicateAnswer { .. }
+            | Action::IceRestart { .. }
+            | Action::DropNetwork { .. }
+            | Action::CutSignaling { .. }
+            | Action::Crash => {}
         }
     }
 
@@ -176,6 +182,7 @@ impl Peer {
             Condition::Rejected => return (!self.was_rejected()).then(Vec::new),
             Condition::Connected => self.roommates.keys().copied().collect(),
             Condition::ConnectedToPresent => present.to_vec(),
+            Condition::Recovered => Vec::new(),
         };
         let missing: Vec<PeerId> = wanted
             .into_iter()
@@ -272,6 +279,12 @@ fn name_of(action: &Action) -> &'static str {
         Action::Wait { .. } => "wait",
         Action::Barrier { .. } => "barrier",
         Action::Chat { .. } => "chat",
+        Action::DuplicateOffer { .. } => "duplicate_offer",
+        Action::DuplicateAnswer { .. } => "duplicate_answer",
+        Action::IceRestart { .. } => "ice_restart",
+        Action::DropNetwork { .. } => "drop_network",
+        Action::CutSignaling { .. } => "cut_signaling",
+        Action::Crash => "crash",
     }
 }
 
@@ -281,5 +294,6 @@ fn condition_name(condition: Condition) -> &'static str {
         Condition::ConnectedToPresent => "connected to present",
         Condition::Joined => "joined",
         Condition::Rejected => "rejected",
+        Condition::Recovered => "recovered",
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use super::{Action, Condition, JoinOutcome, PeerPlan, Plan};
+use super::{Action, Condition, Cut, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope};
 use crate::base::{Size, show_duration};
 
 /// A plan for people: per room its barriers, per peer what it does and when. An instant that is known is
@@ -83,6 +83,7 @@ fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
                     Condition::ConnectedToPresent => "connected to those present",
                     Condition::Joined => "joined",
                     Condition::Rejected => "rejected",
+                    Condition::Recovered => "recovered",
                 };
                 format!(
                     "wait {waits}: until {condition}, at most {}",
@@ -101,9 +102,61 @@ fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
                     show_duration(*every)
                 )
             }
+            other => fault(other),
         };
         rows.push((instant, what));
     }
     rows.push((when(&anchor, peer.ends_after), "end".to_owned()));
     rows
+}
+
+/// A step that breaks something, or negotiates anew.
+fn fault(action: &Action) -> String {
+    match action {
+        Action::DuplicateOffer { copies, within } => {
+            format!("offer anew, {copies} copies within {}", show_duration(*within))
+        }
+        Action::DuplicateAnswer { copies, lasting, .. } => {
+            format!(
+                "for {} send {copies} copies of every answer",
+                show_duration(*lasting)
+            )
+        }
+        Action::IceRestart { links, both } => {
+            let which = match links {
+                RestartLinks::All => "every link",
+                RestartLinks::One => "one link",
+            };
+            let ends = if *both { ", both ends" } else { "" };
+            format!("restart ICE on {which}{ends}")
+        }
+        Action::DropNetwork { scope, lasting, with } => {
+            let what = match scope {
+                Scope::Media => "media",
+                Scope::Signaling => "signaling",
+                Scope::Both => "media and signaling",
+            };
+            let whom: Vec<String> = with.iter().map(ToString::to_string).collect();
+            let whom = if whom.is_empty() {
+                String::new()
+            } else {
+                format!(" towards {}", whom.join(", "))
+            };
+            format!("drop the network ({what}{whom}) for {}", show_duration(*lasting))
+        }
+        Action::CutSignaling { how } => {
+            let how = match how {
+                Cut::Closed => "closed",
+                Cut::Reset => "reset",
+                Cut::Silent => "silent",
+            };
+            format!("cut the signaling socket: {how}")
+        }
+        Action::Crash => "crash".to_owned(),
+        Action::Join { .. }
+        | Action::Leave
+        | Action::Wait { .. }
+        | Action::Barrier { .. }
+        | Action::Chat { .. } => unreachable!("shown where the anchors are"),
+    }
 }

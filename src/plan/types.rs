@@ -138,6 +138,88 @@ pub enum Action {
         #[serde(rename = "size_bytes")]
         size: u32,
     },
+    /// Renegotiate on every open link, and send the frame of each offer `copies` more times while the
+    /// first is being processed. The step is over at once.
+    DuplicateOffer {
+        /// How often the frame is repeated.
+        copies: u32,
+        /// Over which time the copies are spread, after the first; zero sends all at once.
+        #[serde(rename = "within_ms", serialize_with = "wire::duration")]
+        within: Duration,
+    },
+    /// Send the frame of every answer that this peer gives in the next `lasting` `copies` more times.
+    /// The step is over at once.
+    DuplicateAnswer {
+        /// How often each frame is repeated.
+        copies: u32,
+        /// Over which time the copies are spread, after the first; zero sends all at once.
+        #[serde(rename = "within_ms", serialize_with = "wire::duration")]
+        within: Duration,
+        /// How long answers are repeated.
+        #[serde(rename = "for_ms", serialize_with = "wire::duration")]
+        lasting: Duration,
+    },
+    /// Restart ICE (RFC 8445 section 9). The step is over at once; `wait: recovered` waits for it.
+    IceRestart {
+        /// On which links.
+        links: RestartLinks,
+        /// Whether both ends restart; otherwise the lower id of each link does, and the step does nothing
+        /// at the other end.
+        both: bool,
+    },
+    /// The network is away: what is sent is lost, what comes in, too; bytes of the signaling socket wait.
+    /// The following step is planned after `lasting`.
+    DropNetwork {
+        /// Which of the peer's sockets.
+        scope: Scope,
+        /// How long.
+        #[serde(rename = "for_ms", serialize_with = "wire::duration")]
+        lasting: Duration,
+        /// Only towards these; empty: towards everybody. Without meaning for signaling.
+        with: Vec<PeerId>,
+    },
+    /// Cut the signaling socket. The step is over at once.
+    CutSignaling {
+        /// How.
+        how: Cut,
+    },
+    /// End like a process that is killed: the sockets fall silent, nothing is closed or told to anybody.
+    /// A later join comes back as a new client.
+    Crash,
+}
+
+/// Which links an `ice_restart` concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartLinks {
+    /// Every open link.
+    All,
+    /// The open link to the lowest id.
+    One,
+}
+
+/// Which of a peer's sockets a fault hits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The UDP sockets of connections.
+    Media,
+    /// The signaling socket.
+    Signaling,
+    /// All.
+    Both,
+}
+
+/// How a signaling socket is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// With a closing handshake.
+    Closed,
+    /// Without one: the transport ends.
+    Reset,
+    /// Not at all, but nothing comes through any more (half-open) until the peer gives it up.
+    Silent,
 }
 
 /// What the server is expected to say to a join.
@@ -163,6 +245,9 @@ pub enum Condition {
     Joined,
     /// The server has refused my last join.
     Rejected,
+    /// Every link that my last fault or restart concerned is open and data has flowed both ways since its
+    /// end, or that member has left or crashed; and I am a member.
+    Recovered,
 }
 
 /// A line that peers of one room wait at for each other.

@@ -1,6 +1,9 @@
 use crate::{
     base::{Incarnation, Instant, PeerId},
-    metrics::{CandidateKind, DescriptionKind, EventKind, IgnoreReason, Operation, RunEvent, SignalingState},
+    metrics::{
+        CandidateKind, DescriptionKind, EventKind, FaultCause, IgnoreReason, Operation, RecoveryPath,
+        RunEvent, SignalingState,
+    },
 };
 
 use super::units;
@@ -147,6 +150,13 @@ pub fn what(kind: &EventKind) -> String {
         }
         CrossedGeneration { from, on } => format!("a callback or timer of {from} took effect on {on}"),
         StaleIgnored { generation, input } => format!("ignored {input} of replaced {generation}"),
+        FaultStarted { cause, ends, .. } => format!("{} began, to end at {ends}", cause_name(*cause)),
+        FaultDetected { generation } => format!("{generation} is not well"),
+        RecoveryStarted { generation, path } => format!("{generation}: began to {}", path_name(*path)),
+        LinkRecovered { generation, path } => format!("{generation} has recovered by {}", path_name(*path)),
+        RecoveryFailed { path } => format!("has not recovered, last by {}", path_name(*path)),
+        Crashed { incarnation, .. } => format!("crashed ({incarnation})"),
+        MembershipResumed { incarnation } => format!("took its membership over ({incarnation})"),
         DtlsFlightRepeated { generation } => format!("{generation} repeated a DTLS flight"),
         LinkSettled {
             generation,
@@ -255,6 +265,25 @@ fn ignored(reason: IgnoreReason) -> &'static str {
         IgnoreReason::Unexpected => "it answers nothing",
         IgnoreReason::NotAMember => "no member",
         IgnoreReason::QueueFull => "the queue is full",
+    }
+}
+
+fn cause_name(cause: FaultCause) -> &'static str {
+    match cause {
+        FaultCause::DropNetwork => "drop_network",
+        FaultCause::IceRestart => "ice_restart",
+        FaultCause::CutSignaling => "cut_signaling",
+        FaultCause::Crash => "crash",
+        FaultCause::Rejoin => "rejoin",
+    }
+}
+
+fn path_name(path: RecoveryPath) -> &'static str {
+    match path {
+        RecoveryPath::Resume => "resume",
+        RecoveryPath::IceRestart => "ice_restart",
+        RecoveryPath::Replace => "replace",
+        RecoveryPath::Rejoin => "rejoin",
     }
 }
 
