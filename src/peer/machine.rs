@@ -37,6 +37,8 @@ pub struct Peer {
     pub(super) roommates: BTreeMap<PeerId, String>,
     /// User id → peer, for the whole room.
     pub(super) by_user_id: BTreeMap<String, PeerId>,
+    /// How long the server may take to confirm a join.
+    pub(super) join_within: Duration,
     pub(super) settle_within: Duration,
     epoch_unix_ms: u64,
 
@@ -161,6 +163,7 @@ impl Peer {
                 .map(|(peer, user)| (user.clone(), *peer))
                 .collect(),
             roommates: user_ids.into_iter().filter(|(peer, _)| *peer != id).collect(),
+            join_within: plan.connect_timeout,
             settle_within: plan.connect_timeout.max(plan.message_timeout),
             epoch_unix_ms,
             protocol: Dashboard::new(&room.wire_id, &mine.user_id),

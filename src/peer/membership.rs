@@ -10,8 +10,6 @@ use crate::{
     signaling::{LeaveReason, Member, Message, SdpType},
 };
 
-/// How long the server may take to confirm a join.
-const JOIN_WITHIN: Duration = Duration::from_secs(30);
 /// Attempts to get a lost or refused signaling socket back: after 250 ms, then twice as long each time.
 const MAX_RECONNECTS: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -122,7 +120,7 @@ impl Peer {
         match self.membership {
             Membership::Outside => {}
             Membership::Joining => self.join_failed(reason),
-            Membership::Member => self.drop_membership("signaling_lost", now),
+            Membership::Member => self.lose_membership(now),
         }
         self.check_wait(now);
         // No answer of the server's will come any more.
@@ -161,7 +159,7 @@ impl Peer {
             name,
             expect_rejected,
         });
-        self.timers.set(PeerTimer::JoinExpiry, now + JOIN_WITHIN);
+        self.timers.set(PeerTimer::JoinExpiry, now + self.join_within);
         self.open_socket();
         if self.is_online() {
             self.send_join(now);
@@ -178,7 +176,10 @@ impl Peer {
     }
 
     pub(super) fn join_expired(&mut self, now: Instant) {
-        self.join_failed(format!("no answer within {} s", JOIN_WITHIN.as_secs()));
+        // Should the server confirm it after all, it must not hold a member that nobody plays.
+        self.send(&Message::Leave, now);
+        let within = crate::base::show_duration(self.join_within);
+        self.join_failed(format!("no answer within {within}"));
         self.check_wait(now);
     }
 
@@ -194,6 +195,11 @@ impl Peer {
     }
 
     fn join_rejected(&mut self, reason: String, now: Instant) {
+        if self.membership == Membership::Member {
+            // The join of a new socket that was to take the membership over.
+            self.lose_membership(now);
+            self.check_wait(now);
+        }
         if self.membership == Membership::Joining {
             self.membership = Membership::Outside;
             self.timers.stop(PeerTimer::JoinExpiry);
@@ -218,6 +224,16 @@ impl Peer {
         });
         self.send(&Message::Leave, now);
         self.drop_membership(if scripted { "leave" } else { "end" }, now);
+    }
+
+    /// The membership is gone without a leave: the server can't be reached, or knows nothing of it.
+    fn lose_membership(&mut self, now: Instant) {
+        self.event(EventKind::LeaveStarted {
+            planned: now,
+            incarnation: self.incarnation,
+            scripted: false,
+        });
+        self.drop_membership("signaling_lost", now);
     }
 
     /// Closes everything that belongs to the membership.
@@ -277,12 +293,16 @@ impl Peer {
         match message {
             Message::Pong => self.pong(now),
             Message::JoinRejected { reason, .. } => self.join_rejected(reason, now),
-            Message::Error { reason, message } => {
+            Message::Error {
+                reason,
+                message,
+                about_join,
+            } => {
                 self.event(EventKind::SignalingError {
                     reason: reason.clone(),
                     message,
                 });
-                if matches!(reason.as_str(), "room-full" | "room-not-found") {
+                if about_join {
                     self.join_rejected(reason, now);
                 }
             }
@@ -348,7 +368,12 @@ impl Peer {
                 incarnation: self.incarnation,
             });
         }
-        for remote in self.peers_of(members) {
+        let told = self.peers_of(members);
+        // Who left while no socket was open.
+        for remote in self.members.difference(&told).copied().collect::<Vec<_>>() {
+            self.member_left(remote, LeaveReason::Left, now);
+        }
+        for remote in told {
             if remote != self.plan.id && self.members.insert(remote) {
                 self.link(remote).expect_offer(now);
                 self.drain_link(remote, now);

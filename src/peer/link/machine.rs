@@ -404,7 +404,7 @@ impl Link {
         self.take_queued();
     }
 
-    /// The connection has failed: whoever offered it makes a new one, the other takes that offer.
+    /// The connection has failed: the greater id makes a new one, the other takes its offer.
     fn handle_failed(&mut self) {
         let offered = !self.polite;
         if offered && self.replacements < MAX_REPLACEMENTS {
