@@ -183,6 +183,7 @@ async fn run_one(
         },
         run: ran,
         judge_thresholds: !args.no_thresholds,
+        lag_limit: args.lag_limit,
         repeat: repeat(&args.scenarios[index], &args.change, plan.seed),
         files: folder.files(),
     };

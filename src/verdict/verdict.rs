@@ -13,6 +13,8 @@ pub struct Judged<'a> {
     pub saturation: Option<Saturation>,
     /// Whether every planned step began (or was never due, because `--duration` was over).
     pub offered_load_reached: bool,
+    /// Links were to connect, and not one did: whatever else holds, nothing was tested.
+    pub nothing_connected: bool,
     /// The user interrupted the run.
     pub interrupted: bool,
     /// `abortOnFail` ended the run.
@@ -66,6 +68,8 @@ pub enum Reason {
     Saturated(Saturation),
     /// Some planned step never began.
     OfferedLoadNotReached,
+    /// Not one link connected.
+    NothingConnected,
     /// An invariant was broken.
     InvariantBroken(String),
     /// A threshold failed.
@@ -114,6 +118,10 @@ pub fn judge(run: Judged<'_>) -> Verdict {
         }
     }
 
+    if run.nothing_connected {
+        reasons.push(Reason::NothingConnected);
+    }
+
     let mut warnings = Vec::new();
     let saturated = run.saturation.filter(|saturation| saturation.is_reached());
     if let Some(saturation) = saturated {
@@ -157,7 +165,10 @@ impl Reason {
             Self::ConfigError => ExitCode::Configuration,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Aborted => ExitCode::Aborted,
-            Self::NoSamples(_) | Self::Saturated(_) | Self::OfferedLoadNotReached => ExitCode::Invalid,
+            Self::NoSamples(_)
+            | Self::Saturated(_)
+            | Self::OfferedLoadNotReached
+            | Self::NothingConnected => ExitCode::Invalid,
             Self::InvariantBroken(_) | Self::ThresholdFailed { .. } => ExitCode::Failed,
         }
     }
@@ -190,6 +201,7 @@ impl fmt::Display for Reason {
             Self::OfferedLoadNotReached => {
                 f.write_str("the offered load was not reached: a planned step never began")
             }
+            Self::NothingConnected => f.write_str("not one link connected: nothing was tested"),
             Self::InvariantBroken(name) => write!(f, "invariant broken: {name}"),
             Self::ThresholdFailed { threshold, actual } => {
                 write!(f, "{threshold} failed: it was {actual:.3}")
@@ -211,6 +223,7 @@ mod tests {
         broken_invariants: &[],
         saturation: None,
         offered_load_reached: true,
+        nothing_connected: false,
         interrupted: false,
         aborted: false,
         config_error: false,
@@ -365,6 +378,7 @@ mod tests {
                 thresholds: &thresholds,
                 broken_invariants: if broken { &["roster"] } else { &[] },
                 saturation: late.then_some(LATE),
+                nothing_connected: false,
                 offered_load_reached: reached,
                 interrupted, aborted, config_error,
             });
@@ -377,5 +391,15 @@ mod tests {
                 prop_assert!(verdict.exit_code != ExitCode::Pass);
             }
         }
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_connected_proves_nothing() {
+        let verdict = judge(Judged {
+            nothing_connected: true,
+            ..GOOD
+        });
+        assert_eq!(verdict.decision, Decision::Invalid);
+        assert_eq!(verdict.reasons, [Reason::NothingConnected]);
     }
 }
