@@ -13,7 +13,7 @@ pub struct Judged<'a> {
     pub saturation: Option<Saturation>,
     /// Whether every planned step began (or was never due, because `--duration` was over).
     pub offered_load_reached: bool,
-    /// Links were to connect, and not one did: whatever else holds, nothing was tested.
+    /// Links were to connect, and not one did: a failure even where no threshold asks.
     pub nothing_connected: bool,
     /// The user interrupted the run.
     pub interrupted: bool,
@@ -94,6 +94,9 @@ pub fn judge(run: Judged<'_>) -> Verdict {
         .iter()
         .map(|name| Reason::InvariantBroken((*name).to_owned()))
         .collect();
+    if run.nothing_connected {
+        failures.insert(0, Reason::NothingConnected);
+    }
     let mut reasons = Vec::new();
     let stopped = [
         (run.config_error, Reason::ConfigError),
@@ -116,10 +119,6 @@ pub fn judge(run: Judged<'_>) -> Verdict {
                 reasons.push(Reason::NoSamples(threshold.clone()));
             }
         }
-    }
-
-    if run.nothing_connected {
-        reasons.push(Reason::NothingConnected);
     }
 
     let mut warnings = Vec::new();
@@ -165,11 +164,10 @@ impl Reason {
             Self::ConfigError => ExitCode::Configuration,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Aborted => ExitCode::Aborted,
-            Self::NoSamples(_)
-            | Self::Saturated(_)
-            | Self::OfferedLoadNotReached
-            | Self::NothingConnected => ExitCode::Invalid,
-            Self::InvariantBroken(_) | Self::ThresholdFailed { .. } => ExitCode::Failed,
+            Self::NoSamples(_) | Self::Saturated(_) | Self::OfferedLoadNotReached => ExitCode::Invalid,
+            Self::NothingConnected | Self::InvariantBroken(_) | Self::ThresholdFailed { .. } => {
+                ExitCode::Failed
+            }
         }
     }
 }
@@ -201,7 +199,7 @@ impl fmt::Display for Reason {
             Self::OfferedLoadNotReached => {
                 f.write_str("the offered load was not reached: a planned step never began")
             }
-            Self::NothingConnected => f.write_str("not one link connected: nothing was tested"),
+            Self::NothingConnected => f.write_str("not one link connected"),
             Self::InvariantBroken(name) => write!(f, "invariant broken: {name}"),
             Self::ThresholdFailed { threshold, actual } => {
                 write!(f, "{threshold} failed: it was {actual:.3}")
@@ -394,12 +392,12 @@ mod tests {
     }
 
     #[test]
-    fn a_run_in_which_nothing_connected_proves_nothing() {
+    fn a_run_in_which_nothing_connected_fails_without_a_threshold() {
         let verdict = judge(Judged {
             nothing_connected: true,
             ..GOOD
         });
-        assert_eq!(verdict.decision, Decision::Invalid);
+        assert_eq!(verdict.decision, Decision::Fail);
         assert_eq!(verdict.reasons, [Reason::NothingConnected]);
     }
 }
