@@ -3,5 +3,6 @@
 mod cli;
 mod layout;
 mod negotiation;
+mod runs;
 mod scenario_language;
 mod stage;
