@@ -1,12 +1,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::pair::{DOUBT, PATIENCE, Pair};
-use crate::world::Tricks;
+use crate::world::{Holding, Tricks};
 
 #[tokio::test]
 async fn a_link_opens_on_loopback_and_leaves_nothing_behind() {
     let mut pair = Pair::new(Tricks::default(), |_| false);
     assert!(pair.open(PATIENCE, false).await);
+    let sockets = pair.census().held(Holding::Socket);
+    assert_eq!(sockets, 2, "one for each end, none for mDNS");
     let census = pair.close().await;
     assert!(census.is_empty(), "{census:?}");
 }

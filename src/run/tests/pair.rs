@@ -175,7 +175,7 @@ impl Pair {
         }
     }
 
-    fn census(&self) -> &Arc<Census> {
+    pub(super) fn census(&self) -> &Arc<Census> {
         &self.stack.census
     }
 
