@@ -46,6 +46,8 @@ pub struct Peer {
     pub(super) incarnation: Incarnation,
     pub(super) joining_as: Option<String>,
     pub(super) token: Option<String>,
+    /// Joins sent on this socket that the server has not answered.
+    pub(super) unanswered_joins: u32,
     /// The other members, as told one by one.
     pub(super) members: BTreeSet<PeerId>,
     /// Everybody in the room, as the server last told it in one piece.
@@ -169,6 +171,7 @@ impl Peer {
             incarnation: Incarnation(0),
             joining_as: None,
             token: None,
+            unanswered_joins: 0,
             members: BTreeSet::new(),
             server_roster: BTreeSet::new(),
             seen: SinceJoin::default(),
