@@ -20,8 +20,6 @@ pub(super) struct Connection {
     pub signaling: SignalingState,
     /// The description in process; nothing else is started meanwhile.
     pub busy: Option<Exchange>,
-    /// Descriptions that came while one was in process.
-    pub queued: VecDeque<Description>,
     /// The DTLS fingerprint and ICE ufrag of the remote description that is set.
     pub remote: Option<RemoteIdentity>,
     /// The ufrag of the local description that is set.
@@ -76,7 +74,6 @@ impl Connection {
             generation,
             signaling: SignalingState::Stable,
             busy: None,
-            queued: VecDeque::new(),
             remote: None,
             local_ufrag: None,
             untold: Vec::new(),

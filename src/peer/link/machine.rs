@@ -31,6 +31,9 @@ pub struct Link {
     /// The last generation used towards this remote; never reused, not even by a later membership.
     generation: Generation,
     connection: Option<Connection>,
+    /// Descriptions that came while one was in process. They outlive a replacement: they may speak for
+    /// the remote's newest connection.
+    queued: VecDeque<Description>,
     /// Candidates that wait for the remote description they belong to.
     early: VecDeque<Candidate>,
     offers: Remembered,
@@ -79,6 +82,7 @@ impl Link {
             incarnation,
             generation: last,
             connection: None,
+            queued: VecDeque::new(),
             early: VecDeque::new(),
             offers: Remembered::default(),
             answers: Remembered::default(),
@@ -154,6 +158,7 @@ impl Link {
     /// Closes the current connection for good.
     pub fn close(&mut self, cause: &str) {
         self.timers.clear();
+        self.queued.clear();
         self.early.clear();
         self.close_connection(cause);
     }
@@ -212,13 +217,11 @@ impl Link {
         if repeated {
             return self.ignore(&description, IgnoreReason::Duplicate);
         }
-        if let Some(connection) = self.connection.as_mut().filter(|c| c.busy.is_some())
-            && self.rules.queue_descriptions
-        {
-            if connection.queued.len() == MAX_QUEUED_DESCRIPTIONS {
+        if self.is_busy() && self.rules.queue_descriptions {
+            if self.queued.len() == MAX_QUEUED_DESCRIPTIONS {
                 return self.ignore(&description, IgnoreReason::QueueFull);
             }
-            connection.queued.push_back(description);
+            self.queued.push_back(description);
             return;
         }
         match description.sdp_type {
@@ -287,6 +290,7 @@ impl Link {
                     error,
                 });
                 self.connection = None;
+                self.take_queued();
             }
             ConnectionEvent::OperationDone(done) => self.handle_done(done),
             ConnectionEvent::LocalCandidate(candidate) => self.handle_local_candidate(candidate),
@@ -457,10 +461,9 @@ impl Link {
 
     /// Takes what has waited, as far as it starts no exchange of its own.
     fn take_queued(&mut self) {
-        while let Some(connection) = self.connection.as_mut().filter(|c| c.busy.is_none()) {
-            let Some(description) = connection.queued.pop_front() else {
-                break;
-            };
+        while !self.is_busy()
+            && let Some(description) = self.queued.pop_front()
+        {
             self.take_description(description);
         }
     }
@@ -506,6 +509,10 @@ impl Link {
                 self.outputs.push_back(LinkOutput::SendCandidate(candidate));
             }
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.busy.is_some())
     }
 
     fn signaling(&self) -> SignalingState {
