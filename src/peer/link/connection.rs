@@ -22,6 +22,8 @@ pub(super) struct Connection {
     pub busy: Option<Exchange>,
     /// The DTLS fingerprint and ICE ufrag of the remote description that is set.
     pub remote: Option<RemoteIdentity>,
+    /// Whether that was an answer to ours.
+    pub answered: bool,
     /// The ufrag of the local description that is set.
     pub local_ufrag: Option<String>,
     /// Local candidates that came before the description they belong to was sent.
@@ -75,6 +77,7 @@ impl Connection {
             signaling: SignalingState::Stable,
             busy: None,
             remote: None,
+            answered: false,
             local_ufrag: None,
             untold: Vec::new(),
             open_channels: 0,

@@ -266,10 +266,23 @@ impl Link {
             .as_ref()
             .is_some_and(|c| c.signaling == SignalingState::HaveLocalOffer);
         if self.connection.is_none() || (self.rules.dedupe_answers && !expected) {
-            return self.ignore(&answer, IgnoreReason::Unexpected);
+            self.ignore(&answer, IgnoreReason::Unexpected);
+            return self.doubt_answer(&answer);
         }
         self.answers.insert(answer.fingerprint());
         self.perform(Exchange::TakingAnswer, ConnectionOperation::SetRemote(answer));
+    }
+
+    /// Answers do not say which offer they answer: a remote that left and came back may have answered one that
+    /// was meant for its earlier membership. The answer after it, of another connection, gives it away.
+    fn doubt_answer(&mut self, answer: &Description) {
+        let theirs = RemoteIdentity::of(answer);
+        let deceived = self.connection.as_ref().is_some_and(|c| {
+            c.answered && !c.was_open && c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls)
+        });
+        if self.rules.replace_stale && deceived {
+            self.offer_anew();
+        }
     }
 
     // ---- the connection
@@ -390,6 +403,7 @@ impl Link {
                         return;
                     }
                     SdpType::Answer => {
+                        connection.answered = true;
                         self.signaling_became(SignalingState::Stable);
                         self.end_exchange();
                         self.add_early_candidates();
@@ -411,11 +425,21 @@ impl Link {
     /// The connection has failed: whoever offered it makes a new one, the other takes that offer.
     fn handle_failed(&mut self) {
         let offered = !self.polite;
-        if offered && self.replacements < MAX_REPLACEMENTS {
-            self.replacements += 1;
-            self.replace(true);
-            self.perform(Exchange::Offering, ConnectionOperation::Offer);
+        if offered {
+            self.offer_anew();
         }
+    }
+
+    /// Replaces the connection by one that is offered.
+    fn offer_anew(&mut self) {
+        if self.replacements == MAX_REPLACEMENTS {
+            return self.event(EventKind::LimitHit {
+                limit: format!("{MAX_REPLACEMENTS} replacements of a link's connection"),
+            });
+        }
+        self.replacements += 1;
+        self.replace(true);
+        self.perform(Exchange::Offering, ConnectionOperation::Offer);
     }
 
     // ---- parts
