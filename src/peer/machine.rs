@@ -312,6 +312,7 @@ impl Peer {
             link.transmit(probe);
         }
         self.check_wait(now);
+        self.repeat_fin(remote, now);
         self.check_settled(now);
     }
 
