@@ -270,7 +270,7 @@ impl Peer {
             return;
         }
         if let Some(link) = self.links.get_mut(&remote) {
-            link.handle_connection(generation, event);
+            link.handle_connection(generation, event, now);
             self.drain_link(remote, now);
         }
     }

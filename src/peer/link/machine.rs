@@ -137,9 +137,10 @@ impl Link {
         self.perform(Exchange::Offering, ConnectionOperation::Offer);
     }
 
-    /// The remote was there before us: it offers, and if it doesn't, we do.
+    /// It is the remote's to offer, for it was there before us or is to replace what has failed; if it doesn't,
+    /// we do.
     pub fn expect_offer(&mut self, now: Instant) {
-        if self.rules.offer_fallback && self.connection.is_none() {
+        if self.rules.offer_fallback && self.lacks_connection() {
             self.timers
                 .set(LinkTimer::OfferFallback(self.generation), now + OFFER_FALLBACK);
         }
@@ -148,9 +149,13 @@ impl Link {
     /// Fires what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((LinkTimer::OfferFallback(generation), _)) = self.timers.expire(now) {
-            let current = generation == self.generation && self.connection.is_none();
-            if current || self.accept_stale(generation, "offer_fallback") {
-                self.offer();
+            let current = generation == self.generation && self.lacks_connection();
+            if !current && !self.accept_stale(generation, "offer_fallback") {
+                continue;
+            }
+            match self.connection {
+                Some(_) if current => self.offer_anew(),
+                _ => self.offer(),
             }
         }
     }
@@ -239,7 +244,8 @@ impl Link {
                 polite: self.polite,
             });
             if !self.polite {
-                return self.ignore(&offer, IgnoreReason::Glare);
+                self.ignore(&offer, IgnoreReason::Glare);
+                return self.repeat_offer();
             }
         }
         self.timers.clear();
@@ -258,6 +264,20 @@ impl Link {
             Some(_) => {}
         }
         self.perform(Exchange::TakingOffer, ConnectionOperation::SetRemote(offer));
+    }
+
+    /// Who offers to us instead of answering may never have got ours. Who has drops the copy.
+    fn repeat_offer(&mut self) {
+        let Some(offer) = self.connection.as_ref().and_then(|c| c.offer.clone()) else {
+            return;
+        };
+        self.event(EventKind::DescriptionSent {
+            generation: self.generation,
+            description: DescriptionKind::Offer,
+            fingerprint: offer.fingerprint(),
+            answers: None,
+        });
+        self.outputs.push_back(LinkOutput::SendDescription(offer));
     }
 
     fn take_answer(&mut self, answer: Description) {
@@ -288,7 +308,7 @@ impl Link {
     // ---- the connection
 
     /// Something happened on the connection of `generation`.
-    pub fn handle_connection(&mut self, generation: Generation, event: ConnectionEvent) {
+    pub fn handle_connection(&mut self, generation: Generation, event: ConnectionEvent, now: Instant) {
         let current = self.connection.as_ref().map(|c| c.generation) == Some(generation);
         if !current && !self.accept_stale(generation, name_of(&event)) {
             return;
@@ -316,8 +336,12 @@ impl Link {
                     generation,
                     state: state.to_string(),
                 });
-                if state == TransportState::Failed {
-                    self.handle_failed();
+                let failed = state == TransportState::Failed;
+                if let Some(c) = &mut self.connection {
+                    c.failed = failed;
+                }
+                if failed {
+                    self.handle_failed(now);
                 }
             }
             ConnectionEvent::ChannelOpened { pair } => {
@@ -389,6 +413,9 @@ impl Link {
                 self.signaling_became(SignalingState::HaveLocalOffer);
                 self.end_exchange();
                 if let Ok(Some(offer)) = done.result {
+                    if let Some(connection) = &mut self.connection {
+                        connection.offer = Some(offer.clone());
+                    }
                     self.send(offer, None);
                 }
             }
@@ -422,10 +449,11 @@ impl Link {
         self.take_queued();
     }
 
-    /// The connection has failed: whoever offered it makes a new one, the other takes that offer.
-    fn handle_failed(&mut self) {
-        let offered = !self.polite;
-        if offered {
+    /// The connection has failed: the impolite side makes a new one, the other takes its offer.
+    fn handle_failed(&mut self, now: Instant) {
+        if self.polite {
+            self.expect_offer(now);
+        } else {
             self.offer_anew();
         }
     }
@@ -533,6 +561,11 @@ impl Link {
                 self.outputs.push_back(LinkOutput::SendCandidate(candidate));
             }
         }
+    }
+
+    /// Whether there is none that works or may yet.
+    fn lacks_connection(&self) -> bool {
+        self.connection.as_ref().is_none_or(|c| c.failed)
     }
 
     fn is_busy(&self) -> bool {
