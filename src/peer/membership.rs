@@ -96,6 +96,7 @@ impl Peer {
         for frame in self.protocol.hello() {
             self.output(PeerOutput::SendFrame(frame));
         }
+        self.unanswered_joins = 0;
         if self.membership != Membership::Outside {
             self.send_join(now);
         }
@@ -172,10 +173,19 @@ impl Peer {
             token: self.token.clone(),
             capacity: self.capacity(),
         };
+        self.unanswered_joins += 1;
         self.send(&message, now);
     }
 
+    /// The server has answered a join: whether it is the last one. It answers them in order, and what a
+    /// membership given up in the meantime was told means nothing to the next.
+    fn is_last_answer(&mut self) -> bool {
+        self.unanswered_joins = self.unanswered_joins.saturating_sub(1);
+        self.unanswered_joins == 0
+    }
+
     pub(super) fn join_expired(&mut self, now: Instant) {
+        self.unanswered_joins = 0;
         // Should the server confirm it after all, it must not hold a member that nobody plays.
         self.send(&Message::Leave, now);
         let within = crate::base::show_duration(self.join_within);
@@ -195,12 +205,13 @@ impl Peer {
     }
 
     fn join_rejected(&mut self, reason: String, now: Instant) {
-        if self.membership == Membership::Member {
+        let is_last = self.is_last_answer();
+        if is_last && self.membership == Membership::Member {
             // The join of a new socket that was to take the membership over.
             self.lose_membership(now);
             self.check_wait(now);
         }
-        if self.membership == Membership::Joining {
+        if is_last && self.membership == Membership::Joining {
             self.membership = Membership::Outside;
             self.timers.stop(PeerTimer::JoinExpiry);
             self.seen.rejected = true;
@@ -333,15 +344,20 @@ impl Peer {
                     self.drain_link(remote, now);
                 }
             }
-            message if self.membership != Membership::Outside => self.handle_roster_message(message, now),
+            Message::Welcome { members, token } => {
+                if self.is_last_answer() && !self.is_outside() {
+                    self.welcomed(&members, token, now);
+                }
+            }
+            // Before the join is confirmed they are about the membership before it.
+            message if self.is_member() => self.handle_roster_message(message, now),
             _ => {}
         }
     }
 
     fn handle_roster_message(&mut self, message: Message, now: Instant) {
         match message {
-            Message::Welcome { members, token } => self.welcomed(&members, token, now),
-            Message::MemberJoined { member, again } if self.is_member() => {
+            Message::MemberJoined { member, again } => {
                 if let Some(remote) = self.peer_of(&member.user_id) {
                     self.member_joined(remote, again, now);
                 }

@@ -280,7 +280,8 @@ impl Pair {
                 generation, event, ..
             }) = input
             {
-                self.ends[me].link.handle_connection(generation, event);
+                let now = self.stack.world.now();
+                self.ends[me].link.handle_connection(generation, event, now);
             }
         }
     }
