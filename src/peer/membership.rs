@@ -363,8 +363,14 @@ impl Peer {
                 incarnation: self.incarnation,
             });
         }
-        for remote in self.peers_of(members) {
+        let present = self.peers_of(members);
+        // Where the membership goes on over another socket: nobody has told who left meanwhile.
+        for remote in self.members.difference(&present).copied().collect::<Vec<_>>() {
+            self.member_left(remote, LeaveReason::Closed, now);
+        }
+        for remote in present {
             if remote != self.plan.id && self.members.insert(remote) {
+                self.seen.left.remove(&remote);
                 self.link(remote).expect_offer(now);
                 self.drain_link(remote, now);
             }
