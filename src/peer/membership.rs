@@ -345,7 +345,8 @@ impl Peer {
                 }
             }
             Message::Welcome { members, token } => {
-                if self.is_last_answer() && !self.is_outside() {
+                let is_last = self.is_last_answer();
+                if is_last && !self.is_outside() {
                     self.welcomed(&members, token, now);
                 }
             }
@@ -384,13 +385,14 @@ impl Peer {
                 incarnation: self.incarnation,
             });
         }
-        let told = self.peers_of(members);
-        // Who left while no socket was open.
-        for remote in self.members.difference(&told).copied().collect::<Vec<_>>() {
-            self.member_left(remote, LeaveReason::Left, now);
+        let present = self.peers_of(members);
+        // Where the membership goes on over another socket: nobody has told who left meanwhile.
+        for remote in self.members.difference(&present).copied().collect::<Vec<_>>() {
+            self.member_left(remote, LeaveReason::Closed, now);
         }
-        for remote in told {
+        for remote in present {
             if remote != self.plan.id && self.members.insert(remote) {
+                self.seen.left.remove(&remote);
                 self.link(remote).expect_offer(now);
                 self.drain_link(remote, now);
             }
