@@ -6,6 +6,7 @@ mod args;
 mod artifacts;
 mod check;
 mod failures;
+mod interrupt;
 mod live;
 mod load;
 mod machine;
@@ -28,8 +29,11 @@ use self::args::{Args, Command};
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
+    end_on_panic();
     let args = Args::parse();
-    log_to_stderr(args.verbose);
+    // A server has nothing but its log to say where it is.
+    let serves = matches!(args.command, Command::Serve(_));
+    log_to_stderr(args.verbose + u8::from(serves));
     match args.command {
         Command::Run(args) => run::run(&args).into(),
         Command::Check(args) => check::check(&args).into(),
@@ -37,6 +41,17 @@ pub fn main() -> ExitCode {
         Command::Scenarios => scenarios::scenarios().into(),
         Command::Serve(args) => serve::serve(args),
     }
+}
+
+/// A panic is a bug of ours: it ends the process, wherever it happens, with the exit code for that. A run
+/// whose task had died would never end.
+fn end_on_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        eprintln!("this is a bug of rtcstorm's; what was measured so far is in the run's events.ndjson");
+        std::process::exit(i32::from(crate::verdict::ExitCode::Bug.number()));
+    }));
 }
 
 fn log_to_stderr(verbose: u8) {

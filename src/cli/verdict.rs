@@ -5,13 +5,14 @@ use std::time::Duration;
 use super::readers::Gathered;
 use crate::{
     base::Instant,
+    metrics::{MetricKey, Snapshot},
     report::{
         FileLine, GeneratorLine, RunReport, ScenarioLine, StartedAt, ThresholdLine, ThresholdStatus,
         VerdictLine, VerdictWord,
     },
     run::RunSummary,
     scenario::Scenario,
-    verdict::{self, Decision, ExitCode, Judged, LAG_LIMIT, Saturation, Threshold, ThresholdResult, judge},
+    verdict::{self, Decision, ExitCode, Judged, Saturation, Threshold, ThresholdResult, judge},
 };
 
 /// What is known about a run beside what it gathered.
@@ -23,6 +24,7 @@ pub(super) struct About<'a> {
     pub started_at: StartedAt,
     pub run: RunSummary,
     pub judge_thresholds: bool,
+    pub lag_limit: Duration,
     pub repeat: String,
     pub files: Vec<FileLine>,
 }
@@ -49,12 +51,13 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         .filter(|i| i.is_broken())
         .map(|i| i.name)
         .collect();
-    let saturation = Saturation::of(&metrics, LAG_LIMIT);
+    let saturation = Saturation::of(&metrics, about.lag_limit);
     let verdict = judge(Judged {
         thresholds: &thresholds,
         broken_invariants: &broken,
         saturation,
         offered_load_reached: gathered.recorder.offered_load_reached(),
+        nothing_connected: nothing_connected(&metrics),
         interrupted: about.run.interrupted,
         aborted: false,
         config_error: false,
@@ -92,6 +95,12 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         files: about.files,
     };
     (report, exit_code)
+}
+
+/// Whether links were to connect, and every one failed.
+fn nothing_connected(metrics: &Snapshot) -> bool {
+    let failed = metrics.rates.get(&MetricKey::new("connect_failed"));
+    failed.is_some_and(|rate| rate.total > 0 && rate.hits == rate.total)
 }
 
 fn line(result: &ThresholdResult) -> ThresholdLine {

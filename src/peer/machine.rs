@@ -37,6 +37,8 @@ pub struct Peer {
     pub(super) roommates: BTreeMap<PeerId, String>,
     /// User id → peer, for the whole room.
     pub(super) by_user_id: BTreeMap<String, PeerId>,
+    /// How long the server may take to confirm a join.
+    pub(super) join_within: Duration,
     pub(super) settle_within: Duration,
     epoch_unix_ms: u64,
 
@@ -46,6 +48,8 @@ pub struct Peer {
     pub(super) incarnation: Incarnation,
     pub(super) joining_as: Option<String>,
     pub(super) token: Option<String>,
+    /// Joins sent on this socket that the server has not answered.
+    pub(super) unanswered_joins: u32,
     /// The other members, as told one by one.
     pub(super) members: BTreeSet<PeerId>,
     /// Everybody in the room, as the server last told it in one piece.
@@ -161,6 +165,7 @@ impl Peer {
                 .map(|(peer, user)| (user.clone(), *peer))
                 .collect(),
             roommates: user_ids.into_iter().filter(|(peer, _)| *peer != id).collect(),
+            join_within: plan.connect_timeout,
             settle_within: plan.connect_timeout.max(plan.message_timeout),
             epoch_unix_ms,
             protocol: Dashboard::new(&room.wire_id, &mine.user_id),
@@ -169,6 +174,7 @@ impl Peer {
             incarnation: Incarnation(0),
             joining_as: None,
             token: None,
+            unanswered_joins: 0,
             members: BTreeSet::new(),
             server_roster: BTreeSet::new(),
             seen: SinceJoin::default(),
@@ -267,7 +273,7 @@ impl Peer {
             return;
         }
         if let Some(link) = self.links.get_mut(&remote) {
-            link.handle_connection(generation, event);
+            link.handle_connection(generation, event, now);
             self.drain_link(remote, now);
         }
     }
@@ -309,6 +315,7 @@ impl Peer {
             link.transmit(probe);
         }
         self.check_wait(now);
+        self.repeat_fin(remote, now);
         self.check_settled(now);
     }
 

@@ -10,8 +10,6 @@ use crate::{
     signaling::{LeaveReason, Member, Message, SdpType},
 };
 
-/// How long the server may take to confirm a join.
-const JOIN_WITHIN: Duration = Duration::from_secs(30);
 /// Attempts to get a lost or refused signaling socket back: after 250 ms, then twice as long each time.
 const MAX_RECONNECTS: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -98,6 +96,7 @@ impl Peer {
         for frame in self.protocol.hello() {
             self.output(PeerOutput::SendFrame(frame));
         }
+        self.unanswered_joins = 0;
         if self.membership != Membership::Outside {
             self.send_join(now);
         }
@@ -122,7 +121,7 @@ impl Peer {
         match self.membership {
             Membership::Outside => {}
             Membership::Joining => self.join_failed(reason),
-            Membership::Member => self.drop_membership("signaling_lost", now),
+            Membership::Member => self.lose_membership(now),
         }
         self.check_wait(now);
         // No answer of the server's will come any more.
@@ -161,7 +160,7 @@ impl Peer {
             name,
             expect_rejected,
         });
-        self.timers.set(PeerTimer::JoinExpiry, now + JOIN_WITHIN);
+        self.timers.set(PeerTimer::JoinExpiry, now + self.join_within);
         self.open_socket();
         if self.is_online() {
             self.send_join(now);
@@ -174,11 +173,23 @@ impl Peer {
             token: self.token.clone(),
             capacity: self.capacity(),
         };
+        self.unanswered_joins += 1;
         self.send(&message, now);
     }
 
+    /// The server has answered a join: whether it is the last one. It answers them in order, and what a
+    /// membership given up in the meantime was told means nothing to the next.
+    fn is_last_answer(&mut self) -> bool {
+        self.unanswered_joins = self.unanswered_joins.saturating_sub(1);
+        self.unanswered_joins == 0
+    }
+
     pub(super) fn join_expired(&mut self, now: Instant) {
-        self.join_failed(format!("no answer within {} s", JOIN_WITHIN.as_secs()));
+        self.unanswered_joins = 0;
+        // Should the server confirm it after all, it must not hold a member that nobody plays.
+        self.send(&Message::Leave, now);
+        let within = crate::base::show_duration(self.join_within);
+        self.join_failed(format!("no answer within {within}"));
         self.check_wait(now);
     }
 
@@ -194,7 +205,13 @@ impl Peer {
     }
 
     fn join_rejected(&mut self, reason: String, now: Instant) {
-        if self.membership == Membership::Joining {
+        let is_last = self.is_last_answer();
+        if is_last && self.membership == Membership::Member {
+            // The join of a new socket that was to take the membership over.
+            self.lose_membership(now);
+            self.check_wait(now);
+        }
+        if is_last && self.membership == Membership::Joining {
             self.membership = Membership::Outside;
             self.timers.stop(PeerTimer::JoinExpiry);
             self.seen.rejected = true;
@@ -218,6 +235,16 @@ impl Peer {
         });
         self.send(&Message::Leave, now);
         self.drop_membership(if scripted { "leave" } else { "end" }, now);
+    }
+
+    /// The membership is gone without a leave: the server can't be reached, or knows nothing of it.
+    fn lose_membership(&mut self, now: Instant) {
+        self.event(EventKind::LeaveStarted {
+            planned: now,
+            incarnation: self.incarnation,
+            scripted: false,
+        });
+        self.drop_membership("signaling_lost", now);
     }
 
     /// Closes everything that belongs to the membership.
@@ -277,12 +304,16 @@ impl Peer {
         match message {
             Message::Pong => self.pong(now),
             Message::JoinRejected { reason, .. } => self.join_rejected(reason, now),
-            Message::Error { reason, message } => {
+            Message::Error {
+                reason,
+                message,
+                about_join,
+            } => {
                 self.event(EventKind::SignalingError {
                     reason: reason.clone(),
                     message,
                 });
-                if matches!(reason.as_str(), "room-full" | "room-not-found") {
+                if about_join {
                     self.join_rejected(reason, now);
                 }
             }
@@ -313,15 +344,21 @@ impl Peer {
                     self.drain_link(remote, now);
                 }
             }
-            message if self.membership != Membership::Outside => self.handle_roster_message(message, now),
+            Message::Welcome { members, token } => {
+                let is_last = self.is_last_answer();
+                if is_last && !self.is_outside() {
+                    self.welcomed(&members, token, now);
+                }
+            }
+            // Before the join is confirmed they are about the membership before it.
+            message if self.is_member() => self.handle_roster_message(message, now),
             _ => {}
         }
     }
 
     fn handle_roster_message(&mut self, message: Message, now: Instant) {
         match message {
-            Message::Welcome { members, token } => self.welcomed(&members, token, now),
-            Message::MemberJoined { member, again } if self.is_member() => {
+            Message::MemberJoined { member, again } => {
                 if let Some(remote) = self.peer_of(&member.user_id) {
                     self.member_joined(remote, again, now);
                 }
@@ -348,8 +385,14 @@ impl Peer {
                 incarnation: self.incarnation,
             });
         }
-        for remote in self.peers_of(members) {
+        let present = self.peers_of(members);
+        // Where the membership goes on over another socket: nobody has told who left meanwhile.
+        for remote in self.members.difference(&present).copied().collect::<Vec<_>>() {
+            self.member_left(remote, LeaveReason::Closed, now);
+        }
+        for remote in present {
             if remote != self.plan.id && self.members.insert(remote) {
+                self.seen.left.remove(&remote);
                 self.link(remote).expect_offer(now);
                 self.drain_link(remote, now);
             }

@@ -117,14 +117,10 @@ impl Peer {
             .filter(|m| !fin_sent.contains(m) && self.links.get(m).is_some_and(super::Link::is_open))
             .collect();
         for remote in due {
-            let text = self.chat_text(Seq::Fin, 0, now);
-            if let Some(link) = self.links.get_mut(&remote) {
-                link.transmit(text);
-            }
+            self.send_fin(remote, now);
             if let Phase::Settling { fin_sent, .. } = &mut self.phase {
                 fin_sent.insert(remote);
             }
-            self.drain_link(remote, now);
         }
         let Phase::Settling { pong, fins, fin_sent } = &self.phase else {
             return;
@@ -137,6 +133,25 @@ impl Peer {
         if *pong && all_fins && rosters_agree {
             self.report_settled();
         }
+    }
+
+    /// A fresh channel is open: a last message that went out on the one before it may have been lost with that.
+    pub(super) fn repeat_fin(&mut self, remote: PeerId, now: Instant) {
+        match &mut self.phase {
+            Phase::Settling { fin_sent, .. } => {
+                fin_sent.remove(&remote);
+            }
+            Phase::Settled => self.send_fin(remote, now),
+            _ => {}
+        }
+    }
+
+    fn send_fin(&mut self, remote: PeerId, now: Instant) {
+        let text = self.chat_text(Seq::Fin, 0, now);
+        if let Some(link) = self.links.get_mut(&remote) {
+            link.transmit(text);
+        }
+        self.drain_link(remote, now);
     }
 
     /// Tells what the room looks like from here, settled or out of time.

@@ -54,6 +54,7 @@ struct Body {
     token: Option<String>,
     reason: Option<String>,
     message: Option<String>,
+    request: Option<String>,
     offer: Option<Sdp>,
     answer: Option<Sdp>,
     candidate: Option<WireCandidate>,
@@ -197,6 +198,7 @@ impl Dashboard {
             "error" => Message::Error {
                 reason: body.reason.unwrap_or_default(),
                 message: body.message.unwrap_or_default(),
+                about_join: body.request.as_deref() == Some("user-joined-room"),
             },
             "pong" => Message::Pong,
             "webrtc-offer" | "webrtc-answer" | "webrtc-ice" => {

@@ -34,8 +34,13 @@ pub enum Message {
     Roster { members: Vec<Member> },
     /// The answer to a [`Message::Ping`].
     Pong,
-    /// The server could not do what a frame asked for.
-    Error { reason: String, message: String },
+    /// The server could not do what a frame asked for; `about_join`: that frame was a join, so there is no
+    /// membership.
+    Error {
+        reason: String,
+        message: String,
+        about_join: bool,
+    },
     /// A frame that says nothing to this peer (`client_count`, another room's list).
     Other { kind: String },
 

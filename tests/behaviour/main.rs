@@ -1,6 +1,10 @@
 //! Whole behaviours through the public API and the command line, in one binary.
 
+mod cli;
+mod docs;
 mod layout;
 mod negotiation;
+mod races;
+mod runs;
 mod scenario_language;
 mod stage;

@@ -38,7 +38,8 @@ impl ThresholdCheck for FakeCheck {
     }
 }
 
-const METRICS: [&str; 23] = [
+const METRICS: [&str; 24] = [
+    "joins_unexpected",
     "connect_ms",
     "signaling_ms",
     "join_ms",

@@ -31,6 +31,9 @@ pub struct Link {
     /// The last generation used towards this remote; never reused, not even by a later membership.
     generation: Generation,
     connection: Option<Connection>,
+    /// Descriptions that came while one was in process. They outlive a replacement: they may speak for
+    /// the remote's newest connection.
+    queued: VecDeque<Description>,
     /// Candidates that wait for the remote description they belong to.
     early: VecDeque<Candidate>,
     offers: Remembered,
@@ -79,6 +82,7 @@ impl Link {
             incarnation,
             generation: last,
             connection: None,
+            queued: VecDeque::new(),
             early: VecDeque::new(),
             offers: Remembered::default(),
             answers: Remembered::default(),
@@ -133,9 +137,10 @@ impl Link {
         self.perform(Exchange::Offering, ConnectionOperation::Offer);
     }
 
-    /// The remote was there before us: it offers, and if it doesn't, we do.
+    /// It is the remote's to offer, for it was there before us or is to replace what has failed; if it doesn't,
+    /// we do.
     pub fn expect_offer(&mut self, now: Instant) {
-        if self.rules.offer_fallback && self.connection.is_none() {
+        if self.rules.offer_fallback && self.lacks_connection() {
             self.timers
                 .set(LinkTimer::OfferFallback(self.generation), now + OFFER_FALLBACK);
         }
@@ -144,9 +149,13 @@ impl Link {
     /// Fires what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((LinkTimer::OfferFallback(generation), _)) = self.timers.expire(now) {
-            let current = generation == self.generation && self.connection.is_none();
-            if current || self.accept_stale(generation, "offer_fallback") {
-                self.offer();
+            let current = generation == self.generation && self.lacks_connection();
+            if !current && !self.accept_stale(generation, "offer_fallback") {
+                continue;
+            }
+            match self.connection {
+                Some(_) if current => self.offer_anew(),
+                _ => self.offer(),
             }
         }
     }
@@ -154,6 +163,7 @@ impl Link {
     /// Closes the current connection for good.
     pub fn close(&mut self, cause: &str) {
         self.timers.clear();
+        self.queued.clear();
         self.early.clear();
         self.close_connection(cause);
     }
@@ -212,13 +222,11 @@ impl Link {
         if repeated {
             return self.ignore(&description, IgnoreReason::Duplicate);
         }
-        if let Some(connection) = self.connection.as_mut().filter(|c| c.busy.is_some())
-            && self.rules.queue_descriptions
-        {
-            if connection.queued.len() == MAX_QUEUED_DESCRIPTIONS {
+        if self.is_busy() && self.rules.queue_descriptions {
+            if self.queued.len() == MAX_QUEUED_DESCRIPTIONS {
                 return self.ignore(&description, IgnoreReason::QueueFull);
             }
-            connection.queued.push_back(description);
+            self.queued.push_back(description);
             return;
         }
         match description.sdp_type {
@@ -236,7 +244,8 @@ impl Link {
                 polite: self.polite,
             });
             if !self.polite {
-                return self.ignore(&offer, IgnoreReason::Glare);
+                self.ignore(&offer, IgnoreReason::Glare);
+                return self.repeat_offer();
             }
         }
         self.timers.clear();
@@ -257,22 +266,49 @@ impl Link {
         self.perform(Exchange::TakingOffer, ConnectionOperation::SetRemote(offer));
     }
 
+    /// Who offers to us instead of answering may never have got ours. Who has drops the copy.
+    fn repeat_offer(&mut self) {
+        let Some(offer) = self.connection.as_ref().and_then(|c| c.offer.clone()) else {
+            return;
+        };
+        self.event(EventKind::DescriptionSent {
+            generation: self.generation,
+            description: DescriptionKind::Offer,
+            fingerprint: offer.fingerprint(),
+            answers: None,
+        });
+        self.outputs.push_back(LinkOutput::SendDescription(offer));
+    }
+
     fn take_answer(&mut self, answer: Description) {
         let expected = self
             .connection
             .as_ref()
             .is_some_and(|c| c.signaling == SignalingState::HaveLocalOffer);
         if self.connection.is_none() || (self.rules.dedupe_answers && !expected) {
-            return self.ignore(&answer, IgnoreReason::Unexpected);
+            self.ignore(&answer, IgnoreReason::Unexpected);
+            return self.doubt_answer(&answer);
         }
         self.answers.insert(answer.fingerprint());
         self.perform(Exchange::TakingAnswer, ConnectionOperation::SetRemote(answer));
     }
 
+    /// Answers do not say which offer they answer: a remote that left and came back may have answered one that
+    /// was meant for its earlier membership. The answer after it, of another connection, gives it away.
+    fn doubt_answer(&mut self, answer: &Description) {
+        let theirs = RemoteIdentity::of(answer);
+        let deceived = self.connection.as_ref().is_some_and(|c| {
+            c.answered && !c.was_open && c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls)
+        });
+        if self.rules.replace_stale && deceived {
+            self.offer_anew();
+        }
+    }
+
     // ---- the connection
 
     /// Something happened on the connection of `generation`.
-    pub fn handle_connection(&mut self, generation: Generation, event: ConnectionEvent) {
+    pub fn handle_connection(&mut self, generation: Generation, event: ConnectionEvent, now: Instant) {
         let current = self.connection.as_ref().map(|c| c.generation) == Some(generation);
         if !current && !self.accept_stale(generation, name_of(&event)) {
             return;
@@ -287,6 +323,7 @@ impl Link {
                     error,
                 });
                 self.connection = None;
+                self.take_queued();
             }
             ConnectionEvent::OperationDone(done) => self.handle_done(done),
             ConnectionEvent::LocalCandidate(candidate) => self.handle_local_candidate(candidate),
@@ -299,8 +336,12 @@ impl Link {
                     generation,
                     state: state.to_string(),
                 });
-                if state == TransportState::Failed {
-                    self.handle_failed();
+                let failed = state == TransportState::Failed;
+                if let Some(c) = &mut self.connection {
+                    c.failed = failed;
+                }
+                if failed {
+                    self.handle_failed(now);
                 }
             }
             ConnectionEvent::ChannelOpened { pair } => {
@@ -372,6 +413,9 @@ impl Link {
                 self.signaling_became(SignalingState::HaveLocalOffer);
                 self.end_exchange();
                 if let Ok(Some(offer)) = done.result {
+                    if let Some(connection) = &mut self.connection {
+                        connection.offer = Some(offer.clone());
+                    }
                     self.send(offer, None);
                 }
             }
@@ -386,6 +430,7 @@ impl Link {
                         return;
                     }
                     SdpType::Answer => {
+                        connection.answered = true;
                         self.signaling_became(SignalingState::Stable);
                         self.end_exchange();
                         self.add_early_candidates();
@@ -404,14 +449,25 @@ impl Link {
         self.take_queued();
     }
 
-    /// The connection has failed: whoever offered it makes a new one, the other takes that offer.
-    fn handle_failed(&mut self) {
-        let offered = !self.polite;
-        if offered && self.replacements < MAX_REPLACEMENTS {
-            self.replacements += 1;
-            self.replace(true);
-            self.perform(Exchange::Offering, ConnectionOperation::Offer);
+    /// The connection has failed: the impolite side makes a new one, the other takes its offer.
+    fn handle_failed(&mut self, now: Instant) {
+        if self.polite {
+            self.expect_offer(now);
+        } else {
+            self.offer_anew();
         }
+    }
+
+    /// Replaces the connection by one that is offered.
+    fn offer_anew(&mut self) {
+        if self.replacements == MAX_REPLACEMENTS {
+            return self.event(EventKind::LimitHit {
+                limit: format!("{MAX_REPLACEMENTS} replacements of a link's connection"),
+            });
+        }
+        self.replacements += 1;
+        self.replace(true);
+        self.perform(Exchange::Offering, ConnectionOperation::Offer);
     }
 
     // ---- parts
@@ -457,10 +513,9 @@ impl Link {
 
     /// Takes what has waited, as far as it starts no exchange of its own.
     fn take_queued(&mut self) {
-        while let Some(connection) = self.connection.as_mut().filter(|c| c.busy.is_none()) {
-            let Some(description) = connection.queued.pop_front() else {
-                break;
-            };
+        while !self.is_busy()
+            && let Some(description) = self.queued.pop_front()
+        {
             self.take_description(description);
         }
     }
@@ -506,6 +561,15 @@ impl Link {
                 self.outputs.push_back(LinkOutput::SendCandidate(candidate));
             }
         }
+    }
+
+    /// Whether there is none that works or may yet.
+    fn lacks_connection(&self) -> bool {
+        self.connection.as_ref().is_none_or(|c| c.failed)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.busy.is_some())
     }
 
     fn signaling(&self) -> SignalingState {

@@ -4,6 +4,8 @@ use rtcstorm::{
     signaling::{Candidate, Description, SdpType},
 };
 
+use super::agenda::End;
+
 /// A model of an `RTCPeerConnection`: the signaling state machine of W3C WebRTC 1.0, and descriptions that
 /// name their connection and ICE generation. It opens when both ends have each other's description and a
 /// candidate.
@@ -20,6 +22,8 @@ pub struct Connection {
     associated: Option<String>,
     pub offerer: bool,
     pub open: bool,
+    /// The end that it opened with.
+    pub far: Option<End>,
     pub closed: bool,
     /// ICE or DTLS has given up.
     pub failed: bool,
@@ -37,6 +41,7 @@ impl Connection {
             associated: None,
             offerer,
             open: false,
+            far: None,
             closed: false,
             failed: false,
         }
@@ -108,6 +113,11 @@ impl Connection {
         };
         self.local = Some(description.clone());
         description
+    }
+
+    /// Whether it has negotiated: ICE has begun.
+    pub fn is_complete(&self) -> bool {
+        self.signaling == SignalingState::Stable && self.local.is_some() && self.remote.is_some()
     }
 
     /// Whether two ends reach each other: each has the other's description, of the certificate that it
