@@ -10,10 +10,6 @@ use crate::{
     signaling::{LeaveReason, Member, Message, SdpType},
 };
 
-/// Attempts to get a lost or refused signaling socket back: after 250 ms, then twice as long each time.
-const MAX_RECONNECTS: u32 = 5;
-const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-
 /// Whether the peer is in its room.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Membership {
@@ -21,17 +17,6 @@ pub(super) enum Membership {
     /// Asked for, not confirmed.
     Joining,
     Member,
-}
-
-/// The signaling socket.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Socket {
-    Closed,
-    /// The n-th attempt (from 0) is under way.
-    Opening(u32),
-    Open,
-    /// Waiting for the n-th attempt.
-    BackingOff(u32),
 }
 
 /// What has been true since the last join; `wait: connected` reads it.
@@ -58,10 +43,6 @@ impl Peer {
         self.membership == Membership::Outside
     }
 
-    pub(super) fn is_online(&self) -> bool {
-        self.socket == Socket::Open
-    }
-
     pub(super) fn was_rejected(&self) -> bool {
         self.seen.rejected
     }
@@ -73,76 +54,6 @@ impl Peer {
         believed
     }
 
-    // ---- the socket
-
-    pub(super) fn open_socket(&mut self) {
-        if self.socket == Socket::Closed {
-            self.socket = Socket::Opening(0);
-            self.output(PeerOutput::OpenSignaling);
-        }
-    }
-
-    pub(super) fn close_socket(&mut self) {
-        self.timers.stop(PeerTimer::Reconnect);
-        if self.socket != Socket::Closed {
-            self.socket = Socket::Closed;
-            self.output(PeerOutput::CloseSignaling);
-        }
-    }
-
-    pub(super) fn socket_opened(&mut self, now: Instant) {
-        self.socket = Socket::Open;
-        self.event(EventKind::SignalingConnected);
-        for frame in self.protocol.hello() {
-            self.output(PeerOutput::SendFrame(frame));
-        }
-        self.unanswered_joins = 0;
-        if self.membership != Membership::Outside {
-            self.send_join(now);
-        }
-    }
-
-    pub(super) fn socket_lost(&mut self, reason: String, now: Instant) {
-        let attempt = match self.socket {
-            Socket::Closed => return,
-            Socket::Opening(attempt) => attempt,
-            Socket::Open | Socket::BackingOff(_) => 0,
-        };
-        self.event(EventKind::SignalingLost {
-            reason: reason.clone(),
-        });
-        if attempt < MAX_RECONNECTS && self.membership != Membership::Outside {
-            self.socket = Socket::BackingOff(attempt + 1);
-            self.timers
-                .set(PeerTimer::Reconnect, now + FIRST_BACKOFF * 2_u32.pow(attempt));
-            return;
-        }
-        self.socket = Socket::Closed;
-        match self.membership {
-            Membership::Outside => {}
-            Membership::Joining => self.join_failed(reason),
-            Membership::Member => self.lose_membership(now),
-        }
-        self.check_wait(now);
-        // No answer of the server's will come any more.
-        self.pong(now);
-    }
-
-    pub(super) fn reconnect(&mut self) {
-        if let Socket::BackingOff(attempt) = self.socket {
-            self.socket = Socket::Opening(attempt);
-            self.output(PeerOutput::OpenSignaling);
-        }
-    }
-
-    pub(super) fn send(&mut self, message: &Message, now: Instant) {
-        if self.is_online()
-            && let Some(frame) = self.protocol.encode(message, self.unix_ms(now))
-        {
-            self.output(PeerOutput::SendFrame(frame));
-        }
-    }
-
     // ---- joining and leaving
 
     pub(super) fn join(&mut self, name: String, expect_rejected: bool, planned: Instant, now: Instant) {
@@ -151,7 +62,6 @@ impl Peer {
         self.seen = SinceJoin::default();
         self.server_roster.clear();
         self.early_fins.clear();
-        self.token = None;
         self.joining_as = Some(name.clone());
         self.membership = Membership::Joining;
         self.event(EventKind::JoinStarted {
@@ -167,7 +77,7 @@ impl Peer {
         }
     }
 
-    fn send_join(&mut self, now: Instant) {
+    pub(super) fn send_join(&mut self, now: Instant) {
         let message = Message::Join {
             name: self.name().to_owned(),
             token: self.token.clone(),
@@ -193,7 +103,7 @@ impl Peer {
         self.check_wait(now);
     }
 
-    fn join_failed(&mut self, reason: String) {
+    pub(super) fn join_failed(&mut self, reason: String) {
         if self.membership == Membership::Joining {
             self.membership = Membership::Outside;
             self.timers.stop(PeerTimer::JoinExpiry);
@@ -215,6 +125,7 @@ impl Peer {
             self.membership = Membership::Outside;
             self.timers.stop(PeerTimer::JoinExpiry);
             self.seen.rejected = true;
+            self.token = None;
             self.event(EventKind::JoinRejected {
                 incarnation: self.incarnation,
                 reason,
@@ -234,11 +145,12 @@ impl Peer {
             scripted,
         });
         self.send(&Message::Leave, now);
+        self.token = None;
         self.drop_membership(if scripted { "leave" } else { "end" }, now);
     }
 
     /// The membership is gone without a leave: the server can't be reached, or knows nothing of it.
-    fn lose_membership(&mut self, now: Instant) {
+    pub(super) fn lose_membership(&mut self, now: Instant) {
         self.event(EventKind::LeaveStarted {
             planned: now,
             incarnation: self.incarnation,
@@ -248,7 +160,7 @@ impl Peer {
     }
 
     /// Closes everything that belongs to the membership.
-    fn drop_membership(&mut self, cause: &str, now: Instant) {
+    pub(super) fn drop_membership(&mut self, cause: &str, now: Instant) {
         self.membership = Membership::Outside;
         self.timers.stop(PeerTimer::JoinExpiry);
         self.members.clear();
@@ -270,6 +182,7 @@ impl Peer {
                 timers: u32::try_from(timers).unwrap_or(u32::MAX),
             });
             self.links.clear();
+            self.faults.clear();
         }
     }
 
@@ -344,10 +257,14 @@ impl Peer {
                     self.drain_link(remote, now);
                 }
             }
-            Message::Welcome { members, token } => {
+            Message::Welcome {
+                members,
+                token,
+                resumed,
+            } => {
                 let is_last = self.is_last_answer();
                 if is_last && !self.is_outside() {
-                    self.welcomed(&members, token, now);
+                    self.welcomed(&members, token, resumed, now);
                 }
             }
             // Before the join is confirmed they are about the membership before it.
@@ -376,8 +293,9 @@ impl Peer {
         }
     }
 
-    fn welcomed(&mut self, members: &[Member], token: Option<String>, now: Instant) {
+    fn welcomed(&mut self, members: &[Member], token: Option<String>, resumed: bool, now: Instant) {
         self.token = token;
+        let goes_on = self.membership == Membership::Member;
         if self.membership == Membership::Joining {
             self.membership = Membership::Member;
             self.timers.stop(PeerTimer::JoinExpiry);
@@ -393,9 +311,17 @@ impl Peer {
         for remote in present {
             if remote != self.plan.id && self.members.insert(remote) {
                 self.seen.left.remove(&remote);
-                self.link(remote).expect_offer(now);
+                if resumed && !goes_on {
+                    // A new client took over what a crashed one left: nobody is told that it joined.
+                    self.link(remote).offer();
+                } else {
+                    self.link(remote).expect_offer(now);
+                }
                 self.drain_link(remote, now);
             }
+        }
+        if goes_on {
+            self.resume_signaling(resumed, now);
         }
         self.check_wait(now);
     }
@@ -438,6 +364,7 @@ impl Peer {
             link.close(cause);
             self.drain_link(remote, now);
             self.links.remove(&remote);
+            self.forget_fault(remote);
         }
     }
 

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::machine::{Peer, PeerOutput, PeerTimer};
+use super::{
+    faults::NetworkCommand,
+    machine::{Peer, PeerOutput, PeerTimer},
+};
 use crate::{
     base::{BarrierId, Instant, PeerId},
     metrics::EventKind,
@@ -107,12 +110,16 @@ impl Peer {
                 });
                 self.send_chat(now);
             }
-            Action::DuplicateOffer { .. }
-            | Action::DuplicateAnswer { .. }
-            | Action::IceRestart { .. }
-            | Action::DropNetwork { .. }
-            | Action::CutSignaling { .. }
-            | Action::Crash => {}
+            Action::DuplicateOffer { copies, within } => self.duplicate_offer(copies, within, now),
+            Action::DuplicateAnswer {
+                copies,
+                within,
+                lasting,
+            } => self.duplicate_answer(copies, within, lasting, now),
+            Action::IceRestart { links, both } => self.restart_ice(links, both, due, now),
+            Action::DropNetwork { scope, lasting, with } => self.drop_network(scope, lasting, with, due, now),
+            Action::CutSignaling { how } => self.output(PeerOutput::Network(NetworkCommand::Cut(how))),
+            Action::Crash => self.crash(due, now),
         }
     }
 
@@ -190,7 +197,7 @@ impl Peer {
                 Some(present) => present.to_vec(),
                 None => return Some(Vec::new()),
             },
-            Condition::Recovered => Vec::new(),
+            Condition::Recovered => return self.unrecovered(),
         };
         let missing: Vec<PeerId> = wanted
             .into_iter()

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
+use rtc::peer_connection::configuration::RTCOfferOptions;
 use tokio::sync::{Notify, mpsc};
 use tracing::Instrument;
 use webrtc::{
@@ -209,7 +210,7 @@ impl Connection {
         let result = self.call(&operation).await.map_err(|error| error.to_string());
         if result.is_ok() {
             self.signaling = match &operation {
-                ConnectionOperation::Offer => SignalingState::HaveLocalOffer,
+                ConnectionOperation::Offer { .. } => SignalingState::HaveLocalOffer,
                 ConnectionOperation::Answer { .. } => SignalingState::Stable,
                 ConnectionOperation::SetRemote(d) if d.sdp_type == SdpType::Offer => {
                     SignalingState::HaveRemoteOffer
@@ -235,8 +236,11 @@ impl Connection {
     ) -> Result<Option<Description>, webrtc::error::Error> {
         let pc = &self.peer_connection;
         match operation {
-            ConnectionOperation::Offer => {
-                let offer = pc.create_offer(None).await?;
+            ConnectionOperation::Offer { ice_restart } => {
+                let options = RTCOfferOptions {
+                    ice_restart: *ice_restart,
+                };
+                let offer = pc.create_offer(Some(options)).await?;
                 self.set_local(offer)
                     .await
                     .map(|offer| Some(ours(SdpType::Offer, &offer)))

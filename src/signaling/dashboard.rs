@@ -52,6 +52,7 @@ struct Body {
     #[serde(deserialize_with = "participants")]
     participants: Vec<Participant>,
     token: Option<String>,
+    resumed: bool,
     reason: Option<String>,
     message: Option<String>,
     request: Option<String>,
@@ -172,6 +173,7 @@ impl Dashboard {
             "existing-participants" => Message::Welcome {
                 members: members(body.participants),
                 token: body.token,
+                resumed: body.resumed,
             },
             "room-status" => Message::Roster {
                 members: members(body.participants),

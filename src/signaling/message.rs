@@ -19,10 +19,12 @@ pub enum Message {
     Ping,
 
     // ---- from the server
-    /// The join is confirmed: who is there already, and the token of the membership.
+    /// The join is confirmed: who is there already, and the token of the membership. `resumed`: it was one
+    /// before, and nobody is told of it.
     Welcome {
         members: Vec<Member>,
         token: Option<String>,
+        resumed: bool,
     },
     /// The join is refused; nothing has changed. `reason` is the protocol's code for it.
     JoinRejected { reason: String, message: String },

@@ -26,6 +26,8 @@ pub(super) struct Connection {
     pub answered: bool,
     /// The last offer that was made here.
     pub offer: Option<Description>,
+    /// Our last answer.
+    pub answer: Option<Description>,
     /// The ufrag of the local description that is set.
     pub local_ufrag: Option<String>,
     /// Local candidates that came before the description they belong to was sent.
@@ -83,6 +85,7 @@ impl Connection {
             remote: None,
             answered: false,
             offer: None,
+            answer: None,
             local_ufrag: None,
             untold: Vec::new(),
             open_channels: 0,

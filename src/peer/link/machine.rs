@@ -1,11 +1,14 @@
 use std::{collections::VecDeque, time::Duration};
 
-use super::connection::{
-    Connection, Exchange, MAX_EARLY_CANDIDATES, MAX_QUEUED_DESCRIPTIONS, Remembered, RemoteIdentity,
+use super::{
+    connection::{
+        Connection, Exchange, MAX_EARLY_CANDIDATES, MAX_QUEUED_DESCRIPTIONS, Remembered, RemoteIdentity,
+    },
+    recovery::Recovery,
 };
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
-    metrics::{DescriptionKind, EventKind, IgnoreReason, Operation, SignalingState},
+    metrics::{DescriptionKind, EventKind, IgnoreReason, Operation, RecoveryPath, SignalingState},
     peer::{
         connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState},
         timers::Timers,
@@ -26,11 +29,11 @@ const MAX_REPLACEMENTS: u32 = 5;
 pub struct Link {
     rules: ClientRules,
     /// In a collision the lower id is polite.
-    polite: bool,
+    pub(super) polite: bool,
     incarnation: Incarnation,
     /// The last generation used towards this remote; never reused, not even by a later membership.
-    generation: Generation,
-    connection: Option<Connection>,
+    pub(super) generation: Generation,
+    pub(super) connection: Option<Connection>,
     /// Descriptions that came while one was in process. They outlive a replacement: they may speak for
     /// the remote's newest connection.
     queued: VecDeque<Description>,
@@ -39,15 +42,22 @@ pub struct Link {
     offers: Remembered,
     answers: Remembered,
     replacements: u32,
-    timers: Timers<LinkTimer>,
-    outputs: VecDeque<LinkOutput>,
+    pub(super) recovery: Recovery,
+    pub(super) timers: Timers<LinkTimer>,
+    pub(super) outputs: VecDeque<LinkOutput>,
 }
 
 /// The deadlines of a link, each with the generation it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum LinkTimer {
+pub(super) enum LinkTimer {
     /// No offer has come: make one.
     OfferFallback(Generation),
+    /// ICE is not back: restart it.
+    RestartIce(Generation),
+    /// ICE is back and no data has come through: replace the connection.
+    NoData(Generation),
+    /// The channel is closed and the remote has not left: replace the connection.
+    ChannelClosed(Generation),
 }
 
 /// What a link wants.
@@ -63,6 +73,12 @@ pub enum LinkOutput {
     Opened(Generation),
     /// A text message came in on that generation's channel.
     Received(Generation, String),
+    /// ICE is back: send a probe, and say [`Link::probe_sent`] and [`Link::probe_returned`].
+    Probe,
+    /// The restart that the script asked for is done: the selected pair is of the new ICE generation.
+    Restarted,
+    /// One of the ends did this to bring the link back.
+    Acted(RecoveryPath),
     /// Tell the event stream.
     Event(EventKind),
 }
@@ -87,6 +103,7 @@ impl Link {
             offers: Remembered::default(),
             answers: Remembered::default(),
             replacements: 0,
+            recovery: Recovery::default(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
         }
@@ -134,7 +151,10 @@ impl Link {
     pub fn offer(&mut self) {
         self.timers.clear();
         self.create(true);
-        self.perform(Exchange::Offering, ConnectionOperation::Offer);
+        self.perform(
+            Exchange::Offering,
+            ConnectionOperation::Offer { ice_restart: false },
+        );
     }
 
     /// It is the remote's to offer, for it was there before us or is to replace what has failed; if it doesn't,
@@ -148,15 +168,25 @@ impl Link {
 
     /// Fires what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((LinkTimer::OfferFallback(generation), _)) = self.timers.expire(now) {
-            let current = generation == self.generation && self.lacks_connection();
-            if !current && !self.accept_stale(generation, "offer_fallback") {
-                continue;
+        while let Some((timer, _)) = self.timers.expire(now) {
+            match timer {
+                LinkTimer::OfferFallback(generation) => self.offer_overdue(generation),
+                LinkTimer::RestartIce(generation) => self.restart_due(generation),
+                LinkTimer::NoData(generation) | LinkTimer::ChannelClosed(generation) => {
+                    self.replace_dead(generation);
+                }
             }
-            match self.connection {
-                Some(_) if current => self.offer_anew(),
-                _ => self.offer(),
-            }
+        }
+    }
+
+    fn offer_overdue(&mut self, generation: Generation) {
+        let current = generation == self.generation && self.lacks_connection();
+        if !current && !self.accept_stale(generation, "offer_fallback") {
+            return;
+        }
+        match self.connection {
+            Some(_) if current => self.offer_anew(),
+            _ => self.offer(),
         }
     }
 
@@ -251,6 +281,17 @@ impl Link {
         self.timers.clear();
         self.offers.insert(fingerprint);
         let theirs = RemoteIdentity::of(&offer);
+        let ours = self
+            .connection
+            .as_ref()
+            .filter(|c| c.was_open)
+            .and_then(|c| c.remote.as_ref());
+        let rung = match ours {
+            Some(known) if known.dtls != theirs.dtls => Some(RecoveryPath::Replace),
+            Some(known) if known.ufrag != theirs.ufrag => Some(RecoveryPath::IceRestart),
+            _ => None,
+        };
+        self.outputs.extend(rung.map(LinkOutput::Acted));
         match &self.connection {
             None => self.create(false),
             // Before the first exchange is complete, yielding means a connection without our data
@@ -268,16 +309,20 @@ impl Link {
 
     /// Who offers to us instead of answering may never have got ours. Who has drops the copy.
     fn repeat_offer(&mut self) {
-        let Some(offer) = self.connection.as_ref().and_then(|c| c.offer.clone()) else {
-            return;
-        };
+        if let Some(offer) = self.connection.as_ref().and_then(|c| c.offer.clone()) {
+            self.repeat(offer);
+        }
+    }
+
+    /// Sends a description once more; who has it drops the copy. A copy of an answer answers nothing anew.
+    pub(super) fn repeat(&mut self, description: Description) {
         self.event(EventKind::DescriptionSent {
             generation: self.generation,
-            description: DescriptionKind::Offer,
-            fingerprint: offer.fingerprint(),
+            description: kind_of(&description),
+            fingerprint: description.fingerprint(),
             answers: None,
         });
-        self.outputs.push_back(LinkOutput::SendDescription(offer));
+        self.outputs.push_back(LinkOutput::SendDescription(description));
     }
 
     fn take_answer(&mut self, answer: Description) {
@@ -327,10 +372,13 @@ impl Link {
             }
             ConnectionEvent::OperationDone(done) => self.handle_done(done),
             ConnectionEvent::LocalCandidate(candidate) => self.handle_local_candidate(candidate),
-            ConnectionEvent::IceState(state) => self.event(EventKind::IceStateChanged {
-                generation,
-                state: state.to_string(),
-            }),
+            ConnectionEvent::IceState(state) => {
+                self.event(EventKind::IceStateChanged {
+                    generation,
+                    state: state.to_string(),
+                });
+                self.ice_became(state, now);
+            }
             ConnectionEvent::State(state) => {
                 self.event(EventKind::ConnectionStateChanged {
                     generation,
@@ -354,12 +402,14 @@ impl Link {
                         pair,
                     });
                     self.outputs.push_back(LinkOutput::Opened(generation));
+                    self.channel_opened(now);
                 }
             }
             ConnectionEvent::ChannelClosed => {
                 if let Some(c) = &mut self.connection {
                     c.open_channels = c.open_channels.saturating_sub(1);
                     self.event(EventKind::ChannelClosed { generation });
+                    self.channel_closed(now);
                 }
             }
             ConnectionEvent::Received(text) => {
@@ -409,7 +459,7 @@ impl Link {
         let failed = done.result.is_err();
         match done.operation {
             ConnectionOperation::AddCandidate(_) => return,
-            ConnectionOperation::Offer if !failed => {
+            ConnectionOperation::Offer { .. } if !failed => {
                 self.signaling_became(SignalingState::HaveLocalOffer);
                 self.end_exchange();
                 if let Ok(Some(offer)) = done.result {
@@ -441,12 +491,16 @@ impl Link {
                 self.signaling_became(SignalingState::Stable);
                 self.end_exchange();
                 if let Ok(Some(answer)) = done.result {
+                    if let Some(connection) = &mut self.connection {
+                        connection.answer = Some(answer.clone());
+                    }
                     self.send(answer, Some(answers));
                 }
             }
             _ => self.end_exchange(),
         }
         self.take_queued();
+        self.offer_if_wanted();
     }
 
     /// The connection has failed: the impolite side makes a new one, the other takes its offer.
@@ -459,7 +513,7 @@ impl Link {
     }
 
     /// Replaces the connection by one that is offered.
-    fn offer_anew(&mut self) {
+    pub(super) fn offer_anew(&mut self) {
         if self.replacements == MAX_REPLACEMENTS {
             return self.event(EventKind::LimitHit {
                 limit: format!("{MAX_REPLACEMENTS} replacements of a link's connection"),
@@ -467,13 +521,18 @@ impl Link {
         }
         self.replacements += 1;
         self.replace(true);
-        self.perform(Exchange::Offering, ConnectionOperation::Offer);
+        self.act(RecoveryPath::Replace);
+        self.perform(
+            Exchange::Offering,
+            ConnectionOperation::Offer { ice_restart: false },
+        );
     }
 
     // ---- parts
 
     fn create(&mut self, offerer: bool) {
         self.generation = self.generation.next();
+        self.recovery_on_new_connection();
         self.connection = Some(Connection::new(self.generation));
         self.command(self.generation, ConnectionCommand::Create { offerer });
         self.event(EventKind::ConnectionCreated {
@@ -498,7 +557,7 @@ impl Link {
         }
     }
 
-    fn perform(&mut self, exchange: Exchange, operation: ConnectionOperation) {
+    pub(super) fn perform(&mut self, exchange: Exchange, operation: ConnectionOperation) {
         if let Some(connection) = &mut self.connection {
             connection.busy = Some(exchange);
             self.command(self.generation, ConnectionCommand::Perform(operation));
@@ -568,11 +627,11 @@ impl Link {
         self.connection.as_ref().is_none_or(|c| c.failed)
     }
 
-    fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         self.connection.as_ref().is_some_and(|c| c.busy.is_some())
     }
 
-    fn signaling(&self) -> SignalingState {
+    pub(super) fn signaling(&self) -> SignalingState {
         self.connection
             .as_ref()
             .map_or(SignalingState::Closed, |c| c.signaling)
@@ -618,7 +677,7 @@ impl Link {
             .push_back(LinkOutput::Connection(generation, command));
     }
 
-    fn event(&mut self, kind: EventKind) {
+    pub(super) fn event(&mut self, kind: EventKind) {
         self.outputs.push_back(LinkOutput::Event(kind));
     }
 }
@@ -632,7 +691,7 @@ fn kind_of(description: &Description) -> DescriptionKind {
 
 fn operation_of(operation: &ConnectionOperation) -> Operation {
     match operation {
-        ConnectionOperation::Offer => Operation::CreateOffer,
+        ConnectionOperation::Offer { .. } => Operation::CreateOffer,
         ConnectionOperation::Answer { .. } => Operation::CreateAnswer,
         ConnectionOperation::SetRemote(_) => Operation::SetRemoteDescription,
         ConnectionOperation::AddCandidate(_) => Operation::AddIceCandidate,

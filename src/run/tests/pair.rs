@@ -241,7 +241,11 @@ impl Pair {
                             }
                             self.events.push((me, kind));
                         }
-                        LinkOutput::Opened(_) | LinkOutput::Received(..) => {}
+                        LinkOutput::Opened(_)
+                        | LinkOutput::Received(..)
+                        | LinkOutput::Probe
+                        | LinkOutput::Restarted
+                        | LinkOutput::Acted(_) => {}
                     }
                 }
             }

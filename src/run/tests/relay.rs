@@ -74,7 +74,7 @@ async fn a_close_right_after_a_receive_still_releases_the_turn_allocation() {
     );
     let (sender, mut inputs) = mpsc::channel(1);
     let commands = connection::start(&stack, PeerId(1), Generation(0), true, sender.clone());
-    let offer = ConnectionCommand::Perform(ConnectionOperation::Offer);
+    let offer = ConnectionCommand::Perform(ConnectionOperation::Offer { ice_restart: false });
     commands.try_send(offer).expect("the queue is long enough");
     let (mut offered, mut host_gathered) = (false, false);
     while !(offered && host_gathered) {

@@ -76,7 +76,7 @@ impl Connection {
 
     fn call(&mut self, operation: &ConnectionOperation) -> Option<Description> {
         match operation {
-            ConnectionOperation::Offer => {
+            ConnectionOperation::Offer { .. } => {
                 self.signaling = SignalingState::HaveLocalOffer;
                 Some(self.describe(SdpType::Offer))
             }
