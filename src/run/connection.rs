@@ -119,6 +119,7 @@ impl Connection {
             stack.world.rtc_runtime(),
             stack.tricks,
             stack.census.clone(),
+            None,
             move || {
                 let _ = repeats.inputs.try_send(PeerInput::Connection {
                     remote: repeats.remote,
