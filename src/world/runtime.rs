@@ -26,7 +26,7 @@ pub struct Tricks {
     /// *write → events → read → sleep*, so what a read puts in the send queue would leave only with the
     /// next timer, up to 200 ms later; and a candidate that was added would be checked only then.
     pub wake_driver: bool,
-    /// Send a lost DTLS flight again ([`FlightRepair`]).
+    /// Send a lost DTLS flight again ([`FlightRepair`](super::FlightRepair)).
     pub repair_flights: bool,
 }
 
