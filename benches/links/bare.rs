@@ -75,7 +75,7 @@ impl End {
             .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
             .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
             .build();
-        let runtime = ConnectionRuntime::new(Arc::new(TokioRuntime), tricks, Arc::default(), || {});
+        let runtime = ConnectionRuntime::new(Arc::new(TokioRuntime), tricks, Arc::default(), None, || {});
         let gathered = Arc::new(Notify::new());
         let (sender, channels) = mpsc::channel(1);
         let handler = Handler {

@@ -1,8 +1,8 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use super::{
     link::Link,
-    machine::{Peer, PeerOutput, PeerTimer},
+    machine::{Peer, PeerTimer},
 };
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},

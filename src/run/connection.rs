@@ -21,7 +21,7 @@ use crate::{
     metrics::{CandidateKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
     signaling::{Candidate, ChannelMessage, Description, SdpType},
-    world::{Census, ConnectionRuntime, DriverWaker, Holding, Tricks, World},
+    world::{Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, World},
 };
 
 /// Between two ICE connectivity checks of a pair, and how many there are at most.
@@ -64,6 +64,7 @@ impl Identity {
 /// after [`ConnectionCommand::Close`], or when the sender is dropped.
 pub(super) fn start(
     stack: &Arc<Stack>,
+    network: &Arc<PeerNetwork>,
     remote: PeerId,
     generation: Generation,
     offerer: bool,
@@ -75,12 +76,16 @@ pub(super) fn start(
         generation,
         inputs,
     };
+    let path = RemotePath {
+        network: network.clone(),
+        remote,
+    };
     let counted = stack.census.count(Holding::Task);
     let stack = stack.clone();
     let world = stack.world.clone();
     let span = tracing::info_span!("link", remote = remote.0, generation = generation.0);
     let task = async move {
-        match Connection::build(&stack, identity.clone(), offerer).await {
+        match Connection::build(&stack, path, identity.clone(), offerer).await {
             Ok((connection, channels)) => connection.serve(commands, channels).await,
             Err(error) => identity.tell(ConnectionEvent::CreateFailed(error)).await,
         }
@@ -110,6 +115,7 @@ struct Connection {
 impl Connection {
     async fn build(
         stack: &Stack,
+        path: RemotePath,
         identity: Identity,
         offerer: bool,
     ) -> Result<(Self, mpsc::Receiver<Arc<dyn DataChannel>>), String> {
@@ -120,6 +126,7 @@ impl Connection {
             stack.world.rtc_runtime(),
             stack.tricks,
             stack.census.clone(),
+            Some(path),
             move || {
                 let _ = repeats.inputs.try_send(PeerInput::Connection {
                     remote: repeats.remote,

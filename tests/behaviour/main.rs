@@ -2,6 +2,8 @@
 
 mod cli;
 mod docs;
+mod impair;
+mod impair_pair;
 mod layout;
 mod negotiation;
 mod races;

@@ -32,6 +32,8 @@ pub(super) struct Connection {
     pub local_ufrag: Option<String>,
     /// Local candidates that came before the description they belong to was sent.
     pub untold: Vec<Candidate>,
+    /// Local candidates of the current ICE generation that were trickled.
+    pub told: Vec<Candidate>,
     pub open_channels: u32,
     /// Whether a channel was ever open: then an offer of one's own can be rolled back.
     pub was_open: bool,
@@ -88,9 +90,17 @@ impl Connection {
             answer: None,
             local_ufrag: None,
             untold: Vec::new(),
+            told: Vec::new(),
             open_channels: 0,
             was_open: false,
             failed: false,
+        }
+    }
+
+    /// Remembers a candidate that is trickled, should it have to be told again.
+    pub fn tell(&mut self, candidate: &Candidate) {
+        if self.told.len() < MAX_EARLY_CANDIDATES {
+            self.told.push(candidate.clone());
         }
     }
 

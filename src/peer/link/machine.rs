@@ -314,7 +314,8 @@ impl Link {
         }
     }
 
-    /// Sends a description once more; who has it drops the copy. A copy of an answer answers nothing anew.
+    /// Sends a description once more, with the candidates of its connection; who has them drops the copies.
+    /// A copy of an answer answers nothing anew.
     pub(super) fn repeat(&mut self, description: Description) {
         self.event(EventKind::DescriptionSent {
             generation: self.generation,
@@ -323,6 +324,8 @@ impl Link {
             answers: None,
         });
         self.outputs.push_back(LinkOutput::SendDescription(description));
+        let told = self.connection.iter().flat_map(|c| c.told.iter().cloned());
+        self.outputs.extend(told.map(LinkOutput::SendCandidate));
     }
 
     fn take_answer(&mut self, answer: Description) {
@@ -436,6 +439,7 @@ impl Link {
             connection.untold.push(candidate);
         } else {
             candidate.username_fragment = connection.local_ufrag.clone();
+            connection.tell(&candidate);
             self.outputs.push_back(LinkOutput::SendCandidate(candidate));
         }
     }
@@ -601,7 +605,10 @@ impl Link {
         let ufrag = description.ufrag().map(str::to_owned);
         let untold = match &mut self.connection {
             Some(connection) => {
-                connection.local_ufrag.clone_from(&ufrag);
+                if connection.local_ufrag != ufrag {
+                    connection.told.clear();
+                    connection.local_ufrag.clone_from(&ufrag);
+                }
                 std::mem::take(&mut connection.untold)
             }
             None => Vec::new(),
@@ -617,6 +624,9 @@ impl Link {
         for mut candidate in untold {
             if !description.has_candidate(&candidate) {
                 candidate.username_fragment.clone_from(&ufrag);
+                if let Some(connection) = &mut self.connection {
+                    connection.tell(&candidate);
+                }
                 self.outputs.push_back(LinkOutput::SendCandidate(candidate));
             }
         }

@@ -8,13 +8,13 @@ use webrtc::{peer_connection::RTCIceServer, runtime::Runtime};
 
 use super::faulty::FaultyRuntime;
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId},
+    base::{Generation, Incarnation, Instant, PeerId, RootSeed},
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, Link, LinkOutput, PeerInput},
     run::connection::{self, Stack},
     scenario::ClientRules,
     signaling::{Candidate, Description},
-    world::{BoxFuture, Census, SignalingError, SignalingSocket, Tricks, Usage, World},
+    world::{BoxFuture, Census, PeerNetwork, SignalingError, SignalingSocket, Tricks, Usage, World},
 };
 
 /// Longer than anything takes that is going to happen at all.
@@ -97,6 +97,11 @@ fn take_candidates(sdp: &str) -> (String, Vec<Candidate>) {
     (without.concat(), candidates.collect())
 }
 
+/// An access link that does nothing.
+pub(super) fn network() -> Arc<PeerNetwork> {
+    Arc::new(PeerNetwork::new(RootSeed(0), PeerId(0), || Instant::START))
+}
+
 /// What connections on `runtime` are made with.
 pub(super) fn stack(
     runtime: FaultyRuntime,
@@ -120,6 +125,7 @@ pub(super) fn stack(
 /// Two links that signal to each other directly.
 pub(super) struct Pair {
     stack: Arc<Stack>,
+    network: Arc<PeerNetwork>,
     pub(super) runtime: FaultyRuntime,
     ends: [End; 2],
     pub(super) events: Vec<(usize, EventKind)>,
@@ -165,6 +171,7 @@ impl Pair {
         };
         Self {
             stack: stack(runtime.clone(), ice_servers, tricks, Gathering::Patient),
+            network: network(),
             runtime,
             ends: [end(0, 1), end(1, 0)],
             events: Vec::new(),
@@ -208,6 +215,7 @@ impl Pair {
                             let sender = self.ends[me].sender.clone();
                             self.ends[me].commands = Some(connection::start(
                                 &self.stack,
+                                &self.network,
                                 remote,
                                 generation,
                                 offerer,

@@ -73,7 +73,14 @@ async fn a_close_right_after_a_receive_still_releases_the_turn_allocation() {
         Gathering::AsUsual,
     );
     let (sender, mut inputs) = mpsc::channel(1);
-    let commands = connection::start(&stack, PeerId(1), Generation(0), true, sender.clone());
+    let commands = connection::start(
+        &stack,
+        &pair::network(),
+        PeerId(1),
+        Generation(0),
+        true,
+        sender.clone(),
+    );
     let offer = ConnectionCommand::Perform(ConnectionOperation::Offer { ice_restart: false });
     commands.try_send(offer).expect("the queue is long enough");
     let (mut offered, mut host_gathered) = (false, false);

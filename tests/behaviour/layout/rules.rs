@@ -50,7 +50,8 @@ pub const HARNESS: Crate = Crate {
         pure("peer", &["base", "scenario", "plan", "signaling", "metrics"]),
         pure("verdict", &["base", "plan", "metrics"]),
         pure("report", &["base", "metrics", "verdict"]),
-        edge("world", &["base"], Some("")),
+        pure("impair", &["base"]),
+        edge("world", &["base", "impair"], Some("")),
         // Worlds are siblings: a run gets one as a value, and knows none of them.
         edge("net", &["base", "world", "signaling"], Some("")),
         edge(
@@ -62,6 +63,7 @@ pub const HARNESS: Crate = Crate {
                 "signaling",
                 "metrics",
                 "peer",
+                "impair",
                 "world",
             ],
             Some(""),

@@ -45,6 +45,8 @@ pub struct Stage {
     coordinator: Coordinator,
     pub(super) connections: BTreeMap<End, Connection>,
     sockets: BTreeMap<PeerId, ClientId>,
+    /// The peer's own number of each socket.
+    numbers: BTreeMap<ClientId, u32>,
     next_socket: u64,
     pub(super) certificates: u32,
     pub(super) now: Instant,
@@ -74,6 +76,7 @@ impl Stage {
             coordinator: Coordinator::new(&plan),
             connections: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             next_socket: 0,
             certificates: 0,
             now: Instant::START,
@@ -210,7 +213,7 @@ impl Stage {
             }
             Delivery::FromServer(peer, client, input) => {
                 if self.sockets.get(&peer) == Some(&client) {
-                    if matches!(input, PeerInput::SignalingLost(_)) {
+                    if matches!(input, PeerInput::SignalingLost(..)) {
                         self.sockets.remove(&peer);
                     }
                     self.tell_peer(peer, input);
@@ -235,7 +238,9 @@ impl Stage {
         while let Some(output) = self.peers[me.index()].poll_output() {
             match output {
                 PeerOutput::Event { remote, kind } => self.event(Some(me), remote, kind),
-                PeerOutput::OpenSignaling => self.open_signaling(me),
+                PeerOutput::OpenSignaling(number) => self.open_signaling(me, number),
+                // The stage has faults of its own.
+                PeerOutput::Network(_) => {}
                 PeerOutput::CloseSignaling => {
                     if let Some(client) = self.sockets.remove(&me) {
                         let at = self.after(Way::Up);
@@ -278,12 +283,13 @@ impl Stage {
 
     // ---- signaling
 
-    fn open_signaling(&mut self, me: PeerId) {
+    fn open_signaling(&mut self, me: PeerId, number: u32) {
         self.next_socket += 1;
         let client = ClientId(self.next_socket);
         self.sockets.insert(me, client);
+        self.numbers.insert(client, number);
         let at = self.after(Way::Opening);
-        let opened = Delivery::FromServer(me, client, PeerInput::SignalingOpened);
+        let opened = Delivery::FromServer(me, client, PeerInput::SignalingOpened(number));
         self.agenda.follow(Lane::Down(client), at, opened);
         let now = self.hub_now();
         self.hub.connect(client, now);
@@ -316,9 +322,10 @@ impl Stage {
     fn drain_hub(&mut self) {
         while let Some(output) = self.hub.poll_output() {
             let (to, input) = match output {
-                Output::Send { to, frame } => (to, PeerInput::Frame(frame.to_string())),
+                Output::Send { to, frame } => (to, PeerInput::Frame(self.numbers[&to], frame.to_string())),
                 Output::Close { client, .. } => {
-                    (client, PeerInput::SignalingLost("closed by the server".into()))
+                    let reason = "closed by the server".to_owned();
+                    (client, PeerInput::SignalingLost(self.numbers[&client], reason))
                 }
             };
             let whose = self.sockets.iter().find(|(_, client)| **client == to);
@@ -337,7 +344,7 @@ impl Stage {
             self.hub.disconnect(client, now);
             self.drain_hub();
             let at = self.after(Way::Down);
-            let lost = PeerInput::SignalingLost("cut".into());
+            let lost = PeerInput::SignalingLost(self.numbers[&client], "cut".into());
             self.agenda.push(at, Delivery::ToPeer(peer, lost));
         }
     }
