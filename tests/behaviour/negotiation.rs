@@ -222,21 +222,6 @@ fn who_leaves_and_comes_back_is_connected_anew() {
     assert_eq!(expired(&stage), 0);
 }
 
-#[test]
-fn who_leaves_while_our_socket_is_away_is_gone_when_it_is_back() {
-    let stay = |name| script(&[(0, join(name)), (0, connected())], 2_000);
-    let bob = script(
-        &[(0, join("Bob")), (0, connected()), (1_000, Action::Leave)],
-        2_000,
-    );
-    // Ann's socket is back 250 ms later.
-    let stage = Stage::new(reference(), &[0, 5, 10], vec![stay("Ann"), bob, stay("Cat")])
-        .with_cut(950, PeerId(0))
-        .play();
-    assert_eq!(stage.count(|k| matches!(k, EventKind::SignalingLost { .. })), 1);
-    assert_eq!(stage.broken(), NONE);
-}
-
 // ---- the mutants
 
 /// A rule that is switched off, the race in which it is missed, and what shows it: the numbers of the
