@@ -121,7 +121,7 @@ impl Connection {
     }
 
     /// Whether two ends reach each other: each has the other's description, of the certificate that it
-    /// began with; one has offered and the other answered; a candidate has come in.
+    /// began with; one has offered and the other answered; a candidate has come in at one of them.
     pub fn matches(&self, other: &Self) -> bool {
         let one_way = |from: &Self, to: &Self| {
             let told = from.local.as_ref();
@@ -129,15 +129,15 @@ impl Connection {
                 && told.and_then(Description::ufrag) == to.remote.as_ref().and_then(Description::ufrag)
                 && told.and_then(Description::dtls_fingerprint) == to.associated.as_deref()
         };
-        let ready = |c: &Self| {
-            c.signaling == SignalingState::Stable && c.candidates > 0 && !c.closed && !c.open && !c.failed
-        };
+        let ready = |c: &Self| c.signaling == SignalingState::Stable && !c.closed && !c.open && !c.failed;
         let role = |c: &Self| c.local.as_ref().map(|d| d.sdp_type);
         one_way(self, other)
             && one_way(other, self)
             && ready(self)
             && ready(other)
             && role(self) != role(other)
+            // One candidate is enough: who is checked learns where from.
+            && self.candidates + other.candidates > 0
             // One of them has made the data channel.
             && (self.offerer || other.offerer)
     }

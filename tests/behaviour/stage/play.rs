@@ -53,6 +53,7 @@ pub struct Stage {
     pub(super) agenda: Agenda,
     rule: Rule,
     latency: Latency,
+    pub(super) repeats_callbacks: bool,
     /// Every script is over.
     pub(super) room_ended: bool,
     gone: usize,
@@ -83,6 +84,7 @@ impl Stage {
             agenda,
             rule: Box::new(|_, _| Fate::Deliver),
             latency: calm(),
+            repeats_callbacks: false,
             room_ended: false,
             gone: 0,
             events: Vec::new(),
@@ -128,6 +130,12 @@ impl Stage {
     /// Decides how long everything takes.
     pub fn with_latency(mut self, latency: Latency) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// Connections tell each of their states twice.
+    pub fn with_repeated_callbacks(mut self) -> Self {
+        self.repeats_callbacks = true;
         self
     }
 
