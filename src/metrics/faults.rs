@@ -1,0 +1,283 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::base::{Instant, PeerId};
+
+use super::{
+    FaultCause, RecoveryPath,
+    deadlines::{Deadlines, Due},
+    pairs::{PairId, pair_of},
+    tally::{Series, Tally},
+};
+
+/// A fault on a link, or several that overlap.
+#[derive(Debug)]
+struct Fault {
+    /// The earliest planned beginning.
+    start: Instant,
+    /// The latest planned end.
+    end: Instant,
+    /// The first one's.
+    cause: FaultCause,
+    /// The highest rung of the ladder that either end is known to have reached.
+    path: RecoveryPath,
+    ends: [AtEnd; 2],
+    /// When either end first noticed.
+    detected: Option<Instant>,
+}
+
+/// What one end of the link has to say of a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtEnd {
+    /// It did not begin here.
+    Elsewhere,
+    /// It began here.
+    Began,
+    /// It began here, and data flows again since then.
+    Recovered(Instant),
+}
+
+/// The scripted faults on links that stay in the middle of a membership: `reconnect_ms`, `outage_ms` and
+/// `detect_ms`. (Crashes and rejoins end memberships; what follows them is an overlap of [`Pairs`].)
+///
+/// Every `FaultStarted` is exactly one of: a sample, a failure, an abandonment, merged into one that was not
+/// over, or unmeasured because there was no open link to tear.
+///
+/// A fault that is recovered from is kept for as long as events may lie in the dispatcher's queue: the same
+/// step may have torn the link at its other end too, and then the later end counts.
+///
+/// [`Pairs`]: super::pairs::Pairs
+#[derive(Debug)]
+pub(super) struct Faults {
+    faults: BTreeMap<PairId, Fault>,
+    timeout: Duration,
+}
+
+impl Faults {
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self {
+            faults: BTreeMap::new(),
+            timeout,
+        }
+    }
+
+    /// Whether the link of this pair is yet to recover from a fault.
+    pub(super) fn covers(&self, pair: PairId) -> bool {
+        let fault = self.faults.get(&pair);
+        fault.is_some_and(|fault| fault.recovered().is_none())
+    }
+
+    /// A fault began at `peer`'s end of a link. `open`: its channel was open there.
+    pub(super) fn begin(
+        &mut self,
+        (peer, remote): (PeerId, PeerId),
+        (start, end): (Instant, Instant),
+        cause: FaultCause,
+        open: bool,
+        tally: &mut Tally,
+        deadlines: &mut Deadlines,
+    ) {
+        let (pair, side) = pair_of(peer, remote);
+        let before = self.take(pair, deadlines).and_then(|before| {
+            if start <= before.due(self.timeout) {
+                return Some(before);
+            }
+            before.settle(self.timeout, tally);
+            None
+        });
+        let mut fault = match before {
+            Some(before) => {
+                tally.count(Series::tagged("faults_merged", [("cause", cause.name())]));
+                Fault {
+                    start: before.start.min(start),
+                    end: before.end.max(end),
+                    ..before
+                }
+            }
+            None if open => Fault {
+                start,
+                end: end.max(start),
+                cause,
+                path: RecoveryPath::Resume,
+                ends: [AtEnd::Elsewhere; 2],
+                detected: None,
+            },
+            None => return unmeasured(cause, tally),
+        };
+        fault.ends[side] = AtEnd::Began;
+        self.put(pair, fault, deadlines);
+    }
+
+    /// `peer` noticed that the link is not well.
+    pub(super) fn detected(&mut self, (peer, remote): (PeerId, PeerId), at: Instant) {
+        if let Some(fault) = self.faults.get_mut(&pair_of(peer, remote).0)
+            && fault.start <= at
+            && fault.recovered().is_none_or(|recovered| at <= recovered)
+        {
+            fault.detected = Some(fault.detected.map_or(at, |first| first.min(at)));
+        }
+    }
+
+    /// `peer` began to do something about it.
+    pub(super) fn recovering(&mut self, (peer, remote): (PeerId, PeerId), path: RecoveryPath) {
+        if let Some(fault) = self.faults.get_mut(&pair_of(peer, remote).0)
+            && fault.recovered().is_none()
+        {
+            fault.path = fault.path.max(path);
+        }
+    }
+
+    /// Data has flowed both ways, says `peer`.
+    pub(super) fn recovered(
+        &mut self,
+        (peer, remote): (PeerId, PeerId),
+        path: RecoveryPath,
+        at: Instant,
+        deadlines: &mut Deadlines,
+    ) {
+        let (pair, side) = pair_of(peer, remote);
+        self.recovered_at(pair, &[side], path, at, deadlines);
+    }
+
+    /// Data has flowed both ways, over a link that one of the two had to join again for.
+    pub(super) fn rejoined(&mut self, pair: PairId, at: Instant, deadlines: &mut Deadlines) {
+        self.recovered_at(pair, &[0, 1], RecoveryPath::Rejoin, at, deadlines);
+    }
+
+    fn recovered_at(
+        &mut self,
+        pair: PairId,
+        sides: &[usize],
+        path: RecoveryPath,
+        at: Instant,
+        deadlines: &mut Deadlines,
+    ) {
+        let Some(mut fault) = self.take(pair, deadlines) else {
+            return;
+        };
+        for side in sides {
+            if fault.ends[*side] == AtEnd::Began {
+                fault.ends[*side] = AtEnd::Recovered(at);
+                fault.path = fault.path.max(path);
+            }
+        }
+        self.put(pair, fault, deadlines);
+    }
+
+    /// An end has given the link up.
+    pub(super) fn failed(
+        &mut self,
+        (peer, remote): (PeerId, PeerId),
+        path: RecoveryPath,
+        tally: &mut Tally,
+        deadlines: &mut Deadlines,
+    ) {
+        let pair = pair_of(peer, remote).0;
+        if self.covers(pair)
+            && let Some(mut fault) = self.take(pair, deadlines)
+        {
+            fault.path = fault.path.max(path);
+            fault.fail(tally);
+        }
+    }
+
+    /// The script of one of the two ends its membership.
+    pub(super) fn cut(&mut self, pair: PairId, at: Instant, tally: &mut Tally, deadlines: &mut Deadlines) {
+        if let Some(fault) = self.take(pair, deadlines) {
+            match at.since(fault.end) {
+                late if late > self.timeout => fault.settle(self.timeout, tally),
+                _ => fault.settle_or_abandon(self.timeout, tally),
+            }
+        }
+    }
+
+    /// Nothing more is to be waited for: it is recovered from, or its time is over.
+    pub(super) fn expire(&mut self, pair: PairId, tally: &mut Tally) {
+        if let Some(fault) = self.faults.remove(&pair) {
+            fault.settle(self.timeout, tally);
+        }
+    }
+
+    /// The run is over.
+    pub(super) fn end_of_run(&mut self, pair: PairId, tally: &mut Tally) {
+        if let Some(fault) = self.faults.remove(&pair) {
+            fault.settle_or_abandon(self.timeout, tally);
+        }
+    }
+
+    fn take(&mut self, pair: PairId, deadlines: &mut Deadlines) -> Option<Fault> {
+        let fault = self.faults.remove(&pair)?;
+        deadlines.clear(fault.due(self.timeout), Due::Fault(pair));
+        Some(fault)
+    }
+
+    fn put(&mut self, pair: PairId, fault: Fault, deadlines: &mut Deadlines) {
+        deadlines.set(fault.due(self.timeout), Due::Fault(pair));
+        self.faults.insert(pair, fault);
+    }
+}
+
+/// A fault that no link was torn by, or that is measured otherwise.
+pub(super) fn unmeasured(cause: FaultCause, tally: &mut Tally) {
+    tally.count(Series::tagged("faults_unmeasured", [("cause", cause.name())]));
+}
+
+impl Fault {
+    /// When every end that it began at had recovered.
+    fn recovered(&self) -> Option<Instant> {
+        let mut last = None;
+        for end in self.ends {
+            match end {
+                AtEnd::Elsewhere => {}
+                AtEnd::Began => return None,
+                AtEnd::Recovered(at) => last = last.max(Some(at)),
+            }
+        }
+        last
+    }
+
+    /// When it is over, one way or the other; a fault that begins later is another one.
+    fn due(&self, timeout: Duration) -> Instant {
+        self.recovered().unwrap_or(self.end + timeout)
+    }
+
+    fn settle(self, timeout: Duration, tally: &mut Tally) {
+        match self.recovered().filter(|at| at.since(self.end) <= timeout) {
+            Some(at) => {
+                self.count_detected(tally);
+                tally.case(self.series("reconnect_failed"), false);
+                tally.took(self.series("reconnect_ms"), at.since(self.end));
+                tally.took(self.by_cause("outage_ms"), at.since(self.start));
+            }
+            None => self.fail(tally),
+        }
+    }
+
+    fn settle_or_abandon(self, timeout: Duration, tally: &mut Tally) {
+        if self.recovered().is_some() {
+            return self.settle(timeout, tally);
+        }
+        self.count_detected(tally);
+        tally.count(self.series("reconnect_abandoned"));
+    }
+
+    fn fail(self, tally: &mut Tally) {
+        self.count_detected(tally);
+        tally.case(self.series("reconnect_failed"), true);
+        tally.failed(self.series("reconnect_ms"));
+        tally.failed(self.by_cause("outage_ms"));
+    }
+
+    fn count_detected(&self, tally: &mut Tally) {
+        if let Some(at) = self.detected {
+            tally.took(self.by_cause("detect_ms"), at.since(self.start));
+        }
+    }
+
+    fn series(&self, name: &'static str) -> Series {
+        Series::tagged(name, [("path", self.path.name()), ("cause", self.cause.name())])
+    }
+
+    fn by_cause(&self, name: &'static str) -> Series {
+        Series::tagged(name, [("cause", self.cause.name())])
+    }
+}
