@@ -5,6 +5,7 @@
 //! come from or who reads the numbers.
 
 mod counts;
+mod crash;
 mod deadlines;
 mod event;
 mod faults;

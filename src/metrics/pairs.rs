@@ -4,12 +4,13 @@ use crate::base::{Generation, Instant, PeerId};
 
 use super::{
     CandidateKind, FaultCause,
+    crash::Crash,
     deadlines::{Deadlines, Due},
     link_event::LinkEvent,
     members::{Cut, Stay},
     overlap::{Case, Overlap, Return},
     phases::Marks,
-    tally::{Series, Tally},
+    tally::Tally,
 };
 
 /// Two peers of one room, the lower id first.
@@ -33,19 +34,6 @@ struct End {
     /// membership that is over.
     stale: Option<Generation>,
     marks: Marks,
-}
-
-/// The last that one end of an open link did was to crash.
-#[derive(Debug)]
-struct Crash {
-    side: usize,
-    planned: Instant,
-    /// The newest connection of the other end then.
-    generation: Option<Generation>,
-    /// The other end has not noticed it yet.
-    unnoticed: bool,
-    /// The same as planned, until a case measures the outage.
-    out_since: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -162,13 +150,7 @@ impl Pairs {
                 pair.join_failed = true;
             }
             Cut::Crashed { planned } if pair.ends[side].marks.opened.is_some() => {
-                pair.crash = Some(Crash {
-                    side,
-                    planned,
-                    generation: pair.ends[1 - side].generation,
-                    unnoticed: true,
-                    out_since: Some(planned),
-                });
+                pair.crash = Some(Crash::new(side, planned, pair.ends[1 - side].generation));
             }
             Cut::Left | Cut::Lost | Cut::Crashed { .. } => {}
         }
@@ -239,19 +221,8 @@ impl Pairs {
         tally: &mut Tally,
     ) {
         let (id, side) = pair_of(peer, remote);
-        let crash = self.pairs.get_mut(&id).and_then(|pair| pair.crash.as_mut());
-        if let Some(crash) = crash
-            && crash.unnoticed
-            && crash.side != side
-            && crash.planned <= at
-            && on.is_none_or(|on| Some(on) <= crash.generation)
-        {
-            crash.unnoticed = false;
-            let cause = FaultCause::Crash.name();
-            tally.took(
-                Series::tagged("detect_ms", [("cause", cause)]),
-                at.since(crash.planned),
-            );
+        if let Some(crash) = self.pairs.get_mut(&id).and_then(|pair| pair.crash.as_mut()) {
+            crash.noticed(side, on, at, tally);
         }
     }
 }
@@ -273,8 +244,7 @@ impl Pair {
                 out_since: None,
             });
         }
-        let crash = self.crash.as_mut().filter(|crash| crash.side == side);
-        let out_since = crash.and_then(|crash| crash.out_since.take());
+        let out_since = self.crash.as_mut().and_then(|crash| crash.measure_outage(side));
         Case::Return(Return {
             cause: FaultCause::Crash,
             out_since,
