@@ -298,7 +298,8 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         "messages_abandoned",
         &[],
-        "Chat messages whose sender or receiver began to leave before delivery, or still on the way when the run ended.",
+        "Chat messages whose sender or receiver began to leave or crashed before delivery, or still on the way when the \
+         run ended.",
     ),
     counter(
         "messages_not_due",
@@ -327,12 +328,12 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         "joins_abandoned",
         &[],
-        "Joins that a leave or the run's end cut short before all their expected links were open.",
+        "Joins that a leave, a crash or the run's end cut short before all their expected links were open.",
     ),
     counter(
         "connect_abandoned",
         &[],
-        "First links that a leave or the run's end cut short before both ends were open.",
+        "First links that a leave, a crash or the run's end cut short before both ends were open.",
     ),
     counter(
         "reconnect_abandoned",

@@ -336,10 +336,10 @@ impl Recorder {
             }
             EventKind::MemberLeft { .. } => self.pairs.noticed(ends, None, at, tally),
             EventKind::RecoveryStarted { path, .. } => self.faults.recovering(ends, path),
-            EventKind::LinkRecovered { generation, path } => {
-                if self.pairs.is_current(peer, remote, generation) {
-                    self.faults.recovered(ends, path, at, deadlines);
-                }
+            EventKind::LinkRecovered { generation, path }
+                if self.pairs.is_current(peer, remote, generation) =>
+            {
+                self.faults.recovered(ends, path, at, deadlines);
             }
             EventKind::RecoveryFailed { path } => self.faults.failed(ends, path, tally, deadlines),
             _ => {}
