@@ -1,0 +1,207 @@
+//! SCENARIOS.md.
+
+use rtcstorm::scenario::{self, ClientRules, Diagnostics, Override, Scenario, bundled, parse};
+
+use super::{Grammar, blocks, grouped, read, row};
+
+fn is_key(snippet: &str, key: &str) -> bool {
+    snippet.lines().any(|line| line.starts_with(&format!("{key}:")))
+}
+
+/// A snippet as a whole scenario: what it leaves out is what it does not talk about.
+fn completed(snippet: &str) -> String {
+    let indented = |text: &str| text.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    if snippet.starts_with("- ") {
+        return format!("name: x\nrooms: {{peers: 2}}\nsteps:\n{}", indented(snippet));
+    }
+    let mut text = format!("{snippet}\n");
+    let has_parts = is_key(snippet, "groups");
+    for (key, line) in [("name", "name: x"), ("rooms", "rooms: {peers: 2}")] {
+        // Groups say themselves how many peers a room has.
+        let is_said = is_key(snippet, key) || key == "rooms" && has_parts;
+        if !is_said {
+            text += &format!("{line}\n");
+        }
+    }
+    if !has_parts && !is_key(snippet, "steps") {
+        text += "steps: [join, {wait: connected}]\n";
+    }
+    text
+}
+
+#[test]
+fn every_scenario_in_the_documents_is_sound() {
+    for snippet in blocks(&read("SCENARIOS.md"), "yaml") {
+        let text = completed(snippet);
+        if let Err(mistakes) = parse("snippet", &text, &Grammar) {
+            panic!("{}\n{text}", mistakes.listing());
+        }
+    }
+}
+
+#[test]
+fn every_command_line_in_the_documents_sets_what_is_there() {
+    for line in blocks(&read("SCENARIOS.md"), "sh").join("\n").lines() {
+        let mut words = line.split_whitespace().skip(2);
+        let named = words.next().expect("a scenario");
+        let (_, text) = bundled()
+            .iter()
+            .find(|(name, _)| *name == named)
+            .expect("a bundled one");
+        let plain = parse(named, text, &Grammar).expect("sound");
+        let rest = line.split_once(named).expect("it has been found there").1;
+        let sets: Vec<Override> = rest
+            .split("--set ")
+            .skip(1)
+            .map(|set| Override::set("--set", set.trim().trim_matches('\'')))
+            .collect();
+        assert!(!sets.is_empty(), "{line}");
+        let set = Scenario::with_overrides(named, text, &sets, &Grammar)
+            .unwrap_or_else(|mistakes| panic!("{line}\n{}", mistakes.listing()));
+        let same_hash = Scenario {
+            hash: plain.hash.clone(),
+            ..set
+        };
+        assert_ne!(same_hash, plain, "{line} changes nothing");
+    }
+}
+
+fn suggestions(text: &str) -> Vec<String> {
+    let mistakes: Diagnostics = parse("x", text, &Grammar).expect_err("a mistake");
+    let told = mistakes
+        .iter()
+        .filter_map(|mistake| Some(mistake.suggestion()?.to_owned()));
+    told.collect()
+}
+
+/// The names that the parser itself lists when it is asked for one that is like none of them.
+fn known(text: &str) -> Vec<String> {
+    let lists: Vec<String> = suggestions(text)
+        .iter()
+        .filter_map(|told| {
+            let list = told
+                .strip_prefix("known here: ")
+                .or(told.strip_prefix("the steps are: "))?;
+            Some(list.to_owned())
+        })
+        .collect();
+    assert_eq!(lists.len(), 1, "{text}");
+    lists[0].split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_key_step_and_rule_of_the_language_is_explained() {
+    let text = read("SCENARIOS.md");
+    let keys = known("{name: x, rooms: {peers: 2}, steps: [join], qqqqqqqqqqqq: 1}");
+    assert!(keys.len() > 10, "{keys:?}");
+    for key in keys {
+        row(&text, &key);
+    }
+    let steps = known("{name: x, rooms: {peers: 2}, steps: [qqqqqqqqqqqq]}");
+    assert!(steps.len() > 8, "{steps:?}");
+    for step in steps {
+        assert!(text.contains(&format!("\n### `{step}`\n")), "`{step}`");
+    }
+    for rule in ClientRules::NAMES {
+        assert_eq!(row(&text, rule).matches(" | ").count(), 3, "`{rule}`");
+    }
+    for (around, least) in [
+        ("rooms: {peers: 2, @: 1}, steps: [join]", 2),
+        ("rooms: {peers: 2}, arrive: {over: 1s, @: 1}, steps: [join]", 3),
+        (
+            "rooms: {peers: 2}, arrive: {stages: [{over: 1s, to: 2, @: 1}]}, steps: [join]",
+            2,
+        ),
+        (
+            "rooms: {peers: 2}, target: {url: 'ws://h/', @: 1}, steps: [join]",
+            2,
+        ),
+        ("rooms: {peers: 2}, client: {@: 1}, steps: [join]", 10),
+        ("groups: [{name: a, peers: 2, steps: [join], @: 1}]", 4),
+        ("rooms: {peers: 2}, steps: [{join: {expect: rejected, @: 1}}]", 1),
+        (
+            "rooms: {peers: 2}, steps: [join, {wait: {for: connected, @: 1}}]",
+            3,
+        ),
+        ("rooms: {peers: 2}, steps: [join, {barrier: {name: a, @: 1}}]", 2),
+        (
+            "rooms: {peers: 2}, steps: [join, {chat: {every: 1s, size: 1, for: 1s, @: 1}}]",
+            4,
+        ),
+        ("rooms: {peers: 2}, steps: [join, {wait: @}]", 3),
+        ("rooms: {peers: 2}, steps: [{join: {expect: @}}]", 2),
+        (
+            "rooms: {peers: 2}, steps: [join, {wait: {for: connected, to: @}}]",
+            2,
+        ),
+        ("rooms: {peers: 2}, target: {protocol: @}, steps: [join]", 1),
+        ("rooms: {peers: 2}, client: @, steps: [join]", 1),
+    ] {
+        let words = known(&format!("{{name: x, {}}}", around.replace('@', "qqqqqqqqqqqq")));
+        assert!(words.len() >= least, "{around}: {words:?}");
+        for word in words {
+            let in_words = [
+                format!("`{word}"),
+                format!("{word}: "),
+                format!(": {word}}}"),
+                format!("{word}`"),
+            ];
+            assert!(
+                in_words.iter().any(|form| text.contains(form)),
+                "`{word}` of {around}"
+            );
+        }
+    }
+}
+
+/// Steps and keys that the parser knows as not available yet: asked for by name, for it lists them nowhere.
+#[test]
+fn what_is_not_there_yet_is_said_to_be_so() {
+    let text = read("SCENARIOS.md");
+    let section = text
+        .split("### Steps of the language that are not there yet\n")
+        .nth(1);
+    let section = section
+        .and_then(|rest| rest.split("\n#").next())
+        .expect("it is there");
+    let words: Vec<&str> = section.split('`').skip(1).step_by(2).collect();
+    assert!(words.len() > 10, "{words:?}");
+    for word in words {
+        let scenario = format!("{{name: x, rooms: {{peers: 2}}, steps: [{word}]}}");
+        let mistakes = parse("x", &scenario, &Grammar).expect_err("it is not there");
+        assert!(
+            mistakes.listing().contains("is not available in this version"),
+            "{word}"
+        );
+    }
+}
+
+#[test]
+fn the_limits_of_the_language_are_those_of_the_parser() {
+    let text = read("SCENARIOS.md");
+    let (_, limits) = text.split_once("\n## Limits\n").expect("it is there");
+    for (what, most) in [
+        ("peers in all", grouped(scenario::MAX_PEERS.into())),
+        (
+            "steps of one peer, every `repeat` unrolled (`rejoin` is two)",
+            grouped(scenario::MAX_STEPS_PER_PEER),
+        ),
+        ("steps of all peers", grouped(scenario::MAX_STEPS)),
+        (
+            "`repeat` inside each other",
+            grouped(scenario::MAX_REPEAT_DEPTH as u64),
+        ),
+        (
+            "bytes of a chat message's content",
+            format!("{} KiB", scenario::MAX_MESSAGE_BYTES / 1024),
+        ),
+        ("messages of one `chat`", grouped(scenario::MAX_CHAT_COUNT.into())),
+    ] {
+        let row = format!("| {what} | {most} |");
+        assert!(limits.contains(&row), "{row}");
+    }
+    let patience = format!("| `{}s` |", scenario::DEFAULT_TIMEOUT.as_secs());
+    for key in ["connect_timeout", "message_timeout"] {
+        assert!(row(&text, key).ends_with(&patience), "{key}");
+    }
+}
