@@ -17,6 +17,13 @@ use crate::{
 /// Written events reach the disk at least this often.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
 
+/// Runs of one scenario and seed that may begin in one second and still have folders of their own.
+const MAX_NAMESAKES: u32 = 1_000;
+
+const SUMMARY: &str = "summary.json";
+const HISTOGRAMS: &str = "histograms.hlog";
+const EVENTS: &str = "events.ndjson";
+
 /// A folder for one run.
 pub(super) struct RunFolder {
     path: PathBuf,
@@ -25,18 +32,44 @@ pub(super) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder.
+    /// Makes the folder, if it is not there. What an earlier run has left in it goes: should this run be
+    /// killed, nobody must take that run's report for this one's.
     pub fn create(path: PathBuf) -> Result<Self, String> {
         fs::create_dir_all(&path).map_err(|error| cannot("make the folder", &path, &error))?;
+        for name in [SUMMARY, HISTOGRAMS] {
+            let old = path.join(name);
+            match fs::remove_file(&old) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(cannot("replace", &old, &error));
+                }
+                _ => {}
+            }
+        }
         Ok(Self {
             path,
             trouble: Arc::default(),
         })
     }
 
-    /// Opens `events.ndjson` in it.
+    /// Makes a folder that was not there: `name`, or `name-2`, … if other runs began in the same second.
+    pub fn create_new(parent: &Path, name: &str) -> Result<Self, String> {
+        fs::create_dir_all(parent).map_err(|error| cannot("make the folder", parent, &error))?;
+        let mut path = parent.join(name);
+        for number in 2..=MAX_NAMESAKES {
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    path = parent.join(format!("{name}-{number}"));
+                }
+                Err(error) => return Err(cannot("make the folder", &path, &error)),
+                Ok(()) => break,
+            }
+        }
+        Self::create(path)
+    }
+
+    /// Opens `events.ndjson` in it, empty.
     pub fn event_log(&self) -> Result<EventLog, String> {
-        let path = self.path.join("events.ndjson");
+        let path = self.path.join(EVENTS);
         let file = File::create(&path).map_err(|error| cannot("write", &path, &error))?;
         Ok(EventLog {
             file: BufWriter::new(file),
@@ -48,8 +81,8 @@ impl RunFolder {
 
     /// Writes the report's files. Each appears whole or not at all.
     pub fn write(&self, report: &RunReport) -> Result<(), String> {
-        self.put("summary.json", &json::summary(report))?;
-        self.put("histograms.hlog", &hlog::histograms(report))?;
+        self.put(SUMMARY, &json::summary(report))?;
+        self.put(HISTOGRAMS, &hlog::histograms(report))?;
         match self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(trouble) => Err(trouble),
             None => Ok(()),
@@ -67,9 +100,9 @@ impl RunFolder {
     /// What is in it, for the summary.
     pub fn files(&self) -> Vec<FileLine> {
         [
-            ("summary.json", "all figures"),
-            ("histograms.hlog", "distributions, for HdrHistogram's tools"),
-            ("events.ndjson", "every event"),
+            (SUMMARY, "all figures"),
+            (HISTOGRAMS, "distributions, for HdrHistogram's tools"),
+            (EVENTS, "every event"),
         ]
         .map(|(name, what)| FileLine {
             path: self.path.join(name).display().to_string(),

@@ -6,6 +6,7 @@ mod args;
 mod artifacts;
 mod check;
 mod failures;
+mod interrupt;
 mod live;
 mod load;
 mod machine;
@@ -29,7 +30,9 @@ use self::args::{Args, Command};
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    log_to_stderr(args.verbose);
+    // A server has nothing but its log to say where it is.
+    let serves = matches!(args.command, Command::Serve(_));
+    log_to_stderr(args.verbose + u8::from(serves));
     match args.command {
         Command::Run(args) => run::run(&args).into(),
         Command::Check(args) => check::check(&args).into(),

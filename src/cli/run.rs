@@ -1,6 +1,6 @@
 use std::{
     io::{self, IsTerminal},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -11,6 +11,7 @@ use webrtc::peer_connection::RTCIceServer;
 use super::{
     args::{ChangeArgs, RunArgs},
     artifacts::RunFolder,
+    interrupt::Interrupt,
     live::Live,
     load::{self, Loaded},
     no_color, print_data,
@@ -46,15 +47,18 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             return ExitCode::Bug;
         }
     };
-    let mut codes = Vec::new();
-    for (index, loaded) in loaded.iter().enumerate() {
-        let code = runtime.block_on(run_one(args, loaded, &ice_servers, index));
-        codes.push(code);
-        if code == ExitCode::Interrupted {
-            break;
+    runtime.block_on(async {
+        let interrupt = Interrupt::listen();
+        let mut codes = Vec::new();
+        for (index, loaded) in loaded.iter().enumerate() {
+            if interrupt.is_seen() {
+                codes.push(ExitCode::Interrupted);
+                break;
+            }
+            codes.push(run_one(args, loaded, &ice_servers, index, &interrupt).await);
         }
-    }
-    ExitCode::worst(codes)
+        ExitCode::worst(codes)
+    })
 }
 
 /// Every scenario, or none: what is wrong with any of them has been printed.
@@ -112,10 +116,16 @@ fn ice_servers(given: &[String]) -> Option<Vec<RTCIceServer>> {
     servers.into_iter().collect()
 }
 
-async fn run_one(args: &RunArgs, loaded: &Loaded, ice_servers: &[RTCIceServer], index: usize) -> ExitCode {
+async fn run_one(
+    args: &RunArgs,
+    loaded: &Loaded,
+    ice_servers: &[RTCIceServer],
+    index: usize,
+    interrupt: &Interrupt,
+) -> ExitCode {
     let Loaded { scenario, plan } = loaded;
     let started = SystemTime::now();
-    let folder = match RunFolder::create(folder_for(args, loaded, started, index)) {
+    let folder = match folder_for(args, loaded, started, index) {
         Ok(folder) => folder,
         Err(trouble) => return trouble_with_files(&trouble),
     };
@@ -140,7 +150,7 @@ async fn run_one(args: &RunArgs, loaded: &Loaded, ice_servers: &[RTCIceServer], 
     let options = Options {
         ice_servers: ice_servers.to_vec(),
         tricks: Tricks::default(),
-        interrupt: Box::pin(interrupted()),
+        interrupt: interrupt.first(),
     };
     let ran = run::execute(
         world,
@@ -235,28 +245,21 @@ impl BundledServer for Bundled {
     }
 }
 
-/// Completes at the first Ctrl-C; the second ends the process at once.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-    eprintln!("interrupted: everybody leaves (Ctrl-C again: at once)");
-    tokio::spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(i32::from(ExitCode::Interrupted.number()));
-        }
-    });
-}
-
-fn folder_for(args: &RunArgs, loaded: &Loaded, started: SystemTime, index: usize) -> PathBuf {
+/// The folder that the user names, or a new one.
+fn folder_for(
+    args: &RunArgs,
+    loaded: &Loaded,
+    started: SystemTime,
+    index: usize,
+) -> Result<RunFolder, String> {
     let name = &loaded.scenario.name;
     match &args.out {
-        Some(out) if args.scenarios.len() == 1 => out.clone(),
-        Some(out) => out.join(format!("{:02}-{name}", index + 1)),
+        Some(out) if args.scenarios.len() == 1 => RunFolder::create(out.clone()),
+        Some(out) => RunFolder::create(out.join(format!("{:02}-{name}", index + 1))),
         None => {
             let time = humantime::format_rfc3339_seconds(started).to_string();
             let time = time.replace(['-', ':', 'Z'], "").replace('T', "-");
-            Path::new(RUNS).join(format!("{time}-{name}-{}", loaded.plan.seed))
+            RunFolder::create_new(Path::new(RUNS), &format!("{time}-{name}-{}", loaded.plan.seed))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Whole behaviours through the public API and the command line, in one binary.
 
+mod cli;
 mod docs;
 mod layout;
 mod negotiation;

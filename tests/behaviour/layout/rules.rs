@@ -165,7 +165,7 @@ pub fn complaints(of: &Crate, path: &str, text: &str) -> Vec<String> {
 
 fn wrong_in(of: &Crate, folder: &Folder, named: &Named, module: &[String], path: &str) -> Option<String> {
     let name = folder.name;
-    if let Some(used) = named.from_root(module).and_then(|p| p.first().cloned())
+    if let Some(used) = named.in_crate(module).and_then(|p| p.first().cloned())
         && used != name
         && of.folders.iter().any(|f| f.name == used)
         && !folder.may_use.contains(&used.as_str())

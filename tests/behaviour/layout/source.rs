@@ -11,7 +11,7 @@ pub struct Named {
 
 impl Named {
     /// The path from the crate's root, if it is one of the crate's own: `module` is the file's.
-    pub fn from_root(&self, module: &[String]) -> Option<Vec<String>> {
+    pub fn in_crate(&self, module: &[String]) -> Option<Vec<String>> {
         let mut at: Vec<String> = module.iter().chain(&self.inside).cloned().collect();
         let mut rest = self.segments.as_slice();
         match rest.first()?.as_str() {
@@ -271,7 +271,7 @@ fn paths_know_their_line_and_their_module() {
     let at = |name: &str| {
         let named = all.iter().find(|p| p.segments.last().is_some_and(|s| s == name));
         let named = named.expect(name);
-        (named.line, named.from_root(&module).map(|path| path.join("::")))
+        (named.line, named.in_crate(&module).map(|path| path.join("::")))
     };
     assert_eq!(at("a"), (1, None));
     assert_eq!(at("b"), (3, Some("f::g::b".to_owned())));

@@ -1,0 +1,23 @@
+//! The program as a user meets it: exit codes, what goes to stdout and to stderr, what lies in the folder.
+
+mod check;
+#[cfg(unix)]
+mod interrupt;
+mod program;
+mod run;
+
+/// Two peers who come together and go; judged by nothing that depends on the machine's speed.
+const QUICK: &str = "
+name: quick
+rooms: { peers: 2 }
+steps: [join, { wait: connected }]
+thresholds: { connect_failed: ['rate<0.01'], joins_started: ['count==2'] }
+";
+
+/// Two peers who come together and stay for an hour.
+const LONG: &str = "
+name: long
+rooms: { peers: 2 }
+steps: [join, { wait: connected }, { pause: 1h }]
+thresholds: { joins_started: ['count==2'] }
+";
