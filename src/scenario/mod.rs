@@ -5,12 +5,16 @@
 
 mod arrive;
 mod bundled;
+mod chat;
 mod check;
 mod client;
 mod diagnostic;
+mod faults;
 mod fields;
+mod membership;
 mod overrides;
 mod parse;
+mod parties;
 mod read;
 mod rooms;
 mod source;
@@ -18,6 +22,7 @@ mod steps;
 mod target;
 mod tree;
 mod types;
+mod waits;
 
 pub use bundled::bundled;
 pub use client::ClientRules;

@@ -4,5 +4,6 @@ mod cli;
 mod docs;
 mod layout;
 mod negotiation;
+mod runs;
 mod scenario_language;
 mod stage;

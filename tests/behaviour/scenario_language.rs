@@ -559,7 +559,10 @@ fn sound() -> impl Strategy<Value = Scenario> {
 proptest! {
     #[test]
     fn a_plan_keeps_its_promises(scenario in sound(), seed: u64, run_id in prop::option::of("[a-z0-9]{4}")) {
-        let options = Options { run_id };
+        let options = Options {
+            run_id,
+            ..Options::default()
+        };
         let plan = expand(&scenario, seed, &options);
         prop_assert_eq!(&plan, &expand(&scenario, seed, &options), "one seed, one plan");
         prop_assert!(plan.peers.is_sorted_by_key(|peer| peer.arrive_at));
