@@ -4,6 +4,7 @@ mod cli;
 mod docs;
 mod layout;
 mod negotiation;
+mod planned_faults;
 mod runs;
 mod scenario_language;
 mod stage;
