@@ -20,6 +20,7 @@ mod rooms;
 mod source;
 mod steps;
 mod target;
+mod thresholds;
 mod tree;
 mod types;
 mod waits;

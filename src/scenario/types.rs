@@ -281,6 +281,11 @@ pub struct Threshold {
     pub expression: String,
     /// Where the expression stands.
     pub span: Span,
+    /// `abortOnFail`: the run ends as soon as it fails.
+    pub abort_on_fail: bool,
+    /// `delayAbortEval`: but not before this is over, counted from the run's start; until then there may be
+    /// too few samples for it to mean anything.
+    pub delay_abort_eval: Option<Duration>,
 }
 
 /// Knows which metrics exist and how a threshold is written.

@@ -237,7 +237,7 @@ fn survives(text: &str, set: &str) {
 }
 
 /// Every place of `full.yaml` where something is read.
-const PLACES: [&str; 57] = [
+const PLACES: [&str; 61] = [
     "name",
     "about",
     "seed",
@@ -295,6 +295,10 @@ const PLACES: [&str; 57] = [
     "groups.0.steps.13.crash",
     "thresholds",
     "thresholds.connect_ms",
+    "thresholds.connect_ms.0",
+    "thresholds.connect_ms.0.delayAbortEval",
+    "thresholds.connect_ms.1.threshold",
+    "thresholds.connect_ms.1.abortOnFail",
 ];
 /// What may stand there instead.
 const ODDITIES: [&str; 16] = [
