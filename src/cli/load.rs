@@ -18,7 +18,7 @@ pub(super) struct Loaded {
 }
 
 /// The verdict's grammar, as the scenario language asks for it.
-struct Grammar;
+pub(super) struct Grammar;
 
 impl ThresholdCheck for Grammar {
     fn check(&self, selector: &str, expression: &str) -> Result<(), ThresholdMistake> {

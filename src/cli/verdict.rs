@@ -11,7 +11,9 @@ use crate::{
     },
     run::RunSummary,
     scenario::Scenario,
-    verdict::{self, Decision, ExitCode, Judged, LAG_LIMIT, Saturation, Threshold, ThresholdResult, judge},
+    verdict::{
+        self, Decision, ExitCode, Judged, LAG_LIMIT, Reason, Saturation, Threshold, ThresholdResult, judge,
+    },
 };
 
 /// What is known about a run beside what it gathered.
@@ -22,6 +24,10 @@ pub(super) struct About<'a> {
     pub target: String,
     pub started_at: StartedAt,
     pub run: RunSummary,
+    /// The user has asked for an end.
+    pub by_user: bool,
+    /// The threshold whose failure ended the run, as it was then.
+    pub aborted_by: Option<ThresholdResult>,
     pub judge_thresholds: bool,
     pub repeat: String,
     pub files: Vec<FileLine>,
@@ -50,13 +56,15 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         .map(|i| i.name)
         .collect();
     let saturation = Saturation::of(&metrics, LAG_LIMIT);
+    // One that failed when everybody had left already has ended nothing.
+    let aborted_by = about.aborted_by.filter(|_| about.run.interrupted);
     let verdict = judge(Judged {
         thresholds: &thresholds,
         broken_invariants: &broken,
         saturation,
         offered_load_reached: gathered.recorder.offered_load_reached(),
-        interrupted: about.run.interrupted,
-        aborted: false,
+        interrupted: about.run.interrupted && about.by_user,
+        aborted: aborted_by.is_some(),
         config_error: false,
     });
     let exit_code = verdict.exit_code;
@@ -75,7 +83,11 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         verdict: VerdictLine {
             word: word(verdict.decision),
             exit_code: exit_code.number(),
-            reasons: verdict.reasons.iter().map(ToString::to_string).collect(),
+            reasons: verdict
+                .reasons
+                .iter()
+                .map(|reason| told(reason, aborted_by.as_ref()))
+                .collect(),
             warnings: verdict.warnings.iter().map(ToString::to_string).collect(),
         },
         thresholds: thresholds.iter().map(line).collect(),
@@ -92,6 +104,17 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         files: about.files,
     };
     (report, exit_code)
+}
+
+/// A reason for people. What ended the run is told by its name.
+fn told(reason: &Reason, aborted_by: Option<&ThresholdResult>) -> String {
+    match (reason, aborted_by) {
+        (Reason::Aborted, Some(ThresholdResult { threshold, outcome })) => {
+            let actual = outcome.actual.unwrap_or(f64::INFINITY);
+            format!("{threshold} ended the run (abortOnFail): it was {actual:.3}")
+        }
+        _ => reason.to_string(),
+    }
 }
 
 fn line(result: &ThresholdResult) -> ThresholdLine {
