@@ -18,7 +18,7 @@ pub(super) struct Loaded {
 }
 
 /// The verdict's grammar, as the scenario language asks for it.
-struct Grammar;
+pub(super) struct Grammar;
 
 impl ThresholdCheck for Grammar {
     fn check(&self, selector: &str, expression: &str) -> Result<(), ThresholdMistake> {
@@ -41,6 +41,7 @@ pub(super) fn load(named: &str, change: &ChangeArgs, run_id: Option<&str>) -> Op
     let foreign = scenario.target.url.is_some();
     let options = plan::Options {
         run_id: run_id.filter(|_| foreign).map(str::to_owned),
+        segment: plan::Segment::WHOLE,
     };
     let plan = plan::expand(&scenario, seed, &options);
     let mistakes = check_limits(&plan, machine::limits());

@@ -2,6 +2,7 @@
 //!
 //! An edge, and the only room that writes files and to the terminal.
 
+mod abort;
 mod args;
 mod artifacts;
 mod check;

@@ -9,6 +9,7 @@ use reference_server::{Config, Handle, Server};
 use webrtc::peer_connection::RTCIceServer;
 
 use super::{
+    abort,
     args::{ChangeArgs, RunArgs},
     artifacts::RunFolder,
     interrupt::Interrupt,
@@ -146,18 +147,28 @@ async fn run_one(
     let (world_name, url) = (world.name(), world.url());
     let gathered = Shared::new(plan, sees);
     let live = Live::start(plan, gathered.clone(), args.quiet);
+    let (watch, abort) = match args.no_thresholds {
+        true => abort::watch(&[], gathered.clone()),
+        false => abort::watch(&scenario.thresholds, gathered.clone()),
+    };
+    let (by_user, by_threshold) = (interrupt.first(), abort.happens());
     let plan_ = Arc::new(plan.clone());
     let options = Options {
         ice_servers: ice_servers.to_vec(),
         tricks: Tricks::default(),
-        interrupt: interrupt.first(),
+        interrupt: Box::pin(async {
+            tokio::select! {
+                () = by_user => {}
+                () = by_threshold => {}
+            }
+        }),
     };
     let ran = run::execute(
         world,
         census,
         plan_,
         options,
-        vec![Box::new(gathered.clone()), Box::new(event_log)],
+        vec![Box::new(gathered.clone()), Box::new(event_log), Box::new(watch)],
     )
     .await;
     drop(live);
@@ -182,6 +193,8 @@ async fn run_one(
             unix_ms: unix_ms(started),
         },
         run: ran,
+        by_user: interrupt.is_seen(),
+        aborted_by: abort.by(),
         judge_thresholds: !args.no_thresholds,
         lag_limit: args.lag_limit,
         repeat: repeat(&args.scenarios[index], &args.change, plan.seed),

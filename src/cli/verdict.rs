@@ -12,7 +12,7 @@ use crate::{
     },
     run::RunSummary,
     scenario::Scenario,
-    verdict::{self, Decision, ExitCode, Judged, Saturation, Threshold, ThresholdResult, judge},
+    verdict::{self, Decision, ExitCode, Judged, Reason, Saturation, Threshold, ThresholdResult, judge},
 };
 
 /// What is known about a run beside what it gathered.
@@ -23,6 +23,10 @@ pub(super) struct About<'a> {
     pub target: String,
     pub started_at: StartedAt,
     pub run: RunSummary,
+    /// The user has asked for an end.
+    pub by_user: bool,
+    /// The threshold whose failure ended the run, as it was then.
+    pub aborted_by: Option<ThresholdResult>,
     pub judge_thresholds: bool,
     pub lag_limit: Duration,
     pub repeat: String,
@@ -52,14 +56,16 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         .map(|i| i.name)
         .collect();
     let saturation = Saturation::of(&metrics, about.lag_limit);
+    // One that failed when everybody had left already has ended nothing.
+    let aborted_by = about.aborted_by.filter(|_| about.run.interrupted);
     let verdict = judge(Judged {
         thresholds: &thresholds,
         broken_invariants: &broken,
         saturation,
         offered_load_reached: gathered.recorder.offered_load_reached(),
         nothing_connected: nothing_connected(&metrics),
-        interrupted: about.run.interrupted,
-        aborted: false,
+        interrupted: about.run.interrupted && about.by_user,
+        aborted: aborted_by.is_some(),
         config_error: false,
     });
     let exit_code = verdict.exit_code;
@@ -78,7 +84,11 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         verdict: VerdictLine {
             word: word(verdict.decision),
             exit_code: exit_code.number(),
-            reasons: verdict.reasons.iter().map(ToString::to_string).collect(),
+            reasons: verdict
+                .reasons
+                .iter()
+                .map(|reason| told(reason, aborted_by.as_ref()))
+                .collect(),
             warnings: verdict.warnings.iter().map(ToString::to_string).collect(),
         },
         thresholds: thresholds.iter().map(line).collect(),
@@ -101,6 +111,17 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
 fn nothing_connected(metrics: &Snapshot) -> bool {
     let failed = metrics.rates.get(&MetricKey::new("connect_failed"));
     failed.is_some_and(|rate| rate.total > 0 && rate.hits == rate.total)
+}
+
+/// A reason for people. What ended the run is told by its name.
+fn told(reason: &Reason, aborted_by: Option<&ThresholdResult>) -> String {
+    match (reason, aborted_by) {
+        (Reason::Aborted, Some(ThresholdResult { threshold, outcome })) => {
+            let actual = outcome.actual.unwrap_or(f64::INFINITY);
+            format!("{threshold} ended the run (abortOnFail): it was {actual:.3}")
+        }
+        _ => reason.to_string(),
+    }
 }
 
 fn line(result: &ThresholdResult) -> ThresholdLine {

@@ -1,14 +1,17 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Action, BarrierPlan, Burst, Condition, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan,
+    Action, BarrierPlan, Burst, Condition, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan, Segment,
     arrivals::arrivals,
 };
 use crate::{
     base::{BarrierId, Instant, PeerId, Purpose, RoomId, RootSeed},
-    scenario::{Arrival, Group, Scenario, Step, StepKind, WaitFor},
+    scenario::{Arrival, Group, Party, Scenario, Scope, Step, StepKind, WaitFor},
 };
 
 /// How long after a declared burst began lag does not count.
@@ -21,10 +24,16 @@ const ID_DIGITS: usize = 4;
 pub struct Options {
     /// Goes in front of every room and user id, so that two runs against one foreign server never meet.
     pub run_id: Option<String>,
+    /// Which rooms are planned.
+    pub segment: Segment,
 }
 
 /// Decides what every peer does and when. The same scenario, seed and options give the same plan; a room
 /// or a peer more changes nobody else's draws.
+///
+/// A segment holds the rooms that fall to it as they are in the whole plan: the same ids on the wire, names,
+/// instants and draws. Only the ids in the program count anew, for they are indices. Nothing that is planned
+/// reaches over rooms, barriers neither, so every scenario can be cut so.
 pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
     let count = scenario.rooms * scenario.peers;
     let wire = WireIds {
@@ -51,9 +60,10 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
         connect_timeout: scenario.connect_timeout,
         message_timeout: scenario.message_timeout,
     };
-    let mut arrivals = arrivals(&scenario.arrive, count).into_iter();
-    for room in (0..scenario.rooms).map(RoomId) {
-        let first = room.0 * scenario.peers;
+    let arrivals = arrivals(&scenario.arrive, count);
+    for numbered in (0..scenario.rooms).filter(|room| options.segment.holds(*room)) {
+        let room = RoomId(plan.rooms.len() as u32);
+        let first = plan.peers.len() as u32;
         let members: Vec<PeerId> = (first..first + scenario.peers).map(PeerId).collect();
         let first_barrier = BarrierId(plan.barriers.len() as u32);
         plan.barriers.extend(
@@ -64,28 +74,39 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 parties: members.clone(),
             }),
         );
-        let mut ids = members.iter().copied();
-        for group in &scenario.groups {
-            for position in 1..=group.peers {
-                let id = ids.next().expect("the groups' peers add up to the room's");
-                let name = format!("{}-{position}", group.name.as_deref().unwrap_or("peer"));
-                let mut script = Script::new(name, RootSeed(seed).peer(id, Purpose::Script), first_barrier);
-                script.run(&group.steps);
-                plan.peers.push(PeerPlan {
-                    id,
-                    room,
-                    group: group.name.clone(),
-                    user_id: wire.peer(id),
-                    arrive_at: arrivals.next().expect("one arrival for each peer"),
-                    rules: group.rules,
-                    script: script.steps,
-                    ends_after: script.after,
-                });
-            }
+        let places = scenario
+            .groups
+            .iter()
+            .flat_map(|group| (1..=group.peers).map(move |position| (group, position)));
+        // What a peer is in the whole plan: its wire id, its draws and its arrival come from it.
+        let numbers = numbered * scenario.peers..;
+        for ((id, number), (group, position)) in members.iter().copied().zip(numbers).zip(places) {
+            let mut script = Script {
+                scenario,
+                members: &members,
+                id,
+                rng: RootSeed(seed).peer(PeerId(number), Purpose::Script),
+                steps: Vec::new(),
+                after: Duration::ZERO,
+                name: group.display_name(position),
+                was_member: false,
+                barrier: first_barrier,
+            };
+            script.run(&group.steps);
+            plan.peers.push(PeerPlan {
+                id,
+                room,
+                group: group.name.clone(),
+                user_id: wire.peer(number),
+                arrive_at: arrivals[number as usize],
+                rules: group.rules,
+                script: script.steps,
+                ends_after: script.after,
+            });
         }
         plan.rooms.push(RoomPlan {
             id: room,
-            wire_id: wire.room(room),
+            wire_id: wire.room(numbered),
             peers: members,
         });
     }
@@ -100,12 +121,12 @@ struct WireIds {
 }
 
 impl WireIds {
-    fn room(&self, id: RoomId) -> String {
-        format!("{}room-{:0width$}", self.prefix, id.0, width = self.rooms)
+    fn room(&self, number: u32) -> String {
+        format!("{}room-{number:0width$}", self.prefix, width = self.rooms)
     }
 
-    fn peer(&self, id: PeerId) -> String {
-        format!("{}p{:0width$}", self.prefix, id.0, width = self.peers)
+    fn peer(&self, number: u32) -> String {
+        format!("{}p{number:0width$}", self.prefix, width = self.peers)
     }
 }
 
@@ -147,28 +168,22 @@ fn barrier_names(groups: &[Group]) -> Vec<String> {
 }
 
 /// One peer's steps being laid out.
-struct Script {
+struct Script<'a> {
+    scenario: &'a Scenario,
+    /// Who is in its room, in the order of the groups.
+    members: &'a [PeerId],
+    id: PeerId,
     rng: ChaCha8Rng,
     steps: Vec<PlannedStep>,
     /// The offset of the next step from the last anchor.
     after: Duration,
     name: String,
-    has_left: bool,
+    /// It has left or crashed.
+    was_member: bool,
     barrier: BarrierId,
 }
 
-impl Script {
-    fn new(name: String, rng: ChaCha8Rng, barrier: BarrierId) -> Self {
-        Self {
-            rng,
-            steps: Vec::new(),
-            after: Duration::ZERO,
-            name,
-            has_left: false,
-            barrier,
-        }
-    }
-
+impl Script<'_> {
     fn run(&mut self, steps: &[Step]) {
         for step in steps {
             self.step(&step.kind);
@@ -189,6 +204,7 @@ impl Script {
                     WaitFor::ConnectedToPresent => Condition::ConnectedToPresent,
                     WaitFor::Joined => Condition::Joined,
                     WaitFor::Rejected => Condition::Rejected,
+                    WaitFor::Recovered => Condition::Recovered,
                 },
                 within: *within,
             }),
@@ -216,6 +232,29 @@ impl Script {
             }
             StepKind::Repeat { times, steps } => (0..*times).for_each(|_| self.run(steps)),
             StepKind::Rename(name) => self.name.clone_from(name),
+            StepKind::DuplicateOffer { copies, within } => self.push(Action::DuplicateOffer {
+                copies: *copies,
+                within: *within,
+            }),
+            StepKind::DuplicateAnswer {
+                copies,
+                within,
+                lasting,
+            } => self.push(Action::DuplicateAnswer {
+                copies: *copies,
+                within: *within,
+                lasting: *lasting,
+            }),
+            StepKind::IceRestart { links, both } => self.push(Action::IceRestart {
+                links: *links,
+                both: *both,
+            }),
+            StepKind::DropNetwork { scope, lasting, with } => self.drop_network(*scope, *lasting, with),
+            StepKind::CutSignaling(how) => self.push(Action::CutSignaling { how: *how }),
+            StepKind::Crash => {
+                self.push(Action::Crash);
+                self.was_member = true;
+            }
         }
     }
 
@@ -239,12 +278,31 @@ impl Script {
                 true => JoinOutcome::Rejected,
                 false => JoinOutcome::Accepted,
             },
-            again: self.has_left,
+            again: self.was_member,
         });
     }
 
     fn leave(&mut self) {
         self.push(Action::Leave);
-        self.has_left = true;
+        self.was_member = true;
+    }
+
+    fn drop_network(&mut self, scope: Scope, lasting: Duration, with: &[Party]) {
+        let named: BTreeSet<PeerId> = with
+            .iter()
+            .filter_map(|party| self.scenario.party(&party.name))
+            .flat_map(|positions| &self.members[positions.start as usize..positions.end as usize])
+            .copied()
+            .filter(|peer| *peer != self.id)
+            .collect();
+        // To a plan, nobody named is everybody. To whom it alone was named, nothing happens meanwhile.
+        if with.is_empty() || !named.is_empty() {
+            self.push(Action::DropNetwork {
+                scope,
+                lasting,
+                with: named.into_iter().collect(),
+            });
+        }
+        self.after += lasting;
     }
 }

@@ -72,15 +72,15 @@ impl LimitMistake {
 }
 
 /// What of the machine is not enough for the plan; empty if all is. Every two peers of a room hold one
-/// connection each to the other. Where peers join again, a closing connection may still hold its socket
-/// when its successor opens: those rooms count their sockets twice.
+/// connection each to the other. Where peers join again or recover from a fault, a closing connection may
+/// still hold its socket when its successor opens: those rooms count their sockets twice.
 pub fn check_limits(plan: &Plan, machine: Machine) -> Vec<LimitMistake> {
     let mut connections = 0;
     let mut files = FILES_OF_THE_PROGRAM + plan.peers.len() as u64 * FILES_PER_PEER;
     for room in &plan.rooms {
         let peers = room.peers.len() as u64;
         let here = peers * peers.saturating_sub(1);
-        let overlap = if joins_again(plan, room) { 2 } else { 1 };
+        let overlap = if replaces(plan, room) { 2 } else { 1 };
         connections += here;
         files += here * overlap * FILES_PER_CONNECTION;
     }
@@ -103,10 +103,23 @@ pub fn check_limits(plan: &Plan, machine: Machine) -> Vec<LimitMistake> {
         .collect()
 }
 
-fn joins_again(plan: &Plan, room: &RoomPlan) -> bool {
+/// Whether connections of the room may be replaced by others.
+fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
     let mut steps = room
         .peers
         .iter()
         .flat_map(|peer| &plan.peers[peer.index()].script);
-    steps.any(|step| matches!(step.action, Action::Join { again: true, .. }))
+    steps.any(|step| match step.action {
+        Action::Join { again, .. } => again,
+        Action::IceRestart { .. }
+        | Action::DropNetwork { .. }
+        | Action::CutSignaling { .. }
+        | Action::Crash => true,
+        Action::Leave
+        | Action::Wait { .. }
+        | Action::Barrier { .. }
+        | Action::Chat { .. }
+        | Action::DuplicateOffer { .. }
+        | Action::DuplicateAnswer { .. } => false,
+    })
 }

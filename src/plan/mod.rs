@@ -1,15 +1,20 @@
-//! Scenario + seed → what every peer will do and when, decided before anything runs.
+//! Scenario + seed + segment → what every peer will do and when, decided before anything runs.
 //!
 //! Pure. Knows scenarios and ids; knows nothing of signaling, connections or worlds.
 
 mod arrivals;
 mod expand;
 mod limits;
+mod segment;
 mod show;
 mod types;
 mod wire;
 
 pub use expand::{Options, expand};
 pub use limits::{Limit, LimitMistake, Machine, check_limits};
+pub use segment::{Segment, SegmentError};
 pub use show::show;
 pub use types::*;
+
+/// Words of the language that plans use as they are.
+pub use crate::scenario::{Cut, RestartLinks, Scope};

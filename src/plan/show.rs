@@ -1,4 +1,4 @@
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use super::{Action, Condition, Cut, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope};
 use crate::base::{Size, show_duration};
@@ -102,7 +102,7 @@ fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
                     show_duration(*every)
                 )
             }
-            other => fault(other),
+            other => fault(plan, other),
         };
         rows.push((instant, what));
     }
@@ -111,17 +111,18 @@ fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
 }
 
 /// A step that breaks something, or negotiates anew.
-fn fault(action: &Action) -> String {
+fn fault(plan: &Plan, action: &Action) -> String {
     match action {
-        Action::DuplicateOffer { copies, within } => {
-            format!("offer anew, {copies} copies within {}", show_duration(*within))
-        }
-        Action::DuplicateAnswer { copies, lasting, .. } => {
-            format!(
-                "for {} send {copies} copies of every answer",
-                show_duration(*lasting)
-            )
-        }
+        Action::DuplicateOffer { copies, within } => format!("offer anew, {}", again(*copies, *within)),
+        Action::DuplicateAnswer {
+            copies,
+            within,
+            lasting,
+        } => format!(
+            "for {} send every answer with {}",
+            show_duration(*lasting),
+            again(*copies, *within)
+        ),
         Action::IceRestart { links, both } => {
             let which = match links {
                 RestartLinks::All => "every link",
@@ -134,13 +135,13 @@ fn fault(action: &Action) -> String {
             let what = match scope {
                 Scope::Media => "media",
                 Scope::Signaling => "signaling",
-                Scope::Both => "media and signaling",
+                Scope::Both => "signaling and media",
             };
-            let whom: Vec<String> = with.iter().map(ToString::to_string).collect();
-            let whom = if whom.is_empty() {
-                String::new()
-            } else {
-                format!(" towards {}", whom.join(", "))
+            let named = with.iter().map(|peer| plan.peers[peer.index()].user_id.as_str());
+            let named: Vec<&str> = named.collect();
+            let whom = match named.as_slice() {
+                [] => String::new(),
+                some => format!(" towards {}", some.join(" ")),
             };
             format!("drop the network ({what}{whom}) for {}", show_duration(*lasting))
         }
@@ -158,5 +159,17 @@ fn fault(action: &Action) -> String {
         | Action::Wait { .. }
         | Action::Barrier { .. }
         | Action::Chat { .. } => unreachable!("shown where the anchors are"),
+    }
+}
+
+/// `3 copies within 50ms`.
+fn again(copies: u32, within: Duration) -> String {
+    let copies = match copies {
+        1 => "1 copy".to_owned(),
+        _ => format!("{copies} copies"),
+    };
+    match within {
+        Duration::ZERO => format!("{copies} at once"),
+        _ => format!("{copies} within {}", show_duration(within)),
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::wire;
 use crate::{
     base::{BarrierId, Instant, PeerId, RoomId},
-    scenario::ClientRules,
+    scenario::{ClientRules, Cut, RestartLinks, Scope},
 };
 
 /// What every peer will do and when. Complete: running it draws no further decision from the scenario.
@@ -105,7 +105,7 @@ pub enum Action {
         name: String,
         /// Whether the server is expected to refuse (`join: {expect: rejected}`).
         expect: JoinOutcome,
-        /// `true` where the step stands in for the second half of a `rejoin`, or follows a `leave`.
+        /// `true` where the step stands in for the second half of a `rejoin`, or follows a `leave` or `crash`.
         again: bool,
     },
     /// Leave the room and close every connection.
@@ -186,40 +186,6 @@ pub enum Action {
     /// End like a process that is killed: the sockets fall silent, nothing is closed or told to anybody.
     /// A later join comes back as a new client.
     Crash,
-}
-
-/// Which links an `ice_restart` concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RestartLinks {
-    /// Every open link.
-    All,
-    /// The open link to the lowest id.
-    One,
-}
-
-/// Which of a peer's sockets a fault hits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// The UDP sockets of connections.
-    Media,
-    /// The signaling socket.
-    Signaling,
-    /// All.
-    Both,
-}
-
-/// How a signaling socket is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cut {
-    /// With a closing handshake.
-    Closed,
-    /// Without one: the transport ends.
-    Reset,
-    /// Not at all, but nothing comes through any more (half-open) until the peer gives it up.
-    Silent,
 }
 
 /// What the server is expected to say to a join.

@@ -1,15 +1,24 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     fields::Reader,
     source::Span,
-    types::{MAX_STEPS, MAX_STEPS_PER_PEER, Step, StepKind, WaitFor},
+    types::{MAX_STEPS, MAX_STEPS_PER_PEER, Step, StepKind},
 };
 
 /// A group as far as it could be read.
 pub(super) struct Part<'a> {
-    pub(super) name: &'a str,
+    /// `None` for the one group of a scenario without groups.
+    pub(super) name: Option<&'a str>,
+    /// How many of a room's peers.
+    pub(super) peers: u32,
     pub(super) steps: &'a [Step],
+}
+
+impl Part<'_> {
+    fn label(&self) -> &str {
+        self.name.unwrap_or_default()
+    }
 }
 
 /// How many planned steps `steps` become.
@@ -86,7 +95,7 @@ pub(super) fn check_barriers(reader: &mut Reader<'_>, parts: &[Part<'_>]) {
             _ => format!("{count} times"),
         };
         let who: Vec<String> = std::iter::zip(parts, &times)
-            .map(|(part, &count)| format!("{} {}", part.name, often(count)))
+            .map(|(part, &count)| format!("{} {}", part.label(), often(count)))
             .collect();
         let busiest = times.iter().position(|&count| count == most).unwrap_or(0);
         let span = reached[busiest].iter().find(|(other, _)| other == name);
@@ -108,7 +117,8 @@ pub(super) fn check_barriers(reader: &mut Reader<'_>, parts: &[Part<'_>]) {
         if let Some(((theirs, _), (name, span))) = crossed {
             let message = format!(
                 "group `{}` comes to the barrier `{name}` while group `{}` waits at `{theirs}`",
-                part.name, parts[0].name,
+                part.label(),
+                parts[0].label(),
             );
             let help = "both would wait for ever: all groups have to pass barriers in one order";
             reader.mistake_help(*span, message, help);
@@ -129,135 +139,6 @@ fn barriers<'a>(steps: &'a [Step], into: &mut Vec<(&'a str, Span)>) {
                 }
             }
             _ => {}
-        }
-    }
-}
-
-/// Reports steps that don't fit the peer's place at that moment. `alone`: nobody else is in its room.
-pub(super) fn check_membership(reader: &mut Reader<'_>, steps: &[Step], alone: bool) {
-    let mut walk = Walk {
-        reader,
-        place: Place::Outside { left: false },
-        alone,
-        blamed: BTreeSet::new(),
-        rounds: 0,
-    };
-    walk.steps(steps);
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Outside {
-        left: bool,
-    },
-    Inside,
-    /// After a join that the server is expected to refuse.
-    Refused,
-}
-
-struct Walk<'r, 's> {
-    reader: &'r mut Reader<'s>,
-    place: Place,
-    alone: bool,
-    blamed: BTreeSet<Span>,
-    /// In how many `repeat`s this is the second round.
-    rounds: usize,
-}
-
-impl Walk<'_, '_> {
-    fn blame(&mut self, span: Span, message: String, help: &str) {
-        if !self.blamed.insert(span) {
-            return;
-        }
-        let message = match self.rounds {
-            0 => message,
-            _ => format!("{message}, when it is repeated"),
-        };
-        self.reader.mistake_help(span, message, help);
-    }
-
-    fn steps(&mut self, steps: &[Step]) {
-        for step in steps {
-            self.step(step);
-        }
-    }
-
-    fn step(&mut self, step: &Step) {
-        let span = step.span;
-        match &step.kind {
-            StepKind::Join { expect_rejected } => {
-                if self.place == Place::Inside {
-                    let message = "`join` while in the room".to_owned();
-                    self.blame(span, message, "`leave` before it, or say `rejoin`");
-                }
-                self.place = match expect_rejected {
-                    true => Place::Refused,
-                    false => Place::Inside,
-                };
-            }
-            StepKind::Leave => {
-                self.inside(span, "`leave`");
-                self.place = Place::Outside { left: true };
-            }
-            StepKind::Rejoin => {
-                self.inside(span, "`rejoin`");
-                self.place = Place::Inside;
-            }
-            StepKind::Chat { .. } => self.inside(span, "`chat`"),
-            StepKind::Wait { target, .. } => self.wait(span, *target),
-            StepKind::Repeat { times, steps } => {
-                let before = self.place;
-                self.steps(steps);
-                // The second round can begin elsewhere than the first; the third begins like the second.
-                if *times > 1 && self.place != before {
-                    self.rounds += 1;
-                    self.steps(steps);
-                    self.rounds -= 1;
-                }
-            }
-            StepKind::Pause(_) | StepKind::Barrier { .. } | StepKind::Rename(_) => {}
-        }
-    }
-
-    fn inside(&mut self, span: Span, what: &str) {
-        let why = match self.place {
-            Place::Inside => return,
-            Place::Outside { left: false } => "before any `join`",
-            Place::Outside { left: true } => "after a `leave`",
-            Place::Refused => "after a join that is expected to be rejected",
-        };
-        self.blame(span, format!("{what} {why}"), "`join` first");
-    }
-
-    fn wait(&mut self, span: Span, target: WaitFor) {
-        let what = match target {
-            WaitFor::Connected | WaitFor::ConnectedToPresent => "`wait: connected`",
-            WaitFor::Joined => "`wait: joined`",
-            WaitFor::Rejected => "`wait: rejected`",
-        };
-        match (target, self.place) {
-            (WaitFor::Rejected, Place::Refused) => {}
-            (WaitFor::Rejected, Place::Inside) => {
-                let message = format!("{what} after a join that is expected to be accepted");
-                self.blame(span, message, "say `join: {expect: rejected}` before it");
-            }
-            (WaitFor::Rejected, Place::Outside { left: false }) => {
-                let message = format!("{what} before any `join`");
-                self.blame(span, message, "`join: {expect: rejected}` first");
-            }
-            (WaitFor::Rejected, Place::Outside { left: true }) => {
-                let message = format!("{what} after a `leave`");
-                self.blame(span, message, "`join: {expect: rejected}` first");
-            }
-            _ => self.inside(span, what),
-        }
-        if self.alone && matches!(target, WaitFor::Connected | WaitFor::ConnectedToPresent) {
-            let message = format!("{what} in a room of one: there is nobody to connect to");
-            self.blame(
-                span,
-                message,
-                "give the room at least two peers (`rooms: {peers: 2}`)",
-            );
         }
     }
 }

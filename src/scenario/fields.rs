@@ -131,6 +131,23 @@ impl Reader<'_> {
         }
     }
 
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&mut self, entry: &Entry, choices: &[(&str, T)]) -> Option<T> {
+        let key = &entry.key;
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let wants = format!("one of {}", words.join(", "));
+        let text = self.scalar(&entry.value, &format!("`{key}`"), &wants)?;
+        let chosen = choices.iter().find(|(word, _)| *word == text);
+        if chosen.is_none() {
+            self.mistake_help(
+                entry.value.span,
+                format!("`{key}` can't be `{text}`"),
+                did_you_mean(text, &words),
+            );
+        }
+        chosen.map(|(_, choice)| *choice)
+    }
+
     /// A value with a unit.
     pub(super) fn unit<T: FromStr<Err = UnitError>>(
         &mut self,

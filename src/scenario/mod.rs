@@ -5,19 +5,25 @@
 
 mod arrive;
 mod bundled;
+mod chat;
 mod check;
 mod client;
 mod diagnostic;
+mod faults;
 mod fields;
+mod membership;
 mod overrides;
 mod parse;
+mod parties;
 mod read;
 mod rooms;
 mod source;
 mod steps;
 mod target;
+mod thresholds;
 mod tree;
 mod types;
+mod waits;
 
 pub use bundled::bundled;
 pub use client::ClientRules;

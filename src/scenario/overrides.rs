@@ -1,6 +1,7 @@
 use super::{
     diagnostic::{Diagnostic, nearest},
     source::{SourceId, Sources, Span},
+    thresholds::THRESHOLD_KEYS,
     tree::{self, Entry, Node, Value},
 };
 
@@ -8,7 +9,7 @@ use super::{
 ///
 /// The path names keys and, in lists, positions counted from 0 (`steps.2.wait.within`). What is missing on
 /// the way is made; a short form on the way becomes its long form (`wait: connected` →
-/// `wait: {for: connected}`). Dots inside braces belong to a name (`thresholds.reconnect_ms{path:a.b}`).
+/// `wait: {for: connected}`, a threshold → `{threshold: …}`). Dots inside braces belong to a name (`thresholds.reconnect_ms{path:a.b}`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
     origin: String,
@@ -166,8 +167,15 @@ fn long_form(key: &str) -> Option<&'static str> {
 fn put(root: &mut Node, segments: &[(String, Span)], value: Node) -> Result<(), Mistake> {
     let mut here = root;
     let mut parent = "";
-    for (key, span) in segments {
-        lengthen(here, parent, key);
+    for (depth, (key, span)) in segments.iter().enumerate() {
+        let long = match key.as_str() {
+            // `thresholds.connect_ms.0.abortOnFail`
+            key if depth > 1 && segments[0].0 == "thresholds" && THRESHOLD_KEYS.contains(&key) => {
+                Some("threshold")
+            }
+            _ => long_form(parent),
+        };
+        lengthen(here, long, key);
         match &mut here.value {
             Value::Seq(items) => {
                 let count = items.len();
@@ -210,7 +218,7 @@ fn put(root: &mut Node, segments: &[(String, Span)], value: Node) -> Result<(), 
 }
 
 /// Turns a short form into the map that `key` can be looked up in.
-fn lengthen(node: &mut Node, parent: &str, key: &str) {
+fn lengthen(node: &mut Node, long: Option<&str>, key: &str) {
     let span = node.span;
     let entry = match &node.value {
         Value::Null => None,
@@ -220,7 +228,7 @@ fn lengthen(node: &mut Node, parent: &str, key: &str) {
             key_span: span,
             value: Node::null(span),
         }),
-        Value::Scalar(_) => match long_form(parent) {
+        Value::Scalar(_) => match long {
             Some(long) => Some(Entry {
                 key: long.to_owned(),
                 key_span: span,

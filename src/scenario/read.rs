@@ -5,12 +5,13 @@ use super::{
     rooms::{Draft, check_groups, check_peers, read_parts, read_rooms},
     source::Span,
     target::{BUNDLED, read_client, read_target},
-    tree::{Entry, Node, Value},
-    types::{Arrival, DEFAULT_TIMEOUT, MAX_PEERS, Scenario, Threshold, ThresholdCheck},
+    thresholds::read_thresholds,
+    tree::{Entry, Node},
+    types::{Arrival, DEFAULT_TIMEOUT, MAX_PEERS, Scenario, ThresholdCheck},
 };
 
 /// The keys of a scenario in this version.
-const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 13] = [
     "name",
     "about",
     "seed",
@@ -28,8 +29,8 @@ const KEYS: [&str; 13] = [
 /// The keys of the language that are not built yet.
 const LATER: [&str; 1] = ["network"];
 /// The longest `name` of a scenario or group, and `about`.
-const MAX_NAME: usize = 64;
-const MAX_ABOUT: usize = 1_000;
+pub(super) const MAX_NAME: usize = 64;
+pub(super) const MAX_ABOUT: usize = 1_000;
 
 /// Reads a whole scenario; `None` only if something was reported. `hash` is left empty.
 pub(super) fn read_scenario(
@@ -148,53 +149,4 @@ fn read_seed(reader: &mut Reader<'_>, entry: &Entry) -> Option<u64> {
         reader.mistake_help(entry.value.span, message, format!("expected {wants}"));
     }
     seed
-}
-
-fn read_thresholds(
-    reader: &mut Reader<'_>,
-    entry: &Entry,
-    check: &dyn ThresholdCheck,
-) -> Option<Vec<Threshold>> {
-    let wants = "a map like `connect_ms: ['p(95)<2000']`";
-    let Value::Map(entries) = &entry.value.value else {
-        reader.wrong_kind(&entry.value, "`thresholds`", wants);
-        return None;
-    };
-    let mut list = Vec::new();
-    for metric in entries {
-        let selector = &metric.key;
-        let expressions = match &metric.value.value {
-            Value::Seq(items) if !items.is_empty() => items.as_slice(),
-            Value::Scalar(_) => std::slice::from_ref(&metric.value),
-            _ => {
-                let message = format!("`{selector}` has no thresholds");
-                reader.mistake_help(metric.key_span, message, "expected a list like `['p(95)<2000']`");
-                continue;
-            }
-        };
-        for node in expressions {
-            let Some(expression) = reader.scalar(node, "a threshold", "a text like `'p(95)<2000'`") else {
-                continue;
-            };
-            match check.check(selector, expression) {
-                Ok(()) => list.push(Threshold {
-                    selector: selector.clone(),
-                    expression: expression.to_owned(),
-                    span: node.span,
-                }),
-                Err(mistake) => {
-                    let span = if mistake.in_selector {
-                        metric.key_span
-                    } else {
-                        node.span
-                    };
-                    match mistake.help {
-                        Some(help) => reader.mistake_help(span, mistake.message, help),
-                        None => reader.mistake(span, mistake.message),
-                    }
-                }
-            }
-        }
-    }
-    Some(list)
 }

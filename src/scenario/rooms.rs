@@ -1,7 +1,9 @@
 use super::{
     ClientRules,
-    check::{Part, check_barriers, check_length, check_membership, check_total, unrolled},
+    check::{Part, check_barriers, check_length, check_total, unrolled},
     fields::{Fields, Reader},
+    membership::check_membership,
+    parties::check_parties,
     read::read_name,
     source::Span,
     steps::read_steps,
@@ -9,6 +11,11 @@ use super::{
     tree::Entry,
     types::{Group, MAX_PEERS, Step},
 };
+
+/// The keys of `rooms`.
+pub(super) const ROOM_KEYS: [&str; 2] = ["count", "peers"];
+/// The keys of a group.
+pub(super) const GROUP_KEYS: [&str; 4] = ["name", "peers", "steps", "client"];
 
 /// `rooms:`, as far as it could be read.
 pub(super) struct Rooms {
@@ -41,7 +48,7 @@ pub(super) fn read_rooms(reader: &mut Reader<'_>, entry: Option<&Entry>) -> Room
         .take("peers")
         .map(|entry| (reader.count(entry, MAX_PEERS), entry.value.span));
     let unknown = fields.has_rest();
-    fields.finish(reader, &["count", "peers"], &[]);
+    fields.finish(reader, &ROOM_KEYS, &[]);
     // A misspelt `peers` is reported once, as what it is.
     rooms.broken = unknown && rooms.peers.is_none();
     rooms
@@ -153,7 +160,7 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, rules: ClientRules) -> Op
         let steps = fields
             .need(reader, "steps", at, "steps: [join]")
             .and_then(|entry| read_steps(reader, entry, 0));
-        fields.finish(reader, &["name", "peers", "steps", "client"], &[]);
+        fields.finish(reader, &GROUP_KEYS, &[]);
         drafts.push(Draft {
             name: name.map(Some),
             peers,
@@ -208,15 +215,20 @@ pub(super) fn check_groups(
     let parts: Option<Vec<Part<'_>>> = drafts
         .clone()
         .map(|group| {
-            let name = group.name.as_ref().and_then(Option::as_deref).unwrap_or("");
+            let name = group.name.as_ref().and_then(Option::as_deref);
             let steps = group.steps.as_deref()?;
-            Some(Part { name, steps })
+            let peers = group.peers.unwrap_or(0);
+            Some(Part { name, peers, steps })
         })
         .collect();
     let Some(parts) = parts.filter(|_| bounded) else {
         return;
     };
     check_barriers(reader, &parts);
+    // Who is in a room is known only if every group could be read.
+    if peers.is_some() && drafts.clone().all(|group| group.name.is_some()) {
+        check_parties(reader, &parts);
+    }
     if let (Some(total), Some(peers)) = (total.filter(|&total| total <= u64::from(MAX_PEERS)), peers) {
         let rooms = total / u64::from(peers.max(1));
         let sizes = drafts.map(|group| rooms * u64::from(group.peers.unwrap_or(0)));

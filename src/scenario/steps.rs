@@ -1,39 +1,51 @@
-use std::time::Duration;
-
 use super::{
+    chat::read_chat,
     diagnostic::{did_you_mean, nearest},
+    faults::{read_cut, read_drop, read_duplicate_answer, read_duplicate_offer, read_restart},
     fields::Reader,
     source::Span,
     tree::{Entry, Node, Value},
-    types::{DEFAULT_TIMEOUT, MAX_CHAT_COUNT, MAX_MESSAGE_BYTES, MAX_REPEAT_DEPTH, Step, StepKind, WaitFor},
+    types::{Cut, MAX_REPEAT_DEPTH, Step, StepKind},
+    waits::{read_barrier, read_wait},
 };
-use crate::base::{Size, show_duration};
 
 /// The longest user or barrier name.
-const MAX_NAME: usize = 64;
+pub(super) const MAX_NAME: usize = 64;
 /// The steps of this version.
-const STEPS: [&str; 9] = [
-    "join", "leave", "rejoin", "wait", "pause", "barrier", "chat", "repeat", "rename",
-];
-/// The steps of the language that are not built yet.
-const LATER: [&str; 16] = [
+pub(super) const STEPS: [&str; 15] = [
+    "join",
+    "leave",
+    "rejoin",
+    "wait",
+    "pause",
+    "barrier",
+    "chat",
+    "repeat",
+    "rename",
     "duplicate_offer",
     "duplicate_answer",
+    "ice_restart",
+    "drop_network",
+    "cut_signaling",
+    "crash",
+];
+/// The steps of the language that are not built yet.
+const LATER: [&str; 10] = [
     "late_answer",
     "stale_offer",
     "glare",
-    "ice_restart",
-    "drop_network",
     "network",
     "roam",
     "nat_rebind",
-    "cut_signaling",
     "signaling",
-    "crash",
     "suspend",
     "server",
     "send_raw",
 ];
+/// The keys of a `join` that says more than that.
+pub(super) const JOIN_KEYS: [&str; 1] = ["expect"];
+/// What a `join` can be expected to be.
+pub(super) const JOIN_OUTCOMES: [&str; 2] = ["accepted", "rejected"];
 
 /// `None` if any of them is broken: what the others mean together can't be judged then.
 pub(super) fn read_steps(reader: &mut Reader<'_>, entry: &Entry, depth: usize) -> Option<Vec<Step>> {
@@ -59,15 +71,15 @@ fn read_step(reader: &mut Reader<'_>, node: &Node, depth: usize) -> Option<Step>
     }?;
     // A step is known by its first word; its arguments may go over many lines.
     let span = match &node.value {
-        Value::Map(entries) => Span {
-            end: entries
-                .first()
-                .map_or(node.span.end, |first| match &first.value.value {
-                    Value::Scalar(_) => first.value.span.end,
-                    _ => first.key_span.end,
-                }),
-            ..entries.first().map_or(node.span, |first| first.key_span)
-        },
+        Value::Map(entries) => entries.first().map_or(node.span, |first| {
+            let value = &first.value;
+            // What an override puts there stands in another text.
+            let whole = matches!(value.value, Value::Scalar(_)) && value.span.source == first.key_span.source;
+            Span {
+                end: if whole { value.span.end } else { first.key_span.end },
+                ..first.key_span
+            }
+        }),
         _ => node.span,
     };
     Some(Step { span, kind })
@@ -153,14 +165,15 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
     };
     match word {
         "join" => read_join(reader, given),
-        "leave" | "rejoin" => {
+        "leave" | "rejoin" | "crash" => {
             if let Some(entry) = given {
                 reader.mistake(entry.value.span, format!("`{word}` takes no argument"));
                 return None;
             }
             Some(match word {
                 "leave" => StepKind::Leave,
-                _ => StepKind::Rejoin,
+                "rejoin" => StepKind::Rejoin,
+                _ => StepKind::Crash,
             })
         }
         "wait" => {
@@ -184,6 +197,20 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
             let entry = needs(reader, "rename: Alice")?;
             Some(StepKind::Rename(reader.text(entry, MAX_NAME)?))
         }
+        "duplicate_offer" => read_duplicate_offer(reader, given),
+        "duplicate_answer" => {
+            let entry = needs(reader, "duplicate_answer: {for: 5s}")?;
+            read_duplicate_answer(reader, entry)
+        }
+        "ice_restart" => read_restart(reader, given),
+        "drop_network" => {
+            let entry = needs(reader, "drop_network: {for: 5s}")?;
+            read_drop(reader, entry)
+        }
+        "cut_signaling" => Some(StepKind::CutSignaling(match given {
+            Some(entry) => read_cut(reader, entry)?,
+            None => Cut::Reset,
+        })),
         "repeat" => {
             reader.mistake_help(
                 at,
@@ -217,13 +244,12 @@ fn read_join(reader: &mut Reader<'_>, given: Option<&Entry>) -> Option<StepKind>
     let mut fields = reader.map(&entry.value, "`join`", "nothing, or `{expect: rejected}`")?;
     let expect = fields.take("expect");
     let misspelt = fields.has_rest();
-    fields.finish(reader, &["expect"], &[]);
+    fields.finish(reader, &JOIN_KEYS, &[]);
     let Some(expect) = expect else {
         return (!misspelt).then_some(StepKind::Join {
             expect_rejected: false,
         });
     };
-    let words = ["accepted", "rejected"];
     match reader.scalar(&expect.value, "`expect`", "`rejected`")? {
         "rejected" => Some(StepKind::Join {
             expect_rejected: true,
@@ -233,170 +259,8 @@ fn read_join(reader: &mut Reader<'_>, given: Option<&Entry>) -> Option<StepKind>
         }),
         other => {
             let message = format!("a join can't be expected to be `{other}`");
-            reader.mistake_help(expect.value.span, message, did_you_mean(other, &words));
+            reader.mistake_help(expect.value.span, message, did_you_mean(other, &JOIN_OUTCOMES));
             None
         }
     }
-}
-
-fn read_wait(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
-    const WAITS: [&str; 3] = ["connected", "joined", "rejected"];
-    let condition = |reader: &mut Reader<'_>, node: &Node| match reader.scalar(
-        node,
-        "what to wait for",
-        "one of connected, joined, rejected",
-    )? {
-        "connected" => Some(WaitFor::Connected),
-        "joined" => Some(WaitFor::Joined),
-        "rejected" => Some(WaitFor::Rejected),
-        other => {
-            reader.mistake_help(
-                node.span,
-                format!("unknown wait `{other}`"),
-                did_you_mean(other, &WAITS),
-            );
-            None
-        }
-    };
-    if !matches!(entry.value.value, Value::Map(_)) {
-        return Some(StepKind::Wait {
-            target: condition(reader, &entry.value)?,
-            within: DEFAULT_TIMEOUT,
-        });
-    }
-    let mut fields = reader.map(&entry.value, "`wait`", "a map")?;
-    let example = "wait: {for: connected, within: 10s}";
-    let target = fields
-        .need(reader, "for", entry.key_span, example)
-        .and_then(|entry| condition(reader, &entry.value));
-    let to = fields.take("to");
-    let within = read_within(reader, fields.take("within"));
-    fields.finish(reader, &["for", "to", "within"], &[]);
-    let target = match (target?, to) {
-        (target, None) => target,
-        (WaitFor::Connected, Some(to)) => {
-            match reader.scalar(&to.value, "`to`", "`planned` or `present`")? {
-                "planned" => WaitFor::Connected,
-                "present" => WaitFor::ConnectedToPresent,
-                other => {
-                    let help = did_you_mean(other, &["planned", "present"]);
-                    reader.mistake_help(to.value.span, format!("`to` can't be `{other}`"), help);
-                    return None;
-                }
-            }
-        }
-        (_, Some(to)) => {
-            reader.mistake(to.key_span, "`to` goes only with `for: connected`");
-            return None;
-        }
-    };
-    Some(StepKind::Wait {
-        target,
-        within: within?,
-    })
-}
-
-fn read_within(reader: &mut Reader<'_>, entry: Option<&Entry>) -> Option<Duration> {
-    entry.map_or(Some(DEFAULT_TIMEOUT), |entry| reader.positive_duration(entry))
-}
-
-fn read_barrier(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
-    if !matches!(entry.value.value, Value::Map(_)) {
-        return Some(StepKind::Barrier {
-            name: reader.text(entry, MAX_NAME)?,
-            within: DEFAULT_TIMEOUT,
-        });
-    }
-    let mut fields = reader.map(&entry.value, "`barrier`", "a map")?;
-    let name = fields
-        .need(
-            reader,
-            "name",
-            entry.key_span,
-            "barrier: {name: ready, within: 10s}",
-        )
-        .and_then(|entry| reader.text(entry, MAX_NAME));
-    let within = read_within(reader, fields.take("within"));
-    fields.finish(reader, &["name", "within"], &[]);
-    Some(StepKind::Barrier {
-        name: name?,
-        within: within?,
-    })
-}
-
-fn read_chat(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
-    let at = entry.key_span;
-    let mut fields = reader.map(
-        &entry.value,
-        "`chat`",
-        "a map like `{every: 200ms, size: 256, for: 10s}`",
-    )?;
-    let every = fields
-        .need(reader, "every", at, "every: 200ms")
-        .and_then(|entry| reader.positive_duration(entry));
-    let size = fields
-        .need(reader, "size", at, "size: 256")
-        .and_then(|entry| read_size(reader, entry));
-    let lasts = fields.take("for");
-    let count = fields.take("count");
-    let (has_lasts, has_count) = (lasts.is_some(), count.is_some());
-    let lasts = lasts.and_then(|entry| Some((reader.positive_duration(entry)?, entry.value.span)));
-    let count_read = count.and_then(|entry| reader.count(entry, MAX_CHAT_COUNT));
-    match (has_lasts, count) {
-        (true, Some(count)) => {
-            reader.mistake_help(
-                count.key_span,
-                "`chat` has both `for` and `count`",
-                "one follows from the other: remove one",
-            );
-        }
-        (false, None) => {
-            reader.mistake_help(at, "`chat` never ends", "add `for: 10s` or `count: 10`");
-        }
-        _ => {}
-    }
-    fields.finish(reader, &["every", "size", "for", "count"], &[]);
-    let (every, size) = (every?, size?);
-    if has_lasts == has_count {
-        return None;
-    }
-    let Some((lasts, span)) = lasts else {
-        let count = count_read?;
-        let lasts = every.checked_mul(count)?;
-        return Some(StepKind::Chat {
-            every,
-            count,
-            size,
-            lasts,
-        });
-    };
-    let count = lasts.as_micros() / every.as_micros();
-    if count == 0 || count > u128::from(MAX_CHAT_COUNT) {
-        let message = match count {
-            0 => format!("`for` is shorter than `every: {}`", show_duration(every)),
-            _ => format!("this posts {count} messages; {MAX_CHAT_COUNT} is the limit"),
-        };
-        reader.mistake(span, message);
-        return None;
-    }
-    Some(StepKind::Chat {
-        every,
-        count: count as u32,
-        size,
-        lasts,
-    })
-}
-
-fn read_size(reader: &mut Reader<'_>, entry: &Entry) -> Option<u32> {
-    let Size(bytes) = reader.unit(&entry.value, "`size`", "a number of bytes")?;
-    match bytes {
-        0 => reader.mistake(entry.value.span, "`size` must be at least 1 byte"),
-        1..=MAX_MESSAGE_BYTES => return u32::try_from(bytes).ok(),
-        _ => reader.mistake_help(
-            entry.value.span,
-            format!("a message of {bytes} bytes is more than a data channel takes"),
-            format!("the limit is {MAX_MESSAGE_BYTES} bytes (16KiB)"),
-        ),
-    }
-    None
 }

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{ClientRules, source::Span};
 use crate::base::{DurationRange, Rate};
 
@@ -16,6 +18,8 @@ pub const MAX_REPEAT_DEPTH: usize = 8;
 pub const MAX_MESSAGE_BYTES: u64 = 16 * 1024;
 /// How many chat messages one `chat` step may post.
 pub const MAX_CHAT_COUNT: u32 = 1_000_000;
+/// How many copies of one frame a `duplicate_offer` or `duplicate_answer` may send.
+pub const MAX_COPIES: u32 = 1_000;
 /// The patience of a `wait` or `barrier` without `within`, and of `connect_timeout` and `message_timeout`.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -172,6 +176,85 @@ pub enum StepKind {
     },
     /// The user name for the next joins.
     Rename(String),
+    /// Renegotiate on every open link, and send the frame of each offer again.
+    DuplicateOffer {
+        /// How often the frame is repeated; at least 1.
+        copies: u32,
+        /// Over which time the copies are spread; zero sends all at once.
+        within: Duration,
+    },
+    /// Send the frame of every answer of the next while again.
+    DuplicateAnswer {
+        /// How often each frame is repeated; at least 1.
+        copies: u32,
+        /// Over which time the copies are spread; zero sends all at once.
+        within: Duration,
+        /// For how long answers are repeated; above zero.
+        lasting: Duration,
+    },
+    /// Restart ICE.
+    IceRestart {
+        /// On which links.
+        links: RestartLinks,
+        /// Whether both ends restart; otherwise the lower id of each link does.
+        both: bool,
+    },
+    /// Take the network away for a while.
+    DropNetwork {
+        /// From which sockets.
+        scope: Scope,
+        /// How long; above zero. The next step comes after it.
+        lasting: Duration,
+        /// Only towards these; empty: towards everybody.
+        with: Vec<Party>,
+    },
+    /// Cut the signaling socket.
+    CutSignaling(Cut),
+    /// End like a process that is killed.
+    Crash,
+}
+
+/// A name in `with` and its place: see [`Scenario::party`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// That of a group, or the display name that one peer begins with (`guest-1`).
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Which links an `ice_restart` concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartLinks {
+    /// Every open link.
+    All,
+    /// The open link to the lowest id.
+    One,
+}
+
+/// Which of a peer's sockets a fault hits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The UDP sockets of connections.
+    Media,
+    /// The signaling socket.
+    Signaling,
+    /// All.
+    Both,
+}
+
+/// How a signaling socket is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// With a closing handshake.
+    Closed,
+    /// Without one: the transport ends.
+    Reset,
+    /// Not at all, but nothing comes through any more (half-open) until the peer gives it up.
+    Silent,
 }
 
 /// What a `wait` waits for.
@@ -185,6 +268,8 @@ pub enum WaitFor {
     Joined,
     /// The server's word that it did not.
     Rejected,
+    /// Data flowing both ways again on every link that the last fault or restart concerned.
+    Recovered,
 }
 
 /// A condition on a metric, kept as text: its grammar is the verdict's.
@@ -196,6 +281,11 @@ pub struct Threshold {
     pub expression: String,
     /// Where the expression stands.
     pub span: Span,
+    /// `abortOnFail`: the run ends as soon as it fails.
+    pub abort_on_fail: bool,
+    /// `delayAbortEval`: but not before this is over, counted from the run's start; until then there may be
+    /// too few samples for it to mean anything.
+    pub delay_abort_eval: Option<Duration>,
 }
 
 /// Knows which metrics exist and how a threshold is written.

@@ -6,6 +6,7 @@ mod impair;
 mod impair_pair;
 mod layout;
 mod negotiation;
+mod planned_faults;
 mod races;
 mod runs;
 mod scenario_language;

@@ -83,7 +83,7 @@ impl BundledServer for Bundled {
 /// Plays a scenario to its end.
 async fn play(text: &str) -> Played {
     let scenario = parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
-    let options = plan::Options { run_id: None };
+    let options = plan::Options::default();
     let plan = Arc::new(expand(&scenario, scenario.seed.unwrap_or(0), &options));
     let server = Server::bind("127.0.0.1:0", Config::default())
         .await

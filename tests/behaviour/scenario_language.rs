@@ -1,16 +1,16 @@
 //! The scenario language from outside: what is read, what is said about mistakes, and what is planned.
 
-use std::{fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use proptest::prelude::*;
 use rtcstorm::{
     base::{Instant, PeerId},
-    plan::{Action, Machine, Options, PeerPlan, Plan, check_limits, expand, show},
+    plan::{Action, Machine, Options, PeerPlan, Plan, Segment, check_limits, expand, show},
     scenario::{Diagnostics, Override, Scenario, ThresholdCheck, ThresholdMistake, bundled, parse},
 };
 
 /// Knows a few metrics and roughly what a threshold looks like.
-struct FakeCheck;
+pub struct FakeCheck;
 
 impl ThresholdCheck for FakeCheck {
     fn check(&self, selector: &str, expression: &str) -> Result<(), ThresholdMistake> {
@@ -175,6 +175,14 @@ fn yamlish() -> impl Strategy<Value = String> {
         "pause",
         "target",
         "url",
+        "duplicate_offer",
+        "copies",
+        "drop_network",
+        "scope",
+        "with",
+        "cut_signaling",
+        "crash",
+        "recovered",
         "4294967295",
         "-1",
         "0",
@@ -230,7 +238,7 @@ fn survives(text: &str, set: &str) {
 }
 
 /// Every place of `full.yaml` where something is read.
-const PLACES: [&str; 43] = [
+const PLACES: [&str; 61] = [
     "name",
     "about",
     "seed",
@@ -272,8 +280,26 @@ const PLACES: [&str; 43] = [
     "groups.0.steps.4.steps.0.chat.count",
     "groups.0.steps.4.steps.0.chat.for",
     "groups.0.steps.4.steps.2.pause",
+    "groups.0.steps.7.duplicate_offer",
+    "groups.0.steps.7.duplicate_offer.copies",
+    "groups.0.steps.7.duplicate_offer.within",
+    "groups.0.steps.8.duplicate_answer",
+    "groups.0.steps.8.duplicate_answer.for",
+    "groups.0.steps.9.ice_restart",
+    "groups.0.steps.9.ice_restart.links",
+    "groups.0.steps.10.drop_network",
+    "groups.0.steps.10.drop_network.scope",
+    "groups.0.steps.10.drop_network.for",
+    "groups.0.steps.10.drop_network.with",
+    "groups.0.steps.10.drop_network.with.0",
+    "groups.0.steps.11.cut_signaling",
+    "groups.0.steps.13.crash",
     "thresholds",
     "thresholds.connect_ms",
+    "thresholds.connect_ms.0",
+    "thresholds.connect_ms.0.delayAbortEval",
+    "thresholds.connect_ms.1.threshold",
+    "thresholds.connect_ms.1.abortOnFail",
 ];
 /// What may stand there instead.
 const ODDITIES: [&str; 16] = [
@@ -538,6 +564,13 @@ fn sound() -> impl Strategy<Value = Scenario> {
         (1..9_u32).prop_map(|n| format!("{{chat: {{every: 20ms, size: 9, count: {n}}}}}")),
         (1..9_u32).prop_map(|n| format!("{{repeat: {n}, steps: [leave, {{pause: 0s..1s}}, join]}}")),
         Just("{barrier: x}".to_owned()),
+        Just("{duplicate_offer: {copies: 2, within: 5ms}}".to_owned()),
+        Just("{duplicate_answer: {for: 1s}}".to_owned()),
+        Just("ice_restart, {wait: recovered}".to_owned()),
+        (1..999_u32).prop_map(|ms| format!("{{drop_network: {{for: {ms}ms, with: [a, b-1]}}}}")),
+        (1..999_u32).prop_map(|ms| format!("{{drop_network: {{for: {ms}ms}}}}")),
+        Just("cut_signaling, {cut_signaling: silent}".to_owned()),
+        Just("crash, {pause: 0s..1s}, join".to_owned()),
     ];
     let arrive = prop_oneof![
         Just("{over: 0s}".to_owned()),
@@ -560,7 +593,10 @@ fn sound() -> impl Strategy<Value = Scenario> {
 proptest! {
     #[test]
     fn a_plan_keeps_its_promises(scenario in sound(), seed: u64, run_id in prop::option::of("[a-z0-9]{4}")) {
-        let options = Options { run_id };
+        let options = Options {
+            run_id,
+            ..Options::default()
+        };
         let plan = expand(&scenario, seed, &options);
         prop_assert_eq!(&plan, &expand(&scenario, seed, &options), "one seed, one plan");
         prop_assert!(plan.peers.is_sorted_by_key(|peer| peer.arrive_at));
@@ -579,6 +615,7 @@ proptest! {
                 after = match step.action {
                     Action::Wait { .. } | Action::Barrier { .. } => Duration::ZERO,
                     Action::Chat { every, count, .. } => step.after + every * (count - 1),
+                    Action::DropNetwork { lasting, .. } => step.after + lasting,
                     _ => step.after,
                 };
             }
@@ -586,6 +623,46 @@ proptest! {
         }
         prop_assert!(!show(&plan).is_empty());
     }
+
+    #[test]
+    fn the_union_of_the_segments_is_the_plan(
+        scenario in sound(), seed: u64, count in 1..9_u32, run_id in prop::option::of("[a-z0-9]{4}"),
+    ) {
+        let cut = |segment| expand(&scenario, seed, &Options { run_id: run_id.clone(), segment });
+        let whole = cut(Segment::WHOLE);
+        let mut left = by_wire_id(&whole);
+        for index in 1..=count {
+            let segment = cut(format!("{index}/{count}").parse().expect("a segment"));
+            for (place, peer) in segment.peers.iter().enumerate() {
+                prop_assert_eq!(peer.id.index(), place);
+                prop_assert!(segment.rooms[peer.room.index()].peers.contains(&peer.id));
+            }
+            prop_assert!(segment.rooms.iter().enumerate().all(|(place, room)| room.id.index() == place));
+            prop_assert!(segment.barriers.iter().enumerate().all(|(place, barrier)| barrier.id.index() == place));
+            for (wire_id, told) in by_wire_id(&segment) {
+                prop_assert_eq!(Some(told), left.remove(&wire_id), "{} of {}/{}", wire_id, index, count);
+            }
+            prop_assert_eq!(
+                Plan { rooms: Vec::new(), peers: Vec::new(), barriers: Vec::new(), ..segment },
+                Plan { rooms: Vec::new(), peers: Vec::new(), barriers: Vec::new(), ..whole.clone() }
+            );
+        }
+        prop_assert!(left.is_empty(), "nobody plays {:?}", left.keys());
+    }
+}
+
+/// Everything that is planned for each room, told by ids on the wire.
+fn by_wire_id(plan: &Plan) -> BTreeMap<String, String> {
+    let shown = show(plan);
+    let texts = shown.split("\n\n").skip(1);
+    let told = std::iter::zip(&plan.rooms, texts).map(|(room, text)| {
+        let peers = room.peers.iter().map(|peer| &plan.peers[peer.index()]);
+        let beside: Vec<_> = peers
+            .map(|peer| (&peer.user_id, &peer.group, peer.arrive_at, peer.rules))
+            .collect();
+        (room.wire_id.clone(), format!("{}\n{beside:?}", text.trim_end()))
+    });
+    told.collect()
 }
 
 fn first_name(plan: &Plan, peer: PeerId) -> String {

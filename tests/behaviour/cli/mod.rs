@@ -1,5 +1,6 @@
 //! The program as a user meets it: exit codes, what goes to stdout and to stderr, what lies in the folder.
 
+mod abort;
 mod check;
 #[cfg(unix)]
 mod interrupt;

@@ -1,0 +1,153 @@
+//! The steps that break something, or negotiate anew.
+
+use std::time::Duration;
+
+use super::{
+    fields::{Fields, Reader},
+    steps::MAX_NAME,
+    tree::{Entry, Node, Value},
+    types::{Cut, MAX_COPIES, Party, RestartLinks, Scope, StepKind},
+};
+
+/// The keys of a `duplicate_offer`.
+pub(super) const OFFER_KEYS: [&str; 2] = ["copies", "within"];
+/// The keys of a `duplicate_answer`.
+pub(super) const ANSWER_KEYS: [&str; 3] = ["copies", "within", "for"];
+/// The keys of an `ice_restart`.
+pub(super) const RESTART_KEYS: [&str; 2] = ["links", "both"];
+/// The keys of a `drop_network`.
+pub(super) const DROP_KEYS: [&str; 3] = ["scope", "for", "with"];
+
+/// What `links` can be.
+pub(super) const LINKS: [(&str, RestartLinks); 2] = [("all", RestartLinks::All), ("one", RestartLinks::One)];
+/// What `scope` can be.
+pub(super) const SCOPES: [(&str, Scope); 3] = [
+    ("media", Scope::Media),
+    ("signaling", Scope::Signaling),
+    ("both", Scope::Both),
+];
+/// How a socket can be cut.
+pub(super) const CUTS: [(&str, Cut); 3] = [
+    ("closed", Cut::Closed),
+    ("reset", Cut::Reset),
+    ("silent", Cut::Silent),
+];
+
+pub(super) fn read_duplicate_offer(reader: &mut Reader<'_>, given: Option<&Entry>) -> Option<StepKind> {
+    let Some(entry) = given else {
+        return Some(StepKind::DuplicateOffer {
+            copies: 1,
+            within: Duration::ZERO,
+        });
+    };
+    let wants = "nothing, or a map like `{copies: 3, within: 50ms}`";
+    let mut fields = reader.map(&entry.value, "`duplicate_offer`", wants)?;
+    let (copies, within) = read_copies(reader, &mut fields);
+    fields.finish(reader, &OFFER_KEYS, &[]);
+    Some(StepKind::DuplicateOffer {
+        copies: copies?,
+        within: within?,
+    })
+}
+
+pub(super) fn read_duplicate_answer(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
+    let wants = "a map like `{for: 5s, copies: 3, within: 50ms}`";
+    let mut fields = reader.map(&entry.value, "`duplicate_answer`", wants)?;
+    let (copies, within) = read_copies(reader, &mut fields);
+    let lasting = read_lasting(reader, &mut fields, entry);
+    fields.finish(reader, &ANSWER_KEYS, &[]);
+    Some(StepKind::DuplicateAnswer {
+        copies: copies?,
+        within: within?,
+        lasting: lasting?,
+    })
+}
+
+/// `copies` and `within`: one copy at once if nothing is said.
+fn read_copies(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> (Option<u32>, Option<Duration>) {
+    let copies = fields.take("copies");
+    let within = fields.take("within");
+    (
+        copies.map_or(Some(1), |entry| reader.count(entry, MAX_COPIES)),
+        within.map_or(Some(Duration::ZERO), |entry| reader.positive_duration(entry)),
+    )
+}
+
+/// `for`, without which a fault has no end.
+fn read_lasting(reader: &mut Reader<'_>, fields: &mut Fields<'_>, step: &Entry) -> Option<Duration> {
+    let entry = fields.need(reader, "for", step.key_span, "for: 5s")?;
+    reader.positive_duration(entry)
+}
+
+pub(super) fn read_restart(reader: &mut Reader<'_>, given: Option<&Entry>) -> Option<StepKind> {
+    let (mut links, mut both) = (Some(RestartLinks::All), Some(false));
+    if let Some(entry) = given {
+        let wants = "nothing, or a map like `{links: one, both: true}`";
+        let mut fields = reader.map(&entry.value, "`ice_restart`", wants)?;
+        if let Some(entry) = fields.take("links") {
+            links = reader.choice(entry, &LINKS);
+        }
+        if let Some(entry) = fields.take("both") {
+            both = reader.flag(entry);
+        }
+        fields.finish(reader, &RESTART_KEYS, &[]);
+    }
+    Some(StepKind::IceRestart {
+        links: links?,
+        both: both?,
+    })
+}
+
+pub(super) fn read_drop(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKind> {
+    let wants = "a map like `{for: 5s, scope: media}`";
+    let mut fields = reader.map(&entry.value, "`drop_network`", wants)?;
+    let scope = fields.take("scope");
+    let scope = scope.map_or(Some(Scope::Both), |entry| reader.choice(entry, &SCOPES));
+    let lasting = read_lasting(reader, &mut fields, entry);
+    let with_entry = fields.take("with");
+    let with = with_entry.map_or(Some(Vec::new()), |entry| read_with(reader, entry));
+    fields.finish(reader, &DROP_KEYS, &[]);
+    if let (Some(Scope::Signaling), Some(with)) = (scope, with_entry) {
+        let help = "signaling goes to the server alone: say `scope: media`, or leave `with` out";
+        reader.mistake_help(with.key_span, "`with` beside `scope: signaling`", help);
+        return None;
+    }
+    Some(StepKind::DropNetwork {
+        scope: scope?,
+        lasting: lasting?,
+        with: with?,
+    })
+}
+
+/// One name, or a list of them.
+fn read_with(reader: &mut Reader<'_>, entry: &Entry) -> Option<Vec<Party>> {
+    let wants = "names of groups or peers of the room, like `[host, guest-1]`";
+    let name = |reader: &mut Reader<'_>, node: &Node| {
+        let text = reader.scalar(node, "a name in `with`", "a text")?;
+        let party = Party {
+            name: text.to_owned(),
+            span: node.span,
+        };
+        // Longer ones are nobody's; the limit keeps them out of every search for what was meant.
+        if text.chars().count() > 2 * MAX_NAME {
+            reader.mistake(node.span, "this name is longer than any in a room");
+            return None;
+        }
+        Some(party)
+    };
+    if let Value::Scalar(_) = entry.value.value {
+        return Some(vec![name(reader, &entry.value)?]);
+    }
+    let items = reader.list(&entry.value, "`with`", wants)?;
+    if items.is_empty() {
+        let help = "leave it out: the network is then away towards everybody";
+        reader.mistake_help(entry.value.span, "`with` is empty", help);
+        return None;
+    }
+    let names: Vec<Option<Party>> = items.iter().map(|item| name(reader, item)).collect();
+    names.into_iter().collect()
+}
+
+pub(super) fn read_cut(reader: &mut Reader<'_>, entry: &Entry) -> Option<Cut> {
+    reader.choice(entry, &CUTS)
+}

@@ -1,0 +1,163 @@
+//! Steps that break something, as they are planned.
+
+use std::time::Duration;
+
+use rtcstorm::{
+    base::PeerId,
+    plan::{Action, Condition, Cut, Machine, Options, Plan, RestartLinks, Scope, check_limits, expand, show},
+    scenario::parse,
+};
+
+use super::scenario_language::FakeCheck;
+
+fn planned(text: &str) -> Plan {
+    let scenario = parse("x", text, &FakeCheck);
+    let scenario = scenario.unwrap_or_else(|mistakes| panic!("{}", mistakes.listing()));
+    expand(&scenario, 1, &Options::default())
+}
+
+/// A room of one `host` and two `guest`s, all of whom join and take these steps.
+fn played_by_all(steps: &str) -> Plan {
+    planned(&format!(
+        "{{name: x, rooms: {{count: 2}}, groups: [{{name: host, peers: 1, steps: [join, {steps}]}}, {{name: guest, peers: 2, steps: [join, {steps}]}}]}}"
+    ))
+}
+
+/// What a peer does after its first join, and when.
+fn script(plan: &Plan, peer: usize) -> Vec<(u64, Action)> {
+    let steps = plan.peers[peer].script.iter().skip(1);
+    steps
+        .map(|step| (step.after.as_millis() as u64, step.action.clone()))
+        .collect()
+}
+
+fn drop_network(ms: u64, with: &[u32]) -> Action {
+    Action::DropNetwork {
+        scope: Scope::Media,
+        lasting: Duration::from_millis(ms),
+        with: with.iter().copied().map(PeerId).collect(),
+    }
+}
+
+#[test]
+fn whoever_is_named_is_found_in_ones_own_room_without_oneself() {
+    let all = "{drop_network: {scope: media, for: 1s}}";
+    let guests = "{drop_network: {scope: media, for: 1s, with: [guest]}}";
+    let two = "{drop_network: {scope: media, for: 1s, with: [guest-2, host, guest-2]}}";
+    let plan = played_by_all(&format!("{all}, {guests}, {two}"));
+    // The rooms are peers 0 to 2 and 3 to 5, the host first.
+    for (peer, guests, two) in [
+        (0, vec![1, 2], vec![2]),
+        (1, vec![2], vec![0, 2]),
+        (2, vec![1], vec![0]),
+        (3, vec![4, 5], vec![5]),
+        (4, vec![5], vec![3, 5]),
+        (5, vec![4], vec![3]),
+    ] {
+        let expected = vec![
+            (0, drop_network(1_000, &[])),
+            (1_000, drop_network(1_000, &guests)),
+            (2_000, drop_network(1_000, &two)),
+        ];
+        assert_eq!(script(&plan, peer), expected, "peer {peer}");
+    }
+}
+
+/// To a plan, nobody named is everybody: the opposite of what was meant.
+#[test]
+fn to_whom_it_alone_is_named_nothing_happens_for_as_long() {
+    let plan = played_by_all("{drop_network: {scope: media, for: 700ms, with: [guest-1]}}, ice_restart");
+    let restart = Action::IceRestart {
+        links: RestartLinks::All,
+        both: false,
+    };
+    assert_eq!(script(&plan, 1), [(700, restart.clone())]);
+    assert_eq!(
+        script(&plan, 2),
+        [(0, drop_network(700, &[1])), (700, restart.clone())]
+    );
+}
+
+#[test]
+fn only_a_lost_network_takes_planned_time() {
+    let plan = played_by_all(
+        "duplicate_offer, {duplicate_answer: {for: 5s, copies: 3, within: 1s}}, ice_restart, cut_signaling, {drop_network: {for: 2s}}, {wait: recovered}",
+    );
+    let (copies, within) = (1, Duration::ZERO);
+    assert_eq!(
+        script(&plan, 0),
+        [
+            (0, Action::DuplicateOffer { copies, within }),
+            (
+                0,
+                Action::DuplicateAnswer {
+                    copies: 3,
+                    within: Duration::from_secs(1),
+                    lasting: Duration::from_secs(5)
+                }
+            ),
+            (
+                0,
+                Action::IceRestart {
+                    links: RestartLinks::All,
+                    both: false
+                }
+            ),
+            (0, Action::CutSignaling { how: Cut::Reset }),
+            (
+                0,
+                Action::DropNetwork {
+                    scope: Scope::Both,
+                    lasting: Duration::from_secs(2),
+                    with: Vec::new()
+                }
+            ),
+            (
+                2_000,
+                Action::Wait {
+                    condition: Condition::Recovered,
+                    within: Duration::from_secs(30)
+                }
+            ),
+        ]
+    );
+}
+
+#[test]
+fn whoever_crashed_joins_again() {
+    let plan = played_by_all("crash, {pause: 1s}, join");
+    let told = script(&plan, 0);
+    assert_eq!(told[0], (0, Action::Crash));
+    assert!(matches!(told[1], (1_000, Action::Join { again: true, .. })));
+}
+
+#[test]
+fn connections_that_are_replaced_count_their_sockets_twice() {
+    let needed = |steps: &str| {
+        let machine = Machine {
+            open_files: 0,
+            memory_bytes: u64::MAX,
+        };
+        check_limits(&played_by_all(steps), machine)[0].needed
+    };
+    // 2 rooms of 3: 6 peers, 12 ends of connections.
+    let once = 64 + 12 + 12;
+    for steps in ["leave", "duplicate_offer", "{duplicate_answer: {for: 1s}}"] {
+        assert_eq!(needed(steps), once, "{steps}");
+    }
+    for steps in [
+        "rejoin",
+        "crash",
+        "ice_restart",
+        "cut_signaling",
+        "{drop_network: {for: 1s}}",
+    ] {
+        assert_eq!(needed(steps), once + 12, "{steps}");
+    }
+}
+
+#[test]
+fn plans_with_faults_read_like_this() {
+    let plan = planned(include_str!("../data/scenario/faults.yaml"));
+    insta::assert_snapshot!("plan_of_faults", show(&plan));
+}
