@@ -190,9 +190,9 @@ mod tests {
         // Repeated after 0.2, 0.6, 1.4, 3 and 6.2 s: that one is the first after the end.
         assert_eq!(stream.admit(100, ms(1_000), &mut link, &outages), Some(ms(7_200)));
         assert_eq!(
-            stream.admit(100, ms(5_990), &mut link, &outages),
+            stream.admit(100, ms(1_400), &mut link, &outages),
             Some(ms(7_200)),
-            "one sender has one timer"
+            "one sender has one timer: its own would fire at 7.6 s"
         );
         assert_eq!(stream.admit(100, ms(7_000), &mut link, &outages), Some(ms(7_200)));
         assert_eq!(stream.admit(100, ms(8_000), &mut link, &outages), Some(ms(8_000)));
