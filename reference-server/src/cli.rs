@@ -4,7 +4,8 @@ use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 
 use crate::{
     Config, Handle, Server,
-    room::{HubConfig, RateLimit, RelayMode},
+    limits::{RateLimit, RoomLimits},
+    room::{HubConfig, RelayMode},
 };
 
 /// The options of a server.
@@ -57,18 +58,18 @@ fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
 
 impl From<Args> for Config {
     fn from(args: Args) -> Self {
-        let rate_limit = match args.rate_limit {
-            0 => None,
-            per_second => Some(RateLimit {
-                burst: per_second.saturating_mul(10),
-                per_second,
-            }),
+        let limits = RoomLimits {
+            rate: match args.rate_limit {
+                0 => None,
+                per_second => Some(RateLimit::per_second_in_bursts(per_second)),
+            },
+            ..RoomLimits::default()
         };
         Self {
             hub: HubConfig {
                 relay_mode: args.relay_mode,
                 grace: args.grace,
-                rate_limit,
+                limits,
             },
             websocket_url: args.websocket_url,
             stun_servers: args.stun,
@@ -181,7 +182,7 @@ mod tests {
         );
         assert_eq!(config.hub.relay_mode, RelayMode::Deployed);
         assert_eq!(config.hub.grace, Duration::from_millis(250));
-        assert_eq!(config.hub.rate_limit, None);
+        assert_eq!(config.hub.limits.rate, None);
         assert_eq!(config.stun_servers, ["stun:a", "stun:b"]);
         let error =
             Line::try_parse_from(["reference-server", "--relay-mode", "mesh"]).expect_err("no such mode");

@@ -11,7 +11,11 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{protocol::iso_timestamp, shared::Shared, ws};
+use crate::{
+    protocol::{Reason, iso_timestamp},
+    shared::Shared,
+    ws,
+};
 
 /// All routes of a server.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -38,8 +42,8 @@ async fn health(State(shared): State<Arc<Shared>>) -> Response {
         "frames": {
             "in": stats.hub.frames_in,
             "out": stats.hub.frames_out,
-            "refused": stats.hub.refused,
-            "rate_limited": stats.hub.rate_limited,
+            "refused": stats.hub.refused.total(),
+            "rate_limited": stats.hub.refused.with(Reason::RateLimited),
         },
         "slow_clients": stats.slow_clients,
     }))

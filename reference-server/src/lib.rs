@@ -35,6 +35,7 @@
 pub mod cli;
 mod config;
 mod http;
+mod limits;
 pub mod protocol;
 pub mod room;
 mod server;
@@ -42,5 +43,6 @@ mod shared;
 mod ws;
 
 pub use config::Config;
+pub use limits::{RateLimit, RoomLimits, SocketLimits};
 pub use server::{Handle, Server};
 pub use shared::ServerStats;

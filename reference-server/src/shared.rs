@@ -15,11 +15,8 @@ use crate::{
     room::{ClientId, Hub, HubStats, Now, Output, TokenSeed, close_code},
 };
 
-/// Sockets that one server serves at once; further ones are closed with 1013.
-const CLIENTS_MAX: usize = 100_000;
-
 /// What a server has counted since it began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServerStats {
     /// What the rooms counted.
     pub hub: HubStats,
@@ -102,7 +99,7 @@ impl Shared {
                 reason: "the server shuts down",
             });
         }
-        if state.queues.len() >= CLIENTS_MAX {
+        if state.queues.len() >= self.config.sockets.sockets_max {
             return Err(Close {
                 code: close_code::TRY_AGAIN_LATER,
                 reason: "too many clients",
@@ -110,7 +107,7 @@ impl Shared {
         }
         state.connected += 1;
         let client = ClientId(state.connected);
-        let (frames, frames_out) = mpsc::channel(self.config.queue_frames.max(1));
+        let (frames, frames_out) = mpsc::channel(self.config.sockets.queue_frames_max.max(1));
         let (close, close_out) = oneshot::channel();
         state.queues.insert(client, Queue { frames, close });
         state.hub.connect(client, self.now());

@@ -2,6 +2,7 @@
 
 mod deployed;
 mod grace;
+mod limits;
 mod properties;
 mod relays;
 mod rooms;

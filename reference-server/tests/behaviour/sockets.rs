@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use reference_server::{
-    Config, Handle, Server,
+    Config, Handle, Server, SocketLimits,
     protocol::limits::FRAME_BYTES_MAX,
     room::{HubConfig, RelayMode},
 };
@@ -181,7 +181,10 @@ async fn a_takeover_closes_the_old_socket_with_4001() {
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed_and_holds_nobody_up() {
     let config = Config {
-        queue_frames: 8,
+        sockets: SocketLimits {
+            queue_frames_max: 8,
+            ..SocketLimits::default()
+        },
         ..Config::default()
     };
     let server = serve(config).await;
