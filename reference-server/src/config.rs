@@ -1,4 +1,4 @@
-use crate::{limits::SocketLimits, room::HubConfig};
+use crate::{AllowOrigins, limits::SocketLimits, room::HubConfig};
 
 /// What a [`Server`](crate::Server) is told once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -9,6 +9,8 @@ pub struct Config {
     pub websocket_url: Option<String>,
     /// `STUN_SERVERS` of `/api/config`.
     pub stun_servers: Vec<String>,
+    /// Whose pages may open a socket; by default any may.
+    pub allow_origins: AllowOrigins,
     /// What the sockets bear.
     pub sockets: SocketLimits,
 }

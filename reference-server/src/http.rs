@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
@@ -26,7 +27,14 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/rooms", get(rooms))
         .route("/api/config", get(config))
         .route("/api/env", get(env))
+        .layer(middleware::from_fn_with_state(shared.clone(), when_unpaused))
         .with_state(shared)
+}
+
+/// A server that is paused answers nobody.
+async fn when_unpaused(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    shared.flow.watch().unpaused().await;
+    next.run(request).await
 }
 
 async fn health(State(shared): State<Arc<Shared>>) -> Response {

@@ -1,5 +1,6 @@
 //! What users and protocols observe of the reference server.
 
+mod client;
 mod deployed;
 mod grace;
 mod limits;
