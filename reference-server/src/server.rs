@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{fmt::Display, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -7,6 +7,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, ToSocketAddrs},
     sync::mpsc,
     task::JoinSet,
@@ -23,6 +24,8 @@ use crate::{
 
 /// How long a client may take to send the head of a request.
 const REQUEST_HEAD_WAIT: Duration = Duration::from_secs(10);
+/// How long a client may take to shake hands.
+const TLS_HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
 /// How long requests that are under way at a shutdown may take.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(1);
 /// The pause after the OS could not accept a connection (no file descriptors, mostly).
@@ -101,7 +104,7 @@ impl Handle {
 
     /// The WebSocket's URL, as a client on this machine writes it.
     pub fn url(&self) -> String {
-        format!("ws://{}/ws/", self.addr)
+        format!("{}://{}/ws/", self.shared.config.scheme(), self.addr)
     }
 
     /// All rooms by id, with their members in the order in which they joined.
@@ -200,6 +203,27 @@ async fn connection(stream: TcpStream, router: Router, shared: Arc<Shared>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection is gone already");
     }
+    match &shared.config.tls {
+        None => serve(stream, router, &shared).await,
+        Some(tls) => {
+            let stream = tokio::select! {
+                stream = tokio::time::timeout(TLS_HANDSHAKE_WAIT, tls.accept(stream)) => stream,
+                _ = async { shared.flow.watch().over().await } => return,
+            };
+            match stream {
+                Ok(Ok(stream)) => serve(stream, router, &shared).await,
+                Ok(Err(error)) => broke_off(&shared, &error),
+                Err(_) => broke_off(&shared, &"the TLS handshake took too long"),
+            }
+        }
+    }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    shared: &Shared,
+) {
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_HEAD_WAIT)
@@ -214,9 +238,15 @@ async fn connection(stream: TcpStream, router: Router, shared: Arc<Shared>) {
         }
     };
     if let Err(error) = ended {
-        shared.count(|stats| stats.connections_failed += 1);
-        if let Some(suppressed) = shared.may_log(Line::Connection) {
-            tracing::debug!(%error, suppressed, "a connection broke off");
-        }
+        broke_off(shared, &error);
+    }
+}
+
+fn broke_off(shared: &Shared, error: &dyn Display) {
+    shared.count(|stats| stats.connections_failed += 1);
+    if tracing::enabled!(tracing::Level::DEBUG)
+        && let Some(suppressed) = shared.may_log(Line::Connection)
+    {
+        tracing::debug!(%error, suppressed, "a connection broke off");
     }
 }

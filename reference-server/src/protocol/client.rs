@@ -143,6 +143,12 @@ const SERVER_TYPES: [&str; 8] = [
     "user-rejoined-room",
 ];
 
+impl InvalidFrame {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
 impl ClientFrame {
     /// Reads a frame in either form. Fields of no meaning here are ignored.
     pub fn read(envelope: &Envelope) -> Result<Self, InvalidFrame> {
