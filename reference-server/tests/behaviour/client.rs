@@ -21,9 +21,14 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Client(pub WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
-    pub async fn connect(url: &str) -> Self {
+    /// A socket of which nothing has been read.
+    pub async fn open(url: &str) -> Self {
         let (socket, _) = connect_async(url).await.expect("the server accepts");
-        let mut client = Self(socket);
+        Self(socket)
+    }
+
+    pub async fn connect(url: &str) -> Self {
+        let mut client = Self::open(url).await;
         assert_eq!(client.frame().await["type"], "client_count");
         client
     }
