@@ -91,7 +91,11 @@ pub const HARNESS: Crate = Crate {
 
 pub const SERVER: Crate = Crate {
     root: "reference-server/src",
-    folders: &[pure("protocol", &[]), pure("room", &["protocol"])],
+    folders: &[
+        pure("protocol", &[]),
+        pure("room", &["protocol"]),
+        edge("cli", &["room", "protocol"], Some("")),
+    ],
     never: &["rtcstorm", "webrtc", "rtc"],
 };
 
