@@ -12,7 +12,7 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 /// How often the server is asked whether it is still there, and how long it may take to answer: a half-open
 /// socket says nothing by itself.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
-const HEARTBEAT_WITHIN: Duration = Duration::from_secs(5);
+const HEARTBEAT_WITHIN: Duration = Duration::from_secs(4);
 
 /// The signaling socket.
 #[derive(Debug, PartialEq, Eq)]
