@@ -100,6 +100,7 @@ impl Peer {
         if self.membership != Membership::Outside {
             self.send_join(now);
         }
+        self.ping_again(now);
     }
 
     pub(super) fn socket_lost(&mut self, reason: String, now: Instant) {

@@ -40,11 +40,24 @@ impl Peer {
     pub(super) fn end_script(&mut self, now: Instant) {
         self.event(EventKind::ScriptEnded);
         self.phase = Phase::EndFence;
-        if self.is_online() {
-            self.send(&Message::Ping, now);
+        if self.ping(now) {
             self.timers.set(PeerTimer::Fence, now + super::machine::FENCE);
         } else {
             self.report_ended();
+        }
+    }
+
+    /// Asks the server to say when it has processed all that was sent; `false` if nothing was or will be.
+    fn ping(&mut self, now: Instant) -> bool {
+        // While the socket is not open yet, or is to be got back, nothing is sent: then it is asked once it is.
+        self.send(&Message::Ping, now);
+        self.is_online() || !self.is_outside()
+    }
+
+    /// The socket is open, perhaps again.
+    pub(super) fn ping_again(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::EndFence | Phase::Settling { pong: false, .. }) {
+            self.ping(now);
         }
     }
 
@@ -59,15 +72,12 @@ impl Peer {
         if self.phase != Phase::Ended {
             return;
         }
-        let online = self.is_online();
+        let pong = !self.ping(now);
         self.phase = Phase::Settling {
-            pong: !online,
+            pong,
             fins: BTreeSet::new(),
             fin_sent: BTreeSet::new(),
         };
-        if online {
-            self.send(&Message::Ping, now);
-        }
         self.timers.set(PeerTimer::Settle, now + self.settle_within);
         for remote in self.early_fins.clone() {
             self.fin_received(remote, now);
