@@ -294,11 +294,14 @@ impl Link {
     }
 
     /// Answers do not say which offer they answer: a remote that left and came back may have answered one that
-    /// was meant for its earlier membership. The answer after it, of another connection, gives it away.
+    /// was meant for its earlier membership. An answer of another connection than ours is with gives it away,
+    /// also where both have offered meanwhile: then one of them has to again.
     fn doubt_answer(&mut self, answer: &Description) {
+        self.answers.insert(answer.fingerprint());
         let theirs = RemoteIdentity::of(answer);
         let deceived = self.connection.as_ref().is_some_and(|c| {
-            c.answered && !c.was_open && c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls)
+            let other = c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls);
+            other && !c.was_open && (c.answered || !self.polite)
         });
         if self.rules.replace_stale && deceived {
             self.offer_anew();
