@@ -163,17 +163,21 @@ impl Stage {
 
     fn tell(&mut self, end: End, way: Way, event: ConnectionEvent) {
         let (me, remote, generation) = end;
+        let is_state = matches!(event, ConnectionEvent::IceState(_) | ConnectionEvent::State(_));
         let input = PeerInput::Connection {
             remote,
             generation,
             event,
         };
-        let at = self.after(way);
-        let delivery = Delivery::ToPeer(me, input);
-        match way {
-            // Candidates come from another task than what calls return.
-            Way::Gathering => self.agenda.push(at, delivery),
-            _ => self.agenda.follow(Lane::Callbacks(end), at, delivery),
+        let copies = if is_state && self.repeats_callbacks { 2 } else { 1 };
+        for _ in 0..copies {
+            let at = self.after(way);
+            let delivery = Delivery::ToPeer(me, input.clone());
+            match way {
+                // Candidates come from another task than what calls return.
+                Way::Gathering => self.agenda.push(at, delivery),
+                _ => self.agenda.follow(Lane::Callbacks(end), at, delivery),
+            }
         }
     }
 }

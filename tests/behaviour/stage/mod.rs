@@ -9,5 +9,6 @@ mod plan;
 mod play;
 
 pub use agenda::{Latency, Way};
+pub use connection::Connection;
 pub use plan::{Script, script};
 pub use play::{Fate, Stage};

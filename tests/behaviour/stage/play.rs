@@ -51,6 +51,7 @@ pub struct Stage {
     pub(super) agenda: Agenda,
     rule: Rule,
     latency: Latency,
+    pub(super) repeats_callbacks: bool,
     /// Every script is over.
     pub(super) room_ended: bool,
     gone: usize,
@@ -80,6 +81,7 @@ impl Stage {
             agenda,
             rule: Box::new(|_, _| Fate::Deliver),
             latency: calm(),
+            repeats_callbacks: false,
             room_ended: false,
             gone: 0,
             events: Vec::new(),
@@ -89,31 +91,17 @@ impl Stage {
 
     /// Two peers that join `apart` ms after each other, wait for their link, and end.
     pub fn pair(rules: ClientRules, apart: u64) -> Self {
-        let steps = [
-            (
-                0,
-                Action::Join {
-                    name: String::new(),
-                    expect: JoinOutcome::Accepted,
-                    again: false,
-                },
-            ),
-            (
-                0,
-                Action::Wait {
-                    condition: Condition::Connected,
-                    within: Duration::from_secs(10),
-                },
-            ),
-        ];
-        let named = |name: &str| {
-            let mut script = script(&steps, 0);
-            if let Action::Join { name: own, .. } = &mut script.steps[0].action {
-                name.clone_into(own);
-            }
-            script
+        let wait = Action::Wait {
+            condition: Condition::Connected,
+            within: Duration::from_secs(10),
         };
-        Self::new(rules, &[0, apart], vec![named("Ann"), named("Bob")])
+        let join = |name: &str| Action::Join {
+            name: name.into(),
+            expect: JoinOutcome::Accepted,
+            again: false,
+        };
+        let scripts = ["Ann", "Bob"].map(|name| script(&[(0, join(name)), (0, wait.clone())], 0));
+        Self::new(rules, &[0, apart], scripts.into())
     }
 
     /// Decides what becomes of frames from peers.
@@ -125,6 +113,12 @@ impl Stage {
     /// Decides how long everything takes.
     pub fn with_latency(mut self, latency: Latency) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// Connections tell each of their states twice.
+    pub fn with_repeated_callbacks(mut self) -> Self {
+        self.repeats_callbacks = true;
         self
     }
 
