@@ -7,4 +7,5 @@ mod negotiation;
 mod planned_faults;
 mod runs;
 mod scenario_language;
+mod schema;
 mod stage;
