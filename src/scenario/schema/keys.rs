@@ -24,6 +24,8 @@ pub struct MetricWords {
     pub name: &'static str,
     /// What it is, in a sentence.
     pub about: &'static str,
+    /// What kind of metric it is; all of a kind take the same conditions.
+    pub kind: String,
     /// The conditions that can be set on it: a regular expression (ECMA-262) for a whole text.
     pub conditions: String,
 }
@@ -40,6 +42,12 @@ pub fn schema(metrics: &[MetricWords]) -> Value {
     definitions.insert("step".to_owned(), step());
     definitions.insert("steps".to_owned(), steps());
     definitions.insert("client".to_owned(), client());
+    for metric in metrics {
+        let conditions = || conditions(&metric.conditions);
+        definitions
+            .entry(conditions_of(metric))
+            .or_insert_with(conditions);
+    }
     let keys = object(&KEYS, &["name"], |key| {
         with(of_key(key, metrics), json!({ "description": about(key) }))
     });
@@ -142,33 +150,11 @@ fn group() -> Value {
 fn thresholds(metrics: &[MetricWords]) -> Value {
     let mut plain = Map::new();
     let mut tagged = Map::new();
-    for MetricWords {
-        name,
-        about,
-        conditions,
-    } in metrics
-    {
-        let condition = json!({ "type": "string", "pattern": conditions });
-        let long = object(&THRESHOLD_KEYS, &["threshold"], |key| match key {
-            "threshold" => condition.clone(),
-            "abortOnFail" => with(
-                flag(),
-                json!({ "description": "End the run as soon as it fails" }),
-            ),
-            "delayAbortEval" => defined("positiveDuration"),
-            other => missing(other),
-        });
-        let long = with(
-            long,
-            json!({ "dependentRequired": { "delayAbortEval": ["abortOnFail"] } }),
-        );
-        let one = json!({ "anyOf": [condition, long] });
-        let all = json!({ "anyOf": [one, { "type": "array", "minItems": 1, "items": one }] });
-        plain.insert(
-            (*name).to_owned(),
-            with(all.clone(), json!({ "description": about })),
-        );
-        tagged.insert(format!(r"^\s*{name}\s*(\{{.*\}}\s*)?$"), all);
+    for metric in metrics {
+        let (name, conditions) = (metric.name, defined(&conditions_of(metric)));
+        let described = with(conditions.clone(), json!({ "description": metric.about }));
+        plain.insert(name.to_owned(), described);
+        tagged.insert(format!(r"^\s*{name}\s*(\{{.*\}}\s*)?$"), conditions);
     }
     json!({
         "type": "object",
@@ -176,4 +162,29 @@ fn thresholds(metrics: &[MetricWords]) -> Value {
         "patternProperties": tagged,
         "additionalProperties": false,
     })
+}
+
+/// The name of the definition for a metric's kind.
+fn conditions_of(metric: &MetricWords) -> String {
+    format!("{}Conditions", metric.kind)
+}
+
+/// One condition, or a list of them; each a text, or a map that says more.
+fn conditions(pattern: &str) -> Value {
+    let condition = json!({ "type": "string", "pattern": pattern });
+    let long = object(&THRESHOLD_KEYS, &["threshold"], |key| match key {
+        "threshold" => condition.clone(),
+        "abortOnFail" => with(
+            flag(),
+            json!({ "description": "End the run as soon as it fails" }),
+        ),
+        "delayAbortEval" => with(
+            defined("positiveDuration"),
+            json!({ "description": "Not before this is over, from the run's start" }),
+        ),
+        other => missing(other),
+    });
+    let needs_abort = json!({ "dependentRequired": { "delayAbortEval": ["abortOnFail"] } });
+    let one = json!({ "anyOf": [condition, with(long, needs_abort)] });
+    json!({ "anyOf": [one, { "type": "array", "minItems": 1, "items": one }] })
 }
