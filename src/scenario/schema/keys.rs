@@ -86,7 +86,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
     match key {
         "name" => with(
             text(MAX_NAME),
-            json!({ "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$" }),
+            json!({ "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$", "minimum": 0 }),
         ),
         "about" => text(MAX_ABOUT),
         "seed" => json!({
