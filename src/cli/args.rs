@@ -1,6 +1,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::plan::Segment;
 
 /// Headless WebRTC test harness and load simulator.
 ///
@@ -9,7 +12,7 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "rtcstorm",
     version,
-    after_help = "Begin with:  rtcstorm run smoke\n\nExit codes: 0 pass, 99 a threshold or invariant failed, 98 the run proves nothing,\n104 a mistake in a scenario or the configuration, 105 interrupted, 2 wrong usage, 1 a bug of ours."
+    after_help = "Begin with:  rtcstorm run smoke\n\nExit codes: 0 pass, 99 a threshold or invariant failed, 98 the run proves nothing,\n104 a mistake in a scenario or the configuration, 105 interrupted, 108 ended by a threshold\nwith abortOnFail, 2 wrong usage, 1 a bug of ours. Of several scenarios, the worst.\n\nEvery option can be set in the environment: see `rtcstorm help environment`."
 )]
 pub(super) struct Args {
     /// Say more on stderr: -v what happens, -vv why
@@ -24,20 +27,36 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Play scenarios, measure and judge them
     #[command(
-        after_help = "Example:  rtcstorm run smoke --set client.dedupe_offers=false\nExample:  rtcstorm run my.yaml --url wss://rtc.example.org/ws/ --allow-target rtc.example.org"
+        after_help = "Example:  rtcstorm run smoke --set client.dedupe_offers=false\nExample:  rtcstorm run join-storm chat-load --out results --segment 1/2\nExample:  rtcstorm run my.yaml --url wss://rtc.example.org/ws/ --allow-target rtc.example.org"
     )]
     Run(Box<RunArgs>),
     /// Report every mistake in scenarios, and run nothing
     #[command(after_help = "Example:  rtcstorm check scenarios/*.yaml")]
     Check(CheckArgs),
     /// Show what every peer will do and when
-    #[command(after_help = "Example:  rtcstorm plan smoke --seed 7")]
+    #[command(
+        after_help = "Example:  rtcstorm plan smoke --seed 7\nExample:  rtcstorm plan chat-load --segment 2/3 --json"
+    )]
     Plan(PlanArgs),
     /// List the scenarios that come with the program
+    #[command(after_help = "Example:  rtcstorm scenarios")]
     Scenarios,
     /// Run the bundled reference signaling server
     #[command(after_help = "Example:  rtcstorm serve --listen 127.0.0.1:8080")]
     Serve(reference_server::cli::Args),
+    /// Print the scenario language as a JSON Schema, for editors
+    #[command(
+        after_help = "Example:  rtcstorm schema > rtcstorm.schema.json\n\nIn a scenario, editors with yaml-language-server then want as its first line:\n# yaml-language-server: $schema=rtcstorm.schema.json"
+    )]
+    Schema,
+    /// Print what a shell needs to complete command lines
+    #[command(
+        after_help = "Example:  source <(rtcstorm completions bash)\nExample:  rtcstorm completions fish > ~/.config/fish/completions/rtcstorm.fish"
+    )]
+    Completions(CompletionsArgs),
+    /// List the variables that can stand in for options
+    #[command(after_help = "Example:  RTCSTORM_SEED=7 RTCSTORM_QUIET=1 rtcstorm run smoke")]
+    Environment,
 }
 
 /// What changes a scenario from outside; flag before environment before file.
@@ -69,6 +88,15 @@ pub(super) struct ChangeArgs {
     pub set: Vec<String>,
 }
 
+/// What part of the plan is played.
+#[derive(Debug, clap::Args)]
+pub(super) struct SegmentArgs {
+    /// Only the rooms that fall to the K-th of N processes: room i (from 0) to the (i mod N + 1)-th. Nothing
+    /// in a scenario reaches over rooms, barriers neither, so each can be cut so
+    #[arg(long, env = "RTCSTORM_SEGMENT", value_name = "K/N", default_value_t)]
+    pub segment: Segment,
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// Paths, or names of bundled scenarios (see `rtcstorm scenarios`)
@@ -77,6 +105,9 @@ pub(super) struct RunArgs {
 
     #[command(flatten)]
     pub change: ChangeArgs,
+
+    #[command(flatten)]
+    pub segment: SegmentArgs,
 
     /// Folder for the results [default: reports/runs/<time>-<name>-<seed>]
     #[arg(long, env = "RTCSTORM_OUT", value_name = "DIR")]
@@ -137,9 +168,18 @@ pub(super) struct PlanArgs {
     #[command(flatten)]
     pub change: ChangeArgs,
 
+    #[command(flatten)]
+    pub segment: SegmentArgs,
+
     /// Print the plan as JSON
     #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CompletionsArgs {
+    /// Which shell
+    pub shell: Shell,
 }
 
 #[cfg(test)]

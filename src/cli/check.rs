@@ -1,11 +1,11 @@
 use super::{args::CheckArgs, load::load, print_data};
-use crate::verdict::ExitCode;
+use crate::{plan::Segment, verdict::ExitCode};
 
 /// `rtcstorm check`: every mistake of every scenario, or one line that says it is sound.
 pub(super) fn check(args: &CheckArgs) -> ExitCode {
     let mut sound = true;
     for named in &args.scenarios {
-        match load(named, &args.change, None) {
+        match load(named, &args.change, Segment::WHOLE, None) {
             Some(loaded) => {
                 let (rooms, peers) = (loaded.plan.rooms.len(), loaded.plan.peers.len());
                 let links: usize = loaded

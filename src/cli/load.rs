@@ -6,7 +6,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{args::ChangeArgs, machine, no_color};
 use crate::{
-    plan::{self, Plan, check_limits},
+    plan::{self, Plan, Segment, check_limits},
     scenario::{self, Diagnostics, Override, Scenario, ThresholdCheck, ThresholdMistake},
     verdict::{Threshold, ThresholdPart},
 };
@@ -35,15 +35,30 @@ impl ThresholdCheck for Grammar {
 
 /// Reads, checks and expands a scenario. `None`: what is wrong has been printed.
 /// `run_id` goes into the room and user ids of a target that is not started for the run.
-pub(super) fn load(named: &str, change: &ChangeArgs, run_id: Option<&str>) -> Option<Loaded> {
+pub(super) fn load(
+    named: &str,
+    change: &ChangeArgs,
+    segment: Segment,
+    run_id: Option<&str>,
+) -> Option<Loaded> {
     let scenario = read(named, change)?;
     let seed = scenario.seed.unwrap_or(0);
     let foreign = scenario.target.url.is_some();
     let options = plan::Options {
         run_id: run_id.filter(|_| foreign).map(str::to_owned),
-        segment: plan::Segment::WHOLE,
+        segment,
     };
     let plan = plan::expand(&scenario, seed, &options);
+    if plan.rooms.is_empty() {
+        eprintln!(
+            "error: {named}: no room falls to segment {segment}\n  help: a segment is whole rooms, and there {}",
+            match scenario.rooms {
+                1 => "is only 1".to_owned(),
+                rooms => format!("are only {rooms}"),
+            }
+        );
+        return None;
+    }
     let mistakes = check_limits(&plan, machine::limits());
     for mistake in &mistakes {
         eprintln!("error: {named}: {mistake}\n  help: {}", mistake.help());

@@ -6,6 +6,8 @@ mod abort;
 mod args;
 mod artifacts;
 mod check;
+mod completions;
+mod environment;
 mod failures;
 mod interrupt;
 mod live;
@@ -15,6 +17,7 @@ mod plan;
 mod readers;
 mod run;
 mod scenarios;
+mod schema;
 mod serve;
 mod verdict;
 
@@ -23,7 +26,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
+use clap::FromArgMatches;
 use tracing_subscriber::EnvFilter;
 
 use self::args::{Args, Command};
@@ -31,7 +34,8 @@ use self::args::{Args, Command};
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     end_on_panic();
-    let args = Args::parse();
+    let matches = environment::command().get_matches();
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // A server has nothing but its log to say where it is.
     let serves = matches!(args.command, Command::Serve(_));
     log_to_stderr(args.verbose + u8::from(serves));
@@ -41,6 +45,9 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(&args).into(),
         Command::Scenarios => scenarios::scenarios().into(),
         Command::Serve(args) => serve::serve(args),
+        Command::Schema => schema::schema().into(),
+        Command::Completions(args) => completions::completions(&args).into(),
+        Command::Environment => environment::environment().into(),
     }
 }
 

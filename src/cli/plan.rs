@@ -3,7 +3,7 @@ use crate::{plan, verdict::ExitCode};
 
 /// `rtcstorm plan`: what every peer will do, as text or JSON.
 pub(super) fn plan(args: &PlanArgs) -> ExitCode {
-    let Some(loaded) = load(&args.scenario, &args.change, None) else {
+    let Some(loaded) = load(&args.scenario, &args.change, args.segment.segment, None) else {
         return ExitCode::Configuration;
     };
     if args.json {

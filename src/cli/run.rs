@@ -10,7 +10,7 @@ use webrtc::peer_connection::RTCIceServer;
 
 use super::{
     abort,
-    args::{ChangeArgs, RunArgs},
+    args::RunArgs,
     artifacts::RunFolder,
     interrupt::Interrupt,
     live::Live,
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     net::{BundledServer, NetWorld, Target},
+    plan::Segment,
     report::{RunReport, StartedAt, json, terminal},
     run::{self, Options},
     scenario::Scenario,
@@ -68,7 +69,8 @@ fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
         .scenarios
         .iter()
         .map(|named| {
-            load::load(named, &args.change, Some(run_id)).filter(|loaded| is_allowed(&loaded.scenario, args))
+            load::load(named, &args.change, args.segment.segment, Some(run_id))
+                .filter(|loaded| is_allowed(&loaded.scenario, args))
         })
         .collect();
     loaded.into_iter().collect()
@@ -197,7 +199,7 @@ async fn run_one(
         aborted_by: abort.by(),
         judge_thresholds: !args.no_thresholds,
         lag_limit: args.lag_limit,
-        repeat: repeat(&args.scenarios[index], &args.change, plan.seed),
+        repeat: repeat(&args.scenarios[index], args, plan.seed),
         files: folder.files(),
     };
     let gathered = gathered.take().expect("nobody else takes it");
@@ -279,7 +281,8 @@ fn folder_for(
 }
 
 /// The command line that does the same again.
-fn repeat(named: &str, change: &ChangeArgs, seed: u64) -> String {
+fn repeat(named: &str, args: &RunArgs, seed: u64) -> String {
+    let change = &args.change;
     let mut line = format!("rtcstorm run {} --seed {seed}", quoted(named));
     let flags = [
         ("--url", &change.url),
@@ -291,6 +294,9 @@ fn repeat(named: &str, change: &ChangeArgs, seed: u64) -> String {
         if let Some(value) = value {
             line += &format!(" {flag} {}", quoted(&without_secrets(value)));
         }
+    }
+    if args.segment.segment != Segment::WHOLE {
+        line += &format!(" --segment {}", args.segment.segment);
     }
     for set in &change.set {
         line += &format!(" --set {}", quoted(set));

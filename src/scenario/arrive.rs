@@ -6,15 +6,20 @@ use super::{
     types::{Arrival, MAX_PEERS, Stage},
 };
 
+/// The keys of `arrive`, of which one is said.
+pub(super) const ARRIVE_KEYS: [&str; 3] = ["over", "rate", "stages"];
+/// The keys of a stage.
+pub(super) const STAGE_KEYS: [&str; 2] = ["over", "to"];
+
 pub(super) fn read_arrive(reader: &mut Reader<'_>, entry: &Entry) -> Option<Arrival> {
     let wants = "`{over: 5s}`, `{rate: 20/s}` or `{stages: [{over: 30s, to: 100}]}`";
     let mut fields = reader.map(&entry.value, "`arrive`", wants)?;
-    let found: Vec<&Entry> = ["over", "rate", "stages"]
+    let found: Vec<&Entry> = ARRIVE_KEYS
         .into_iter()
         .filter_map(|key| fields.take(key))
         .collect();
     let misspelt = fields.has_rest();
-    fields.finish(reader, &["over", "rate", "stages"], &[]);
+    fields.finish(reader, &ARRIVE_KEYS, &[]);
     let read: Vec<Option<Arrival>> = found
         .iter()
         .map(|entry| match entry.key.as_str() {
@@ -65,7 +70,7 @@ fn read_stages(reader: &mut Reader<'_>, entry: &Entry) -> Option<Arrival> {
             .and_then(|entry| reader.duration(entry));
         let to = fields.need(reader, "to", at, "to: 100");
         let to = to.and_then(|entry| Some((reader.count(entry, MAX_PEERS)?, entry.value.span)));
-        fields.finish(reader, &["over", "to"], &[]);
+        fields.finish(reader, &STAGE_KEYS, &[]);
         if let Some((to, span)) = to {
             if to < before {
                 let message = format!("`to: {to}` after `to: {before}`: who has arrived can't un-arrive");

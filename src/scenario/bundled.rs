@@ -12,6 +12,11 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
         "leave-rejoin",
         "join-storm",
         "chat-load",
-        "username-taken"
+        "username-taken",
+        "duplicate-offers",
+        "ice-restart",
+        "network-drops",
+        "crash-and-return",
+        "dashboard-slo",
     ]
 }

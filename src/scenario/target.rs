@@ -13,6 +13,15 @@ pub(super) const BUNDLED: Target = Target {
     url: None,
 };
 
+/// The keys of `target`.
+pub(super) const TARGET_KEYS: [&str; 2] = ["protocol", "url"];
+/// What can be spoken on the wire.
+pub(super) const PROTOCOLS: [&str; 1] = ["dashboard"];
+/// The named ways to negotiate.
+pub(super) const PROFILES: [&str; 1] = ["reference"];
+/// The longest URL.
+pub(super) const MAX_URL: usize = 2_000;
+
 pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Target> {
     let mut fields = reader.map(&entry.value, "`target`", "a map like `{protocol: dashboard}`")?;
     let protocol = fields
@@ -22,13 +31,13 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
                 "dashboard" => Some(Protocol::Dashboard),
                 other => {
                     let message = format!("unknown protocol `{other}`");
-                    reader.mistake_help(entry.value.span, message, did_you_mean(other, &["dashboard"]));
+                    reader.mistake_help(entry.value.span, message, did_you_mean(other, &PROTOCOLS));
                     None
                 }
             }
         });
     let url = fields.take("url").map(|entry| read_url(reader, entry));
-    fields.finish(reader, &["protocol", "url"], &[]);
+    fields.finish(reader, &TARGET_KEYS, &[]);
     Some(Target {
         protocol: protocol?,
         url: all(url)?,
@@ -36,7 +45,7 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
 }
 
 fn read_url(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
-    let url = reader.text(entry, 2_000)?;
+    let url = reader.text(entry, MAX_URL)?;
     let target = Target {
         url: Some(url.clone()),
         ..BUNDLED
@@ -57,6 +66,11 @@ fn read_url(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
     let message = format!("`{url}` is not the URL of a WebSocket");
     reader.mistake_help(entry.value.span, message, help);
     None
+}
+
+/// The keys of a `client` written long.
+pub(super) fn client_keys() -> Vec<&'static str> {
+    std::iter::once("profile").chain(ClientRules::NAMES).collect()
 }
 
 /// The profile or the map of rules under `client`, on top of `base`.
@@ -80,8 +94,7 @@ pub(super) fn read_client(reader: &mut Reader<'_>, entry: &Entry, base: ClientRu
             None => sound = false,
         }
     }
-    let known: Vec<&str> = std::iter::once("profile").chain(ClientRules::NAMES).collect();
-    fields.finish(reader, &known, &[]);
+    fields.finish(reader, &client_keys(), &[]);
     rules.filter(|_| sound)
 }
 
@@ -95,7 +108,7 @@ fn read_profile(reader: &mut Reader<'_>, node: &Node) -> Option<ClientRules> {
         }
         other => {
             let message = format!("unknown profile `{other}`");
-            reader.mistake_help(node.span, message, did_you_mean(other, &["reference"]));
+            reader.mistake_help(node.span, message, did_you_mean(other, &PROFILES));
             None
         }
     }

@@ -105,6 +105,12 @@ impl Threshold {
         })
     }
 
+    /// The expressions that there are for metrics of this kind, as a regular expression (ECMA-262) for a whole
+    /// text. It knows words, not figures: a percentile over 100 matches.
+    pub fn pattern(kind: Kind) -> String {
+        threshold_text::pattern(kind)
+    }
+
     /// The metric it is about.
     pub fn metric(&self) -> &'static Metric {
         self.metric

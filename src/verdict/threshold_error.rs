@@ -118,7 +118,8 @@ impl ThresholdProblem {
     }
 }
 
-fn aggregations(kind: Kind) -> &'static [&'static str] {
+/// What can be asked of a metric of this kind; `95` stands for any percentile.
+pub(super) fn aggregations(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Trend => &[
             "p(95)", "min", "max", "avg", "med", "ok_p(95)", "ok_max", "ok_avg", "ok_med",

@@ -1,10 +1,10 @@
 use std::ops::Range;
 
-use crate::metrics::{Metric, MetricKey};
+use crate::metrics::{Kind, Metric, MetricKey};
 
 use super::{
     threshold::{Aggregation, Comparison},
-    threshold_error::{ThresholdError, ThresholdPart, ThresholdProblem},
+    threshold_error::{ThresholdError, ThresholdPart, ThresholdProblem, aggregations},
 };
 
 /// `metric{tag:value,…}`.
@@ -62,6 +62,19 @@ pub(super) fn expression(
     let (limit, _) = text.number()?;
     text.end()?;
     Ok((aggregation, comparison, limit))
+}
+
+/// [`expression`] as a regular expression, from the same words.
+pub(super) fn pattern(kind: Kind) -> String {
+    const NUMBER: &str = r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?";
+    let words = aggregations(kind)
+        .iter()
+        .map(|word| match word.strip_suffix("(95)") {
+            Some(percentile) => format!(r"{percentile}\s*\(\s*{NUMBER}\s*\)"),
+            None => (*word).to_owned(),
+        });
+    let words: Vec<String> = words.collect();
+    format!(r"^\s*({})\s*(<=|>=|==|!=|<|>)\s*{NUMBER}\s*$", words.join("|"))
 }
 
 fn aggregation(text: &mut Text<'_>, metric: &'static Metric) -> Result<Aggregation, ThresholdError> {
@@ -220,10 +233,7 @@ impl<'a> Text<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::{
-        metrics::{CATALOGUE, Kind},
-        verdict::Threshold,
-    };
+    use crate::{metrics::CATALOGUE, verdict::Threshold};
 
     use super::*;
 

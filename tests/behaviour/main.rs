@@ -10,4 +10,5 @@ mod planned_faults;
 mod races;
 mod runs;
 mod scenario_language;
+mod schema;
 mod stage;

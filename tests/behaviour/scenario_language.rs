@@ -38,7 +38,7 @@ impl ThresholdCheck for FakeCheck {
     }
 }
 
-const METRICS: [&str; 24] = [
+const METRICS: [&str; 26] = [
     "joins_unexpected",
     "connect_ms",
     "signaling_ms",
@@ -63,6 +63,8 @@ const METRICS: [&str; 24] = [
     "joins_rejected",
     "connect_abandoned",
     "wait_expired",
+    "joins_started",
+    "descriptions_ignored",
 ];
 
 /// The overrides in a file's leading comments: `# --set path=value`, `# --seed 7`.
@@ -408,6 +410,7 @@ fn bundled_scenarios_are_as_large_as_they_say() {
     assert_eq!(size("join-storm"), (25, 100));
     assert_eq!(size("chat-load"), (25, 100));
     assert_eq!(size("username-taken"), (3, 6));
+    assert_eq!(size("dashboard-slo"), (25, 75));
     let posts = |peer: &PeerPlan| -> u32 {
         let counts = peer.script.iter().map(|step| match step.action {
             Action::Chat { count, .. } => count,

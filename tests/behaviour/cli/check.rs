@@ -4,12 +4,17 @@ use serde_json::json;
 
 use super::{QUICK, program::Desk};
 
-const BUNDLED: [&str; 5] = [
+const BUNDLED: [&str; 10] = [
     "smoke",
     "leave-rejoin",
     "join-storm",
     "chat-load",
     "username-taken",
+    "duplicate-offers",
+    "ice-restart",
+    "network-drops",
+    "crash-and-return",
+    "dashboard-slo",
 ];
 
 const MISTAKES: &str = "nam: x

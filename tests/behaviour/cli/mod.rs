@@ -4,6 +4,7 @@ mod abort;
 mod check;
 #[cfg(unix)]
 mod interrupt;
+mod language;
 mod program;
 mod run;
 

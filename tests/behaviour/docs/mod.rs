@@ -59,7 +59,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// The verdict's grammar.
-struct Grammar;
+pub struct Grammar;
 
 impl ThresholdCheck for Grammar {
     fn check(&self, selector: &str, expression: &str) -> Result<(), ThresholdMistake> {

@@ -1,0 +1,190 @@
+//! The keys of a scenario.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    missing, object,
+    steps::{step, steps},
+    values::{count, defined, definitions, flag, one_of, text},
+    with,
+};
+use crate::scenario::{
+    arrive::{ARRIVE_KEYS, STAGE_KEYS},
+    read::{KEYS, MAX_ABOUT, MAX_NAME},
+    rooms::{GROUP_KEYS, ROOM_KEYS},
+    target::{MAX_URL, PROFILES, PROTOCOLS, TARGET_KEYS, client_keys},
+    thresholds::THRESHOLD_KEYS,
+    types::MAX_PEERS,
+};
+
+/// What the schema says about a metric, for the language itself knows none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricWords {
+    /// `connect_ms`.
+    pub name: &'static str,
+    /// What it is, in a sentence.
+    pub about: &'static str,
+    /// What kind of metric it is; all of a kind take the same conditions.
+    pub kind: String,
+    /// The conditions that can be set on it: a regular expression (ECMA-262) for a whole text.
+    pub conditions: String,
+}
+
+/// The language as a JSON Schema (draft 2020-12). It accepts every sound scenario, and refuses what has the
+/// wrong shape: unknown or missing keys and values of the wrong kind. What keys mean together over more than
+/// one map (a `leave` outside of the room, groups that don't add up) only [`parse`](crate::scenario::parse)
+/// tells.
+pub fn schema(metrics: &[MetricWords]) -> Value {
+    let mut definitions: Map<String, Value> = definitions()
+        .into_iter()
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .collect();
+    definitions.insert("step".to_owned(), step());
+    definitions.insert("steps".to_owned(), steps());
+    definitions.insert("client".to_owned(), client());
+    for metric in metrics {
+        let conditions = || conditions(&metric.conditions);
+        definitions
+            .entry(conditions_of(metric))
+            .or_insert_with(conditions);
+    }
+    let keys = object(&KEYS, &["name"], |key| {
+        with(of_key(key, metrics), json!({ "description": about(key) }))
+    });
+    let parts = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A scenario of rtcstorm",
+        "$defs": definitions,
+        "oneOf": [
+            { "required": ["steps", "rooms"], "properties": { "rooms": { "required": ["peers"] } } },
+            { "required": ["groups"], "properties": { "steps": false } },
+        ],
+    });
+    with(keys, parts)
+}
+
+fn about(key: &str) -> &'static str {
+    match key {
+        "name" => "Letters, digits, `-`, `_` and `.`: it becomes part of a folder's name",
+        "about" => "One line for people",
+        "seed" => "The root of everything that is drawn",
+        "target" => "Whom it is played against; without `url`, the bundled server",
+        "rooms" => "How many rooms, and how many peers in each",
+        "arrive" => "When peers arrive; all at once if nothing is said",
+        "client" => "How peers negotiate",
+        "groups" => "The parts that a room's peers play, each with steps of its own",
+        "steps" => "What every peer does",
+        "thresholds" => "What has to be true at the end",
+        "connect_timeout" => "When a link that has not opened counts as failed",
+        "message_timeout" => "When a message that has not arrived counts as lost",
+        "duration" => "A deadline: whoever is still at it then leaves",
+        other => missing(other),
+    }
+}
+
+fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
+    match key {
+        "name" => with(
+            text(MAX_NAME),
+            json!({ "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$", "minimum": 0 }),
+        ),
+        "about" => text(MAX_ABOUT),
+        "seed" => json!({
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "maximum": u64::MAX,
+            "pattern": r"^\+?[0-9]+$",
+        }),
+        "target" => object(&TARGET_KEYS, &[], |key| match key {
+            "protocol" => one_of(PROTOCOLS),
+            "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^wss?://." }),
+            other => missing(other),
+        }),
+        "rooms" => object(&ROOM_KEYS, &[], |key| match key {
+            "count" | "peers" => count(MAX_PEERS),
+            other => missing(other),
+        }),
+        "arrive" => arrive(),
+        "client" => defined("client"),
+        "groups" => json!({ "type": "array", "minItems": 1, "items": group() }),
+        "steps" => defined("steps"),
+        "thresholds" => thresholds(metrics),
+        "connect_timeout" | "message_timeout" | "duration" => defined("positiveDuration"),
+        other => missing(other),
+    }
+}
+
+fn arrive() -> Value {
+    let stage = object(&STAGE_KEYS, &STAGE_KEYS, |key| match key {
+        "over" => defined("duration"),
+        "to" => count(MAX_PEERS),
+        other => missing(other),
+    });
+    let keys = object(&ARRIVE_KEYS, &[], |key| match key {
+        "over" => defined("duration"),
+        "rate" => defined("rate"),
+        "stages" => json!({ "type": "array", "minItems": 1, "items": stage }),
+        other => missing(other),
+    });
+    with(keys, json!({ "minProperties": 1, "maxProperties": 1 }))
+}
+
+fn client() -> Value {
+    let rules = object(&client_keys(), &[], |key| match key {
+        "profile" => one_of(PROFILES),
+        _ => flag(),
+    });
+    json!({ "anyOf": [one_of(PROFILES), rules] })
+}
+
+fn group() -> Value {
+    object(&GROUP_KEYS, &["name", "peers", "steps"], |key| match key {
+        "name" => text(MAX_NAME),
+        "peers" => count(MAX_PEERS),
+        "steps" => defined("steps"),
+        "client" => defined("client"),
+        other => missing(other),
+    })
+}
+
+fn thresholds(metrics: &[MetricWords]) -> Value {
+    let mut plain = Map::new();
+    let mut tagged = Map::new();
+    for metric in metrics {
+        let (name, conditions) = (metric.name, defined(&conditions_of(metric)));
+        let described = with(conditions.clone(), json!({ "description": metric.about }));
+        plain.insert(name.to_owned(), described);
+        tagged.insert(format!(r"^\s*{name}\s*(\{{.*\}}\s*)?$"), conditions);
+    }
+    json!({
+        "type": "object",
+        "properties": plain,
+        "patternProperties": tagged,
+        "additionalProperties": false,
+    })
+}
+
+/// The name of the definition for a metric's kind.
+fn conditions_of(metric: &MetricWords) -> String {
+    format!("{}Conditions", metric.kind)
+}
+
+/// One condition, or a list of them; each a text, or a map that says more.
+fn conditions(pattern: &str) -> Value {
+    let condition = json!({ "type": "string", "pattern": pattern });
+    let long = object(&THRESHOLD_KEYS, &["threshold"], |key| match key {
+        "threshold" => condition.clone(),
+        "abortOnFail" => with(
+            flag(),
+            json!({ "description": "End the run as soon as it fails" }),
+        ),
+        "delayAbortEval" => with(
+            defined("positiveDuration"),
+            json!({ "description": "Not before this is over, from the run's start" }),
+        ),
+        other => missing(other),
+    });
+    let needs_abort = json!({ "dependentRequired": { "delayAbortEval": ["abortOnFail"] } });
+    let one = json!({ "anyOf": [condition, with(long, needs_abort)] });
+    json!({ "anyOf": [one, { "type": "array", "minItems": 1, "items": one }] })
+}
