@@ -1,17 +1,30 @@
 //! The HTTP routes beside the WebSocket.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::State,
-    http::{HeaderMap, header},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{any, get},
+    routing::{any, get, post},
 };
 use serde_json::{Value, json};
 
-use crate::{protocol::iso_timestamp, shared::Shared, ws};
+use crate::{
+    answer,
+    gate::Line,
+    metrics,
+    protocol::{Reason, TurnRequest, iso_timestamp},
+    shared::Shared,
+    ws,
+};
+
+/// The body of a request for TURN credentials, in bytes.
+const TURN_BODY_BYTES_MAX: usize = 4_096;
+/// How long it may take to come in.
+const TURN_BODY_WAIT: Duration = Duration::from_secs(10);
 
 /// All routes of a server.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -22,7 +35,20 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/rooms", get(rooms))
         .route("/api/config", get(config))
         .route("/api/env", get(env))
+        .route("/metrics", get(metrics_text))
+        .route(
+            "/api/turn-credentials",
+            post(turn_credentials).options(turn_preflight),
+        )
+        .fallback(no_such_route)
+        .layer(middleware::from_fn_with_state(shared.clone(), when_unpaused))
         .with_state(shared)
+}
+
+/// A server that is paused answers nobody.
+async fn when_unpaused(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    shared.flow.watch().unpaused().await;
+    next.run(request).await
 }
 
 async fn health(State(shared): State<Arc<Shared>>) -> Response {
@@ -38,8 +64,8 @@ async fn health(State(shared): State<Arc<Shared>>) -> Response {
         "frames": {
             "in": stats.hub.frames_in,
             "out": stats.hub.frames_out,
-            "refused": stats.hub.refused,
-            "rate_limited": stats.hub.rate_limited,
+            "refused": stats.hub.refused.total(),
+            "rate_limited": stats.hub.refused.with(Reason::RateLimited),
         },
         "slow_clients": stats.slow_clients,
     }))
@@ -80,7 +106,101 @@ fn websocket_url(shared: &Shared, headers: &HeaderMap) -> Option<String> {
         .config
         .websocket_url
         .clone()
-        .or_else(|| host.map(|host| format!("ws://{host}/ws/")))
+        .or_else(|| host.map(|host| format!("{}://{host}/ws/", shared.config.scheme())))
+}
+
+async fn metrics_text(State(shared): State<Arc<Shared>>) -> Response {
+    let uptime_seconds = shared.now().since_start.as_secs_f64();
+    let text = metrics::text(&shared.stats(), uptime_seconds);
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+}
+
+/// Credentials for a TURN server, to pages of the allowed origins.
+async fn turn_credentials(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    let allow_origins = &shared.config.allow_origins;
+    if let Err(foreign) = allow_origins.check(&headers) {
+        if let Some(suppressed) = shared.may_log(Line::Credentials) {
+            tracing::warn!(why = "origin", suppressed, "no TURN credentials for a client");
+        }
+        return foreign.into();
+    }
+    let cors = [
+        (
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            allow_origins.allowed(&headers),
+        ),
+        (header::VARY, HeaderValue::from_static("origin")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    let answer = match &shared.config.turn {
+        Some(turn) => match asked_for(request).await {
+            Ok(TurnRequest { name }) => {
+                shared.count(|stats| stats.turn_credentials += 1);
+                Json(turn.credentials(&name, shared.now().unix_ms)).into_response()
+            }
+            Err(refused) => refused,
+        },
+        None => answer::error(
+            StatusCode::NOT_FOUND,
+            "turn-credentials-off",
+            "this server has no TURN secret and gives out no credentials",
+        ),
+    };
+    (cors, answer).into_response()
+}
+
+async fn asked_for(request: Request) -> Result<TurnRequest, Response> {
+    let reading = axum::body::to_bytes(request.into_body(), TURN_BODY_BYTES_MAX);
+    let body = match tokio::time::timeout(TURN_BODY_WAIT, reading).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            let message = format!("the body is longer than {TURN_BODY_BYTES_MAX} bytes, or broke off");
+            return Err(answer::error(StatusCode::PAYLOAD_TOO_LARGE, "too-big", &message));
+        }
+        Err(_) => {
+            let message = "the body did not come in time";
+            return Err(answer::error(StatusCode::REQUEST_TIMEOUT, "too-slow", message));
+        }
+    };
+    TurnRequest::read(&body)
+        .map_err(|error| answer::error(StatusCode::BAD_REQUEST, "invalid-message", &error.to_string()))
+}
+
+/// What a browser asks before it lets a page post JSON to another origin.
+async fn turn_preflight(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let allow_origins = &shared.config.allow_origins;
+    if let Err(foreign) = allow_origins.check(&headers) {
+        return foreign.into();
+    }
+    let cors = [
+        (
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            allow_origins.allowed(&headers),
+        ),
+        (header::VARY, HeaderValue::from_static("origin")),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("POST"),
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("content-type"),
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
+    ];
+    (StatusCode::NO_CONTENT, cors).into_response()
+}
+
+async fn no_such_route() -> Response {
+    answer::error(
+        StatusCode::NOT_FOUND,
+        "not-found",
+        "this server has no such route",
+    )
 }
 
 /// Pages of other origins may read it, as in the deployment.

@@ -32,15 +32,29 @@
 //! the reasons `limit-reached`, `not-host`, `recipient-away`, `room-exists` and `DUPLICATE_USER_ID`.
 //! `requireApproval` is carried in lists, and enforced by clients among themselves, as in the deployment.
 
+mod answer;
 pub mod cli;
 mod config;
+mod flow;
+mod gate;
 mod http;
+mod limits;
+mod metrics;
+mod origin;
 pub mod protocol;
+mod queue;
 pub mod room;
 mod server;
 mod shared;
+mod stats;
+mod tls;
+mod turn;
 mod ws;
 
 pub use config::Config;
+pub use limits::{RateLimit, RoomLimits, SocketLimits};
+pub use origin::{AllowOrigins, NotAnOrigin, Origin};
 pub use server::{Handle, Server};
-pub use shared::ServerStats;
+pub use stats::ServerStats;
+pub use tls::{Tls, TlsError};
+pub use turn::{TurnConfig, TurnSecret};

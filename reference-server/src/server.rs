@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{fmt::Display, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -7,19 +7,25 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, ToSocketAddrs},
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::JoinSet,
 };
 
 use crate::{
-    Config, ServerStats, http,
+    Config, ServerStats,
+    flow::Flow,
+    gate::Line,
+    http,
     room::{RoomRoster, TokenSeed},
     shared::{Alive, Shared},
 };
 
 /// How long a client may take to send the head of a request.
 const REQUEST_HEAD_WAIT: Duration = Duration::from_secs(10);
+/// How long a client may take to shake hands.
+const TLS_HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
 /// How long requests that are under way at a shutdown may take.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(1);
 /// The pause after the OS could not accept a connection (no file descriptors, mostly).
@@ -40,7 +46,6 @@ pub struct Server {
 pub struct Handle {
     shared: Arc<Shared>,
     addr: SocketAddr,
-    stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     alive: mpsc::Receiver<std::convert::Infallible>,
 }
@@ -71,27 +76,20 @@ impl Server {
     /// Starts to serve, in tasks of the current tokio runtime.
     pub fn spawn(self) -> Handle {
         let (alive, alive_out) = mpsc::channel(1);
-        let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared::new(self.config, self.token_seed, alive.clone()));
         let mut tasks = JoinSet::new();
         let timers = shared.clone();
-        let mut timers_stopped = stopped.clone();
         tasks.spawn(async move {
+            let mut flow = timers.flow.watch();
             tokio::select! {
                 () = timers.run_timers() => {}
-                _ = timers_stopped.changed() => {}
+                _ = flow.over() => {}
             }
         });
-        tasks.spawn(accept(
-            self.listener,
-            http::router(shared.clone()),
-            stopped,
-            alive,
-        ));
+        tasks.spawn(accept(self.listener, shared.clone(), alive));
         Handle {
             shared,
             addr: self.addr,
-            stop,
             tasks,
             alive: alive_out,
         }
@@ -106,7 +104,7 @@ impl Handle {
 
     /// The WebSocket's URL, as a client on this machine writes it.
     pub fn url(&self) -> String {
-        format!("ws://{}/ws/", self.addr)
+        format!("{}://{}/ws/", self.shared.config.scheme(), self.addr)
     }
 
     /// All rooms by id, with their members in the order in which they joined.
@@ -124,11 +122,25 @@ impl Handle {
         self.shared.stats()
     }
 
+    /// Paused, the server stands still like a process that is stopped: it accepts, reads, answers and writes
+    /// nothing, and no time-out of its own runs out. What clients send waits in the buffers of the OS. When
+    /// it goes on, it does so with all of that. A shutdown ends a pause.
+    pub fn pause(&self, paused: bool) {
+        self.shared.flow.pause(paused);
+    }
+
+    /// Drops the port and every socket where they are, without a close frame, as if the process had been
+    /// killed. It does not wait; [`Handle::shutdown`] afterwards does, and then the port is free. The rosters
+    /// and counters stay as they were.
+    pub fn kill(&self) {
+        self.shared.flow.kill();
+        self.shared.forget_clients();
+    }
+
     /// Closes every client with 1001 and the port; when it returns, no task, socket or timer is left.
     /// Clients that do not answer are dropped after a second.
     pub async fn shutdown(mut self) {
-        // Nobody listening any more is what we are after.
-        let _ = self.stop.send(true);
+        self.shared.flow.stop();
         self.shared.close();
         while let Some(ended) = self.tasks.join_next().await {
             if let Err(error) = ended {
@@ -142,40 +154,76 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.shared.flow.stop();
         self.shared.close();
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>, _alive: Alive) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, _alive: Alive) {
+    let router = http::router(shared.clone());
     let mut connections = JoinSet::new();
-    loop {
+    let mut flow = shared.flow.watch();
+    let end = loop {
+        match flow.unpaused().await {
+            Flow::Running | Flow::Paused => {}
+            end @ (Flow::Stopping | Flow::Killed) => break end,
+        }
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, router.clone(), stopped.clone()));
+                    connections.spawn(connection(stream, router.clone(), shared.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if let Some(suppressed) = shared.may_log(Line::Connection) {
+                        tracing::warn!(%error, suppressed, "cannot accept a connection");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
             Some(_) = connections.join_next() => {}
-            _ = stopped.changed() => break,
+            () = flow.changed() => {}
         }
-    }
+    };
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(SHUTDOWN_WAIT, ended).await.is_err() {
-        connections.shutdown().await;
+    let patience = match end {
+        Flow::Killed => Duration::ZERO,
+        _ => SHUTDOWN_WAIT,
+    };
+    tokio::select! {
+        ended = tokio::time::timeout(patience, ended) => drop(ended),
+        () = flow.killed() => {}
     }
+    connections.shutdown().await;
 }
 
 /// Serves the requests of one connection. One that becomes a WebSocket goes on in a task of its own.
-async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, router: Router, shared: Arc<Shared>) {
     // Small frames must not wait for acknowledgements of earlier ones.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection is gone already");
     }
+    match &shared.config.tls {
+        None => serve(stream, router, &shared).await,
+        Some(tls) => {
+            let stream = tokio::select! {
+                stream = tokio::time::timeout(TLS_HANDSHAKE_WAIT, tls.accept(stream)) => stream,
+                _ = async { shared.flow.watch().over().await } => return,
+            };
+            match stream {
+                Ok(Ok(stream)) => serve(stream, router, &shared).await,
+                Ok(Err(error)) => broke_off(&shared, &error),
+                Err(_) => broke_off(&shared, &"the TLS handshake took too long"),
+            }
+        }
+    }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    shared: &Shared,
+) {
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_HEAD_WAIT)
@@ -184,12 +232,21 @@ async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Recei
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        _ = stopped.changed() => {
+        _ = async { shared.flow.watch().over().await } => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke off");
+        broke_off(shared, &error);
+    }
+}
+
+fn broke_off(shared: &Shared, error: &dyn Display) {
+    shared.count(|stats| stats.connections_failed += 1);
+    if tracing::enabled!(tracing::Level::DEBUG)
+        && let Some(suppressed) = shared.may_log(Line::Connection)
+    {
+        tracing::debug!(%error, suppressed, "a connection broke off");
     }
 }

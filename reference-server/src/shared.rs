@@ -1,31 +1,22 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, mpsc},
     time::Instant,
 };
 
 use crate::{
-    Config,
-    room::{ClientId, Hub, HubStats, Now, Output, TokenSeed, close_code},
+    Config, ServerStats,
+    flow::FlowSwitch,
+    gate::{Line, LogGate},
+    queue::{Close, Inbox, Queue},
+    room::{ClientId, Hub, Now, Output, RefusalCause, TokenSeed, Violation, close_code},
 };
-
-/// Sockets that one server serves at once; further ones are closed with 1013.
-const CLIENTS_MAX: usize = 100_000;
-
-/// What a server has counted since it began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ServerStats {
-    /// What the rooms counted.
-    pub hub: HubStats,
-    /// Clients closed with 1013 because they did not read what they were sent.
-    pub slow_clients: u64,
-}
 
 /// What all tasks of a server share: the hub behind one lock, and a bounded queue for each client.
 ///
@@ -33,16 +24,18 @@ pub struct ServerStats {
 /// looked at, so the order of the hub is the order of every queue.
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    pub(crate) flow: FlowSwitch,
     started: Instant,
     state: Mutex<State>,
+    log: Mutex<LogGate>,
     earlier: Notify,
 }
 
 struct State {
     hub: Hub,
     queues: BTreeMap<ClientId, Queue>,
-    connected: u64,
-    slow_clients: u64,
+    /// All but what is computed when it is asked for.
+    counted: ServerStats,
     /// What the timer sleeps until.
     armed: Option<Duration>,
     /// Every WebSocket task holds a clone; taken when the server shuts down.
@@ -52,38 +45,59 @@ struct State {
 /// Held by a task that a shutdown has to wait for.
 pub(crate) type Alive = mpsc::Sender<Infallible>;
 
-struct Queue {
-    frames: mpsc::Sender<Arc<str>>,
-    close: oneshot::Sender<Close>,
+/// Why a request for a socket gets none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoSocket {
+    ForeignOrigin,
+    TooMany,
+    ShuttingDown,
 }
 
-/// How the server ends a socket.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Close {
-    pub(crate) code: u16,
-    pub(crate) reason: &'static str,
+impl NoSocket {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::ForeignOrigin => "origin",
+            Self::TooMany => "sockets",
+            Self::ShuttingDown => "shutdown",
+        }
+    }
+
+    fn close(self) -> Close {
+        match self {
+            Self::ShuttingDown => SHUTDOWN,
+            Self::ForeignOrigin | Self::TooMany => Close {
+                code: close_code::TRY_AGAIN_LATER,
+                reason: "too many clients",
+            },
+        }
+    }
 }
 
-/// The other end of a client's queue.
-pub(crate) struct Inbox {
-    pub(crate) frames: mpsc::Receiver<Arc<str>>,
-    pub(crate) close: oneshot::Receiver<Close>,
-}
+const SHUTDOWN: Close = Close {
+    code: close_code::GOING_AWAY,
+    reason: "the server shuts down",
+};
+
+const SLOW: Close = Close {
+    code: close_code::TRY_AGAIN_LATER,
+    reason: "the client reads too slowly",
+};
 
 impl Shared {
     pub(crate) fn new(config: Config, token_seed: TokenSeed, alive: Alive) -> Self {
         let state = State {
             hub: Hub::new(config.hub.clone(), token_seed),
             queues: BTreeMap::new(),
-            connected: 0,
-            slow_clients: 0,
+            counted: ServerStats::default(),
             armed: None,
             alive: Some(alive),
         };
         Self {
             config,
+            flow: FlowSwitch::new(),
             started: Instant::now(),
             state: Mutex::new(state),
+            log: Mutex::default(),
             earlier: Notify::new(),
         }
     }
@@ -96,42 +110,76 @@ impl Shared {
     /// A new client, or how its socket is to be closed at once.
     pub(crate) fn connect(&self) -> Result<(ClientId, Inbox), Close> {
         let mut state = self.lock();
-        if state.alive.is_none() {
-            return Err(Close {
-                code: close_code::GOING_AWAY,
-                reason: "the server shuts down",
-            });
+        let limits = &self.config.sockets;
+        let refusal = match &state.alive {
+            None => Some(NoSocket::ShuttingDown),
+            Some(_) if state.queues.len() >= limits.sockets_max => Some(NoSocket::TooMany),
+            Some(_) => None,
+        };
+        if let Some(refusal) = refusal {
+            drop(state);
+            self.refuse_socket(refusal);
+            return Err(refusal.close());
         }
-        if state.queues.len() >= CLIENTS_MAX {
-            return Err(Close {
-                code: close_code::TRY_AGAIN_LATER,
-                reason: "too many clients",
-            });
-        }
-        state.connected += 1;
-        let client = ClientId(state.connected);
-        let (frames, frames_out) = mpsc::channel(self.config.queue_frames.max(1));
-        let (close, close_out) = oneshot::channel();
-        state.queues.insert(client, Queue { frames, close });
+        state.counted.sockets_opened += 1;
+        let client = ClientId(state.counted.sockets_opened);
+        let (queue, inbox) = Queue::new(limits);
+        state.queues.insert(client, queue);
         state.hub.connect(client, self.now());
         self.deliver(&mut state);
-        Ok((
-            client,
-            Inbox {
-                frames: frames_out,
-                close: close_out,
-            },
-        ))
+        Ok((client, inbox))
+    }
+
+    /// Counts a request for a socket that gets none, and says so.
+    pub(crate) fn refuse_socket(&self, why: NoSocket) {
+        *self
+            .lock()
+            .counted
+            .sockets_refused
+            .entry(why.as_str())
+            .or_default() += 1;
+        if let Some(suppressed) = self.may_log(Line::Upgrade) {
+            tracing::warn!(why = why.as_str(), suppressed, "no socket for a client");
+        }
     }
 
     pub(crate) fn frame(&self, client: ClientId, text: &str) {
         let mut state = self.lock();
         state.hub.frame(client, text, self.now());
         self.deliver(&mut state);
+        let refusal = state.hub.last_refusal();
+        drop(state);
+        self.log_refusal(client, refusal, text.len());
     }
 
-    pub(crate) fn disconnect(&self, client: ClientId) {
+    /// Something has come in that is no text frame; the client's queue says how its socket is closed.
+    pub(crate) fn violation(&self, client: ClientId, violation: Violation) {
         let mut state = self.lock();
+        state.hub.violation(client, violation, self.now());
+        self.deliver(&mut state);
+        let refusal = state.hub.last_refusal();
+        drop(state);
+        self.log_refusal(client, refusal, 0);
+    }
+
+    fn log_refusal(&self, client: ClientId, refusal: Option<RefusalCause>, bytes: usize) {
+        let Some(cause) = refusal else { return };
+        let reason = cause.as_str();
+        if cause.is_limit() {
+            if let Some(suppressed) = self.may_log(Line::FrameLimit) {
+                tracing::warn!(%client, reason, bytes, suppressed, "a frame hit a limit");
+            }
+        } else if tracing::enabled!(tracing::Level::DEBUG)
+            && let Some(suppressed) = self.may_log(Line::Refused)
+        {
+            tracing::debug!(%client, reason, bytes, suppressed, "a frame was refused");
+        }
+    }
+
+    /// A socket has ended: how, in a word of [`ServerStats::sockets_closed`].
+    pub(crate) fn disconnect(&self, client: ClientId, how: &'static str) {
+        let mut state = self.lock();
+        *state.counted.sockets_closed.entry(how).or_default() += 1;
         state.queues.remove(&client);
         state.hub.disconnect(client, self.now());
         self.deliver(&mut state);
@@ -142,13 +190,31 @@ impl Shared {
         let mut state = self.lock();
         state.alive = None;
         for queue in std::mem::take(&mut state.queues).into_values() {
-            queue.end(close_code::GOING_AWAY, "the server shuts down");
+            queue.end(SHUTDOWN);
         }
+    }
+
+    /// Takes no new client, and closes none: their tasks end by themselves.
+    pub(crate) fn forget_clients(&self) {
+        self.lock().alive = None;
+    }
+
+    /// Counts what a request or a connection came to.
+    pub(crate) fn count(&self, count: impl FnOnce(&mut ServerStats)) {
+        count(&mut self.lock().counted);
+    }
+
+    /// Whether a line that clients can cause may be logged; then with how many like it were left out.
+    pub(crate) fn may_log(&self, line: Line) -> Option<u64> {
+        let mut gate = self.log.lock().expect("counting does not panic");
+        gate.pass(line, self.started.elapsed())
     }
 
     /// Serves the hub's timers for ever.
     pub(crate) async fn run_timers(&self) {
+        let mut flow = self.flow.watch();
         loop {
+            flow.unpaused().await;
             let due = {
                 let mut state = self.lock();
                 state.armed = state.hub.poll_timeout();
@@ -162,6 +228,7 @@ impl Shared {
             };
             tokio::select! {
                 () = sleep => {
+                    flow.unpaused().await;
                     let mut state = self.lock();
                     state.hub.handle_timeout(self.now());
                     self.deliver(&mut state);
@@ -180,7 +247,8 @@ impl Shared {
         let state = self.lock();
         ServerStats {
             hub: state.hub.stats(),
-            slow_clients: state.slow_clients,
+            queue_frames: state.queues.values().map(Queue::len).sum(),
+            ..state.counted.clone()
         }
     }
 
@@ -198,19 +266,26 @@ impl Shared {
         while let Some(output) = state.hub.poll_output() {
             match output {
                 Output::Send { to, frame } => {
-                    let queue = state.queues.get(&to).map(|queue| queue.frames.try_send(frame));
-                    if let Some(Err(mpsc::error::TrySendError::Full(_))) = queue {
-                        tracing::warn!(client = %to, "does not read what it is sent: closed");
-                        state.slow_clients += 1;
-                        if let Some(queue) = state.queues.remove(&to) {
-                            queue.end(close_code::TRY_AGAIN_LATER, "the client reads too slowly");
-                        }
+                    let Some(queue) = state.queues.get(&to) else {
+                        continue;
+                    };
+                    if queue.push(frame).is_ok() {
+                        let high = &mut state.counted.queue_frames_high_water;
+                        *high = queue.len().max(*high);
+                        continue;
+                    }
+                    state.counted.slow_clients += 1;
+                    if let Some(suppressed) = self.may_log(Line::SlowClient) {
+                        let waiting = queue.len();
+                        tracing::warn!(client = %to, waiting, suppressed, "does not read: closed");
+                    }
+                    if let Some(queue) = state.queues.remove(&to) {
+                        queue.end(SLOW);
                     }
                 }
                 Output::Close { client, code, reason } => {
-                    tracing::debug!(%client, code, reason, "closed");
                     if let Some(queue) = state.queues.remove(&client) {
-                        queue.end(code, reason);
+                        queue.end(Close { code, reason });
                     }
                 }
             }
@@ -228,9 +303,52 @@ impl Shared {
     }
 }
 
-impl Queue {
-    fn end(self, code: u16, reason: &'static str) {
-        // A socket that is gone already needs no closing.
-        let _ = self.close.send(Close { code, reason });
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SocketLimits;
+
+    fn shared(sockets: SocketLimits) -> Shared {
+        let config = Config {
+            sockets,
+            ..Config::default()
+        };
+        Shared::new(config, 7.into(), mpsc::channel(1).0)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_out_of_its_queue_is_closed_with_1013() {
+        let shared = shared(SocketLimits {
+            queue_frames_max: 2,
+            ..SocketLimits::default()
+        });
+        let (client, mut inbox) = shared.connect().expect("there is room");
+        let ping = r#"{"type":"ping"}"#;
+        shared.frame(client, ping);
+        assert!(inbox.close.try_recv().is_err(), "two may wait");
+        shared.frame(client, ping);
+        assert_eq!(inbox.close.await, Ok(SLOW));
+        let stats = shared.stats();
+        assert_eq!((stats.slow_clients, stats.queue_frames_high_water), (1, 2));
+        assert_eq!(
+            stats.queue_frames, 0,
+            "a queue that is closed is nobody's any more"
+        );
+    }
+
+    #[tokio::test]
+    async fn one_socket_too_many_is_closed_with_1013_until_one_ends() {
+        let shared = shared(SocketLimits {
+            sockets_max: 1,
+            ..SocketLimits::default()
+        });
+        let (client, _inbox) = shared.connect().expect("there is room");
+        assert_eq!(shared.connect().err().map(|close| close.code), Some(1013));
+        assert_eq!(shared.stats().sockets_refused, BTreeMap::from([("sockets", 1)]));
+        shared.disconnect(client, "left");
+        assert!(shared.connect().is_ok());
+        let stats = shared.stats();
+        assert_eq!((stats.sockets_opened, stats.hub.clients), (2, 1));
+        assert_eq!(stats.sockets_closed, BTreeMap::from([("left", 1)]));
     }
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -124,6 +124,10 @@ pub(super) struct RunArgs {
     /// Measure without judging: the scenario's thresholds are left out
     #[arg(long, env = "RTCSTORM_NO_THRESHOLDS", value_parser = clap::builder::FalseyValueParser::new())]
     pub no_thresholds: bool,
+
+    /// How late the generator may be at the 99th percentile before a failed run counts as invalid
+    #[arg(long, env = "RTCSTORM_LAG_LIMIT", value_name = "TIME", default_value = "100ms", value_parser = crate::base::parse_duration)]
+    pub lag_limit: Duration,
 
     /// STUN or TURN server; repeatable, in the environment with spaces between. With credentials:
     /// turn:host:3478,USER,CREDENTIAL

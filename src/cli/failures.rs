@@ -1,5 +1,5 @@
 use crate::{
-    metrics::{EventKind, RunEvent},
+    metrics::{EventKind, Operation, RunEvent},
     report::{FailureLine, what},
 };
 
@@ -35,7 +35,12 @@ impl Failures {
             EventKind::WaitExpired { .. }
             | EventKind::BarrierExpired { .. }
             | EventKind::JoinFailed { .. }
-            | EventKind::OperationFailed { .. }
+            // A send that fails is a message unsent or lost, and counted as that.
+            | EventKind::OperationFailed { operation: Operation::CreateConnection
+                | Operation::CreateOffer | Operation::CreateAnswer
+                | Operation::SetLocalDescription | Operation::SetRemoteDescription
+                | Operation::AddIceCandidate, .. }
+            | EventKind::RecoveryFailed { .. }
             | EventKind::LimitHit { .. } => true,
             _ => false,
         };

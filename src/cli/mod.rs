@@ -33,6 +33,7 @@ use self::args::{Args, Command};
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
+    end_on_panic();
     let matches = environment::command().get_matches();
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // A server has nothing but its log to say where it is.
@@ -48,6 +49,17 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::completions(&args).into(),
         Command::Environment => environment::environment().into(),
     }
+}
+
+/// A panic is a bug of ours: it ends the process, wherever it happens, with the exit code for that. A run
+/// whose task had died would never end.
+fn end_on_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        eprintln!("this is a bug of rtcstorm's; what was measured so far is in the run's events.ndjson");
+        std::process::exit(i32::from(crate::verdict::ExitCode::Bug.number()));
+    }));
 }
 
 fn log_to_stderr(verbose: u8) {

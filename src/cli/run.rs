@@ -198,6 +198,7 @@ async fn run_one(
         by_user: interrupt.is_seen(),
         aborted_by: abort.by(),
         judge_thresholds: !args.no_thresholds,
+        lag_limit: args.lag_limit,
         repeat: repeat(&args.scenarios[index], args, plan.seed),
         files: folder.files(),
     };

@@ -5,15 +5,14 @@ use std::time::Duration;
 use super::readers::Gathered;
 use crate::{
     base::Instant,
+    metrics::{MetricKey, Snapshot},
     report::{
         FileLine, GeneratorLine, RunReport, ScenarioLine, StartedAt, ThresholdLine, ThresholdStatus,
         VerdictLine, VerdictWord,
     },
     run::RunSummary,
     scenario::Scenario,
-    verdict::{
-        self, Decision, ExitCode, Judged, LAG_LIMIT, Reason, Saturation, Threshold, ThresholdResult, judge,
-    },
+    verdict::{self, Decision, ExitCode, Judged, Reason, Saturation, Threshold, ThresholdResult, judge},
 };
 
 /// What is known about a run beside what it gathered.
@@ -29,6 +28,7 @@ pub(super) struct About<'a> {
     /// The threshold whose failure ended the run, as it was then.
     pub aborted_by: Option<ThresholdResult>,
     pub judge_thresholds: bool,
+    pub lag_limit: Duration,
     pub repeat: String,
     pub files: Vec<FileLine>,
 }
@@ -55,7 +55,7 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         .filter(|i| i.is_broken())
         .map(|i| i.name)
         .collect();
-    let saturation = Saturation::of(&metrics, LAG_LIMIT);
+    let saturation = Saturation::of(&metrics, about.lag_limit);
     // One that failed when everybody had left already has ended nothing.
     let aborted_by = about.aborted_by.filter(|_| about.run.interrupted);
     let verdict = judge(Judged {
@@ -63,6 +63,7 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         broken_invariants: &broken,
         saturation,
         offered_load_reached: gathered.recorder.offered_load_reached(),
+        nothing_connected: nothing_connected(&metrics),
         interrupted: about.run.interrupted && about.by_user,
         aborted: aborted_by.is_some(),
         config_error: false,
@@ -104,6 +105,12 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         files: about.files,
     };
     (report, exit_code)
+}
+
+/// Whether links were to connect, and every one failed.
+fn nothing_connected(metrics: &Snapshot) -> bool {
+    let failed = metrics.rates.get(&MetricKey::new("connect_failed"));
+    failed.is_some_and(|rate| rate.total > 0 && rate.hits == rate.total)
 }
 
 /// A reason for people. What ended the run is told by its name.

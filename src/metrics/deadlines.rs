@@ -14,6 +14,10 @@ pub(super) enum Due {
     Join(PeerId),
     /// A message is not delivered: lost.
     Message(MessageId),
+    /// A link has not recovered from a fault (a failure), or has and may have its sample now.
+    Fault(PairId),
+    /// A member has no signaling socket: a failure.
+    Resumption(PeerId),
     /// A delivery found no message that was sent, and waits no longer for one.
     Unmatched(MessageId),
 }

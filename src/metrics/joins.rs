@@ -154,7 +154,7 @@ impl Joins {
             return;
         };
         deadlines.clear(join.planned + self.timeout, Due::Join(peer));
-        if cut == Cut::JoinFailed || at.since(join.planned) > self.timeout {
+        if cut.is_failure() || at.since(join.planned) > self.timeout {
             join.fail(tally);
         } else {
             tally.count("joins_abandoned");

@@ -10,6 +10,8 @@ pub(super) struct Stay {
     pub(super) planned: Instant,
     /// The script wants the server to refuse it: nobody waits for its links.
     pub(super) expect_rejected: bool,
+    /// The membership before it ended in a crash.
+    pub(super) after_crash: bool,
 }
 
 /// Where a peer is, as its own events tell it.
@@ -25,8 +27,19 @@ enum Whereabouts {
 pub(super) enum Cut {
     /// It was left, or the run ended.
     Left,
+    /// The peer crashed, as planned.
+    Crashed { planned: Instant },
+    /// It was lost with the signaling socket; nobody wanted it to end.
+    Lost,
     /// It never came to be.
     JoinFailed,
+}
+
+impl Cut {
+    /// Whether what was pending has failed, rather than been cut short by the plan.
+    pub(super) fn is_failure(self) -> bool {
+        matches!(self, Self::Lost | Self::JoinFailed)
+    }
 }
 
 #[derive(Debug)]
@@ -37,6 +50,8 @@ struct Member {
     /// The server has confirmed it as a member before.
     been_member: bool,
     script_ended: bool,
+    /// Its last membership (not: attempt) ended in a crash.
+    crashed: bool,
     whereabouts: Whereabouts,
 }
 
@@ -70,6 +85,7 @@ impl Members {
                     plans_to_join: peer.script.iter().any(|step| accepted(&step.action)),
                     been_member: false,
                     script_ended: false,
+                    crashed: false,
                     whereabouts: Whereabouts::Out { left: false },
                 })
                 .collect(),
@@ -115,7 +131,20 @@ impl Members {
         }
     }
 
-    /// Whether `peer` has been a member and is none now.
+    /// The confirmed membership of `peer`.
+    pub(super) fn confirmed(&self, peer: PeerId) -> Option<Stay> {
+        match self.get(peer)?.whereabouts {
+            Whereabouts::In(stay) => Some(stay),
+            _ => None,
+        }
+    }
+
+    /// Whether the last membership of `peer` ended in a crash.
+    pub(super) fn has_crashed(&self, peer: PeerId) -> bool {
+        self.get(peer).is_some_and(|member| member.crashed)
+    }
+
+    /// Whether `peer` has been a member and, by its script, is none now.
     pub(super) fn has_left(&self, peer: PeerId) -> bool {
         self.get(peer)
             .is_some_and(|member| member.whereabouts == Whereabouts::Out { left: true })
@@ -150,8 +179,11 @@ impl Members {
         if let Some(member) = self.members.get_mut(peer.index()) {
             self.inside -= u32::from(matches!(member.whereabouts, Whereabouts::In(_)));
             member.whereabouts = Whereabouts::Out {
-                left: cut == Cut::Left,
+                left: matches!(cut, Cut::Left | Cut::Crashed { .. }),
             };
+            if cut != Cut::JoinFailed {
+                member.crashed = matches!(cut, Cut::Crashed { .. });
+            }
         }
     }
 

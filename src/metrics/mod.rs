@@ -4,17 +4,23 @@
 //! Pure. Knows ids, instants and the plan (who is expected where, time-outs); knows nothing of where events
 //! come from or who reads the numbers.
 
+mod counts;
+mod crash;
 mod deadlines;
 mod event;
+mod faults;
 mod joins;
+mod link_event;
 mod members;
 mod messages;
 mod names;
+mod overlap;
 mod pairs;
 mod phases;
 #[cfg(test)]
 mod properties;
 mod recorder;
+mod resumptions;
 mod seqs;
 mod snapshot;
 #[cfg(test)]

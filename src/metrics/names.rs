@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::{FaultCause, RecoveryPath};
+
 /// A metric of the catalogue: what its figures mean, whoever prints them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {
@@ -78,6 +80,31 @@ impl Metric {
     }
 }
 
+impl FaultCause {
+    /// As it is in tags, and in a scenario as the name of the step: `drop_network`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DropNetwork => "drop_network",
+            Self::IceRestart => "ice_restart",
+            Self::CutSignaling => "cut_signaling",
+            Self::Crash => "crash",
+            Self::Rejoin => "rejoin",
+        }
+    }
+}
+
+impl RecoveryPath {
+    /// As it is in tags: `ice_restart`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Resume => "resume",
+            Self::IceRestart => "ice_restart",
+            Self::Replace => "replace",
+            Self::Rejoin => "rejoin",
+        }
+    }
+}
+
 const fn trend(name: &'static str, tags: &'static [Tag], definition: &'static str) -> Metric {
     Metric {
         name,
@@ -117,24 +144,25 @@ const CONNECT: &[Tag] = &[
     tag("glare", YES_NO),
     tag("pair", &["host", "srflx", "prflx", "relay", "unknown"]),
 ];
-const RECONNECT: &[Tag] = &[
-    tag("path", &["resume", "ice_restart", "replace", "rejoin"]),
-    tag(
-        "cause",
-        &[
-            "rejoin",
-            "ice_restart",
-            "drop_network",
-            "network",
-            "roam",
-            "nat_rebind",
-            "cut_signaling",
-            "crash",
-            "suspend",
-            "server",
-        ],
-    ),
-];
+const PATHS: Tag = tag("path", &["resume", "ice_restart", "replace", "rejoin"]);
+const CAUSES: Tag = tag(
+    "cause",
+    &[
+        "rejoin",
+        "ice_restart",
+        "drop_network",
+        "network",
+        "roam",
+        "nat_rebind",
+        "cut_signaling",
+        "crash",
+        "suspend",
+        "server",
+    ],
+);
+const RECONNECT: &[Tag] = &[PATHS, CAUSES];
+const PATH: &[Tag] = &[PATHS];
+const CAUSE: &[Tag] = &[CAUSES];
 const AGAIN: &[Tag] = &[tag("again", YES_NO)];
 const BURST: &[Tag] = &[tag("burst", YES_NO)];
 const EXPECTED: &[Tag] = &[tag("expected", YES_NO)];
@@ -187,8 +215,26 @@ pub const CATALOGUE: &[Metric] = &[
     trend(
         "reconnect_ms",
         RECONNECT,
-        "From the end of a fault (for a scripted rejoin: the later planned join) until data has flowed both ways again, \
-         one sample per link and fault.",
+        "From the end of a fault (after a leave or a crash: the later planned join) until data has flowed both ways \
+         again, one sample per link and fault, at the later end if it began at both; 0 if data flowed before the end.",
+    ),
+    trend(
+        "outage_ms",
+        CAUSE,
+        "From the planned start of a fault or crash on an open link until data has flowed both ways again; a failure \
+         where `reconnect_ms` is one.",
+    ),
+    trend(
+        "detect_ms",
+        CAUSE,
+        "From the planned start of a fault on an open link until either end noticed (of a crash: until the other end \
+         noticed or the server told it); what nobody notices gives no sample.",
+    ),
+    trend(
+        "signaling_reconnect_ms",
+        &[],
+        "From the loss of a member's signaling socket until its membership was taken over; a membership that is lost, \
+         or not taken over within `connect_timeout`, is a failure.",
     ),
     trend(
         "message_ms",
@@ -252,7 +298,8 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         "messages_abandoned",
         &[],
-        "Chat messages whose sender or receiver began to leave before delivery, or still on the way when the run ended.",
+        "Chat messages whose sender or receiver began to leave or crashed before delivery, or still on the way when the \
+         run ended.",
     ),
     counter(
         "messages_not_due",
@@ -281,18 +328,50 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         "joins_abandoned",
         &[],
-        "Joins that a leave or the run's end cut short before all their expected links were open.",
+        "Joins that a leave, a crash or the run's end cut short before all their expected links were open.",
     ),
     counter(
         "connect_abandoned",
         &[],
-        "First links that a leave or the run's end cut short before both ends were open.",
+        "First links that a leave, a crash or the run's end cut short before both ends were open.",
     ),
     counter(
         "reconnect_abandoned",
         RECONNECT,
-        "Reconnecting links that a leave or the run's end cut short before data had flowed both ways.",
+        "Reconnecting links that a leave, a crash or the run's end cut short before data had flowed both ways.",
     ),
+    counter(
+        "signaling_reconnect_abandoned",
+        &[],
+        "Losses of a signaling socket that a scripted leave, a crash or the run's end came after, before the membership \
+         was taken over.",
+    ),
+    counter(
+        "faults_started",
+        CAUSE,
+        "Scripted faults and restarts that began, one for each link and end that they began at.",
+    ),
+    counter(
+        "faults_merged",
+        CAUSE,
+        "Those that began on a link on which one was not over, and count as one with it.",
+    ),
+    counter(
+        "faults_unmeasured",
+        CAUSE,
+        "Those that began on no open link, or that the end of the membership tells of (crash, rejoin).",
+    ),
+    counter(
+        "faults_detected",
+        &[],
+        "Times that an end noticed that its link was not well.",
+    ),
+    counter(
+        "recoveries_started",
+        PATH,
+        "Times that an end began to do something about a link that was not well.",
+    ),
+    counter("crashes", &[], "Peers that crashed, each time."),
     counter(
         "wait_expired",
         &[],

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use crate::base::{Generation, Incarnation, Instant, PeerId};
 
 use super::{
-    CATALOGUE, CandidateKind, DescriptionKind, EventKind, IgnoreReason, Kind, Metric, MetricKey, Recorder,
-    RunEvent, SignalingState, Snapshot,
-    recorder::link_event,
+    CATALOGUE, CandidateKind, DescriptionKind, EventKind, FaultCause, IgnoreReason, Kind, Metric, MetricKey,
+    Recorder, RecoveryPath, RunEvent, SignalingState, Snapshot, Trend,
+    link_event::link_event,
     story::{ms, plan},
 };
 
@@ -27,6 +27,23 @@ fn kinds() -> impl Strategy<Value = EventKind> {
         ]
     };
     let state = || prop_oneof![Just(SignalingState::Stable), Just(SignalingState::HaveLocalOffer)];
+    let cause = || {
+        prop_oneof![
+            3 => Just(FaultCause::DropNetwork),
+            2 => Just(FaultCause::IceRestart),
+            1 => Just(FaultCause::CutSignaling),
+            1 => Just(FaultCause::Crash),
+            1 => Just(FaultCause::Rejoin),
+        ]
+    };
+    let path = || {
+        prop_oneof![
+            Just(RecoveryPath::Resume),
+            Just(RecoveryPath::IceRestart),
+            Just(RecoveryPath::Replace),
+            Just(RecoveryPath::Rejoin),
+        ]
+    };
     let reason = String::new;
     prop_oneof![
         3 => (planned(), incarnation(), prop::bool::weighted(0.1)).prop_map(move |(planned, incarnation, expect_rejected)| {
@@ -35,9 +52,20 @@ fn kinds() -> impl Strategy<Value = EventKind> {
         3 => incarnation().prop_map(|incarnation| EventKind::Joined { incarnation }),
         1 => incarnation().prop_map(move |incarnation| EventKind::JoinFailed { incarnation, reason: reason() }),
         1 => incarnation().prop_map(move |incarnation| EventKind::JoinRejected { incarnation, reason: reason() }),
-        1 => (planned(), incarnation()).prop_map(|(planned, incarnation)| {
-            EventKind::LeaveStarted { planned, incarnation, scripted: true }
+        1 => (planned(), incarnation(), any::<bool>()).prop_map(|(planned, incarnation, scripted)| {
+            EventKind::LeaveStarted { planned, incarnation, scripted }
         }),
+        1 => (planned(), incarnation()).prop_map(|(planned, incarnation)| EventKind::Crashed { planned, incarnation }),
+        1 => Just(EventKind::SignalingLost { reason: reason() }),
+        1 => incarnation().prop_map(|incarnation| EventKind::MembershipResumed { incarnation }),
+        4 => (cause(), planned(), planned()).prop_map(|(cause, planned, ends)| {
+            EventKind::FaultStarted { cause, planned, ends }
+        }),
+        2 => generation().prop_map(|generation| EventKind::FaultDetected { generation }),
+        1 => (generation(), path()).prop_map(|(generation, path)| EventKind::RecoveryStarted { generation, path }),
+        3 => (generation(), path()).prop_map(|(generation, path)| EventKind::LinkRecovered { generation, path }),
+        1 => path().prop_map(|path| EventKind::RecoveryFailed { path }),
+        1 => Just(EventKind::MemberLeft { reason: reason() }),
         1 => Just(EventKind::ScriptEnded),
         1 => planned().prop_map(|planned| EventKind::StepStarted { planned, step: String::new() }),
         2 => (generation(), incarnation()).prop_map(|(generation, incarnation)| {
@@ -81,6 +109,12 @@ fn concerns_a_link(kind: &EventKind) -> bool {
                 | EventKind::MessageUnsent { .. }
                 | EventKind::MessageReceived { .. }
                 | EventKind::DescriptionIgnored { .. }
+                | EventKind::FaultStarted { .. }
+                | EventKind::FaultDetected { .. }
+                | EventKind::RecoveryStarted { .. }
+                | EventKind::LinkRecovered { .. }
+                | EventKind::RecoveryFailed { .. }
+                | EventKind::MemberLeft { .. }
         )
 }
 
@@ -168,6 +202,31 @@ proptest! {
     }
 
     #[test]
+    fn every_fault_that_began_is_one_sample_failure_or_abandonment_or_counted_as_neither(
+        events in events(), more in 0_u64..40_000,
+    ) {
+        let end = events.last().map_or(Instant::START, |event| event.at) + Duration::from_millis(more);
+        let snapshot = record(&events, end);
+        for cause in [FaultCause::DropNetwork, FaultCause::IceRestart, FaultCause::CutSignaling] {
+            let key = |name| MetricKey::new(name).with("cause", cause.name());
+            let count = |name| snapshot.counters.get(&key(name)).copied().unwrap_or_default();
+            let cases = snapshot.rates.get(&key("reconnect_failed")).map_or(0, |rate| rate.total);
+            prop_assert_eq!(
+                count("faults_started"),
+                cases + count("reconnect_abandoned") + count("faults_merged") + count("faults_unmeasured")
+            );
+            let outages = snapshot.trends.get(&key("outage_ms")).map_or(0, Trend::count);
+            prop_assert_eq!(outages, cases);
+            let detected = snapshot.trends.get(&key("detect_ms")).map_or(0, Trend::count);
+            prop_assert!(detected <= cases + count("reconnect_abandoned"));
+        }
+        for cause in [FaultCause::Crash, FaultCause::Rejoin] {
+            let key = |name| MetricKey::new(name).with("cause", cause.name());
+            prop_assert_eq!(snapshot.counters.get(&key("faults_started")), snapshot.counters.get(&key("faults_unmeasured")));
+        }
+    }
+
+    #[test]
     fn events_in_any_order_about_anybody_are_borne(
         events in prop::collection::vec((0_u64..90_000, prop::option::of(0_u32..9), prop::option::of(0_u32..9), kinds()), 0..200),
         end in 0_u64..90_000,
@@ -187,7 +246,11 @@ fn the_catalogue_has_nothing_that_is_never_recorded() {
     // The random runs above show that what is recorded is in the catalogue; this is the other direction.
     let sources = [
         include_str!("recorder.rs"),
-        include_str!("pairs.rs"),
+        include_str!("counts.rs"),
+        include_str!("crash.rs"),
+        include_str!("faults.rs"),
+        include_str!("overlap.rs"),
+        include_str!("resumptions.rs"),
         include_str!("phases.rs"),
         include_str!("joins.rs"),
         include_str!("messages.rs"),

@@ -1,17 +1,21 @@
 use std::time::Duration;
 
 use crate::{
-    base::{Generation, Instant, PeerId},
+    base::{Generation, Incarnation, Instant, PeerId},
     plan::{Burst, Plan},
 };
 
 use super::{
-    EventKind, IgnoreReason, RunEvent, Snapshot,
+    EventKind, FaultCause, RunEvent, Snapshot,
+    counts::counter_of,
     deadlines::{Deadlines, Due},
+    faults::{self, Faults},
     joins::Joins,
+    link_event::{LinkEvent, link_event},
     members::{Cut, Members, Stay},
     messages::{MessageId, Messages},
-    pairs::{LinkEvent, Pairs},
+    pairs::{Pairs, pair_of},
+    resumptions::Resumptions,
     tally::{Series, Tally},
 };
 
@@ -33,11 +37,17 @@ pub(super) const LATENESS: Duration = Duration::from_secs(1);
 /// - A link is open when both ends say so at the same time, each on its newest connection. Events of
 ///   connections that were made before the current memberships overlapped are stale and change nothing.
 /// - Something that is exactly as old as its time-out is in time.
+/// - A fault tears a link that is open at the end where it begins, whatever the other end has reported yet.
+/// - A membership that ends with a lost signaling socket (the peer joins again without having left, or leaves
+///   although its script does not say so) was not meant to: what was pending has failed, and a fault goes on
+///   until data flows in the next overlap.
 #[derive(Debug)]
 pub struct Recorder {
     members: Members,
     pairs: Pairs,
+    faults: Faults,
     joins: Joins,
+    resumptions: Resumptions,
     messages: Messages,
     tally: Tally,
     deadlines: Deadlines,
@@ -67,7 +77,9 @@ impl Recorder {
         Self {
             members: Members::new(plan),
             pairs: Pairs::new(plan.connect_timeout),
+            faults: Faults::new(plan.connect_timeout),
             joins: Joins::new(plan.connect_timeout),
+            resumptions: Resumptions::new(plan.connect_timeout),
             messages: Messages::new(plan.message_timeout),
             tally: Tally::default(),
             deadlines: Deadlines::default(),
@@ -84,11 +96,14 @@ impl Recorder {
         while let Some(due) = self.deadlines.pop_before(self.now - LATENESS) {
             self.expire(due);
         }
-        self.count(&event.kind);
+        if let Some(series) = counter_of(&event.kind) {
+            self.tally.count(series);
+        }
         match (event.peer, event.remote) {
             (Some(peer), Some(remote)) => self.link(peer, remote, event.at, &event.kind),
             (Some(peer), None) => self.peer(peer, event.at, &event.kind),
             (None, _) => {
+                self.fault_without_link(&event.kind);
                 self.cut_short |= matches!(event.kind, EventKind::Interrupted | EventKind::DeadlineReached);
             }
         }
@@ -108,6 +123,8 @@ impl Recorder {
                     self.joins
                         .end(peer, self.now, Cut::Left, &mut self.tally, &mut self.deadlines);
                 }
+                Due::Fault(pair) => self.faults.end_of_run(pair, &mut self.tally),
+                Due::Resumption(peer) => self.resumptions.end_of_run(peer, &mut self.tally),
                 Due::Message(id) => self.messages.abandon(id, &mut self.tally),
                 Due::Unmatched(id) => self.messages.expire_early(id, &mut self.tally),
             }
@@ -139,40 +156,11 @@ impl Recorder {
         match due {
             Due::Overlap(pair) => self.pairs.expire(pair, &mut self.tally),
             Due::Join(peer) => self.joins.expire(peer, &mut self.tally),
+            Due::Fault(pair) => self.faults.expire(pair, &mut self.tally),
+            Due::Resumption(peer) => self.resumptions.expire(peer, &mut self.tally),
             Due::Message(id) => self.messages.expire(id, &mut self.tally),
             Due::Unmatched(id) => self.messages.expire_early(id, &mut self.tally),
         }
-    }
-
-    /// Counters that need no state.
-    fn count(&mut self, kind: &EventKind) {
-        let name = match kind {
-            EventKind::WaitExpired { .. } => "wait_expired",
-            EventKind::BarrierExpired { .. } => "barrier_expired",
-            EventKind::SignalingLost { .. } => "signaling_lost",
-            EventKind::SignalingError { .. } => "signaling_errors",
-            EventKind::ConnectionCreated { .. } => "connections_created",
-            EventKind::Glare { .. } => "glare",
-            EventKind::OperationFailed { .. } => "operations_failed",
-            EventKind::CrossedGeneration { .. } => "generations_crossed",
-            EventKind::StaleIgnored { .. } => "stale_ignored",
-            EventKind::DtlsFlightRepeated { .. } => "dtls_flights_repeated",
-            EventKind::LimitHit { .. } => "limits_hit",
-            EventKind::DescriptionIgnored { reason, .. } => {
-                let reason = match reason {
-                    IgnoreReason::Duplicate => "duplicate",
-                    IgnoreReason::Glare => "glare",
-                    IgnoreReason::Unexpected => "unexpected",
-                    IgnoreReason::NotAMember => "not_a_member",
-                    IgnoreReason::QueueFull => "queue_full",
-                };
-                self.tally
-                    .count(Series::tagged("descriptions_ignored", [("reason", reason)]));
-                return;
-            }
-            _ => return,
-        };
-        self.tally.count(name);
     }
 
     fn peer(&mut self, peer: PeerId, at: Instant, kind: &EventKind) {
@@ -189,6 +177,7 @@ impl Recorder {
                     incarnation,
                     planned,
                     expect_rejected,
+                    after_crash: self.members.has_crashed(peer),
                 };
                 self.join_started(peer, at, stay);
             }
@@ -210,17 +199,39 @@ impl Recorder {
                 self.tally
                     .count(Series::tagged("joins_rejected", [("expected", expected)]));
                 self.join_failed(peer, at, stay);
+                self.resumptions
+                    .refused(peer, incarnation, &mut self.tally, &mut self.deadlines);
             }
             EventKind::JoinFailed { incarnation, .. } => {
                 self.tally.count("joins_failed");
+                self.resumptions
+                    .refused(peer, incarnation, &mut self.tally, &mut self.deadlines);
                 self.join_failed(peer, at, self.members.joining(peer, incarnation));
             }
-            EventKind::LeaveStarted { incarnation, .. }
-                if self.members.stay(peer).map(|stay| stay.incarnation) == Some(incarnation) =>
-            {
-                self.gone(peer, at, Cut::Left);
+            EventKind::LeaveStarted {
+                incarnation,
+                scripted,
+                ..
+            } => {
+                let lost = !scripted && !self.cut_short && self.resumptions.is_lost(peer);
+                let cut = if lost { Cut::Lost } else { Cut::Left };
+                self.ended(peer, incarnation, at, cut);
             }
-            _ => {}
+            EventKind::Crashed { planned, incarnation } => {
+                self.ended(peer, incarnation, at, Cut::Crashed { planned });
+            }
+            EventKind::SignalingLost { .. } => {
+                let stay = self.members.confirmed(peer);
+                if let Some(stay) = stay.filter(|stay| !stay.expect_rejected) {
+                    self.resumptions
+                        .lost(peer, stay.incarnation, at, &mut self.deadlines);
+                }
+            }
+            EventKind::MembershipResumed { incarnation } => {
+                self.resumptions
+                    .resumed(peer, incarnation, at, &mut self.tally, &mut self.deadlines);
+            }
+            _ => self.fault_without_link(kind),
         }
     }
 
@@ -237,7 +248,7 @@ impl Recorder {
 
     fn join_started(&mut self, peer: PeerId, at: Instant, stay: Stay) {
         if self.members.stay(peer).is_some() {
-            self.gone(peer, at, Cut::Left);
+            self.gone(peer, at, Cut::Lost);
         }
         let again = self.members.join(peer, stay);
         self.tally
@@ -253,7 +264,9 @@ impl Recorder {
             .filter_map(|mate| Some((mate, self.members.measured(mate)?)))
             .collect();
         for member in &members {
-            self.pairs.begin((peer, stay), *member, &mut self.deadlines);
+            let covered = self.faults.covers(pair_of(peer, member.0).0);
+            self.pairs
+                .begin((peer, stay), *member, covered, &mut self.deadlines);
         }
         self.joins
             .begin((peer, stay), again, &members, &mut self.deadlines);
@@ -269,9 +282,16 @@ impl Recorder {
             return;
         }
         for mate in self.members.mates(peer) {
-            if self.members.is_expected(mate) {
-                self.pairs.join_failed(peer, mate, &mut self.tally);
+            if self.members.is_expected(mate) && !self.faults.covers(pair_of(peer, mate).0) {
+                self.pairs.join_failed((peer, stay), mate, &mut self.tally);
             }
+        }
+    }
+
+    /// The membership of `peer` ended, if it was this one.
+    fn ended(&mut self, peer: PeerId, incarnation: Incarnation, at: Instant, cut: Cut) {
+        if self.members.stay(peer).map(|stay| stay.incarnation) == Some(incarnation) {
+            self.gone(peer, at, cut);
         }
     }
 
@@ -279,12 +299,58 @@ impl Recorder {
     fn gone(&mut self, peer: PeerId, at: Instant, cut: Cut) {
         let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
         self.joins.end(peer, at, cut, tally, deadlines);
+        self.resumptions.end(peer, at, cut, tally, deadlines);
         for mate in self.members.mates(peer) {
-            self.pairs.end(peer, mate, at, cut, tally, deadlines);
+            self.pairs.end((peer, mate), at, cut, tally, deadlines);
             self.joins.forget(mate, peer, tally, deadlines);
-            self.messages.abandon_between(peer, mate, at, tally, deadlines);
+            // What a lost membership has on its way is lost, unless it still comes in.
+            if !cut.is_failure() {
+                self.messages.abandon_between(peer, mate, at, tally, deadlines);
+                self.faults.cut(pair_of(peer, mate).0, at, tally, deadlines);
+            }
         }
         self.members.out(peer, cut);
+    }
+
+    fn fault(&mut self, peer: PeerId, remote: PeerId, at: Instant, kind: &EventKind) {
+        let ends = (peer, remote);
+        let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
+        match *kind {
+            EventKind::FaultStarted { cause, .. } if ends_membership(cause) => {
+                faults::unmeasured(cause, tally);
+            }
+            EventKind::FaultStarted {
+                cause,
+                planned,
+                ends: until,
+            } => {
+                let open = self.pairs.is_open_at(peer, remote);
+                self.faults
+                    .begin(ends, (planned, until), cause, open, tally, deadlines);
+            }
+            EventKind::FaultDetected { generation } => {
+                self.pairs.noticed(ends, Some(generation), at, tally);
+                if self.pairs.is_current(peer, remote, generation) {
+                    self.faults.detected(ends, at);
+                }
+            }
+            EventKind::MemberLeft { .. } => self.pairs.noticed(ends, None, at, tally),
+            EventKind::RecoveryStarted { path, .. } => self.faults.recovering(ends, path),
+            EventKind::LinkRecovered { generation, path }
+                if self.pairs.is_current(peer, remote, generation) =>
+            {
+                self.faults.recovered(ends, path, at, deadlines);
+            }
+            EventKind::RecoveryFailed { path } => self.faults.failed(ends, path, tally, deadlines),
+            _ => {}
+        }
+    }
+
+    /// A fault that is said to have begun on no link in particular.
+    fn fault_without_link(&mut self, kind: &EventKind) {
+        if let EventKind::FaultStarted { cause, .. } = *kind {
+            faults::unmeasured(cause, &mut self.tally);
+        }
     }
 
     fn link(&mut self, peer: PeerId, remote: PeerId, at: Instant, kind: &EventKind) {
@@ -322,11 +388,10 @@ impl Recorder {
                 self.messages
                     .received(id, generation, at, &mut self.tally, &mut self.deadlines);
             }
-            _ => {
-                if let Some((generation, event)) = link_event(kind) {
-                    self.connection(peer, remote, at, generation, event);
-                }
-            }
+            _ => match link_event(kind) {
+                Some((generation, event)) => self.connection(peer, remote, at, generation, event),
+                None => self.fault(peer, remote, at, kind),
+            },
         }
     }
 
@@ -348,36 +413,18 @@ impl Recorder {
             LinkEvent::Closed | LinkEvent::ChannelClosed => self.joins.closed(peer, remote, generation),
             _ => {}
         }
-        self.pairs.link(ends, generation, event, at, tally, deadlines);
+        let back = self.pairs.link(ends, generation, event, at, tally, deadlines);
+        if let Some(back) = back {
+            self.faults.rejoined(pair_of(peer, remote).0, back, deadlines);
+        }
     }
 }
 
-/// What an event says about the connection of a link, if it does.
-pub(super) fn link_event(kind: &EventKind) -> Option<(Generation, LinkEvent)> {
-    match *kind {
-        EventKind::ConnectionCreated { generation, .. } => Some((generation, LinkEvent::Created)),
-        EventKind::ConnectionClosed { generation, .. } => Some((generation, LinkEvent::Closed)),
-        EventKind::SignalingStateChanged { generation, state } => {
-            Some((generation, LinkEvent::Signaling(state)))
-        }
-        EventKind::IceStateChanged {
-            generation,
-            ref state,
-        } => matches!(state.as_str(), "connected" | "completed")
-            .then_some((generation, LinkEvent::IceConnected)),
-        EventKind::ConnectionStateChanged {
-            generation,
-            ref state,
-        } => (state == "connected").then_some((generation, LinkEvent::Connected)),
-        EventKind::ChannelOpened {
-            generation,
-            incarnation,
-            pair,
-        } => Some((generation, LinkEvent::Opened(incarnation, pair))),
-        EventKind::ChannelClosed { generation } => Some((generation, LinkEvent::ChannelClosed)),
-        EventKind::Glare { generation, .. } => Some((generation, LinkEvent::Glare)),
-        EventKind::ProbeReceived { generation, .. } => Some((generation, LinkEvent::Probed)),
-        _ => None,
+/// Whether links do not outlive a fault of this kind: other events tell of it, and overlaps measure it.
+fn ends_membership(cause: FaultCause) -> bool {
+    match cause {
+        FaultCause::Crash | FaultCause::Rejoin => true,
+        FaultCause::DropNetwork | FaultCause::IceRestart | FaultCause::CutSignaling => false,
     }
 }
 

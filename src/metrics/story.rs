@@ -8,7 +8,10 @@ use crate::{
     scenario::ClientRules,
 };
 
-use super::{CandidateKind, EventKind, Live, MetricKey, Recorder, RunEvent, SignalingState, Snapshot, Trend};
+use super::{
+    CandidateKind, EventKind, FaultCause, Live, MetricKey, Recorder, RecoveryPath, RunEvent, SignalingState,
+    Snapshot, Trend,
+};
 
 /// The peers of the first room.
 pub(super) const A: PeerId = PeerId(0);
@@ -229,6 +232,94 @@ impl Story {
             bytes: 256,
         };
         self.link(at, peer, remote, kind)
+    }
+
+    /// A fault that begins as planned on `peer`'s link to `remote`, and is to end at `ends`.
+    pub(super) fn fault(
+        self,
+        at: u64,
+        (peer, remote): (PeerId, PeerId),
+        cause: FaultCause,
+        ends: u64,
+    ) -> Self {
+        self.fault_late(at, at, (peer, remote), cause, ends)
+    }
+
+    pub(super) fn fault_late(
+        self,
+        planned: u64,
+        at: u64,
+        (peer, remote): (PeerId, PeerId),
+        cause: FaultCause,
+        ends: u64,
+    ) -> Self {
+        let kind = EventKind::FaultStarted {
+            cause,
+            planned: ms(planned),
+            ends: ms(ends),
+        };
+        self.link(at, peer, remote, kind)
+    }
+
+    /// `peer` notices on its connection to `remote`.
+    pub(super) fn detect(self, at: u64, (peer, remote): (PeerId, PeerId), generation: u32) -> Self {
+        let generation = Generation(generation);
+        self.link(at, peer, remote, EventKind::FaultDetected { generation })
+    }
+
+    pub(super) fn recovering(self, at: u64, (peer, remote): (PeerId, PeerId), path: RecoveryPath) -> Self {
+        let generation = Generation(1);
+        self.link(at, peer, remote, EventKind::RecoveryStarted { generation, path })
+    }
+
+    /// Data has flowed, says `peer`, on this connection.
+    pub(super) fn recovered(
+        self,
+        at: u64,
+        (peer, remote): (PeerId, PeerId),
+        generation: u32,
+        path: RecoveryPath,
+    ) -> Self {
+        let generation = Generation(generation);
+        self.link(at, peer, remote, EventKind::LinkRecovered { generation, path })
+    }
+
+    pub(super) fn given_up(self, at: u64, (peer, remote): (PeerId, PeerId), path: RecoveryPath) -> Self {
+        self.link(at, peer, remote, EventKind::RecoveryFailed { path })
+    }
+
+    pub(super) fn crash(self, at: u64, peer: PeerId, incarnation: u32) -> Self {
+        let kind = EventKind::Crashed {
+            planned: ms(at),
+            incarnation: Incarnation(incarnation),
+        };
+        self.peer(at, peer, kind)
+    }
+
+    /// The server tells `peer` that `remote` has left.
+    pub(super) fn told_of_leave(self, at: u64, (peer, remote): (PeerId, PeerId)) -> Self {
+        let reason = "closed".to_owned();
+        self.link(at, peer, remote, EventKind::MemberLeft { reason })
+    }
+
+    pub(super) fn signaling_lost(self, at: u64, peer: PeerId) -> Self {
+        let reason = String::new();
+        self.peer(at, peer, EventKind::SignalingLost { reason })
+    }
+
+    pub(super) fn resumed(self, at: u64, peer: PeerId, incarnation: u32) -> Self {
+        let incarnation = Incarnation(incarnation);
+        self.peer(at, peer, EventKind::MembershipResumed { incarnation })
+    }
+
+    /// The membership ends although the script does not say so.
+    pub(super) fn lose_membership(self, at: u64, peer: PeerId, incarnation: u32) -> Self {
+        let kind = EventKind::LeaveStarted {
+            planned: ms(at),
+            incarnation: Incarnation(incarnation),
+            scripted: false,
+        };
+        self.peer(at, peer, kind)
     }
 
     /// The run ends.

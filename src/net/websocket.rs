@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::{
     connect_async_with_config,
     tungstenite::{Message, protocol::WebSocketConfig},
@@ -35,6 +35,7 @@ pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSo
 
     let (outgoing, mut to_send) = mpsc::channel::<String>(QUEUE);
     let (received, incoming) = mpsc::channel(QUEUE);
+    let (resets, mut reset) = oneshot::channel();
     let counted = (census.count(Holding::Task), census.count(Holding::Socket));
     tokio::spawn(async move {
         let _counted = counted;
@@ -42,6 +43,7 @@ pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSo
         let reason = loop {
             tokio::select! {
                 biased;
+                Ok(()) = &mut reset => return,
                 frame = stream.next() => match frame {
                     Some(Ok(Message::Text(text))) => {
                         if received.send(SignalingEvent::Frame(text.to_string())).await.is_err() {
@@ -77,5 +79,9 @@ pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSo
             let _ = received.send(SignalingEvent::Closed(reason)).await;
         }
     });
-    Ok(SignalingSocket { outgoing, incoming })
+    Ok(SignalingSocket {
+        outgoing,
+        incoming,
+        resets: Some(resets),
+    })
 }

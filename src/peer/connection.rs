@@ -22,8 +22,8 @@ pub enum ConnectionCommand {
 /// An operation that takes its turn in the chain.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ConnectionOperation {
-    /// `createOffer` + `setLocalDescription`.
-    Offer,
+    /// `createOffer`, with `iceRestart` or not, + `setLocalDescription`.
+    Offer { ice_restart: bool },
     /// `createAnswer` + `setLocalDescription`, to the offer with that fingerprint.
     Answer { answers: u64 },
     /// `setRemoteDescription`; an offer in `have-local-offer` rolls the local one back first, as W3C
@@ -39,7 +39,7 @@ impl ConnectionOperation {
         use SignalingState::{Closed, HaveLocalOffer, HaveRemoteOffer, Stable};
         match (self, state) {
             (_, Closed) => false,
-            (Self::Offer, state) => matches!(state, Stable | HaveLocalOffer),
+            (Self::Offer { .. }, state) => matches!(state, Stable | HaveLocalOffer),
             (Self::Answer { .. }, state) => state == HaveRemoteOffer,
             (Self::SetRemote(d), state) => match d.sdp_type {
                 SdpType::Offer => matches!(state, Stable | HaveRemoteOffer | HaveLocalOffer),

@@ -6,10 +6,12 @@ use std::{
 
 use super::{
     connection::{ConnectionCommand, ConnectionEvent},
+    faults::{Copies, Fault, NetworkCommand},
     link::{Link, LinkOutput},
-    membership::{Leaving, Membership, SinceJoin, Socket},
+    membership::{Leaving, Membership, SinceJoin},
     script::Script,
     settle::Phase,
+    socket::{Pings, Socket},
     timers::Timers,
 };
 use crate::{
@@ -37,15 +39,22 @@ pub struct Peer {
     pub(super) roommates: BTreeMap<PeerId, String>,
     /// User id → peer, for the whole room.
     pub(super) by_user_id: BTreeMap<String, PeerId>,
+    /// How long the server may take to confirm a join.
+    pub(super) join_within: Duration,
     pub(super) settle_within: Duration,
     epoch_unix_ms: u64,
 
     pub(super) protocol: Dashboard,
     pub(super) socket: Socket,
+    /// Counts the sockets: what an earlier one says means nothing any more.
+    pub(super) socket_number: u32,
+    pub(super) pings: Pings,
     pub(super) membership: Membership,
     pub(super) incarnation: Incarnation,
     pub(super) joining_as: Option<String>,
     pub(super) token: Option<String>,
+    /// Joins sent on this socket that the server has not answered.
+    pub(super) unanswered_joins: u32,
     /// The other members, as told one by one.
     pub(super) members: BTreeSet<PeerId>,
     /// Everybody in the room, as the server last told it in one piece.
@@ -63,6 +72,12 @@ pub struct Peer {
     /// The next chat message of this membership.
     pub(super) next_seq: u32,
     pub(super) phase: Phase,
+    pub(super) faults: BTreeMap<PeerId, Fault>,
+    /// Links that have not recovered in time.
+    pub(super) unrecovered: BTreeSet<PeerId>,
+    pub(super) recover_within: Duration,
+    pub(super) next_probe: u32,
+    pub(super) copies: Copies,
     /// Last messages that came before the room was said to have ended.
     pub(super) early_fins: BTreeSet<PeerId>,
 
@@ -89,6 +104,16 @@ pub(super) enum PeerTimer {
     Settle,
     /// Something did not close.
     Gone,
+    /// The server has to be asked whether it is still there.
+    Heartbeat,
+    /// It has not answered.
+    HeartbeatExpiry,
+    /// Copies of descriptions are due.
+    Copies,
+    /// A fault of the link to that remote is planned to be over.
+    FaultEnd(PeerId),
+    /// The link to that remote has not recovered.
+    FaultExpiry(PeerId),
 }
 
 /// What a peer is told.
@@ -96,12 +121,12 @@ pub(super) enum PeerTimer {
 pub enum PeerInput {
     /// Its arrival.
     Arrive,
-    /// The signaling socket is open.
-    SignalingOpened,
-    /// The signaling socket could not be opened, or is closed.
-    SignalingLost(String),
+    /// The signaling socket of that number is open.
+    SignalingOpened(u32),
+    /// It could not be opened, or is closed.
+    SignalingLost(u32, String),
     /// A frame came in on it.
-    Frame(String),
+    Frame(u32, String),
     /// Something happened on a connection.
     Connection {
         remote: PeerId,
@@ -119,8 +144,8 @@ pub enum PeerInput {
 /// What a peer wants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PeerOutput {
-    /// Open the signaling socket.
-    OpenSignaling,
+    /// Open the signaling socket, with that number from now on. What the last one says is ignored.
+    OpenSignaling(u32),
     /// Send a frame on it.
     SendFrame(String),
     /// Close it.
@@ -131,6 +156,8 @@ pub enum PeerOutput {
         generation: Generation,
         command: ConnectionCommand,
     },
+    /// Do this to its sockets.
+    Network(NetworkCommand),
     /// It has reached a barrier.
     ReachBarrier(BarrierId),
     /// Its script has ended, and the server has processed all that it sent.
@@ -161,14 +188,18 @@ impl Peer {
                 .map(|(peer, user)| (user.clone(), *peer))
                 .collect(),
             roommates: user_ids.into_iter().filter(|(peer, _)| *peer != id).collect(),
+            join_within: plan.connect_timeout,
             settle_within: plan.connect_timeout.max(plan.message_timeout),
             epoch_unix_ms,
             protocol: Dashboard::new(&room.wire_id, &mine.user_id),
             socket: Socket::Closed,
+            socket_number: 0,
+            pings: Pings::default(),
             membership: Membership::Outside,
             incarnation: Incarnation(0),
             joining_as: None,
             token: None,
+            unanswered_joins: 0,
             members: BTreeSet::new(),
             server_roster: BTreeSet::new(),
             seen: SinceJoin::default(),
@@ -179,6 +210,11 @@ impl Peer {
             script: Script::new(mine.arrive_at),
             next_seq: 0,
             phase: Phase::Running,
+            faults: BTreeMap::new(),
+            unrecovered: BTreeSet::new(),
+            recover_within: plan.connect_timeout,
+            next_probe: 1,
+            copies: Copies::default(),
             early_fins: BTreeSet::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
@@ -207,9 +243,13 @@ impl Peer {
                 self.open_socket();
                 self.run_script(now);
             }
-            PeerInput::SignalingOpened => self.socket_opened(now),
-            PeerInput::SignalingLost(reason) => self.socket_lost(reason, now),
-            PeerInput::Frame(text) => {
+            PeerInput::SignalingOpened(number)
+            | PeerInput::SignalingLost(number, _)
+            | PeerInput::Frame(number, _)
+                if number != self.socket_number => {}
+            PeerInput::SignalingOpened(_) => self.socket_opened(now),
+            PeerInput::SignalingLost(_, reason) => self.socket_lost(reason, now),
+            PeerInput::Frame(_, text) => {
                 if let Some(message) = self.protocol.decode(&text) {
                     self.handle_message(message, now);
                 }
@@ -237,6 +277,11 @@ impl Peer {
                 PeerTimer::Fence => self.report_ended(),
                 PeerTimer::Settle => self.report_settled(),
                 PeerTimer::Gone => self.be_gone(now),
+                PeerTimer::Heartbeat => self.send_heartbeat(now),
+                PeerTimer::HeartbeatExpiry => self.heartbeat_expired(now),
+                PeerTimer::Copies => self.send_copies(now),
+                PeerTimer::FaultEnd(remote) => self.fault_ended(remote, now),
+                PeerTimer::FaultExpiry(remote) => self.fault_expired(remote),
             }
         }
         let due: Vec<PeerId> = self
@@ -267,7 +312,7 @@ impl Peer {
             return;
         }
         if let Some(link) = self.links.get_mut(&remote) {
-            link.handle_connection(generation, event);
+            link.handle_connection(generation, event, now);
             self.drain_link(remote, now);
         }
     }
@@ -287,15 +332,14 @@ impl Peer {
                         command,
                     });
                 }
-                LinkOutput::SendDescription(description) => {
-                    let remote = self.roommates[&remote].clone();
-                    self.send(&Message::Description { remote, description }, now);
-                }
+                LinkOutput::SendDescription(description) => self.send_description(remote, description, now),
                 LinkOutput::SendCandidate(candidate) => {
                     let remote = self.roommates[&remote].clone();
                     self.send(&Message::Candidate { remote, candidate }, now);
                 }
                 LinkOutput::Opened(_) => self.link_opened(remote, now),
+                LinkOutput::Probe | LinkOutput::Restarted => self.probe(remote, now),
+                LinkOutput::Acted(path) => self.acted(remote, path),
                 LinkOutput::Received(generation, text) => self.received(remote, generation, &text, now),
                 LinkOutput::Event(kind) => self.event_of(Some(remote), kind),
             }
@@ -304,11 +348,15 @@ impl Peer {
 
     fn link_opened(&mut self, remote: PeerId, now: Instant) {
         self.seen.opened.insert(remote);
-        let probe = self.chat_text(Seq::Probe, 0, now);
+        let probe = self.chat_text(Seq::Probe(0), 0, now);
         if let Some(link) = self.links.get_mut(&remote) {
             link.transmit(probe);
         }
+        if self.faults.contains_key(&remote) {
+            self.probe(remote, now);
+        }
         self.check_wait(now);
+        self.repeat_fin(remote, now);
         self.check_settled(now);
     }
 
@@ -330,13 +378,20 @@ impl Peer {
                     bytes,
                 },
             ),
-            Seq::Probe => self.event_of(
-                Some(remote),
-                EventKind::ProbeReceived {
+            Seq::Probe(number) => {
+                let kind = EventKind::ProbeReceived {
                     generation,
                     incarnation,
-                },
-            ),
+                };
+                self.event_of(Some(remote), kind);
+                if number > 0 {
+                    let echo = self.chat_text(Seq::Echo(number), 0, now);
+                    if let Some(link) = self.links.get_mut(&remote) {
+                        link.transmit(echo);
+                    }
+                }
+            }
+            Seq::Echo(number) => self.echo_received(remote, number, now),
             Seq::Fin => self.fin_received(remote, now),
         }
     }

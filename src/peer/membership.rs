@@ -1,20 +1,14 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use super::{
     link::Link,
-    machine::{Peer, PeerOutput, PeerTimer},
+    machine::{Peer, PeerTimer},
 };
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
     metrics::{DescriptionKind, EventKind, IgnoreReason},
     signaling::{LeaveReason, Member, Message, SdpType},
 };
-
-/// How long the server may take to confirm a join.
-const JOIN_WITHIN: Duration = Duration::from_secs(30);
-/// Attempts to get a lost or refused signaling socket back: after 250 ms, then twice as long each time.
-const MAX_RECONNECTS: u32 = 5;
-const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 
 /// Whether the peer is in its room.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,17 +17,6 @@ pub(super) enum Membership {
     /// Asked for, not confirmed.
     Joining,
     Member,
-}
-
-/// The signaling socket.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Socket {
-    Closed,
-    /// The n-th attempt (from 0) is under way.
-    Opening(u32),
-    Open,
-    /// Waiting for the n-th attempt.
-    BackingOff(u32),
 }
 
 /// What has been true since the last join; `wait: connected` reads it.
@@ -60,10 +43,6 @@ impl Peer {
         self.membership == Membership::Outside
     }
 
-    pub(super) fn is_online(&self) -> bool {
-        self.socket == Socket::Open
-    }
-
     pub(super) fn was_rejected(&self) -> bool {
         self.seen.rejected
     }
@@ -75,75 +54,6 @@ impl Peer {
         believed
     }
 
-    // ---- the socket
-
-    pub(super) fn open_socket(&mut self) {
-        if self.socket == Socket::Closed {
-            self.socket = Socket::Opening(0);
-            self.output(PeerOutput::OpenSignaling);
-        }
-    }
-
-    pub(super) fn close_socket(&mut self) {
-        self.timers.stop(PeerTimer::Reconnect);
-        if self.socket != Socket::Closed {
-            self.socket = Socket::Closed;
-            self.output(PeerOutput::CloseSignaling);
-        }
-    }
-
-    pub(super) fn socket_opened(&mut self, now: Instant) {
-        self.socket = Socket::Open;
-        self.event(EventKind::SignalingConnected);
-        for frame in self.protocol.hello() {
-            self.output(PeerOutput::SendFrame(frame));
-        }
-        if self.membership != Membership::Outside {
-            self.send_join(now);
-        }
-    }
-
-    pub(super) fn socket_lost(&mut self, reason: String, now: Instant) {
-        let attempt = match self.socket {
-            Socket::Closed => return,
-            Socket::Opening(attempt) => attempt,
-            Socket::Open | Socket::BackingOff(_) => 0,
-        };
-        self.event(EventKind::SignalingLost {
-            reason: reason.clone(),
-        });
-        if attempt < MAX_RECONNECTS && self.membership != Membership::Outside {
-            self.socket = Socket::BackingOff(attempt + 1);
-            self.timers
-                .set(PeerTimer::Reconnect, now + FIRST_BACKOFF * 2_u32.pow(attempt));
-            return;
-        }
-        self.socket = Socket::Closed;
-        match self.membership {
-            Membership::Outside => {}
-            Membership::Joining => self.join_failed(reason),
-            Membership::Member => self.drop_membership("signaling_lost", now),
-        }
-        self.check_wait(now);
-        // No answer of the server's will come any more.
-        self.pong(now);
-    }
-
-    pub(super) fn reconnect(&mut self) {
-        if let Socket::BackingOff(attempt) = self.socket {
-            self.socket = Socket::Opening(attempt);
-            self.output(PeerOutput::OpenSignaling);
-        }
-    }
-
-    pub(super) fn send(&mut self, message: &Message, now: Instant) {
-        if self.is_online()
-            && let Some(frame) = self.protocol.encode(message, self.unix_ms(now))
-        {
-            self.output(PeerOutput::SendFrame(frame));
-        }
-    }
-
     // ---- joining and leaving
 
     pub(super) fn join(&mut self, name: String, expect_rejected: bool, planned: Instant, now: Instant) {
@@ -152,7 +62,6 @@ impl Peer {
         self.seen = SinceJoin::default();
         self.server_roster.clear();
         self.early_fins.clear();
-        self.token = None;
         self.joining_as = Some(name.clone());
         self.membership = Membership::Joining;
         self.event(EventKind::JoinStarted {
@@ -161,28 +70,40 @@ impl Peer {
             name,
             expect_rejected,
         });
-        self.timers.set(PeerTimer::JoinExpiry, now + JOIN_WITHIN);
+        self.timers.set(PeerTimer::JoinExpiry, now + self.join_within);
         self.open_socket();
         if self.is_online() {
             self.send_join(now);
         }
     }
 
-    fn send_join(&mut self, now: Instant) {
+    pub(super) fn send_join(&mut self, now: Instant) {
         let message = Message::Join {
             name: self.name().to_owned(),
             token: self.token.clone(),
             capacity: self.capacity(),
         };
+        self.unanswered_joins += 1;
         self.send(&message, now);
     }
 
+    /// The server has answered a join: whether it is the last one. It answers them in order, and what a
+    /// membership given up in the meantime was told means nothing to the next.
+    fn is_last_answer(&mut self) -> bool {
+        self.unanswered_joins = self.unanswered_joins.saturating_sub(1);
+        self.unanswered_joins == 0
+    }
+
     pub(super) fn join_expired(&mut self, now: Instant) {
-        self.join_failed(format!("no answer within {} s", JOIN_WITHIN.as_secs()));
+        self.unanswered_joins = 0;
+        // Should the server confirm it after all, it must not hold a member that nobody plays.
+        self.send(&Message::Leave, now);
+        let within = crate::base::show_duration(self.join_within);
+        self.join_failed(format!("no answer within {within}"));
         self.check_wait(now);
     }
 
-    fn join_failed(&mut self, reason: String) {
+    pub(super) fn join_failed(&mut self, reason: String) {
         if self.membership == Membership::Joining {
             self.membership = Membership::Outside;
             self.timers.stop(PeerTimer::JoinExpiry);
@@ -194,10 +115,17 @@ impl Peer {
     }
 
     fn join_rejected(&mut self, reason: String, now: Instant) {
-        if self.membership == Membership::Joining {
+        let is_last = self.is_last_answer();
+        if is_last && self.membership == Membership::Member {
+            // The join of a new socket that was to take the membership over.
+            self.lose_membership(now);
+            self.check_wait(now);
+        }
+        if is_last && self.membership == Membership::Joining {
             self.membership = Membership::Outside;
             self.timers.stop(PeerTimer::JoinExpiry);
             self.seen.rejected = true;
+            self.token = None;
             self.event(EventKind::JoinRejected {
                 incarnation: self.incarnation,
                 reason,
@@ -217,11 +145,22 @@ impl Peer {
             scripted,
         });
         self.send(&Message::Leave, now);
+        self.token = None;
         self.drop_membership(if scripted { "leave" } else { "end" }, now);
     }
 
+    /// The membership is gone without a leave: the server can't be reached, or knows nothing of it.
+    pub(super) fn lose_membership(&mut self, now: Instant) {
+        self.event(EventKind::LeaveStarted {
+            planned: now,
+            incarnation: self.incarnation,
+            scripted: false,
+        });
+        self.drop_membership("signaling_lost", now);
+    }
+
     /// Closes everything that belongs to the membership.
-    fn drop_membership(&mut self, cause: &str, now: Instant) {
+    pub(super) fn drop_membership(&mut self, cause: &str, now: Instant) {
         self.membership = Membership::Outside;
         self.timers.stop(PeerTimer::JoinExpiry);
         self.members.clear();
@@ -243,6 +182,7 @@ impl Peer {
                 timers: u32::try_from(timers).unwrap_or(u32::MAX),
             });
             self.links.clear();
+            self.faults.clear();
         }
     }
 
@@ -277,12 +217,16 @@ impl Peer {
         match message {
             Message::Pong => self.pong(now),
             Message::JoinRejected { reason, .. } => self.join_rejected(reason, now),
-            Message::Error { reason, message } => {
+            Message::Error {
+                reason,
+                message,
+                about_join,
+            } => {
                 self.event(EventKind::SignalingError {
                     reason: reason.clone(),
                     message,
                 });
-                if matches!(reason.as_str(), "room-full" | "room-not-found") {
+                if about_join {
                     self.join_rejected(reason, now);
                 }
             }
@@ -313,15 +257,25 @@ impl Peer {
                     self.drain_link(remote, now);
                 }
             }
-            message if self.membership != Membership::Outside => self.handle_roster_message(message, now),
+            Message::Welcome {
+                members,
+                token,
+                resumed,
+            } => {
+                let is_last = self.is_last_answer();
+                if is_last && !self.is_outside() {
+                    self.welcomed(&members, token, resumed, now);
+                }
+            }
+            // Before the join is confirmed they are about the membership before it.
+            message if self.is_member() => self.handle_roster_message(message, now),
             _ => {}
         }
     }
 
     fn handle_roster_message(&mut self, message: Message, now: Instant) {
         match message {
-            Message::Welcome { members, token } => self.welcomed(&members, token, now),
-            Message::MemberJoined { member, again } if self.is_member() => {
+            Message::MemberJoined { member, again } => {
                 if let Some(remote) = self.peer_of(&member.user_id) {
                     self.member_joined(remote, again, now);
                 }
@@ -339,8 +293,9 @@ impl Peer {
         }
     }
 
-    fn welcomed(&mut self, members: &[Member], token: Option<String>, now: Instant) {
+    fn welcomed(&mut self, members: &[Member], token: Option<String>, resumed: bool, now: Instant) {
         self.token = token;
+        let goes_on = self.membership == Membership::Member;
         if self.membership == Membership::Joining {
             self.membership = Membership::Member;
             self.timers.stop(PeerTimer::JoinExpiry);
@@ -348,11 +303,25 @@ impl Peer {
                 incarnation: self.incarnation,
             });
         }
-        for remote in self.peers_of(members) {
+        let present = self.peers_of(members);
+        // Where the membership goes on over another socket: nobody has told who left meanwhile.
+        for remote in self.members.difference(&present).copied().collect::<Vec<_>>() {
+            self.member_left(remote, LeaveReason::Closed, now);
+        }
+        for remote in present {
             if remote != self.plan.id && self.members.insert(remote) {
-                self.link(remote).expect_offer(now);
+                self.seen.left.remove(&remote);
+                if resumed && !goes_on {
+                    // A new client took over what a crashed one left: nobody is told that it joined.
+                    self.link(remote).offer();
+                } else {
+                    self.link(remote).expect_offer(now);
+                }
                 self.drain_link(remote, now);
             }
+        }
+        if goes_on {
+            self.resume_signaling(resumed, now);
         }
         self.check_wait(now);
     }
@@ -395,6 +364,7 @@ impl Peer {
             link.close(cause);
             self.drain_link(remote, now);
             self.links.remove(&remote);
+            self.forget_fault(remote);
         }
     }
 

@@ -3,13 +3,16 @@
 //! Pure. Knows plans and signaling messages; knows nothing of `webrtc`, sockets or clocks.
 
 mod connection;
+mod faults;
 mod link;
 mod machine;
 mod membership;
 mod script;
 mod settle;
+mod socket;
 mod timers;
 
 pub use connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState};
+pub use faults::NetworkCommand;
 pub use link::{Link, LinkOutput};
 pub use machine::{Peer, PeerInput, PeerOutput};

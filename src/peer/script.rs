@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::machine::{Peer, PeerOutput, PeerTimer};
+use super::{
+    faults::NetworkCommand,
+    machine::{Peer, PeerOutput, PeerTimer},
+};
 use crate::{
     base::{BarrierId, Instant, PeerId},
     metrics::EventKind,
@@ -22,8 +25,9 @@ pub(super) struct Script {
 enum Waiting {
     Condition {
         condition: Condition,
-        /// For `to: present`: the members when the wait began.
-        present: Vec<PeerId>,
+        /// For `to: present`: the members when the wait began, or when the join was confirmed if that came
+        /// later.
+        present: Option<Vec<PeerId>>,
     },
     Barrier(BarrierId),
 }
@@ -86,7 +90,7 @@ impl Peer {
             Action::Wait { condition, within } => {
                 self.script.waiting = Some(Waiting::Condition {
                     condition,
-                    present: self.members.iter().copied().collect(),
+                    present: None,
                 });
                 self.timers.set(PeerTimer::WaitExpiry, due + within);
                 self.check_wait(now);
@@ -106,22 +110,30 @@ impl Peer {
                 });
                 self.send_chat(now);
             }
-            Action::DuplicateOffer { .. }
-            | Action::DuplicateAnswer { .. }
-            | Action::IceRestart { .. }
-            | Action::DropNetwork { .. }
-            | Action::CutSignaling { .. }
-            | Action::Crash => {}
+            Action::DuplicateOffer { copies, within } => self.duplicate_offer(copies, within, now),
+            Action::DuplicateAnswer {
+                copies,
+                within,
+                lasting,
+            } => self.duplicate_answer(copies, within, lasting, now),
+            Action::IceRestart { links, both } => self.restart_ice(links, both, due, now),
+            Action::DropNetwork { scope, lasting, with } => self.drop_network(scope, lasting, with, due, now),
+            Action::CutSignaling { how } => self.output(PeerOutput::Network(NetworkCommand::Cut(how))),
+            Action::Crash => self.crash(due, now),
         }
     }
 
     /// Goes on if what the script waits for holds.
     pub(super) fn check_wait(&mut self, now: Instant) {
-        let Some(Waiting::Condition { condition, present }) = &self.script.waiting else {
+        let member = self.is_member();
+        let Some(Waiting::Condition { condition, present }) = &mut self.script.waiting else {
             return;
         };
-        let condition = *condition;
-        if self.missing(condition, present).is_none() {
+        if member && present.is_none() {
+            *present = Some(self.members.iter().copied().collect());
+        }
+        let (condition, present) = (*condition, present.clone());
+        if self.missing(condition, present.as_deref()).is_none() {
             self.event(EventKind::WaitSatisfied {
                 condition: condition_name(condition).to_owned(),
             });
@@ -150,7 +162,7 @@ impl Peer {
     pub(super) fn wait_expired(&mut self, now: Instant) {
         match self.script.waiting.take() {
             Some(Waiting::Condition { condition, present }) => {
-                let missing = self.missing(condition, &present).unwrap_or_default();
+                let missing = self.missing(condition, present.as_deref()).unwrap_or_default();
                 let kind = EventKind::WaitExpired {
                     condition: condition_name(condition).to_owned(),
                 };
@@ -176,13 +188,16 @@ impl Peer {
 
     /// What keeps a condition from holding: `None` if it holds; the remotes that are missing, if it is
     /// about remotes.
-    fn missing(&self, condition: Condition, present: &[PeerId]) -> Option<Vec<PeerId>> {
+    fn missing(&self, condition: Condition, present: Option<&[PeerId]>) -> Option<Vec<PeerId>> {
         let wanted: Vec<PeerId> = match condition {
             Condition::Joined => return (!self.is_member()).then(Vec::new),
             Condition::Rejected => return (!self.was_rejected()).then(Vec::new),
             Condition::Connected => self.roommates.keys().copied().collect(),
-            Condition::ConnectedToPresent => present.to_vec(),
-            Condition::Recovered => Vec::new(),
+            Condition::ConnectedToPresent => match present {
+                Some(present) => present.to_vec(),
+                None => return Some(Vec::new()),
+            },
+            Condition::Recovered => return self.unrecovered(),
         };
         let missing: Vec<PeerId> = wanted
             .into_iter()

@@ -4,7 +4,7 @@ use super::machine::{Peer, PeerOutput, PeerTimer};
 use crate::{
     base::{Instant, PeerId},
     metrics::EventKind,
-    signaling::{Message, Seq},
+    signaling::Seq,
 };
 
 /// Where a peer is between its first step and being gone.
@@ -40,12 +40,8 @@ impl Peer {
     pub(super) fn end_script(&mut self, now: Instant) {
         self.event(EventKind::ScriptEnded);
         self.phase = Phase::EndFence;
-        if self.is_online() {
-            self.send(&Message::Ping, now);
-            self.timers.set(PeerTimer::Fence, now + super::machine::FENCE);
-        } else {
-            self.report_ended();
-        }
+        self.timers.set(PeerTimer::Fence, now + super::machine::FENCE);
+        self.fence(now);
     }
 
     pub(super) fn report_ended(&mut self) {
@@ -59,16 +55,13 @@ impl Peer {
         if self.phase != Phase::Ended {
             return;
         }
-        let online = self.is_online();
         self.phase = Phase::Settling {
-            pong: !online,
+            pong: false,
             fins: BTreeSet::new(),
             fin_sent: BTreeSet::new(),
         };
-        if online {
-            self.send(&Message::Ping, now);
-        }
         self.timers.set(PeerTimer::Settle, now + self.settle_within);
+        self.fence(now);
         for remote in self.early_fins.clone() {
             self.fin_received(remote, now);
         }
@@ -89,7 +82,8 @@ impl Peer {
         }
     }
 
-    pub(super) fn pong(&mut self, now: Instant) {
+    /// The server has processed all that was sent before the fence, or can't be asked any more.
+    pub(super) fn fenced(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::EndFence => self.report_ended(),
             Phase::Settling { pong, .. } => {
@@ -117,14 +111,10 @@ impl Peer {
             .filter(|m| !fin_sent.contains(m) && self.links.get(m).is_some_and(super::Link::is_open))
             .collect();
         for remote in due {
-            let text = self.chat_text(Seq::Fin, 0, now);
-            if let Some(link) = self.links.get_mut(&remote) {
-                link.transmit(text);
-            }
+            self.send_fin(remote, now);
             if let Phase::Settling { fin_sent, .. } = &mut self.phase {
                 fin_sent.insert(remote);
             }
-            self.drain_link(remote, now);
         }
         let Phase::Settling { pong, fins, fin_sent } = &self.phase else {
             return;
@@ -134,9 +124,28 @@ impl Peer {
             .iter()
             .all(|m| fins.contains(m) && fin_sent.contains(m));
         let rosters_agree = !self.is_member() || self.server_roster == self.believed();
-        if *pong && all_fins && rosters_agree {
+        if *pong && all_fins && rosters_agree && self.faults.is_empty() {
             self.report_settled();
         }
+    }
+
+    /// A fresh channel is open: a last message that went out on the one before it may have been lost with that.
+    pub(super) fn repeat_fin(&mut self, remote: PeerId, now: Instant) {
+        match &mut self.phase {
+            Phase::Settling { fin_sent, .. } => {
+                fin_sent.remove(&remote);
+            }
+            Phase::Settled => self.send_fin(remote, now),
+            _ => {}
+        }
+    }
+
+    fn send_fin(&mut self, remote: PeerId, now: Instant) {
+        let text = self.chat_text(Seq::Fin, 0, now);
+        if let Some(link) = self.links.get_mut(&remote) {
+            link.transmit(text);
+        }
+        self.drain_link(remote, now);
     }
 
     /// Tells what the room looks like from here, settled or out of time.
@@ -168,14 +177,15 @@ impl Peer {
         }
         self.phase = Phase::Leaving { fenced: false };
         self.leave(now, false, now);
-        if self.is_online() {
-            self.send(&Message::Ping, now);
-        } else {
-            self.phase = Phase::Leaving { fenced: true };
-        }
         self.timers
             .set(PeerTimer::Gone, now + super::machine::LEAVE_WITHIN);
-        self.check_gone(now);
+        if self.is_online() {
+            self.fence(now);
+        } else {
+            // Nobody to tell: no socket is opened for it.
+            self.close_socket();
+            self.fenced(now);
+        }
     }
 
     pub(super) fn check_gone(&mut self, now: Instant) {

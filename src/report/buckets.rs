@@ -22,14 +22,7 @@ pub(super) struct Bucket {
 /// grow with the values (1, 1.5, 2, 3, 5, 7; or 1, 2, 5; or decades), whichever is the finest that takes
 /// at most [`MAX_BUCKETS`] rows. They are without gaps, and ascend; zero has a row of its own.
 pub(super) fn buckets(micros: &Histogram<u64>) -> Vec<Bucket> {
-    let counts: Vec<(u64, u64)> = micros
-        .iter_recorded()
-        .map(|value| {
-            let at_least = micros.lowest_equivalent(value.value_iterated_to());
-            (at_least, value.count_at_value())
-        })
-        .collect();
-    let mut zeros = 0;
+    let counts = recorded(micros);
     let mut buckets = Vec::new();
     let mut positive = counts.iter().filter(|(value, _)| *value > 0);
     if let Some(&(lowest, _)) = positive.next() {
@@ -41,24 +34,42 @@ pub(super) fn buckets(micros: &Histogram<u64>) -> Vec<Bucket> {
             count: 0,
         }));
     }
-    for (value, count) in counts {
-        let index = buckets.partition_point(|bucket: &Bucket| bucket.below <= value);
-        match buckets.get_mut(index) {
-            Some(bucket) if value > 0 => bucket.count += count,
-            _ => zeros += count,
-        }
+    if counts.first().is_some_and(|(value, _)| *value == 0) {
+        let zeros = Bucket {
+            from: 0,
+            below: 1,
+            count: 0,
+        };
+        buckets.insert(0, zeros);
     }
-    if zeros > 0 {
-        buckets.insert(
-            0,
-            Bucket {
-                from: 0,
-                below: 1,
-                count: zeros,
-            },
-        );
+    let counts = counts_in(micros, &buckets);
+    for (bucket, count) in buckets.iter_mut().zip(counts) {
+        bucket.count = count;
     }
     buckets
+}
+
+/// How many samples of `micros` are in each of `buckets`, which are those of it or of a sum that it is in.
+pub(super) fn counts_in(micros: &Histogram<u64>, buckets: &[Bucket]) -> Vec<u64> {
+    let mut counts = vec![0; buckets.len()];
+    for (value, count) in recorded(micros) {
+        let index = buckets.partition_point(|bucket| bucket.below <= value);
+        if let Some(sum) = counts.get_mut(index) {
+            *sum += count;
+        }
+    }
+    counts
+}
+
+/// The values that were recorded, ascending, each with its count.
+fn recorded(micros: &Histogram<u64>) -> Vec<(u64, u64)> {
+    micros
+        .iter_recorded()
+        .map(|value| {
+            let at_least = micros.lowest_equivalent(value.value_iterated_to());
+            (at_least, value.count_at_value())
+        })
+        .collect()
 }
 
 /// The edges of the buckets from the one that holds `lowest` to the one that holds `highest`.

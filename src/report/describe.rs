@@ -1,8 +1,8 @@
 use crate::{
-    base::{Incarnation, Instant, PeerId},
+    base::{Generation, Incarnation, Instant, PeerId},
     metrics::{
-        CandidateKind, DescriptionKind, EventKind, FaultCause, IgnoreReason, Operation, RecoveryPath,
-        RunEvent, SignalingState,
+        CandidateKind, DescriptionKind, EventKind, IgnoreReason, Operation, RecoveryPath, RunEvent,
+        SignalingState,
     },
 };
 
@@ -150,11 +150,19 @@ pub fn what(kind: &EventKind) -> String {
         }
         CrossedGeneration { from, on } => format!("a callback or timer of {from} took effect on {on}"),
         StaleIgnored { generation, input } => format!("ignored {input} of replaced {generation}"),
-        FaultStarted { cause, ends, .. } => format!("{} began, to end at {ends}", cause_name(*cause)),
-        FaultDetected { generation } => format!("{generation} is not well"),
-        RecoveryStarted { generation, path } => format!("{generation}: began to {}", path_name(*path)),
-        LinkRecovered { generation, path } => format!("{generation} has recovered by {}", path_name(*path)),
-        RecoveryFailed { path } => format!("has not recovered, last by {}", path_name(*path)),
+        FaultStarted { cause, planned, ends } => {
+            let until = match ends.since(*planned).is_zero() {
+                true => String::new(),
+                false => format!(", to end at {ends}"),
+            };
+            format!("{} hits the link{until}", cause.name())
+        }
+        FaultDetected { generation } => format!("noticed that {generation} is not well"),
+        RecoveryStarted { generation, path } => recovering(*path, *generation),
+        LinkRecovered { generation, path } => {
+            format!("data flows both ways on {generation} again, by {}", path.name())
+        }
+        RecoveryFailed { path } => format!("gave the link up, last by {}", path.name()),
         Crashed { incarnation, .. } => format!("crashed ({incarnation})"),
         MembershipResumed { incarnation } => format!("took its membership over ({incarnation})"),
         DtlsFlightRepeated { generation } => format!("{generation} repeated a DTLS flight"),
@@ -268,22 +276,13 @@ fn ignored(reason: IgnoreReason) -> &'static str {
     }
 }
 
-fn cause_name(cause: FaultCause) -> &'static str {
-    match cause {
-        FaultCause::DropNetwork => "drop_network",
-        FaultCause::IceRestart => "ice_restart",
-        FaultCause::CutSignaling => "cut_signaling",
-        FaultCause::Crash => "crash",
-        FaultCause::Rejoin => "rejoin",
-    }
-}
-
-fn path_name(path: RecoveryPath) -> &'static str {
+/// What an end does to bring a link back.
+fn recovering(path: RecoveryPath, generation: Generation) -> String {
     match path {
-        RecoveryPath::Resume => "resume",
-        RecoveryPath::IceRestart => "ice_restart",
-        RecoveryPath::Replace => "replace",
-        RecoveryPath::Rejoin => "rejoin",
+        RecoveryPath::Resume => format!("waits for {generation} to come back"),
+        RecoveryPath::IceRestart => format!("restarts ICE on {generation}"),
+        RecoveryPath::Replace => format!("replaces {generation}"),
+        RecoveryPath::Rejoin => format!("joins again to replace {generation}"),
     }
 }
 
@@ -321,7 +320,7 @@ fn call(operation: Operation) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Generation;
+    use crate::metrics::FaultCause;
 
     #[test]
     fn an_event_reads_as_a_sentence() {
@@ -349,6 +348,56 @@ mod tests {
         assert_eq!(
             describe(&event(opened)),
             "    1204.311 ms  peer-1 – peer-0  g2 data channel is open over host"
+        );
+    }
+
+    #[test]
+    fn a_fault_and_what_becomes_of_it_read_as_sentences() {
+        let generation = Generation(1);
+        let fault = |cause, ends| EventKind::FaultStarted {
+            cause,
+            planned: Instant::from_millis(1_000),
+            ends: Instant::from_millis(ends),
+        };
+        let started = |path| EventKind::RecoveryStarted { generation, path };
+        let events = [
+            fault(FaultCause::DropNetwork, 4_000),
+            fault(FaultCause::IceRestart, 1_000),
+            EventKind::FaultDetected { generation },
+            started(RecoveryPath::Resume),
+            started(RecoveryPath::IceRestart),
+            started(RecoveryPath::Replace),
+            started(RecoveryPath::Rejoin),
+            EventKind::LinkRecovered {
+                generation: Generation(2),
+                path: RecoveryPath::Replace,
+            },
+            EventKind::RecoveryFailed {
+                path: RecoveryPath::Replace,
+            },
+            EventKind::Crashed {
+                planned: Instant::START,
+                incarnation: Incarnation(1),
+            },
+            EventKind::MembershipResumed {
+                incarnation: Incarnation(1),
+            },
+        ];
+        assert_eq!(
+            events.iter().map(what).collect::<Vec<_>>(),
+            [
+                "drop_network hits the link, to end at 4000.000 ms",
+                "ice_restart hits the link",
+                "noticed that g1 is not well",
+                "waits for g1 to come back",
+                "restarts ICE on g1",
+                "replaces g1",
+                "joins again to replace g1",
+                "data flows both ways on g2 again, by replace",
+                "gave the link up, last by replace",
+                "crashed (i1)",
+                "took its membership over (i1)",
+            ]
         );
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
-    metrics::{EventKind, MetricKey, RunEvent, Snapshot},
+    metrics::{EventKind, FaultCause, MetricKey, RecoveryPath, RunEvent, Snapshot},
     verdict::invariants::{Finding, InvariantResult, InvariantStatus},
 };
 
@@ -74,6 +74,13 @@ pub fn busy_run() -> RunReport {
         let path = if nth % 3 == 0 { "rejoin" } else { "ice_restart" };
         record(&mut metrics, "reconnect_ms", &[], took);
         record(&mut metrics, "reconnect_ms", &[("path", path)], took);
+        record(&mut metrics, "outage_ms", &[], 3_000_000 + took);
+        record(
+            &mut metrics,
+            "detect_ms",
+            &[],
+            2_400_000 + spread(nth, 59) * 1_000,
+        );
     }
     for tags in [&[][..], &[("path", "rejoin")]] {
         (0..3).for_each(|_| {
@@ -198,6 +205,73 @@ pub fn failed_run() -> RunReport {
         reasons: vec!["threshold connect_ms p(95)<2000: it was inf".to_owned()],
         warnings: Vec::new(),
     };
+    report
+}
+
+/// Links that were torn and came back on every rung of the ladder, but for two.
+pub fn faulty_run() -> RunReport {
+    let mut report = empty_run();
+    let metrics = &mut report.metrics;
+    let cases = [
+        ("resume", "ice_restart", 20, 4_000, 900),
+        ("resume", "drop_network", 12, 0, 0),
+        ("ice_restart", "drop_network", 31, 130_000, 31_000),
+        ("replace", "drop_network", 9, 2_100_000, 410_000),
+        ("rejoin", "crash", 6, 48_000, 3_000),
+    ];
+    for (path, cause, count, micros, step) in cases {
+        for nth in 0..count {
+            let took = micros + nth * nth % 7 * step;
+            for tags in [&[][..], &[("path", path)], &[("cause", cause)]] {
+                record(metrics, "reconnect_ms", tags, took);
+            }
+            for tags in [&[][..], &[("cause", cause)]] {
+                record(metrics, "outage_ms", tags, 1_000_000 + took);
+                record(metrics, "detect_ms", tags, 310_000 + nth * 2_000);
+            }
+        }
+    }
+    for tags in [&[][..], &[("path", "replace")], &[("cause", "drop_network")]] {
+        for name in ["reconnect_ms", "outage_ms"] {
+            if name == "reconnect_ms" || tags.first().is_none_or(|tag| tag.0 == "cause") {
+                let trend = metrics.trends.entry(key(name, tags)).or_default();
+                (0..2).for_each(|_| trend.record_failure());
+            }
+        }
+    }
+    let event = |ms, peer, remote, kind| RunEvent {
+        at: Instant::from_millis(ms),
+        peer: Some(PeerId(peer)),
+        remote,
+        kind,
+    };
+    let (generation, zero) = (Generation(1), Some(PeerId(0)));
+    let fault = EventKind::FaultStarted {
+        cause: FaultCause::DropNetwork,
+        planned: Instant::from_millis(1_000),
+        ends: Instant::from_millis(4_000),
+    };
+    let started = |path| EventKind::RecoveryStarted { generation, path };
+    let given_up = EventKind::RecoveryFailed {
+        path: RecoveryPath::Replace,
+    };
+    let mut one = invariants().remove(0);
+    one.status = InvariantStatus::Broken;
+    one.note = None;
+    one.findings = vec![Finding {
+        peer: Some(PeerId(1)),
+        remote: zero,
+        at: Instant::from_millis(36_000),
+        what: "no open data channel on g1 in the settled room".to_owned(),
+        last_events: vec![
+            event(1_000, 1, zero, fault),
+            event(1_310, 1, zero, EventKind::FaultDetected { generation }),
+            event(4_060, 1, zero, started(RecoveryPath::IceRestart)),
+            event(9_060, 1, zero, started(RecoveryPath::Replace)),
+            event(34_000, 1, zero, given_up),
+        ],
+    }];
+    report.invariants = vec![one];
     report
 }
 

@@ -285,21 +285,34 @@ mod tests {
     }
 
     #[test]
+    fn links_that_came_back_are_drawn_by_path_side_by_side_where_there_is_room() {
+        check("terminal-faults-80", &at(&samples::faulty_run(), 80));
+        check("terminal-faults-60", &at(&samples::faulty_run(), 60));
+    }
+
+    #[test]
     fn no_line_is_longer_than_the_width_but_those_to_paste() {
         let mut report = samples::busy_run();
         report.files.clear();
-        for columns in 50..140 {
-            // The columns of figures need their room.
-            let allowed = columns.max(80);
-            for line in at(&report, columns).lines() {
-                assert!(width(line) <= allowed, "{columns}: {line}");
+        for report in [report, samples::faulty_run()] {
+            for columns in 50..140 {
+                // The columns of figures need their room.
+                let allowed = columns.max(80);
+                for line in at(&report, columns).lines() {
+                    assert!(width(line) <= allowed, "{columns}: {line}");
+                }
             }
         }
     }
 
     #[test]
     fn colour_changes_nothing_but_colour() {
-        for report in [samples::busy_run(), samples::empty_run(), samples::failed_run()] {
+        for report in [
+            samples::busy_run(),
+            samples::empty_run(),
+            samples::failed_run(),
+            samples::faulty_run(),
+        ] {
             let coloured = summary(
                 &report,
                 Look {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
+use rtc::peer_connection::configuration::RTCOfferOptions;
 use tokio::sync::{Notify, mpsc};
 use tracing::Instrument;
 use webrtc::{
@@ -20,7 +21,7 @@ use crate::{
     metrics::{CandidateKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
     signaling::{Candidate, ChannelMessage, Description, SdpType},
-    world::{Census, ConnectionRuntime, DriverWaker, Holding, Tricks, World},
+    world::{Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, World},
 };
 
 /// Between two ICE connectivity checks of a pair, and how many there are at most.
@@ -63,6 +64,7 @@ impl Identity {
 /// after [`ConnectionCommand::Close`], or when the sender is dropped.
 pub(super) fn start(
     stack: &Arc<Stack>,
+    network: &Arc<PeerNetwork>,
     remote: PeerId,
     generation: Generation,
     offerer: bool,
@@ -74,12 +76,16 @@ pub(super) fn start(
         generation,
         inputs,
     };
+    let path = RemotePath {
+        network: network.clone(),
+        remote,
+    };
     let counted = stack.census.count(Holding::Task);
     let stack = stack.clone();
     let world = stack.world.clone();
     let span = tracing::info_span!("link", remote = remote.0, generation = generation.0);
     let task = async move {
-        match Connection::build(&stack, identity.clone(), offerer).await {
+        match Connection::build(&stack, path, identity.clone(), offerer).await {
             Ok((connection, channels)) => connection.serve(commands, channels).await,
             Err(error) => identity.tell(ConnectionEvent::CreateFailed(error)).await,
         }
@@ -109,6 +115,7 @@ struct Connection {
 impl Connection {
     async fn build(
         stack: &Stack,
+        path: RemotePath,
         identity: Identity,
         offerer: bool,
     ) -> Result<(Self, mpsc::Receiver<Arc<dyn DataChannel>>), String> {
@@ -119,6 +126,7 @@ impl Connection {
             stack.world.rtc_runtime(),
             stack.tricks,
             stack.census.clone(),
+            Some(path),
             move || {
                 let _ = repeats.inputs.try_send(PeerInput::Connection {
                     remote: repeats.remote,
@@ -209,7 +217,7 @@ impl Connection {
         let result = self.call(&operation).await.map_err(|error| error.to_string());
         if result.is_ok() {
             self.signaling = match &operation {
-                ConnectionOperation::Offer => SignalingState::HaveLocalOffer,
+                ConnectionOperation::Offer { .. } => SignalingState::HaveLocalOffer,
                 ConnectionOperation::Answer { .. } => SignalingState::Stable,
                 ConnectionOperation::SetRemote(d) if d.sdp_type == SdpType::Offer => {
                     SignalingState::HaveRemoteOffer
@@ -235,8 +243,11 @@ impl Connection {
     ) -> Result<Option<Description>, webrtc::error::Error> {
         let pc = &self.peer_connection;
         match operation {
-            ConnectionOperation::Offer => {
-                let offer = pc.create_offer(None).await?;
+            ConnectionOperation::Offer { ice_restart } => {
+                let options = RTCOfferOptions {
+                    ice_restart: *ice_restart,
+                };
+                let offer = pc.create_offer(Some(options)).await?;
                 self.set_local(offer)
                     .await
                     .map(|offer| Some(ours(SdpType::Offer, &offer)))

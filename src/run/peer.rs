@@ -11,13 +11,15 @@ use super::{
     connection::{self, Stack},
     coordinator::{Coordinator, Release},
     dispatcher::EventSink,
+    signaling::Signaling,
 };
 use crate::{
-    base::{Generation, PeerId},
+    base::{Generation, PeerId, RootSeed},
+    impair::{self, Remotes},
     metrics::EventKind,
-    peer::{ConnectionCommand, ConnectionEvent, Peer, PeerInput, PeerOutput},
-    plan::Plan,
-    world::{Holding, SignalingEvent, SignalingSocket},
+    peer::{ConnectionCommand, ConnectionEvent, NetworkCommand, Peer, PeerInput, PeerOutput},
+    plan::{self, Plan},
+    world::{Holding, PeerNetwork},
 };
 
 /// Inputs that wait for a peer. Those who have something to say wait for room; the peer itself never waits
@@ -44,7 +46,8 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
         peer: Peer::new(&shared.plan, id, world.epoch_unix_ms()),
         id,
         connections: BTreeMap::new(),
-        frames: None,
+        signaling: None,
+        network: network_of(&shared, id),
         shared,
     };
     let arrive_at = task.shared.plan.peers[id.index()].arrive_at;
@@ -85,12 +88,20 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
     let _ = shared.gone.send(id).await;
 }
 
+/// The peer's access link, as its plan has it.
+fn network_of(shared: &Shared, id: PeerId) -> Arc<PeerNetwork> {
+    let world = shared.stack.world.clone();
+    let seed = RootSeed(shared.plan.seed);
+    Arc::new(PeerNetwork::new(seed, id, move || world.now()))
+}
+
 struct PeerTask {
     id: PeerId,
     peer: Peer,
     shared: Arc<Shared>,
     connections: BTreeMap<(PeerId, Generation), mpsc::Sender<ConnectionCommand>>,
-    frames: Option<mpsc::Sender<String>>,
+    signaling: Option<Signaling>,
+    network: Arc<PeerNetwork>,
 }
 
 impl PeerTask {
@@ -102,8 +113,9 @@ impl PeerTask {
                     self.shared.sink.tell(Some(self.id), remote, kind).await;
                 }
                 PeerOutput::SendFrame(frame) => self.send_frame(frame),
-                PeerOutput::OpenSignaling => self.open_signaling(),
-                PeerOutput::CloseSignaling => self.frames = None,
+                PeerOutput::OpenSignaling(number) => self.open_signaling(number),
+                PeerOutput::CloseSignaling => self.signaling = None,
+                PeerOutput::Network(command) => self.change_network(command).await,
                 PeerOutput::Connection {
                     remote,
                     generation,
@@ -172,69 +184,72 @@ impl PeerTask {
     }
 
     fn send_frame(&mut self, frame: String) {
-        let lost = self
-            .frames
-            .as_ref()
-            .is_some_and(|frames| frames.try_send(frame).is_err());
-        if lost {
+        if let Some(socket) = self.signaling.take_if(|socket| !socket.send(frame)) {
             // The server does not read any more: as good as lost.
-            self.frames = None;
-            let inputs = self.shared.inputs[self.id.index()].clone();
-            let _ = inputs.try_send(PeerInput::SignalingLost(
-                "the server has stopped reading".to_owned(),
-            ));
+            let reason = "the server has stopped reading".to_owned();
+            let inputs = &self.shared.inputs[self.id.index()];
+            let _ = inputs.try_send(PeerInput::SignalingLost(socket.number(), reason));
         }
     }
 
-    fn open_signaling(&mut self) {
+    fn open_signaling(&mut self, number: u32) {
+        let stack = &self.shared.stack;
         let inputs = self.shared.inputs[self.id.index()].clone();
-        let opening = self.shared.stack.world.open_signaling(self.id);
-        let counted = self.shared.stack.census.count(Holding::Task);
-        let (frames, mut to_send) = mpsc::channel::<String>(FRAMES);
-        self.frames = Some(frames);
-        self.shared.stack.world.spawn(Box::pin(async move {
-            let _counted = counted;
-            let SignalingSocket {
-                outgoing,
-                mut incoming,
-            } = match opening.await {
-                Ok(socket) => socket,
-                Err(error) => {
-                    tracing::info!(%error, "no signaling socket");
-                    let _ = inputs.send(PeerInput::SignalingLost(error.to_string())).await;
-                    return;
-                }
-            };
-            let _ = inputs.send(PeerInput::SignalingOpened).await;
-            loop {
-                tokio::select! {
-                    biased;
-                    frame = to_send.recv() => match frame {
-                        Some(frame) => if outgoing.send(frame).await.is_err() { break },
-                        None => return,
-                    },
-                    event = incoming.recv() => match event {
-                        Some(SignalingEvent::Frame(frame)) => {
-                            let _ = inputs.send(PeerInput::Frame(frame)).await;
-                        }
-                        Some(SignalingEvent::Closed(reason)) => {
-                            let _ = inputs.send(PeerInput::SignalingLost(reason)).await;
-                            return;
-                        }
-                        None => break,
-                    },
+        self.signaling = Some(Signaling::open(
+            &stack.world,
+            &stack.census,
+            &self.network,
+            self.id,
+            number,
+            inputs,
+        ));
+    }
+
+    async fn change_network(&mut self, command: NetworkCommand) {
+        match command {
+            NetworkCommand::Drop { scope, until, with } => {
+                let remotes = if with.is_empty() {
+                    Remotes::All
+                } else {
+                    Remotes::Only(with.into_iter().collect())
+                };
+                let scope = match scope {
+                    plan::Scope::Media => impair::Scope::Media,
+                    plan::Scope::Signaling => impair::Scope::Signaling,
+                    plan::Scope::Both => impair::Scope::Both,
+                };
+                let now = self.shared.stack.world.now();
+                if let Err(limit) = self.network.drop_network(scope, remotes, now, until) {
+                    let kind = EventKind::LimitHit {
+                        limit: limit.to_string(),
+                    };
+                    self.shared.sink.tell(Some(self.id), None, kind).await;
                 }
             }
-            let _ = inputs
-                .send(PeerInput::SignalingLost("connection ended".to_owned()))
-                .await;
-        }));
+            NetworkCommand::Cut(how) => {
+                if let Some(socket) = &self.signaling {
+                    socket.cut(how);
+                }
+            }
+            NetworkCommand::Mute => {
+                self.network.mute();
+                // What comes back is another machine on the same kind of link.
+                self.network = network_of(&self.shared, self.id);
+            }
+        }
     }
 
     fn command(&mut self, remote: PeerId, generation: Generation, command: ConnectionCommand) {
         if let ConnectionCommand::Create { offerer } = command {
             let inputs = self.shared.inputs[self.id.index()].clone();
-            let commands = connection::start(&self.shared.stack, remote, generation, offerer, inputs);
+            let commands = connection::start(
+                &self.shared.stack,
+                &self.network,
+                remote,
+                generation,
+                offerer,
+                inputs,
+            );
             self.connections.insert((remote, generation), commands);
             return;
         }
@@ -257,6 +272,3 @@ impl PeerTask {
         }
     }
 }
-
-/// Frames that wait for the signaling socket.
-const FRAMES: usize = 1024;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientRules {
-    /// Colliding offers are resolved as W3C "perfect negotiation" does: the lower id is polite and rolls
-    /// back, the other ignores the offer that collides with its own.
+    /// Colliding offers are resolved as W3C "perfect negotiation" does: the lower id is polite and takes
+    /// the remote's (by rolling back, or before the first channel was open by a new connection), the other ignores the offer that collides with its own.
     pub perfect_negotiation: bool,
     /// An offer that was already taken (same whole description) is dropped.
     pub dedupe_offers: bool,

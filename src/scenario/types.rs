@@ -31,7 +31,7 @@ pub struct Scenario {
     pub name: String,
     /// One line for people.
     pub about: Option<String>,
-    /// The root seed; `None` leaves the choice to whoever runs it.
+    /// The root seed; `None` is 0.
     pub seed: Option<u64>,
     /// Whom it is played against.
     pub target: Target,

@@ -18,8 +18,10 @@ pub struct ChatId {
 pub enum Seq {
     /// A scripted message: counts the chat instants of the membership from 0.
     Chat(u32),
-    /// Sent on every fresh channel: data has flowed once it is there.
-    Probe,
+    /// Sent on every fresh channel (number 0), and after a fault: data has flowed once it is there.
+    Probe(u32),
+    /// The answer to a probe other than number 0: data flows both ways.
+    Echo(u32),
     /// Sent last, when the room settles: on an ordered channel everything before it has arrived.
     Fin,
 }
@@ -29,7 +31,8 @@ impl fmt::Display for ChatId {
         write!(f, "{}-{}-", self.peer.0, self.incarnation.0)?;
         match self.seq {
             Seq::Chat(seq) => write!(f, "{seq}"),
-            Seq::Probe => f.write_str("probe"),
+            Seq::Probe(number) => write!(f, "probe{number}"),
+            Seq::Echo(number) => write!(f, "echo{number}"),
             Seq::Fin => f.write_str("fin"),
         }
     }
@@ -43,10 +46,16 @@ impl FromStr for ChatId {
         let mut next = || parts.next().ok_or(());
         let peer = PeerId(next()?.parse().map_err(drop)?);
         let incarnation = Incarnation(next()?.parse().map_err(drop)?);
-        let seq = match next()? {
-            "probe" => Seq::Probe,
-            "fin" => Seq::Fin,
-            seq => Seq::Chat(seq.parse().map_err(drop)?),
+        let text = next()?;
+        let number = |text: &str| text.parse().map_err(drop);
+        let seq = if text == "fin" {
+            Seq::Fin
+        } else if let Some(probe) = text.strip_prefix("probe") {
+            Seq::Probe(number(probe)?)
+        } else if let Some(echo) = text.strip_prefix("echo") {
+            Seq::Echo(number(echo)?)
+        } else {
+            Seq::Chat(number(text)?)
         };
         Ok(Self {
             peer,
@@ -153,7 +162,13 @@ mod tests {
 
     #[test]
     fn a_chat_message_reads_back_with_its_id_and_size() {
-        for seq in [Seq::Chat(17), Seq::Probe, Seq::Fin] {
+        for seq in [
+            Seq::Chat(17),
+            Seq::Probe(0),
+            Seq::Probe(3),
+            Seq::Echo(3),
+            Seq::Fin,
+        ] {
             let text = ChannelMessage::encode_chat(id(seq), "r", "u", "Ann \"A\"", 256, 1);
             assert_eq!(
                 ChannelMessage::decode(&text),

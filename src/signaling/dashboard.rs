@@ -52,8 +52,10 @@ struct Body {
     #[serde(deserialize_with = "participants")]
     participants: Vec<Participant>,
     token: Option<String>,
+    resumed: bool,
     reason: Option<String>,
     message: Option<String>,
+    request: Option<String>,
     offer: Option<Sdp>,
     answer: Option<Sdp>,
     candidate: Option<WireCandidate>,
@@ -171,6 +173,7 @@ impl Dashboard {
             "existing-participants" => Message::Welcome {
                 members: members(body.participants),
                 token: body.token,
+                resumed: body.resumed,
             },
             "room-status" => Message::Roster {
                 members: members(body.participants),
@@ -197,6 +200,7 @@ impl Dashboard {
             "error" => Message::Error {
                 reason: body.reason.unwrap_or_default(),
                 message: body.message.unwrap_or_default(),
+                about_join: body.request.as_deref() == Some("user-joined-room"),
             },
             "pong" => Message::Pong,
             "webrtc-offer" | "webrtc-answer" | "webrtc-ice" => {

@@ -19,10 +19,12 @@ pub enum Message {
     Ping,
 
     // ---- from the server
-    /// The join is confirmed: who is there already, and the token of the membership.
+    /// The join is confirmed: who is there already, and the token of the membership. `resumed`: it was one
+    /// before, and nobody is told of it.
     Welcome {
         members: Vec<Member>,
         token: Option<String>,
+        resumed: bool,
     },
     /// The join is refused; nothing has changed. `reason` is the protocol's code for it.
     JoinRejected { reason: String, message: String },
@@ -34,8 +36,13 @@ pub enum Message {
     Roster { members: Vec<Member> },
     /// The answer to a [`Message::Ping`].
     Pong,
-    /// The server could not do what a frame asked for.
-    Error { reason: String, message: String },
+    /// The server could not do what a frame asked for; `about_join`: that frame was a join, so there is no
+    /// membership.
+    Error {
+        reason: String,
+        message: String,
+        about_join: bool,
+    },
     /// A frame that says nothing to this peer (`client_count`, another room's list).
     Other { kind: String },
 

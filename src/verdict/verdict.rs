@@ -13,6 +13,8 @@ pub struct Judged<'a> {
     pub saturation: Option<Saturation>,
     /// Whether every planned step began (or was never due, because `--duration` was over).
     pub offered_load_reached: bool,
+    /// Links were to connect, and not one did: a failure even where no threshold asks.
+    pub nothing_connected: bool,
     /// The user interrupted the run.
     pub interrupted: bool,
     /// `abortOnFail` ended the run.
@@ -66,6 +68,8 @@ pub enum Reason {
     Saturated(Saturation),
     /// Some planned step never began.
     OfferedLoadNotReached,
+    /// Not one link connected.
+    NothingConnected,
     /// An invariant was broken.
     InvariantBroken(String),
     /// A threshold failed.
@@ -90,6 +94,9 @@ pub fn judge(run: Judged<'_>) -> Verdict {
         .iter()
         .map(|name| Reason::InvariantBroken((*name).to_owned()))
         .collect();
+    if run.nothing_connected {
+        failures.insert(0, Reason::NothingConnected);
+    }
     let mut reasons = Vec::new();
     let stopped = [
         (run.config_error, Reason::ConfigError),
@@ -158,7 +165,9 @@ impl Reason {
             Self::Interrupted => ExitCode::Interrupted,
             Self::Aborted => ExitCode::Aborted,
             Self::NoSamples(_) | Self::Saturated(_) | Self::OfferedLoadNotReached => ExitCode::Invalid,
-            Self::InvariantBroken(_) | Self::ThresholdFailed { .. } => ExitCode::Failed,
+            Self::NothingConnected | Self::InvariantBroken(_) | Self::ThresholdFailed { .. } => {
+                ExitCode::Failed
+            }
         }
     }
 }
@@ -190,6 +199,7 @@ impl fmt::Display for Reason {
             Self::OfferedLoadNotReached => {
                 f.write_str("the offered load was not reached: a planned step never began")
             }
+            Self::NothingConnected => f.write_str("not one link connected"),
             Self::InvariantBroken(name) => write!(f, "invariant broken: {name}"),
             Self::ThresholdFailed { threshold, actual } => {
                 write!(f, "{threshold} failed: it was {actual:.3}")
@@ -211,6 +221,7 @@ mod tests {
         broken_invariants: &[],
         saturation: None,
         offered_load_reached: true,
+        nothing_connected: false,
         interrupted: false,
         aborted: false,
         config_error: false,
@@ -365,6 +376,7 @@ mod tests {
                 thresholds: &thresholds,
                 broken_invariants: if broken { &["roster"] } else { &[] },
                 saturation: late.then_some(LATE),
+                nothing_connected: false,
                 offered_load_reached: reached,
                 interrupted, aborted, config_error,
             });
@@ -377,5 +389,15 @@ mod tests {
                 prop_assert!(verdict.exit_code != ExitCode::Pass);
             }
         }
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_connected_fails_without_a_threshold() {
+        let verdict = judge(Judged {
+            nothing_connected: true,
+            ..GOOD
+        });
+        assert_eq!(verdict.decision, Decision::Fail);
+        assert_eq!(verdict.reasons, [Reason::NothingConnected]);
     }
 }

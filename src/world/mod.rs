@@ -1,14 +1,19 @@
 //! The seam between a run and the world it plays in: clock, tasks, `webrtc` runtime, signaling transport.
 //!
 //! [`World`] is the only thing that differs between the local, live and simulated worlds; what has to be
-//! done to `webrtc` in all of them ([`ConnectionRuntime`]) stands here too. Knows no peer and no plan.
+//! done to `webrtc` in all of them ([`ConnectionRuntime`]) stands here too, and so does a peer's access link
+//! ([`PeerNetwork`]). Knows no peer and no plan.
 
 mod census;
 mod flight;
+mod link;
+mod network;
 mod runtime;
 mod seam;
+mod socket;
 
 pub use census::{Census, Counted, Holding};
 pub use flight::FlightRepair;
+pub use network::{Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
 pub use seam::{BoxFuture, SignalingError, SignalingEvent, SignalingSocket, Usage, World};

@@ -2,23 +2,21 @@ use std::{
     cell::Cell,
     fmt,
     future::Future,
-    io::{self, IoSliceMut},
+    io,
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use futures_util::task::AtomicWaker;
-use webrtc::runtime::{
-    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, Transmit,
-};
+use webrtc::runtime::{AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime};
 
-use super::{Census, Counted, FlightRepair, Holding};
+use super::{Census, Counted, Holding, RemotePath, link::Wire, socket::Socket};
 
 /// What [`ConnectionRuntime`] does to a connection. Both are always on but in the tests that show what
 /// happens without them.
@@ -28,7 +26,7 @@ pub struct Tricks {
     /// *write → events → read → sleep*, so what a read puts in the send queue would leave only with the
     /// next timer, up to 200 ms later; and a candidate that was added would be checked only then.
     pub wake_driver: bool,
-    /// Send a lost DTLS flight again ([`FlightRepair`]).
+    /// Send a lost DTLS flight again ([`FlightRepair`](super::FlightRepair)).
     pub repair_flights: bool,
 }
 
@@ -42,21 +40,23 @@ impl Default for Tricks {
 }
 
 /// The [`Runtime`] of one connection: a world's runtime with the driver woken after a receive, lost DTLS
-/// flights repaired, and tasks and sockets counted.
+/// flights repaired, datagrams sent across the peer's access link, and tasks, timers and sockets counted.
 pub struct ConnectionRuntime {
     inner: Arc<dyn Runtime>,
+    path: Option<RemotePath>,
     state: Arc<State>,
 }
 
-struct State {
+/// What the runtime of a connection and its sockets share.
+pub(super) struct State {
     id: u64,
-    tricks: Tricks,
+    pub tricks: Tricks,
     /// The driver has to turn once more before it sleeps.
-    turn: AtomicBool,
+    pub turn: AtomicBool,
     /// The driver's task, while it sleeps.
     asleep: AtomicWaker,
-    census: Arc<Census>,
-    on_repeat: Box<dyn Fn() + Send + Sync>,
+    pub census: Arc<Census>,
+    pub on_repeat: Box<dyn Fn() + Send + Sync>,
 }
 
 thread_local! {
@@ -68,15 +68,18 @@ thread_local! {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl ConnectionRuntime {
-    /// Puts `tricks` around `inner`. `on_repeat` is called for every flight that is sent again.
+    /// Puts `tricks` around `inner`. Datagrams cross the link of `path`, if there is one. `on_repeat` is called
+    /// for every flight that is sent again.
     pub fn new(
         inner: Arc<dyn Runtime>,
         tricks: Tricks,
         census: Arc<Census>,
+        path: Option<RemotePath>,
         on_repeat: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         Self {
             inner,
+            path,
             state: Arc::new(State {
                 id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
                 tricks,
@@ -127,12 +130,13 @@ impl Runtime for ConnectionRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        Ok(Arc::new(Socket {
-            inner: self.inner.wrap_udp_socket(socket)?,
-            state: self.state.clone(),
-            repair: Mutex::default(),
-            _counted: self.state.census.count(Holding::Socket),
-        }))
+        let wire = Wire::new(
+            self.inner.wrap_udp_socket(socket)?,
+            self.inner.clone(),
+            self.state.census.clone(),
+            self.path.clone(),
+        );
+        Ok(Arc::new(Socket::new(wire, self.state.clone())))
     }
 
     fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -240,80 +244,9 @@ impl Future for Driver {
     }
 }
 
-/// The UDP socket of a connection: marks receives and repairs flights.
-struct Socket {
-    inner: Arc<dyn AsyncUdpSocket>,
-    state: Arc<State>,
-    repair: Mutex<FlightRepair>,
-    _counted: Counted,
-}
-
-impl fmt::Debug for Socket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-impl Socket {
-    fn repair(&self) -> std::sync::MutexGuard<'_, FlightRepair> {
-        self.repair.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sends a flight again; what the socket does not take is lost, as any datagram may be.
-    fn repeat(&self, to: SocketAddr, flight: &[Vec<u8>]) {
-        let mut cx = Context::from_waker(Waker::noop());
-        for datagram in flight {
-            let transmit = Transmit {
-                destination: to,
-                ecn: None,
-                contents: datagram,
-                segment_size: None,
-                src_ip: None,
-            };
-            let _ = self.inner.poll_send(&mut cx, &transmit);
-        }
-        (self.state.on_repeat)();
-    }
-}
-
-impl AsyncUdpSocket for Socket {
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
-    }
-
-    fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        let sent = self.inner.poll_send(cx, transmit);
-        if self.state.tricks.repair_flights && matches!(sent, Poll::Ready(Ok(_))) {
-            self.repair().sent(transmit.destination, transmit.contents);
-        }
-        sent
-    }
-
-    fn poll_recv(
-        &self,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-        meta: &mut [RecvMeta],
-    ) -> Poll<io::Result<usize>> {
-        let received = self.inner.poll_recv(cx, bufs, meta);
-        if let Poll::Ready(Ok(count)) = &received {
-            self.state.turn.store(true, Ordering::Release);
-            if self.state.tricks.repair_flights {
-                for (buf, meta) in bufs.iter().zip(meta.iter()).take(*count) {
-                    let flight = self.repair().received(meta.addr, &buf[..meta.len]);
-                    if !flight.is_empty() {
-                        self.repeat(meta.addr, &flight);
-                    }
-                }
-            }
-        }
-        received
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::task::Wake;
+    use std::task::{Wake, Waker};
 
     use webrtc::runtime::TokioRuntime;
 
@@ -331,7 +264,13 @@ mod tests {
     }
 
     fn runtime() -> ConnectionRuntime {
-        ConnectionRuntime::new(Arc::new(TokioRuntime), Tricks::default(), Arc::default(), || {})
+        ConnectionRuntime::new(
+            Arc::new(TokioRuntime),
+            Tricks::default(),
+            Arc::default(),
+            None,
+            || {},
+        )
     }
 
     /// A sleep that is created, and polled once, as the driver's loop does it.

@@ -1,6 +1,6 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
 
 use crate::base::{Instant, PeerId};
@@ -65,6 +65,18 @@ pub struct SignalingSocket {
     pub outgoing: mpsc::Sender<String>,
     /// What comes from it; ends after [`SignalingEvent::Closed`].
     pub incoming: mpsc::Receiver<SignalingEvent>,
+    /// Ends the transport when it is dropped by [`SignalingSocket::reset`].
+    pub resets: Option<oneshot::Sender<()>>,
+}
+
+impl SignalingSocket {
+    /// Ends the transport at once, without a closing handshake.
+    pub fn reset(&mut self) {
+        if let Some(reset) = self.resets.take() {
+            // Only fails if it is over already.
+            let _ = reset.send(());
+        }
+    }
 }
 
 /// What a signaling socket tells.

@@ -2,9 +2,12 @@
 
 mod cli;
 mod docs;
+mod impair;
+mod impair_pair;
 mod layout;
 mod negotiation;
 mod planned_faults;
+mod races;
 mod runs;
 mod scenario_language;
 mod schema;

@@ -245,7 +245,9 @@ fn mutants() -> Vec<Mutant> {
             name: "perfect_negotiation",
             rules: without(|r| r.perfect_negotiation = false),
             race: glare,
-            breaks: &[1],
+            // Both ends' ICE gives up after 30 s, and the replacement opens: late, but before the room has to
+            // have settled.
+            breaks: &NONE,
         },
         Mutant {
             name: "dedupe_offers",
@@ -319,5 +321,10 @@ fn every_mutant_is_caught_and_the_reference_is_not_accused() {
 
         let stage = (mutant.race)(mutant.rules).play();
         assert_eq!(stage.broken(), mutant.breaks, "{}", mutant.name);
+        assert!(
+            !mutant.breaks.is_empty() || expired(&stage) > 0,
+            "{}",
+            mutant.name
+        );
     }
 }

@@ -300,7 +300,7 @@ fn reconnect_times_are_what_the_events_add_up_to() {
     }
     let failed = played.snapshot.rates[&MetricKey::new("reconnect_failed")];
     assert_eq!((failed.hits, failed.total), (0, expected.count()));
-    assert_eq!(expected.count() + played.counter("connect_abandoned"), 6);
+    assert_eq!(expected.count() + played.counter("reconnect_abandoned"), 6);
     assert_eq!(
         played.trend(&MetricKey::new("connect_ms")).count(),
         3,

@@ -38,7 +38,8 @@ impl ThresholdCheck for FakeCheck {
     }
 }
 
-const METRICS: [&str; 25] = [
+const METRICS: [&str; 26] = [
+    "joins_unexpected",
     "connect_ms",
     "signaling_ms",
     "join_ms",

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{
     Channel, Envelope, Name, RoomId, UserId,
-    limits::{DESCRIPTION_BYTES_MAX, ID_BYTES_MAX, PARTICIPANTS_MAX},
+    limits::{DESCRIPTION_BYTES_MAX, ID_BYTES_MAX},
 };
 
 /// What a client asks for.
@@ -47,7 +47,7 @@ pub struct CreateRoom {
     pub host_id: UserId,
     /// That user's name.
     pub host_name: Name,
-    /// How many may be in it at once.
+    /// How many may be in it at once, at least 1.
     #[serde(default, deserialize_with = "participants")]
     pub max_participants: Option<u32>,
     /// Carried in lists; clients enforce it among themselves.
@@ -74,7 +74,7 @@ pub struct Join {
     /// Open the room if it is not there, so that many may arrive at once in any order.
     #[serde(default)]
     pub create: Option<bool>,
-    /// For a room that this join opens.
+    /// For a room that this join opens; at least 1.
     #[serde(default, deserialize_with = "participants")]
     pub max_participants: Option<u32>,
     /// For a room that this join opens; the room's id otherwise.
@@ -142,6 +142,12 @@ const SERVER_TYPES: [&str; 8] = [
     "server-room-list",
     "user-rejoined-room",
 ];
+
+impl InvalidFrame {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
 
 impl ClientFrame {
     /// Reads a frame in either form. Fields of no meaning here are ignored.
@@ -229,9 +235,7 @@ fn description<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 
 fn participants<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     match Option::<u32>::deserialize(from)? {
-        Some(count) if !(1..=PARTICIPANTS_MAX).contains(&count) => Err(de::Error::custom(format_args!(
-            "maxParticipants is not in 1..={PARTICIPANTS_MAX}"
-        ))),
+        Some(0) => Err(de::Error::custom("maxParticipants is 0")),
         count => Ok(count),
     }
 }

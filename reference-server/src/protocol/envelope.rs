@@ -13,9 +13,12 @@ pub struct Envelope {
 /// Why a text is no frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotAFrame {
-    /// It is not JSON, or nested deeper than a frame has any use for (128 levels).
+    /// It is not JSON.
     #[error("the frame is not JSON")]
     NotJson,
+    /// It is nested deeper than a frame has any use for: 128 levels.
+    #[error("the frame is nested too deeply")]
+    TooDeep,
     /// It is the JSON value `null`.
     #[error("the frame is null")]
     Null,
@@ -31,6 +34,10 @@ impl Envelope {
             Ok(Value::Object(top)) => Ok(Self { top }),
             Ok(Value::Null) => Err(NotAFrame::Null),
             Ok(_) => Err(NotAFrame::NotAnObject),
+            // The parser gives this case no kind of its own.
+            Err(error) if error.to_string().starts_with("recursion limit exceeded") => {
+                Err(NotAFrame::TooDeep)
+            }
             Err(_) => Err(NotAFrame::NotJson),
         }
     }
@@ -104,7 +111,7 @@ mod tests {
         assert_eq!(Envelope::parse(""), Err(NotAFrame::NotJson));
         assert_eq!(Envelope::parse("null"), Err(NotAFrame::Null));
         assert_eq!(Envelope::parse("[1]"), Err(NotAFrame::NotAnObject));
-        assert_eq!(Envelope::parse(&"[".repeat(100_000)), Err(NotAFrame::NotJson));
+        assert_eq!(Envelope::parse(&"[".repeat(100_000)), Err(NotAFrame::TooDeep));
     }
 
     #[test]

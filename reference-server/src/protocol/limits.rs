@@ -1,6 +1,8 @@
 //! Every limit of the wire, by name. A limit that is hit is answered, never ignored.
+//!
+//! Those that say *default* can be set: [`RoomLimits`](crate::RoomLimits).
 
-/// A text frame from a client, in bytes. A greater one closes its socket with 1009.
+/// A text frame from a client, in bytes (default). A greater one closes its socket with 1009.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 /// A room id, a user id or a request id, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 128;
@@ -14,11 +16,11 @@ pub const DESCRIPTION_BYTES_MAX: usize = 4096;
 pub const CHANNELS_PER_SOCKET_MAX: usize = 64;
 /// Rooms that one socket may be in.
 pub const ROOMS_PER_SOCKET_MAX: usize = 64;
-/// Rooms on one server.
+/// Rooms on one server (default).
 pub const ROOMS_MAX: usize = 100_000;
 /// `maxParticipants` of a frame that names none.
 pub const PARTICIPANTS_DEFAULT: u32 = 10;
-/// The greatest `maxParticipants` that a room may ask for.
+/// The greatest `maxParticipants` that a room may ask for (default).
 pub const PARTICIPANTS_MAX: u32 = 1_000;
 /// User ids that a room remembers to tell a rejoin from a join; later ones always count as joins.
 pub const SEEN_PER_ROOM_MAX: usize = 10_000;

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{Name, RoomId, UserId};
@@ -124,13 +124,12 @@ pub struct Notice<'a> {
     pub channel: &'static str,
 }
 
-/// Why a frame was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// Why a frame was refused. On the wire: [`Reason::as_str`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Not understood, or contradicts what is so.
     InvalidMessage,
-    /// A limit of this server is reached; see [`limits`](super::limits).
+    /// A limit of this server is reached; see [`limits`](super::limits) and [`RoomLimits`](crate::RoomLimits).
     LimitReached,
     /// The sender is not that member of the room, or the recipient is not in it.
     NotAMember,
@@ -147,11 +146,34 @@ pub enum Reason {
     /// No such room.
     RoomNotFound,
     /// Another member has that name, whatever its case.
-    #[serde(rename = "DUPLICATE_USERNAME")]
     DuplicateUsername,
     /// Another socket has that membership, and the join did not show its token.
-    #[serde(rename = "DUPLICATE_USER_ID")]
     DuplicateUserId,
+}
+
+impl Reason {
+    /// The word for it on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidMessage => "invalid-message",
+            Self::LimitReached => "limit-reached",
+            Self::NotAMember => "not-a-member",
+            Self::NotHost => "not-host",
+            Self::RateLimited => "rate-limited",
+            Self::RecipientAway => "recipient-away",
+            Self::RoomExists => "room-exists",
+            Self::RoomFull => "room-full",
+            Self::RoomNotFound => "room-not-found",
+            Self::DuplicateUsername => "DUPLICATE_USERNAME",
+            Self::DuplicateUserId => "DUPLICATE_USER_ID",
+        }
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
 }
 
 /// A room as lists show it.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::RateLimit;
+use crate::limits::RateLimit;
 
 /// A token bucket that is told the time.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
+use crate::limits::RoomLimits;
+
 /// How room frames are relayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RelayMode {
@@ -38,25 +40,6 @@ impl FromStr for RelayMode {
     }
 }
 
-/// How many frames a socket may send: a bucket of `burst` frames that fills by `per_second`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Frames at once, at least 1.
-    pub burst: u32,
-    /// Frames per second in the long run.
-    pub per_second: u32,
-}
-
-impl Default for RateLimit {
-    /// Who joins a mesh of 1,000 answers as many offers and sends some candidates for each: that passes.
-    fn default() -> Self {
-        Self {
-            burst: 20_000,
-            per_second: 2_000,
-        }
-    }
-}
-
 /// What a [`Hub`](super::Hub) is told once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubConfig {
@@ -64,8 +47,8 @@ pub struct HubConfig {
     pub relay_mode: RelayMode,
     /// How long a membership outlives its socket; zero: not at all. Without meaning in deployed mode.
     pub grace: Duration,
-    /// `None`: no limit. Without meaning in deployed mode, which has none.
-    pub rate_limit: Option<RateLimit>,
+    /// What the rooms bear.
+    pub limits: RoomLimits,
 }
 
 impl HubConfig {
@@ -78,7 +61,7 @@ impl Default for HubConfig {
         Self {
             relay_mode: RelayMode::default(),
             grace: Self::GRACE_DEFAULT,
-            rate_limit: Some(RateLimit::default()),
+            limits: RoomLimits::default(),
         }
     }
 }

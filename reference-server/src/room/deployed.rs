@@ -10,23 +10,23 @@ use std::{
 };
 
 use super::{
-    ClientId, Now, RoomRoster, RosterMember,
+    ClientId, Now, RoomLimits, RoomRoster, RosterMember,
     refusal::Refusal,
     timers::{Timer, Timers},
     wire::Wire,
 };
 use crate::protocol::{
-    Channel, ClientFrame, Envelope, Name, Participant, ROOMS_CHANNEL, RoomId, RoomInfo, ServerFrame,
-    TextError, UserId, iso_timestamp,
-    limits::{PARTICIPANTS_DEFAULT, ROOMS_MAX},
+    Channel, ClientFrame, Envelope, Name, Participant, ROOMS_CHANNEL, Reason, RoomId, RoomInfo, ServerFrame,
+    TextError, UserId, iso_timestamp, limits::PARTICIPANTS_DEFAULT,
 };
 
 /// The deployment lists its rooms at these intervals since its start.
 const ROOM_LIST_PERIOD: Duration = Duration::from_secs(5);
 
 /// The deployment's registry. Rooms and members stay in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Deployed {
+    limits: RoomLimits,
     rooms: Vec<Room>,
     /// The user that a socket joined as last, and the rooms it joined.
     tracked: BTreeMap<ClientId, (UserId, BTreeSet<RoomId>)>,
@@ -54,6 +54,15 @@ struct Member {
 }
 
 impl Deployed {
+    pub(super) fn new(limits: RoomLimits) -> Self {
+        Self {
+            limits,
+            rooms: Vec::new(),
+            tracked: BTreeMap::new(),
+            timers: Timers::default(),
+        }
+    }
+
     pub(super) fn frame(
         &mut self,
         wire: &mut Wire,
@@ -61,7 +70,7 @@ impl Deployed {
         text: &str,
         envelope: &Envelope,
         now: Now,
-    ) {
+    ) -> Result<(), Refusal> {
         match envelope.kind() {
             Some("subscribe" | "unsubscribe" | "ping") => {
                 // A channel that is no string has no subscribers that a frame could reach.
@@ -71,28 +80,30 @@ impl Deployed {
                     Ok(ClientFrame::Ping) => wire.say(client, &ServerFrame::Pong { timestamp: now.iso() }),
                     _ => {}
                 }
-                return;
+                return Ok(());
             }
-            Some("create-room") if self.create_room(wire, envelope, now) => return,
-            Some("user-joined-room") if self.join(wire, client, envelope, now) => return,
-            Some("user-left-room") if self.leave(wire, client, envelope, now) => return,
-            Some("room-removed") if self.remove_room(wire, envelope, now) => return,
+            Some("create-room") if self.create_room(wire, envelope, now)? => return Ok(()),
+            Some("user-joined-room") if self.join(wire, client, envelope, now)? => return Ok(()),
+            Some("user-left-room") if self.leave(wire, client, envelope, now) => return Ok(()),
+            Some("room-removed") if self.remove_room(wire, envelope, now) => return Ok(()),
             _ => {}
         }
         if let Some(Ok(channel)) = envelope.channel().map(Channel::new) {
             wire.publish(channel.as_str(), Some(client), &Arc::from(text));
         }
+        Ok(())
     }
 
     /// Each of these says whether the frame was understood: one that was not is relayed like any other.
-    fn create_room(&mut self, wire: &mut Wire, envelope: &Envelope, now: Now) -> bool {
+    /// The deployment refuses nothing but names; the limits are ours.
+    fn create_room(&mut self, wire: &mut Wire, envelope: &Envelope, now: Now) -> Result<bool, Refusal> {
         let (Some(id), Some(name), Some(host_id), Some(host)) = (
             field(envelope, "roomId", RoomId::new),
             field(envelope, "roomName", Name::new),
             field(envelope, "hostId", UserId::new),
             field(envelope, "hostName", Name::new),
         ) else {
-            return false;
+            return Ok(false);
         };
         let fields = envelope.flat_fields();
         let max_participants = fields.get("maxParticipants").and_then(serde_json::Value::as_u64);
@@ -124,39 +135,50 @@ impl Deployed {
         // A room opened again loses its members and keeps its place.
         match self.position(room.id.as_str()) {
             Some(at) => self.rooms[at] = room,
-            None if self.rooms.len() >= ROOMS_MAX => return false,
+            None if self.rooms.len() >= self.limits.rooms_max => {
+                return Err(Refusal::too_many_rooms().about(&room.id, None));
+            }
             None => self.rooms.push(room),
         }
         if self.timers.next_due().is_none() {
             self.timers.set(next_period(now.since_start), Timer::RoomList);
         }
         self.broadcast_rooms(wire, now);
-        true
+        Ok(true)
     }
 
-    fn join(&mut self, wire: &mut Wire, client: ClientId, envelope: &Envelope, now: Now) -> bool {
+    fn join(
+        &mut self,
+        wire: &mut Wire,
+        client: ClientId,
+        envelope: &Envelope,
+        now: Now,
+    ) -> Result<bool, Refusal> {
         let (Some(room_id), Some(id), Some(name)) = (
             field(envelope, "roomId", RoomId::new),
             field(envelope, "userId", UserId::new),
             field(envelope, "userName", Name::new),
         ) else {
-            return false;
+            return Ok(false);
         };
         let Some(at) = self.position(room_id.as_str()) else {
-            return false;
+            return Ok(false);
         };
         let members = &mut self.rooms[at].members;
         if members.iter().any(|member| member.name.folded() == name.folded()) {
-            wire.say(client, &Refusal::duplicate_name(&room_id, &id, &name).frame(None));
-            return true;
+            return Err(Refusal::duplicate_name(&room_id, &id, &name));
         }
         let member = Member {
             id: id.clone(),
             name,
             joined_unix_ms: now.unix_ms,
         };
-        match members.iter_mut().find(|member| member.id == id) {
-            Some(present) => *present = member,
+        match members.iter().position(|member| member.id == id) {
+            Some(at) => members[at] = member,
+            None if members.len() >= self.limits.members_per_room_max as usize => {
+                let refusal = Refusal::new(Reason::LimitReached, "the room has too many members");
+                return Err(refusal.about(&room_id, Some(&id)));
+            }
             None => members.push(member),
         }
         let (user, rooms) = self
@@ -166,7 +188,7 @@ impl Deployed {
         *user = id;
         rooms.insert(room_id);
         self.broadcast_rooms(wire, now);
-        true
+        Ok(true)
     }
 
     fn leave(&mut self, wire: &mut Wire, client: ClientId, envelope: &Envelope, now: Now) -> bool {
@@ -238,6 +260,10 @@ impl Deployed {
 
     pub(super) fn room_count(&self) -> usize {
         self.rooms.len()
+    }
+
+    pub(super) fn member_count(&self) -> usize {
+        self.rooms.iter().map(|room| room.members.len()).sum()
     }
 
     fn position(&self, id: &str) -> Option<usize> {

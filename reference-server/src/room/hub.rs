@@ -1,12 +1,10 @@
 use std::time::Duration;
 
 use super::{
-    ClientId, HubConfig, Output, RelayMode, RoomRoster, TokenSeed, bucket::Bucket, close_code,
-    deployed::Deployed, scoped::Scoped, wire::Wire,
+    ClientId, HubConfig, Output, RefusalCause, Refusals, RelayMode, RoomRoster, TokenSeed, Violation,
+    bucket::Bucket, deployed::Deployed, refusal::Refusal, scoped::Scoped, wire::Wire,
 };
-use crate::protocol::{
-    Envelope, NotAFrame, Reason, RoomInfo, ServerFrame, iso_timestamp, limits::FRAME_BYTES_MAX,
-};
+use crate::protocol::{Envelope, NotAFrame, Reason, RoomInfo, ServerFrame, iso_timestamp};
 
 /// The time, as the caller tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,20 +23,20 @@ impl Now {
 }
 
 /// What a hub has counted since it began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HubStats {
     /// Sockets connected now.
     pub clients: usize,
     /// Rooms open now.
     pub rooms: usize,
+    /// Memberships now, those within their grace time included.
+    pub members: usize,
     /// Frames from clients.
     pub frames_in: u64,
     /// Frames to clients.
     pub frames_out: u64,
-    /// Frames refused with `rate-limited`.
-    pub rate_limited: u64,
-    /// Frames refused for another reason.
-    pub refused: u64,
+    /// Frames refused.
+    pub refused: Refusals,
 }
 
 /// The signaling server without its sockets.
@@ -68,8 +66,8 @@ pub struct Hub {
     relay: Relay,
     last: Duration,
     frames_in: u64,
-    rate_limited: u64,
-    refused: u64,
+    refused: Refusals,
+    last_refusal: Option<RefusalCause>,
 }
 
 #[derive(Debug)]
@@ -82,8 +80,8 @@ impl Hub {
     /// A server without clients or rooms, at time zero.
     pub fn new(config: HubConfig, token_seed: impl Into<TokenSeed>) -> Self {
         let relay = match config.relay_mode {
-            RelayMode::Rooms => Relay::Scoped(Box::new(Scoped::new(config.grace, token_seed.into()))),
-            RelayMode::Deployed => Relay::Deployed(Deployed::default()),
+            RelayMode::Rooms => Relay::Scoped(Box::new(Scoped::new(&config, token_seed.into()))),
+            RelayMode::Deployed => Relay::Deployed(Deployed::new(config.limits.clone())),
         };
         Self {
             config,
@@ -91,8 +89,8 @@ impl Hub {
             relay,
             last: Duration::ZERO,
             frames_in: 0,
-            rate_limited: 0,
-            refused: 0,
+            refused: Refusals::default(),
+            last_refusal: None,
         }
     }
 
@@ -100,7 +98,7 @@ impl Hub {
     pub fn connect(&mut self, client: ClientId, now: Now) {
         let now = self.advance(now);
         let limit = match &self.relay {
-            Relay::Scoped(_) => self.config.rate_limit,
+            Relay::Scoped(_) => self.config.limits.rate,
             Relay::Deployed(_) => None,
         };
         let bucket = limit.map(|limit| Bucket::full(limit, now.since_start));
@@ -120,27 +118,23 @@ impl Hub {
 
     /// A text frame has come in from a socket. Frames of a socket that is not connected are ignored.
     pub fn frame(&mut self, client: ClientId, text: &str, now: Now) {
+        self.last_refusal = None;
         let now = self.advance(now);
         if !self.wire.is_connected(client) {
             return;
         }
         self.frames_in += 1;
-        if text.len() > FRAME_BYTES_MAX {
-            self.refused += 1;
-            self.forget(client, now);
-            self.wire
-                .close(client, close_code::TOO_BIG, "the frame is too long");
-            return;
+        if text.len() > self.config.limits.frame_bytes_max {
+            return self.violated(client, Violation::TooBig, now);
         }
         if !self.wire.takes_frame(client, now.since_start) {
-            self.rate_limited += 1;
-            let message = "more frames than this server's rate limit allows".into();
-            self.refuse(client, Reason::RateLimited, message);
-            return;
+            let message = "more frames than this server's rate limit allows";
+            return self.refuse(client, &Refusal::new(Reason::RateLimited, message), None);
         }
         let envelope = Envelope::parse(text);
         match (&envelope, &mut self.relay) {
             (Err(NotAFrame::NotJson), _) | (Err(NotAFrame::Null), Relay::Deployed(_)) => {
+                self.count(RefusalCause::NotJson);
                 self.wire.say(
                     client,
                     &ServerFrame::Echo {
@@ -151,20 +145,34 @@ impl Hub {
             }
             (Err(_), Relay::Deployed(_)) => {}
             (Err(error), Relay::Scoped(_)) => {
-                self.refused += 1;
-                self.refuse(client, Reason::InvalidMessage, error.to_string());
+                let refusal = Refusal::new(Reason::InvalidMessage, error.to_string());
+                self.refuse(client, &refusal, None);
             }
-            (Ok(envelope), Relay::Deployed(deployed)) => {
-                deployed.frame(&mut self.wire, client, text, envelope, now);
-            }
-            (Ok(envelope), Relay::Scoped(scoped)) => {
-                let result = scoped.frame(&mut self.wire, client, text, envelope, now);
+            (Ok(envelope), relay) => {
+                let result = match relay {
+                    Relay::Scoped(scoped) => scoped.frame(&mut self.wire, client, text, envelope, now),
+                    Relay::Deployed(deployed) => deployed.frame(&mut self.wire, client, text, envelope, now),
+                };
                 if let Err(refusal) = result {
-                    self.refused += 1;
-                    self.wire.say(client, &refusal.frame(envelope.kind()));
+                    self.refuse(client, &refusal, envelope.kind());
                 }
             }
         }
+    }
+
+    /// What came in from a socket is no text frame: it is refused, and the socket is closed.
+    pub fn violation(&mut self, client: ClientId, violation: Violation, now: Now) {
+        self.last_refusal = None;
+        let now = self.advance(now);
+        if self.wire.is_connected(client) {
+            self.frames_in += 1;
+            self.violated(client, violation, now);
+        }
+    }
+
+    /// Why the last frame was refused, if it was.
+    pub fn last_refusal(&self) -> Option<RefusalCause> {
+        self.last_refusal
     }
 
     /// A socket has closed. One that the hub closed itself, or never knew, is ignored.
@@ -223,10 +231,13 @@ impl Hub {
                 Relay::Scoped(scoped) => scoped.room_count(),
                 Relay::Deployed(deployed) => deployed.room_count(),
             },
+            members: match &self.relay {
+                Relay::Scoped(scoped) => scoped.member_count(),
+                Relay::Deployed(deployed) => deployed.member_count(),
+            },
             frames_in: self.frames_in,
             frames_out: self.wire.frames_out,
-            rate_limited: self.rate_limited,
-            refused: self.refused,
+            refused: self.refused.clone(),
         }
     }
 
@@ -254,14 +265,20 @@ impl Hub {
         }
     }
 
-    fn refuse(&mut self, client: ClientId, reason: Reason, message: String) {
-        let frame = ServerFrame::Error {
-            reason,
-            message,
-            request: None,
-            room_id: None,
-            user_id: None,
-        };
-        self.wire.say(client, &frame);
+    fn violated(&mut self, client: ClientId, violation: Violation, now: Now) {
+        self.count(RefusalCause::Violation(violation));
+        self.forget(client, now);
+        let (code, reason) = violation.close();
+        self.wire.close(client, code, reason);
+    }
+
+    fn refuse(&mut self, client: ClientId, refusal: &Refusal, request: Option<&str>) {
+        self.count(refusal.cause());
+        self.wire.say(client, &refusal.frame(request));
+    }
+
+    fn count(&mut self, cause: RefusalCause) {
+        self.refused.count(cause);
+        self.last_refusal = Some(cause);
     }
 }

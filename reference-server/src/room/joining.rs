@@ -12,7 +12,7 @@ use super::{
 };
 use crate::protocol::{
     CreateRoom, Envelope, Join, Reason, ServerFrame,
-    limits::{PARTICIPANTS_DEFAULT, ROOMS_MAX, ROOMS_PER_SOCKET_MAX},
+    limits::{PARTICIPANTS_DEFAULT, ROOMS_PER_SOCKET_MAX},
 };
 
 /// What a join comes to, once nothing speaks against it.
@@ -65,7 +65,7 @@ impl Scoped {
             description: create.description,
             host_id: create.host_id,
             host_name: create.host_name,
-            max_participants: create.max_participants.unwrap_or(PARTICIPANTS_DEFAULT),
+            max_participants: self.capacity(create.max_participants),
             require_approval: create.require_approval.unwrap_or(false),
         };
         self.enter(wire, client, envelope, join, Some(plan), now)
@@ -85,7 +85,7 @@ impl Scoped {
             description: String::new(),
             host_id: join.user_id.clone(),
             host_name: join.user_name.clone(),
-            max_participants: join.max_participants.unwrap_or(PARTICIPANTS_DEFAULT),
+            max_participants: self.capacity(join.max_participants),
             require_approval: false,
         });
         self.enter(wire, client, envelope, join, plan, now)
@@ -104,11 +104,14 @@ impl Scoped {
         let admission = self.admission(client, &join)?;
         if !self.rooms.contains_key(&join.room_id) {
             let plan = plan.ok_or_else(|| Refusal::room_not_found(&join.room_id))?;
-            if self.rooms.len() >= ROOMS_MAX {
-                return Err(Refusal::new(
-                    Reason::LimitReached,
-                    "this server has too many rooms",
-                ));
+            if self.rooms.len() >= self.limits.rooms_max {
+                return Err(Refusal::too_many_rooms().about(&join.room_id, None));
+            }
+            let members_max = self.limits.members_per_room_max;
+            if plan.max_participants > members_max {
+                let message = format!("maxParticipants is above this server's limit of {members_max}");
+                let refusal = Refusal::new(Reason::LimitReached, message);
+                return Err(refusal.about(&join.room_id, Some(&join.user_id)));
             }
             self.opened += 1;
             self.rooms
@@ -241,6 +244,11 @@ impl Scoped {
             return Err(Refusal::new(Reason::RoomFull, message).about(room_id, Some(user_id)));
         }
         self.has_room_for_one_more(client).map(|()| Admission::New)
+    }
+
+    /// `maxParticipants` of a room that asks for so many; whether it may have them is not looked at.
+    fn capacity(&self, asked: Option<u32>) -> u32 {
+        asked.unwrap_or(PARTICIPANTS_DEFAULT.min(self.limits.members_per_room_max))
     }
 
     fn has_room_for_one_more(&self, client: ClientId) -> Result<(), Refusal> {

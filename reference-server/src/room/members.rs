@@ -117,6 +117,10 @@ impl Room {
         self.members.len() >= self.max_participants as usize
     }
 
+    pub(super) fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

@@ -1,3 +1,4 @@
+use super::RefusalCause;
 use crate::protocol::{InvalidFrame, Name, ROOMS_CHANNEL, Reason, RoomId, ServerFrame, UserId};
 
 /// Why a frame changes nothing.
@@ -44,10 +45,18 @@ impl Refusal {
         Self::new(Reason::DuplicateUserId, message).about(room, Some(user))
     }
 
+    pub(super) fn too_many_rooms() -> Self {
+        Self::new(Reason::LimitReached, "this server has too many rooms")
+    }
+
     pub(super) fn about(mut self, room: &RoomId, user: Option<&UserId>) -> Self {
         self.room = Some(room.clone());
         self.user = user.cloned();
         self
+    }
+
+    pub(super) fn cause(&self) -> RefusalCause {
+        RefusalCause::Reason(self.reason)
     }
 
     /// The answer to a frame of the type `request`.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    ClientId, Now, RoomRoster, TokenSeed,
+    ClientId, HubConfig, Now, RoomRoster, TokenSeed,
     members::Room,
     parting::Parting,
     petitions::Petitions,
@@ -12,7 +12,10 @@ use super::{
     token::Tokens,
     wire::Wire,
 };
-use crate::protocol::{ClientFrame, Envelope, ROOMS_CHANNEL, Reason, RoomId, RoomInfo, ServerFrame, UserId};
+use crate::{
+    limits::RoomLimits,
+    protocol::{ClientFrame, Envelope, ROOMS_CHANNEL, Reason, RoomId, RoomInfo, ServerFrame, UserId},
+};
 
 /// The rooms, and which socket serves which membership.
 ///
@@ -21,6 +24,7 @@ use crate::protocol::{ClientFrame, Envelope, ROOMS_CHANNEL, Reason, RoomId, Room
 #[derive(Debug)]
 pub(super) struct Scoped {
     pub(super) grace: Duration,
+    pub(super) limits: RoomLimits,
     pub(super) rooms: BTreeMap<RoomId, Room>,
     pub(super) sockets: BTreeMap<ClientId, BTreeMap<RoomId, UserId>>,
     pub(super) petitions: Petitions,
@@ -31,9 +35,10 @@ pub(super) struct Scoped {
 }
 
 impl Scoped {
-    pub(super) fn new(grace: Duration, seed: TokenSeed) -> Self {
+    pub(super) fn new(config: &HubConfig, seed: TokenSeed) -> Self {
         Self {
-            grace,
+            grace: config.grace,
+            limits: config.limits.clone(),
             rooms: BTreeMap::new(),
             sockets: BTreeMap::new(),
             petitions: Petitions::default(),
@@ -123,5 +128,9 @@ impl Scoped {
 
     pub(super) fn room_count(&self) -> usize {
         self.rooms.len()
+    }
+
+    pub(super) fn member_count(&self) -> usize {
+        self.rooms.values().map(Room::member_count).sum()
     }
 }

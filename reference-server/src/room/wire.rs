@@ -22,9 +22,13 @@ impl fmt::Display for ClientId {
 pub mod close_code {
     /// The server shuts down.
     pub const GOING_AWAY: u16 = 1001;
-    /// A frame is longer than [`FRAME_BYTES_MAX`](crate::protocol::limits::FRAME_BYTES_MAX).
+    /// A frame breaks the rules of WebSocket.
+    pub const PROTOCOL_ERROR: u16 = 1002;
+    /// A text frame is not UTF-8.
+    pub const NOT_UTF8: u16 = 1007;
+    /// A frame is longer than [`RoomLimits::frame_bytes_max`](super::RoomLimits::frame_bytes_max).
     pub const TOO_BIG: u16 = 1009;
-    /// The client does not read what it is sent.
+    /// The client does not read what it is sent, or there are too many clients.
     pub const TRY_AGAIN_LATER: u16 = 1013;
     /// Another socket showed the token of a membership of this one.
     pub const TAKEN_OVER: u16 = 4001;

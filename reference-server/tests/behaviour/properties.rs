@@ -99,6 +99,19 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Nested without end, out of every range, nobody's type, or addressed into the void.
+fn abuse() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(format!(r#"{{"type":"ping","data":{}"#, "[".repeat(10_000))),
+        Just(r#"{"type":"user-joined-room","roomId":"r","userId":"a","userName":"N","create":true,"maxParticipants":1e400}"#.to_owned()),
+        Just(r#"{"type":"user-joined-room","roomId":"r","userId":"a","userName":"N","create":true,"maxParticipants":99999999999}"#.to_owned()),
+        Just(r#"{"type":"user-joined-room","roomId":"q","userId":"q","userName":"N","create":true,"maxParticipants":4000000000}"#.to_owned()),
+        Just(r#"{"type":"webrtc-answer","roomId":"r","fromUserId":"a","toUserId":"nobody"}"#.to_owned()),
+        Just(r#"{"type":"user-left-room","roomId":"nowhere","userId":"a"}"#.to_owned()),
+        Just("\u{0}\u{feff}{}".to_owned()),
+    ]
+}
+
 fn act() -> impl Strategy<Value = Act> {
     let client = || 0..CLIENTS;
     prop_oneof![
@@ -108,6 +121,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (client(), user(), room()).prop_map(|(client, user, room)| Act::Takeover(client, user, room)),
         1 => (client(), any_json()).prop_map(|(client, json)| Act::Frame(client, json.to_string())),
         1 => (client(), ".{0,40}").prop_map(|(client, text)| Act::Frame(client, text)),
+        1 => (client(), abuse()).prop_map(|(client, text)| Act::Frame(client, text)),
         2 => (0_u64..3_000).prop_map(Act::Pass),
     ]
 }
@@ -164,16 +178,16 @@ impl Play {
                 }
             }
             Act::Frame(slot, text) => {
-                if let Some(client) = self.sockets.get(slot) {
-                    self.hub.frame(*client, text, self.now);
+                if let Some(client) = self.sockets.get(slot).copied() {
+                    self.send(client, text);
                 }
             }
             Act::Takeover(slot, user, room) => {
                 let token = self.tokens.get(&(room.clone(), user.clone()));
                 let frame = json!({"type": "user-joined-room", "roomId": room, "userId": user,
                                    "userName": format!("{user}!"), "token": token});
-                if let Some(client) = self.sockets.get(slot) {
-                    self.hub.frame(*client, &frame.to_string(), self.now);
+                if let Some(client) = self.sockets.get(slot).copied() {
+                    self.send(client, &frame.to_string());
                 }
             }
             Act::Pass(ms) => {
@@ -182,6 +196,30 @@ impl Play {
             }
         }
         self.drain();
+    }
+
+    /// Sends a text; when it is refused, only its sender hears of it.
+    fn send(&mut self, client: ClientId, text: &str) {
+        let before = (self.hub.rooms(), self.hub.stats().refused.total());
+        self.hub.frame(client, text, self.now);
+        let refused = self.hub.last_refusal().is_some();
+        assert_eq!(self.hub.stats().refused.total(), before.1 + u64::from(refused));
+        if refused {
+            assert_eq!(
+                self.hub.rooms(),
+                before.0,
+                "a refused frame changes nothing: {text}"
+            );
+            let heard = self.log.len();
+            self.drain();
+            assert_eq!(self.log.len(), heard + 1, "one answer: {text}");
+            let sender = format!("Send {{ to: {client:?}");
+            assert!(
+                self.log[heard].starts_with(&sender),
+                "{} for {text}",
+                self.log[heard]
+            );
+        }
     }
 
     fn drain(&mut self) {

@@ -1,8 +1,12 @@
 //! Who hears what a member says.
 
 use reference_server::{
-    protocol::limits::{CHANNELS_PER_SOCKET_MAX, FRAME_BYTES_MAX, ROOMS_PER_SOCKET_MAX},
-    room::{HubConfig, RateLimit},
+    RateLimit, RoomLimits,
+    protocol::{
+        Reason,
+        limits::{CHANNELS_PER_SOCKET_MAX, FRAME_BYTES_MAX, ROOMS_PER_SOCKET_MAX},
+    },
+    room::HubConfig,
 };
 use serde_json::{Value, json};
 
@@ -156,7 +160,7 @@ fn what_is_not_understood_is_refused_to_its_sender() {
             "{text}"
         );
     }
-    assert_eq!(world.hub.stats().refused, 11);
+    assert_eq!(world.hub.stats().refused.with(Reason::InvalidMessage), 11);
     assert!(world.take(2).is_empty());
 }
 
@@ -191,7 +195,10 @@ fn more_frames_than_the_rate_limit_are_refused() {
         per_second: 1,
     };
     let mut world = World::new(HubConfig {
-        rate_limit: Some(limit),
+        limits: RoomLimits {
+            rate: Some(limit),
+            ..RoomLimits::default()
+        },
         ..HubConfig::default()
     });
     world.connect(1);
@@ -211,10 +218,13 @@ fn more_frames_than_the_rate_limit_are_refused() {
         (&frames[0]["type"], &frames[1]["reason"]),
         (&json!("pong"), &json!("rate-limited"))
     );
-    assert_eq!(world.hub.stats().rate_limited, 2);
+    assert_eq!(world.hub.stats().refused.with(Reason::RateLimited), 2);
 
     let mut free = World::new(HubConfig {
-        rate_limit: None,
+        limits: RoomLimits {
+            rate: None,
+            ..RoomLimits::default()
+        },
         ..HubConfig::default()
     });
     free.connect(1);
@@ -226,5 +236,5 @@ fn more_frames_than_the_rate_limit_are_refused() {
             free.now,
         );
     }
-    assert_eq!(free.hub.stats().rate_limited, 0);
+    assert_eq!(free.hub.stats().refused.total(), 0);
 }

@@ -1,114 +1,25 @@
 //! The whole server, over real sockets.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use reference_server::{
-    Config, Handle, Server,
+    Config, Handle, Server, SocketLimits,
     protocol::limits::FRAME_BYTES_MAX,
-    room::{HubConfig, RelayMode},
+    room::{HubConfig, RefusalCause, RelayMode, Violation},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{sleep, timeout},
 };
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, protocol::CloseFrame},
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::{
+    client::{Client, PATIENCE, get, serve, until},
+    world::{join, leave, offer, rejoin},
 };
-
-use crate::world::{join, leave, offer, rejoin};
-
-/// Long enough for any machine; nothing waits for it when things work.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Client {
-    async fn connect(url: &str) -> Self {
-        let (socket, _) = connect_async(url).await.expect("the server accepts");
-        let mut client = Self(socket);
-        assert_eq!(client.frame().await["type"], "client_count");
-        client
-    }
-
-    async fn send(&mut self, frame: Value) {
-        self.0
-            .send(Message::text(frame.to_string()))
-            .await
-            .expect("the socket is open");
-    }
-
-    async fn message(&mut self) -> Option<Message> {
-        let message = timeout(PATIENCE, self.0.next())
-            .await
-            .expect("the server says something");
-        message.map(|message| message.expect("a fair WebSocket"))
-    }
-
-    async fn frame(&mut self) -> Value {
-        match self.message().await {
-            Some(Message::Text(text)) => serde_json::from_str(&text).expect("the server sends JSON"),
-            other => panic!("no text frame: {other:?}"),
-        }
-    }
-
-    async fn frame_of(&mut self, kind: &str) -> Value {
-        let frame = self.frame().await;
-        assert_eq!(frame["type"], kind, "{frame}");
-        frame
-    }
-
-    /// Reads until the server closes.
-    async fn close(&mut self) -> Option<CloseFrame> {
-        loop {
-            match self.message().await? {
-                Message::Close(close) => return close,
-                _ => continue,
-            }
-        }
-    }
-}
-
-async fn serve(config: Config) -> Handle {
-    let server = Server::bind("127.0.0.1:0", config).await.expect("a free port");
-    assert_ne!(server.local_addr().port(), 0);
-    server.spawn()
-}
-
-async fn get(addr: SocketAddr, path: &str) -> Value {
-    let mut socket = TcpStream::connect(addr).await.expect("the server accepts");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: here:1\r\nConnection: close\r\n\r\n");
-    socket
-        .write_all(request.as_bytes())
-        .await
-        .expect("the socket is open");
-    let mut response = String::new();
-    timeout(PATIENCE, socket.read_to_string(&mut response))
-        .await
-        .expect("in time")
-        .expect("an answer");
-    let (head, body) = response.split_once("\r\n\r\n").expect("a head and a body");
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    assert!(
-        head.to_lowercase().contains("access-control-allow-origin: *"),
-        "{head}"
-    );
-    serde_json::from_str(body).expect("JSON")
-}
-
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            sleep(Duration::from_millis(2)).await;
-        }
-    };
-    timeout(PATIENCE, waiting)
-        .await
-        .unwrap_or_else(|_| panic!("never: {what}"));
-}
 
 #[tokio::test]
 async fn two_clients_meet_signal_and_part() {
@@ -181,7 +92,10 @@ async fn a_takeover_closes_the_old_socket_with_4001() {
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed_and_holds_nobody_up() {
     let config = Config {
-        queue_frames: 8,
+        sockets: SocketLimits {
+            queue_frames_max: 8,
+            ..SocketLimits::default()
+        },
         ..Config::default()
     };
     let server = serve(config).await;
@@ -237,13 +151,13 @@ async fn a_frame_that_is_too_long_closes_its_socket() {
 
     // Far beyond that the rest is not even read.
     let mut client = Client::connect(&server.url()).await;
-    let before = server.stats().hub.frames_in;
     let _ = client
         .0
         .send(Message::text(" ".repeat(8 * FRAME_BYTES_MAX)))
         .await;
     until("the client is gone", || server.stats().hub.clients == 0).await;
-    assert_eq!(server.stats().hub.frames_in, before);
+    let too_big = RefusalCause::Violation(Violation::TooBig);
+    assert_eq!(server.stats().hub.refused.of(too_big), 2);
     server.shutdown().await;
 }
 

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use reference_server::room::{ClientId, Hub, HubConfig, Now, Output};
+use reference_server::room::{ClientId, Hub, HubConfig, Now, Output, Violation};
 use serde_json::{Value, json};
 
 /// A hub with a clock that only moves when told, and what each client has received since it last looked.
@@ -41,6 +41,11 @@ impl World {
 
     pub fn send_text(&mut self, client: u64, text: &str) {
         self.hub.frame(ClientId(client), text, self.now);
+        self.drain();
+    }
+
+    pub fn violate(&mut self, client: u64, violation: Violation) {
+        self.hub.violation(ClientId(client), violation, self.now);
         self.drain();
     }
 

@@ -20,17 +20,25 @@ pub(super) struct Connection {
     pub signaling: SignalingState,
     /// The description in process; nothing else is started meanwhile.
     pub busy: Option<Exchange>,
-    /// Descriptions that came while one was in process.
-    pub queued: VecDeque<Description>,
     /// The DTLS fingerprint and ICE ufrag of the remote description that is set.
     pub remote: Option<RemoteIdentity>,
+    /// Whether that was an answer to ours.
+    pub answered: bool,
+    /// The last offer that was made here.
+    pub offer: Option<Description>,
+    /// Our last answer.
+    pub answer: Option<Description>,
     /// The ufrag of the local description that is set.
     pub local_ufrag: Option<String>,
     /// Local candidates that came before the description they belong to was sent.
     pub untold: Vec<Candidate>,
+    /// Local candidates of the current ICE generation that were trickled.
+    pub told: Vec<Candidate>,
     pub open_channels: u32,
     /// Whether a channel was ever open: then an offer of one's own can be rolled back.
     pub was_open: bool,
+    /// Whether ICE or DTLS has given up.
+    pub failed: bool,
 }
 
 /// The step of an offer/answer exchange (RFC 3264) that is being carried out.
@@ -76,12 +84,23 @@ impl Connection {
             generation,
             signaling: SignalingState::Stable,
             busy: None,
-            queued: VecDeque::new(),
             remote: None,
+            answered: false,
+            offer: None,
+            answer: None,
             local_ufrag: None,
             untold: Vec::new(),
+            told: Vec::new(),
             open_channels: 0,
             was_open: false,
+            failed: false,
+        }
+    }
+
+    /// Remembers a candidate that is trickled, should it have to be told again.
+    pub fn tell(&mut self, candidate: &Candidate) {
+        if self.told.len() < MAX_EARLY_CANDIDATES {
+            self.told.push(candidate.clone());
         }
     }
 

@@ -1,11 +1,14 @@
 use std::{collections::VecDeque, time::Duration};
 
-use super::connection::{
-    Connection, Exchange, MAX_EARLY_CANDIDATES, MAX_QUEUED_DESCRIPTIONS, Remembered, RemoteIdentity,
+use super::{
+    connection::{
+        Connection, Exchange, MAX_EARLY_CANDIDATES, MAX_QUEUED_DESCRIPTIONS, Remembered, RemoteIdentity,
+    },
+    recovery::Recovery,
 };
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
-    metrics::{DescriptionKind, EventKind, IgnoreReason, Operation, SignalingState},
+    metrics::{DescriptionKind, EventKind, IgnoreReason, Operation, RecoveryPath, SignalingState},
     peer::{
         connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState},
         timers::Timers,
@@ -26,25 +29,35 @@ const MAX_REPLACEMENTS: u32 = 5;
 pub struct Link {
     rules: ClientRules,
     /// In a collision the lower id is polite.
-    polite: bool,
+    pub(super) polite: bool,
     incarnation: Incarnation,
     /// The last generation used towards this remote; never reused, not even by a later membership.
-    generation: Generation,
-    connection: Option<Connection>,
+    pub(super) generation: Generation,
+    pub(super) connection: Option<Connection>,
+    /// Descriptions that came while one was in process. They outlive a replacement: they may speak for
+    /// the remote's newest connection.
+    queued: VecDeque<Description>,
     /// Candidates that wait for the remote description they belong to.
     early: VecDeque<Candidate>,
     offers: Remembered,
     answers: Remembered,
     replacements: u32,
-    timers: Timers<LinkTimer>,
-    outputs: VecDeque<LinkOutput>,
+    pub(super) recovery: Recovery,
+    pub(super) timers: Timers<LinkTimer>,
+    pub(super) outputs: VecDeque<LinkOutput>,
 }
 
 /// The deadlines of a link, each with the generation it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum LinkTimer {
+pub(super) enum LinkTimer {
     /// No offer has come: make one.
     OfferFallback(Generation),
+    /// ICE is not back: restart it.
+    RestartIce(Generation),
+    /// ICE is back and no data has come through: replace the connection.
+    NoData(Generation),
+    /// The channel is closed and the remote has not left: replace the connection.
+    ChannelClosed(Generation),
 }
 
 /// What a link wants.
@@ -60,6 +73,12 @@ pub enum LinkOutput {
     Opened(Generation),
     /// A text message came in on that generation's channel.
     Received(Generation, String),
+    /// ICE is back: send a probe, and say [`Link::probe_sent`] and [`Link::probe_returned`].
+    Probe,
+    /// The restart that the script asked for is done: the selected pair is of the new ICE generation.
+    Restarted,
+    /// One of the ends did this to bring the link back.
+    Acted(RecoveryPath),
     /// Tell the event stream.
     Event(EventKind),
 }
@@ -79,10 +98,12 @@ impl Link {
             incarnation,
             generation: last,
             connection: None,
+            queued: VecDeque::new(),
             early: VecDeque::new(),
             offers: Remembered::default(),
             answers: Remembered::default(),
             replacements: 0,
+            recovery: Recovery::default(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
         }
@@ -130,12 +151,16 @@ impl Link {
     pub fn offer(&mut self) {
         self.timers.clear();
         self.create(true);
-        self.perform(Exchange::Offering, ConnectionOperation::Offer);
+        self.perform(
+            Exchange::Offering,
+            ConnectionOperation::Offer { ice_restart: false },
+        );
     }
 
-    /// The remote was there before us: it offers, and if it doesn't, we do.
+    /// It is the remote's to offer, for it was there before us or is to replace what has failed; if it doesn't,
+    /// we do.
     pub fn expect_offer(&mut self, now: Instant) {
-        if self.rules.offer_fallback && self.connection.is_none() {
+        if self.rules.offer_fallback && self.lacks_connection() {
             self.timers
                 .set(LinkTimer::OfferFallback(self.generation), now + OFFER_FALLBACK);
         }
@@ -143,17 +168,32 @@ impl Link {
 
     /// Fires what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((LinkTimer::OfferFallback(generation), _)) = self.timers.expire(now) {
-            let current = generation == self.generation && self.connection.is_none();
-            if current || self.accept_stale(generation, "offer_fallback") {
-                self.offer();
+        while let Some((timer, _)) = self.timers.expire(now) {
+            match timer {
+                LinkTimer::OfferFallback(generation) => self.offer_overdue(generation),
+                LinkTimer::RestartIce(generation) => self.restart_due(generation),
+                LinkTimer::NoData(generation) | LinkTimer::ChannelClosed(generation) => {
+                    self.replace_dead(generation);
+                }
             }
+        }
+    }
+
+    fn offer_overdue(&mut self, generation: Generation) {
+        let current = generation == self.generation && self.lacks_connection();
+        if !current && !self.accept_stale(generation, "offer_fallback") {
+            return;
+        }
+        match self.connection {
+            Some(_) if current => self.offer_anew(),
+            _ => self.offer(),
         }
     }
 
     /// Closes the current connection for good.
     pub fn close(&mut self, cause: &str) {
         self.timers.clear();
+        self.queued.clear();
         self.early.clear();
         self.close_connection(cause);
     }
@@ -212,13 +252,11 @@ impl Link {
         if repeated {
             return self.ignore(&description, IgnoreReason::Duplicate);
         }
-        if let Some(connection) = self.connection.as_mut().filter(|c| c.busy.is_some())
-            && self.rules.queue_descriptions
-        {
-            if connection.queued.len() == MAX_QUEUED_DESCRIPTIONS {
+        if self.is_busy() && self.rules.queue_descriptions {
+            if self.queued.len() == MAX_QUEUED_DESCRIPTIONS {
                 return self.ignore(&description, IgnoreReason::QueueFull);
             }
-            connection.queued.push_back(description);
+            self.queued.push_back(description);
             return;
         }
         match description.sdp_type {
@@ -236,12 +274,24 @@ impl Link {
                 polite: self.polite,
             });
             if !self.polite {
-                return self.ignore(&offer, IgnoreReason::Glare);
+                self.ignore(&offer, IgnoreReason::Glare);
+                return self.repeat_offer();
             }
         }
         self.timers.clear();
         self.offers.insert(fingerprint);
         let theirs = RemoteIdentity::of(&offer);
+        let ours = self
+            .connection
+            .as_ref()
+            .filter(|c| c.was_open)
+            .and_then(|c| c.remote.as_ref());
+        let rung = match ours {
+            Some(known) if known.dtls != theirs.dtls => Some(RecoveryPath::Replace),
+            Some(known) if known.ufrag != theirs.ufrag => Some(RecoveryPath::IceRestart),
+            _ => None,
+        };
+        self.outputs.extend(rung.map(LinkOutput::Acted));
         match &self.connection {
             None => self.create(false),
             // Before the first exchange is complete, yielding means a connection without our data
@@ -257,22 +307,59 @@ impl Link {
         self.perform(Exchange::TakingOffer, ConnectionOperation::SetRemote(offer));
     }
 
+    /// Who offers to us instead of answering may never have got ours. Who has drops the copy.
+    fn repeat_offer(&mut self) {
+        if let Some(offer) = self.connection.as_ref().and_then(|c| c.offer.clone()) {
+            self.repeat(offer);
+        }
+    }
+
+    /// Sends a description once more, with the candidates of its connection; who has them drops the copies.
+    /// A copy of an answer answers nothing anew.
+    pub(super) fn repeat(&mut self, description: Description) {
+        self.event(EventKind::DescriptionSent {
+            generation: self.generation,
+            description: kind_of(&description),
+            fingerprint: description.fingerprint(),
+            answers: None,
+        });
+        self.outputs.push_back(LinkOutput::SendDescription(description));
+        let told = self.connection.iter().flat_map(|c| c.told.iter().cloned());
+        self.outputs.extend(told.map(LinkOutput::SendCandidate));
+    }
+
     fn take_answer(&mut self, answer: Description) {
         let expected = self
             .connection
             .as_ref()
             .is_some_and(|c| c.signaling == SignalingState::HaveLocalOffer);
         if self.connection.is_none() || (self.rules.dedupe_answers && !expected) {
-            return self.ignore(&answer, IgnoreReason::Unexpected);
+            self.ignore(&answer, IgnoreReason::Unexpected);
+            return self.doubt_answer(&answer);
         }
         self.answers.insert(answer.fingerprint());
         self.perform(Exchange::TakingAnswer, ConnectionOperation::SetRemote(answer));
     }
 
+    /// Answers do not say which offer they answer: a remote that left and came back may have answered one that
+    /// was meant for its earlier membership. An answer of another connection than ours is with gives it away,
+    /// also where both have offered meanwhile: then one of them has to again.
+    fn doubt_answer(&mut self, answer: &Description) {
+        self.answers.insert(answer.fingerprint());
+        let theirs = RemoteIdentity::of(answer);
+        let deceived = self.connection.as_ref().is_some_and(|c| {
+            let other = c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls);
+            other && !c.was_open && (c.answered || !self.polite)
+        });
+        if self.rules.replace_stale && deceived {
+            self.offer_anew();
+        }
+    }
+
     // ---- the connection
 
     /// Something happened on the connection of `generation`.
-    pub fn handle_connection(&mut self, generation: Generation, event: ConnectionEvent) {
+    pub fn handle_connection(&mut self, generation: Generation, event: ConnectionEvent, now: Instant) {
         let current = self.connection.as_ref().map(|c| c.generation) == Some(generation);
         if !current && !self.accept_stale(generation, name_of(&event)) {
             return;
@@ -287,20 +374,28 @@ impl Link {
                     error,
                 });
                 self.connection = None;
+                self.take_queued();
             }
             ConnectionEvent::OperationDone(done) => self.handle_done(done),
             ConnectionEvent::LocalCandidate(candidate) => self.handle_local_candidate(candidate),
-            ConnectionEvent::IceState(state) => self.event(EventKind::IceStateChanged {
-                generation,
-                state: state.to_string(),
-            }),
+            ConnectionEvent::IceState(state) => {
+                self.event(EventKind::IceStateChanged {
+                    generation,
+                    state: state.to_string(),
+                });
+                self.ice_became(state, now);
+            }
             ConnectionEvent::State(state) => {
                 self.event(EventKind::ConnectionStateChanged {
                     generation,
                     state: state.to_string(),
                 });
-                if state == TransportState::Failed {
-                    self.handle_failed();
+                let failed = state == TransportState::Failed;
+                if let Some(c) = &mut self.connection {
+                    c.failed = failed;
+                }
+                if failed {
+                    self.handle_failed(now);
                 }
             }
             ConnectionEvent::ChannelOpened { pair } => {
@@ -313,12 +408,14 @@ impl Link {
                         pair,
                     });
                     self.outputs.push_back(LinkOutput::Opened(generation));
+                    self.channel_opened(now);
                 }
             }
             ConnectionEvent::ChannelClosed => {
                 if let Some(c) = &mut self.connection {
                     c.open_channels = c.open_channels.saturating_sub(1);
                     self.event(EventKind::ChannelClosed { generation });
+                    self.channel_closed(now);
                 }
             }
             ConnectionEvent::Received(text) => {
@@ -345,6 +442,7 @@ impl Link {
             connection.untold.push(candidate);
         } else {
             candidate.username_fragment = connection.local_ufrag.clone();
+            connection.tell(&candidate);
             self.outputs.push_back(LinkOutput::SendCandidate(candidate));
         }
     }
@@ -368,10 +466,13 @@ impl Link {
         let failed = done.result.is_err();
         match done.operation {
             ConnectionOperation::AddCandidate(_) => return,
-            ConnectionOperation::Offer if !failed => {
+            ConnectionOperation::Offer { .. } if !failed => {
                 self.signaling_became(SignalingState::HaveLocalOffer);
                 self.end_exchange();
                 if let Ok(Some(offer)) = done.result {
+                    if let Some(connection) = &mut self.connection {
+                        connection.offer = Some(offer.clone());
+                    }
                     self.send(offer, None);
                 }
             }
@@ -386,6 +487,7 @@ impl Link {
                         return;
                     }
                     SdpType::Answer => {
+                        connection.answered = true;
                         self.signaling_became(SignalingState::Stable);
                         self.end_exchange();
                         self.add_early_candidates();
@@ -396,28 +498,48 @@ impl Link {
                 self.signaling_became(SignalingState::Stable);
                 self.end_exchange();
                 if let Ok(Some(answer)) = done.result {
+                    if let Some(connection) = &mut self.connection {
+                        connection.answer = Some(answer.clone());
+                    }
                     self.send(answer, Some(answers));
                 }
             }
             _ => self.end_exchange(),
         }
         self.take_queued();
+        self.offer_if_wanted();
     }
 
-    /// The connection has failed: whoever offered it makes a new one, the other takes that offer.
-    fn handle_failed(&mut self) {
-        let offered = !self.polite;
-        if offered && self.replacements < MAX_REPLACEMENTS {
-            self.replacements += 1;
-            self.replace(true);
-            self.perform(Exchange::Offering, ConnectionOperation::Offer);
+    /// The connection has failed: the impolite side makes a new one, the other takes its offer.
+    fn handle_failed(&mut self, now: Instant) {
+        if self.polite {
+            self.expect_offer(now);
+        } else {
+            self.offer_anew();
         }
+    }
+
+    /// Replaces the connection by one that is offered.
+    pub(super) fn offer_anew(&mut self) {
+        if self.replacements == MAX_REPLACEMENTS {
+            return self.event(EventKind::LimitHit {
+                limit: format!("{MAX_REPLACEMENTS} replacements of a link's connection"),
+            });
+        }
+        self.replacements += 1;
+        self.replace(true);
+        self.act(RecoveryPath::Replace);
+        self.perform(
+            Exchange::Offering,
+            ConnectionOperation::Offer { ice_restart: false },
+        );
     }
 
     // ---- parts
 
     fn create(&mut self, offerer: bool) {
         self.generation = self.generation.next();
+        self.recovery_on_new_connection();
         self.connection = Some(Connection::new(self.generation));
         self.command(self.generation, ConnectionCommand::Create { offerer });
         self.event(EventKind::ConnectionCreated {
@@ -442,7 +564,7 @@ impl Link {
         }
     }
 
-    fn perform(&mut self, exchange: Exchange, operation: ConnectionOperation) {
+    pub(super) fn perform(&mut self, exchange: Exchange, operation: ConnectionOperation) {
         if let Some(connection) = &mut self.connection {
             connection.busy = Some(exchange);
             self.command(self.generation, ConnectionCommand::Perform(operation));
@@ -457,10 +579,9 @@ impl Link {
 
     /// Takes what has waited, as far as it starts no exchange of its own.
     fn take_queued(&mut self) {
-        while let Some(connection) = self.connection.as_mut().filter(|c| c.busy.is_none()) {
-            let Some(description) = connection.queued.pop_front() else {
-                break;
-            };
+        while !self.is_busy()
+            && let Some(description) = self.queued.pop_front()
+        {
             self.take_description(description);
         }
     }
@@ -487,7 +608,10 @@ impl Link {
         let ufrag = description.ufrag().map(str::to_owned);
         let untold = match &mut self.connection {
             Some(connection) => {
-                connection.local_ufrag.clone_from(&ufrag);
+                if connection.local_ufrag != ufrag {
+                    connection.told.clear();
+                    connection.local_ufrag.clone_from(&ufrag);
+                }
                 std::mem::take(&mut connection.untold)
             }
             None => Vec::new(),
@@ -503,12 +627,24 @@ impl Link {
         for mut candidate in untold {
             if !description.has_candidate(&candidate) {
                 candidate.username_fragment.clone_from(&ufrag);
+                if let Some(connection) = &mut self.connection {
+                    connection.tell(&candidate);
+                }
                 self.outputs.push_back(LinkOutput::SendCandidate(candidate));
             }
         }
     }
 
-    fn signaling(&self) -> SignalingState {
+    /// Whether there is none that works or may yet.
+    fn lacks_connection(&self) -> bool {
+        self.connection.as_ref().is_none_or(|c| c.failed)
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.busy.is_some())
+    }
+
+    pub(super) fn signaling(&self) -> SignalingState {
         self.connection
             .as_ref()
             .map_or(SignalingState::Closed, |c| c.signaling)
@@ -554,7 +690,7 @@ impl Link {
             .push_back(LinkOutput::Connection(generation, command));
     }
 
-    fn event(&mut self, kind: EventKind) {
+    pub(super) fn event(&mut self, kind: EventKind) {
         self.outputs.push_back(LinkOutput::Event(kind));
     }
 }
@@ -568,7 +704,7 @@ fn kind_of(description: &Description) -> DescriptionKind {
 
 fn operation_of(operation: &ConnectionOperation) -> Operation {
     match operation {
-        ConnectionOperation::Offer => Operation::CreateOffer,
+        ConnectionOperation::Offer { .. } => Operation::CreateOffer,
         ConnectionOperation::Answer { .. } => Operation::CreateAnswer,
         ConnectionOperation::SetRemote(_) => Operation::SetRemoteDescription,
         ConnectionOperation::AddCandidate(_) => Operation::AddIceCandidate,

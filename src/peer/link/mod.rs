@@ -4,5 +4,6 @@
 
 mod connection;
 mod machine;
+mod recovery;
 
 pub use machine::{Link, LinkOutput};

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -27,7 +27,7 @@ pub(super) struct FaultyRuntime(Arc<Faults>);
 
 struct Faults {
     loses: Loses,
-    timers_stopped: AtomicBool,
+    stopped_from_ms: AtomicU64,
     watcher: Option<mpsc::UnboundedSender<Seen>>,
 }
 
@@ -44,7 +44,7 @@ impl FaultyRuntime {
     pub(super) fn new(loses: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(Faults {
             loses: Box::new(loses),
-            timers_stopped: AtomicBool::new(false),
+            stopped_from_ms: AtomicU64::new(u64::MAX),
             watcher: None,
         }))
     }
@@ -54,15 +54,24 @@ impl FaultyRuntime {
         let (watcher, seen) = mpsc::unbounded_channel();
         let faults = Faults {
             loses: Box::new(|_| false),
-            timers_stopped: AtomicBool::new(false),
+            stopped_from_ms: AtomicU64::new(u64::MAX),
             watcher: Some(watcher),
         };
         (Self(Arc::new(faults)), seen)
     }
 
-    /// Whether timers that are asked for from now on never fire.
-    pub(super) fn stop_timers(&self, stop: bool) {
-        self.0.timers_stopped.store(stop, Ordering::Relaxed);
+    /// No timer fires any more that is asked for from now on.
+    pub(super) fn stop_timers(&self) {
+        self.stop_timers_from_ms(0);
+    }
+
+    /// The same for timers of that length or longer.
+    pub(super) fn stop_timers_from_ms(&self, ms: u64) {
+        self.0.stopped_from_ms.store(ms, Ordering::Relaxed);
+    }
+
+    pub(super) fn let_timers_go(&self) {
+        self.stop_timers_from_ms(u64::MAX);
     }
 }
 
@@ -113,7 +122,7 @@ impl Runtime for FaultyRuntime {
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         self.0.tell(|| Seen::Sleep);
-        if self.0.timers_stopped.load(Ordering::Relaxed) {
+        if duration.as_millis() >= u128::from(self.0.stopped_from_ms.load(Ordering::Relaxed)) {
             return Box::pin(std::future::pending());
         }
         TokioRuntime.sleep(duration)

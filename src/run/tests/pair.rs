@@ -8,12 +8,13 @@ use webrtc::{peer_connection::RTCIceServer, runtime::Runtime};
 
 use super::faulty::FaultyRuntime;
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId},
-    metrics::EventKind,
+    base::{Generation, Incarnation, Instant, PeerId, RootSeed},
+    metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, Link, LinkOutput, PeerInput},
     run::connection::{self, Stack},
     scenario::ClientRules,
-    world::{BoxFuture, Census, SignalingError, SignalingSocket, Tricks, Usage, World},
+    signaling::{Candidate, Description},
+    world::{BoxFuture, Census, PeerNetwork, SignalingError, SignalingSocket, Tricks, Usage, World},
 };
 
 /// Longer than anything takes that is going to happen at all.
@@ -21,8 +22,18 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Longer than what is not going to happen would take if it did.
 pub(super) const DOUBT: Duration = Duration::from_secs(3);
 
+/// How long a description waits for the candidates that are there at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gathering {
+    /// As long as it takes on this machine.
+    Patient,
+    /// As in every run.
+    AsUsual,
+}
+
 struct TestWorld {
     started: StdInstant,
+    gathering: Gathering,
     runtime: FaultyRuntime,
 }
 
@@ -40,6 +51,10 @@ impl World for TestWorld {
     }
 
     fn sleep_until(&self, at: Instant) -> BoxFuture<()> {
+        // A connection sleeps for nothing else.
+        if self.gathering == Gathering::Patient {
+            return Box::pin(std::future::pending());
+        }
         Box::pin(tokio::time::sleep_until((self.started + at.elapsed()).into()))
     }
 
@@ -68,11 +83,36 @@ impl World for TestWorld {
     }
 }
 
+/// A description without its candidates, and these as they would be trickled.
+fn take_candidates(sdp: &str) -> (String, Vec<Candidate>) {
+    let (with, without): (Vec<&str>, Vec<&str>) = sdp
+        .split_inclusive('\n')
+        .partition(|line| line.starts_with("a=candidate"));
+    let candidates = with.iter().map(|line| Candidate {
+        candidate: line.trim_start_matches("a=").trim_end().to_owned(),
+        sdp_mid: None,
+        sdp_m_line_index: Some(0),
+        username_fragment: None,
+    });
+    (without.concat(), candidates.collect())
+}
+
+/// An access link that does nothing.
+pub(super) fn network() -> Arc<PeerNetwork> {
+    Arc::new(PeerNetwork::new(RootSeed(0), PeerId(0), || Instant::START))
+}
+
 /// What connections on `runtime` are made with.
-pub(super) fn stack(runtime: FaultyRuntime, ice_servers: Vec<RTCIceServer>, tricks: Tricks) -> Arc<Stack> {
+pub(super) fn stack(
+    runtime: FaultyRuntime,
+    ice_servers: Vec<RTCIceServer>,
+    tricks: Tricks,
+    gathering: Gathering,
+) -> Arc<Stack> {
     let world = TestWorld {
         started: StdInstant::now(),
         runtime,
+        gathering,
     };
     Arc::new(Stack {
         world: Arc::new(world),
@@ -85,9 +125,14 @@ pub(super) fn stack(runtime: FaultyRuntime, ice_servers: Vec<RTCIceServer>, tric
 /// Two links that signal to each other directly.
 pub(super) struct Pair {
     stack: Arc<Stack>,
-    runtime: FaultyRuntime,
+    network: Arc<PeerNetwork>,
+    pub(super) runtime: FaultyRuntime,
     ends: [End; 2],
     pub(super) events: Vec<(usize, EventKind)>,
+    pub(super) descriptions: Vec<Description>,
+    /// Candidates are trickled only, by this end only, and only after both descriptions have been set.
+    pub(super) only_trickles: Option<usize>,
+    held: Vec<Candidate>,
     ice_connected: [bool; 2],
 }
 
@@ -125,16 +170,37 @@ impl Pair {
             }
         };
         Self {
-            stack: stack(runtime.clone(), ice_servers, tricks),
+            stack: stack(runtime.clone(), ice_servers, tricks, Gathering::Patient),
+            network: network(),
             runtime,
             ends: [end(0, 1), end(1, 0)],
             events: Vec::new(),
+            descriptions: Vec::new(),
+            only_trickles: None,
+            held: Vec::new(),
             ice_connected: [false; 2],
         }
     }
 
-    fn census(&self) -> &Arc<Census> {
+    pub(super) fn census(&self) -> &Arc<Census> {
         &self.stack.census
+    }
+
+    /// Whether both ends have set both descriptions.
+    fn is_stable(&self) -> bool {
+        let is_stable = |kind: &EventKind| {
+            matches!(
+                kind,
+                EventKind::SignalingStateChanged {
+                    state: SignalingState::Stable,
+                    ..
+                }
+            )
+        };
+        [0, 1].into_iter().all(|end| {
+            let mut events = self.events.iter();
+            events.any(|(me, kind)| *me == end && is_stable(kind))
+        })
     }
 
     fn drain(&mut self) {
@@ -149,6 +215,7 @@ impl Pair {
                             let sender = self.ends[me].sender.clone();
                             self.ends[me].commands = Some(connection::start(
                                 &self.stack,
+                                &self.network,
                                 remote,
                                 generation,
                                 offerer,
@@ -159,12 +226,22 @@ impl Pair {
                             let commands = self.ends[me].commands.as_ref().expect("created first");
                             commands.try_send(command).expect("the queue is long enough");
                         }
-                        LinkOutput::SendDescription(description) => {
+                        LinkOutput::SendDescription(mut description) => {
+                            self.descriptions.push(description.clone());
+                            if let Some(end) = self.only_trickles {
+                                let (rest, candidates) = take_candidates(&description.sdp);
+                                description.sdp = rest.into();
+                                if end == me {
+                                    self.held.extend(candidates);
+                                }
+                            }
                             self.ends[1 - me].link.handle_description(description);
                         }
-                        LinkOutput::SendCandidate(candidate) => {
-                            self.ends[1 - me].link.handle_candidate(candidate);
-                        }
+                        LinkOutput::SendCandidate(candidate) => match self.only_trickles {
+                            None => self.ends[1 - me].link.handle_candidate(candidate),
+                            Some(end) if end == me => self.held.push(candidate),
+                            Some(_) => {}
+                        },
                         LinkOutput::Event(kind) => {
                             if matches!(&kind, EventKind::IceStateChanged { state, .. } if state == "connected")
                             {
@@ -172,7 +249,11 @@ impl Pair {
                             }
                             self.events.push((me, kind));
                         }
-                        LinkOutput::Opened(_) | LinkOutput::Received(..) => {}
+                        LinkOutput::Opened(_)
+                        | LinkOutput::Received(..)
+                        | LinkOutput::Probe
+                        | LinkOutput::Restarted
+                        | LinkOutput::Acted(_) => {}
                     }
                 }
             }
@@ -189,8 +270,14 @@ impl Pair {
         self.ends[0].link.offer();
         loop {
             self.drain();
+            if let Some(end) = self.only_trickles.filter(|_| self.is_stable()) {
+                for candidate in std::mem::take(&mut self.held) {
+                    self.ends[1 - end].link.handle_candidate(candidate);
+                }
+                self.drain();
+            }
             if self.ice_connected == [true; 2] && stop_timers {
-                self.runtime.stop_timers(true);
+                self.runtime.stop_timers();
             }
             if self.ends.iter().all(|end| end.link.is_open()) {
                 return true;
@@ -205,13 +292,14 @@ impl Pair {
                 generation, event, ..
             }) = input
             {
-                self.ends[me].link.handle_connection(generation, event);
+                let now = self.stack.world.now();
+                self.ends[me].link.handle_connection(generation, event, now);
             }
         }
     }
 
     pub(super) async fn close(mut self) -> Arc<Census> {
-        self.runtime.stop_timers(false);
+        self.runtime.let_timers_go();
         for end in &mut self.ends {
             end.link.close("end");
         }

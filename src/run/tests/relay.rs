@@ -2,7 +2,7 @@ use tokio::sync::mpsc;
 
 use super::{
     faulty::{FaultyRuntime, Seen},
-    pair::{self, PATIENCE, Pair},
+    pair::{self, Gathering, PATIENCE, Pair},
     turn_server::TurnServer,
 };
 use crate::{
@@ -66,10 +66,22 @@ async fn a_close_right_after_a_receive_still_releases_the_turn_allocation() {
     let server = TurnServer::start();
     server.hold_allocations();
     let (runtime, mut seen) = FaultyRuntime::watched();
-    let stack = pair::stack(runtime.clone(), vec![server.ice_server()], Tricks::default());
+    let stack = pair::stack(
+        runtime.clone(),
+        vec![server.ice_server()],
+        Tricks::default(),
+        Gathering::AsUsual,
+    );
     let (sender, mut inputs) = mpsc::channel(1);
-    let commands = connection::start(&stack, PeerId(1), Generation(0), true, sender.clone());
-    let offer = ConnectionCommand::Perform(ConnectionOperation::Offer);
+    let commands = connection::start(
+        &stack,
+        &pair::network(),
+        PeerId(1),
+        Generation(0),
+        true,
+        sender.clone(),
+    );
+    let offer = ConnectionCommand::Perform(ConnectionOperation::Offer { ice_restart: false });
     commands.try_send(offer).expect("the queue is long enough");
     let (mut offered, mut host_gathered) = (false, false);
     while !(offered && host_gathered) {
@@ -89,7 +101,7 @@ async fn a_close_right_after_a_receive_still_releases_the_turn_allocation() {
     )
     .await;
     // The sleep of `close()` would last as long as the driver needs, if nobody shortens it.
-    runtime.stop_timers(true);
+    runtime.stop_timers();
     commands
         .try_send(ConnectionCommand::Close)
         .expect("the queue is long enough");

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use crate::{
         base::{Generation, Incarnation, PeerId},
-        metrics::{DescriptionKind, EventKind, Operation, SignalingState},
+        metrics::{DescriptionKind, EventKind, FaultCause, Operation, RecoveryPath, SignalingState},
         verdict::invariants::{InvariantStatus, story::*},
     };
 
@@ -139,6 +139,29 @@ mod tests {
     #[test]
     fn a_good_run_holds_all_seven() {
         good_run().assert_all_hold();
+    }
+
+    #[test]
+    fn a_run_whose_faults_are_all_recovered_from_holds_all_seven() {
+        let mut tale = Tale::of(&[3]);
+        tale.join(0).join(1).join(2);
+        tale.connect(0, 1).connect(0, 2).connect(1, 2);
+        tale.send(0, 1, 0).fault(1, 0, 500).fault(1, 2, 500).wait(500);
+        tale.recover(1, 2, RecoveryPath::Resume);
+        tale.close(0, 1)
+            .connect(0, 1)
+            .recover(1, 0, RecoveryPath::Replace);
+        tale.send(0, 1, 1).receive(0, 1, 1);
+        tale.send(0, 2, 0).send(2, 0, 0).crash(2).wait(500);
+        tale.lose_signaling(1).wait(300).resume(1);
+        tale.told_of_leave(0, 2)
+            .close(0, 2)
+            .told_of_leave(1, 2)
+            .close(1, 2);
+        tale.join(2).connect(0, 2).connect(1, 2);
+        tale.send(2, 0, 0).receive(2, 0, 0);
+        tale.wait(60_000).settle(0, &[0, 1, 2]).end(0, &[0, 1, 2]);
+        tale.assert_all_hold();
     }
 
     #[test]
@@ -181,7 +204,7 @@ mod tests {
     fn any_kind() -> impl Strategy<Value = EventKind> {
         let small = 0..4u32;
         let state = prop_oneof![Just(SignalingState::Stable), Just(SignalingState::Closed)];
-        (0..20u8, small.clone(), small.clone(), small, state, any::<bool>()).prop_map(
+        (0..25u8, small.clone(), small.clone(), small, state, any::<bool>()).prop_map(
             |(kind, a, b, c, state, yes)| {
                 let (generation, incarnation) = (Generation(a), Incarnation(b));
                 let planned = Instant::from_millis(u64::from(c));
@@ -261,6 +284,19 @@ mod tests {
                         room: format!("r{c}"),
                         members,
                         after_end: yes,
+                    },
+                    19 => EventKind::Crashed { planned, incarnation },
+                    20 => EventKind::MembershipResumed { incarnation },
+                    21 => EventKind::SignalingLost {
+                        reason: String::new(),
+                    },
+                    22 => EventKind::MemberLeft {
+                        reason: String::new(),
+                    },
+                    23 => EventKind::FaultStarted {
+                        cause: FaultCause::DropNetwork,
+                        planned,
+                        ends: planned,
                     },
                     _ if yes => EventKind::Interrupted,
                     _ => EventKind::RunEnded,

@@ -20,7 +20,9 @@ use super::{
 /// - On one connection of the receiver a message came after a later one of the same sender.
 /// - A message did not come in although one that was sent later *on the same channel* did, or although
 ///   the channel then stayed open at both ends, healthy in the settled room, for the whole
-///   [`Plan::message_timeout`]. A message that a closing channel swallowed is nobody's fault.
+///   [`Plan::message_timeout`], and no fault tore the link since it was sent. A message that a closing
+///   channel swallowed is nobody's fault, whether the connection was closed, replaced or crashed: a new
+///   connection is a new channel.
 ///
 /// A peer's events come in its own order, but those of two peers may cross: a message may be seen to
 /// arrive before it is seen to leave.
@@ -29,6 +31,9 @@ pub(super) struct Delivery {
     timeout: Duration,
     /// By sender and receiver.
     flows: BTreeMap<(PeerId, PeerId), Flow>,
+    /// Until when a fault is known to have torn the link, by its ends (lower id first): what was sent before
+    /// may still wait for a retransmission.
+    torn_until: BTreeMap<(PeerId, PeerId), Instant>,
     unfollowed: u64,
 }
 
@@ -37,9 +42,19 @@ impl Delivery {
         Self {
             timeout: plan.message_timeout,
             flows: BTreeMap::new(),
+            torn_until: BTreeMap::new(),
             unfollowed: 0,
         }
     }
+
+    fn torn(&mut self, peer: PeerId, remote: PeerId, until: Instant) {
+        let known = self.torn_until.entry(ends_of(peer, remote)).or_default();
+        *known = until.max(*known);
+    }
+}
+
+fn ends_of(a: PeerId, b: PeerId) -> (PeerId, PeerId) {
+    (a.min(b), a.max(b))
 }
 
 impl Check for Delivery {
@@ -58,7 +73,10 @@ impl Check for Delivery {
 
     fn observe(&mut self, event: &RunEvent, story: &Story, found: &mut Findings) {
         let Some(peer) = event.peer else { return };
-        if matches!(event.kind, EventKind::LeaveStarted { .. }) {
+        if matches!(
+            event.kind,
+            EventKind::LeaveStarted { .. } | EventKind::Crashed { .. }
+        ) {
             let own = self.flows.range_mut((peer, PeerId(0))..=(peer, PeerId(u32::MAX)));
             own.for_each(|(_, flow)| flow.channel.close(event.at));
             return;
@@ -80,6 +98,8 @@ impl Check for Delivery {
                     end.close(event.at);
                 }
             }
+            EventKind::FaultStarted { ends, .. } => self.torn(peer, remote, ends),
+            EventKind::LinkRecovered { .. } => self.torn(peer, remote, event.at),
             EventKind::MessageSent { incarnation, seq, .. } => {
                 found.case();
                 let flow = self.flows.entry((peer, remote)).or_default();
@@ -124,13 +144,16 @@ impl Check for Delivery {
                 continue;
             }
             let far = self.flows.get(&(receiver, sender)).map(|back| back.channel);
+            let torn_until = self.torn_until.get(&ends_of(sender, receiver)).copied();
             let Some(alive) = far.and_then(|far| lived(story, now, (sender, flow.channel), (receiver, far)))
             else {
                 continue;
             };
             for (&key, message) in &flow.under_way {
                 let waited = alive.until.since(message.at);
-                let followed = message.opening == Some(flow.channel.opening) && message.at >= alive.from;
+                let followed = message.opening == Some(flow.channel.opening)
+                    && message.at >= alive.from
+                    && Some(message.at) >= torn_until;
                 if message.overtaken.is_some() || !followed || waited < self.timeout {
                     continue;
                 }
@@ -191,7 +214,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::verdict::invariants::story::Tale;
+    use crate::{metrics::RecoveryPath, verdict::invariants::story::Tale};
 
     #[test]
     fn messages_that_come_in_order_hold_with_gaps_where_none_was_sent() {
@@ -306,8 +329,8 @@ mod tests {
         );
     }
 
-    /// What an honest pair does: sends, delivers in order, and now and then replaces the connection,
-    /// which swallows what is under way. `lose`: the n-th message vanishes from a living channel.
+    /// What an honest pair does: sends, delivers in order, and now and then closes the connection or replaces
+    /// it, which swallows what is under way. `lose`: the n-th message vanishes from a living channel.
     /// `picks` decides how the events of the two peers are merged. Returns the breaches, and whether a
     /// later message of the same channel proved the loss.
     fn honest_pair(steps: &[u8], picks: &[bool], lose: Option<usize>) -> (Vec<String>, bool) {
@@ -331,10 +354,14 @@ mod tests {
                         proved |= lost && lose.is_some_and(|lose| lose < seq as usize);
                     }
                 }
-                _ => {
+                step => {
                     channel.clear();
                     lost = false;
-                    tale.close(0, 1).connect(0, 1);
+                    if step % 2 == 0 {
+                        replace(&mut tale);
+                    } else {
+                        tale.close(0, 1).connect(0, 1);
+                    }
                 }
             }
         }
@@ -358,7 +385,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_honest_pair_is_never_accused(
-            steps in prop::collection::vec(0..10u8, 0..120),
+            steps in prop::collection::vec(0..11u8, 0..120),
             picks in prop::collection::vec(any::<bool>(), 1..40),
         ) {
             prop_assert_eq!(honest_pair(&steps, &picks, None).0, Vec::<String>::new());
@@ -366,12 +393,81 @@ mod tests {
 
         #[test]
         fn a_message_that_vanishes_is_found_once_a_later_one_came_in(
-            steps in prop::collection::vec(0..10u8, 0..120),
+            steps in prop::collection::vec(0..11u8, 0..120),
             picks in prop::collection::vec(any::<bool>(), 1..40),
             lose in 0..20usize,
         ) {
             let (breaches, proved) = honest_pair(&steps, &picks, Some(lose));
             prop_assert_eq!(breaches.len(), usize::from(proved), "{:?}", breaches);
         }
+    }
+
+    /// A new connection replaces the old one, which is closed only when the new one is open.
+    fn replace(tale: &mut Tale) {
+        let old = tale.generation(0, 1);
+        tale.connect(0, 1);
+        for (peer, remote) in [(0, 1), (1, 0)] {
+            let cause = "replaced".to_owned();
+            let closed = EventKind::ConnectionClosed {
+                generation: old,
+                cause,
+            };
+            tale.event(peer, remote, closed);
+        }
+    }
+
+    #[test]
+    fn what_was_under_way_when_the_connection_was_replaced_is_not_accused_but_what_the_new_one_loses_is() {
+        let mut tale = Tale::of_two();
+        tale.send(0, 1, 0).fault(1, 0, 100).send(0, 1, 1);
+        replace(&mut tale);
+        tale.recover(1, 0, RecoveryPath::Replace);
+        tale.send(0, 1, 2).receive(0, 1, 2);
+        tale.wait(60_000).settle(0, &[0, 1]);
+        tale.assert_broken(&[]);
+        tale.send(0, 1, 3).send(0, 1, 4).receive(0, 1, 4);
+        tale.assert_broken(&[3]);
+        assert_eq!(tale.breaches(3).len(), 1);
+    }
+
+    #[test]
+    fn what_an_ice_restart_overtakes_is_lost_for_the_channel_lives_on() {
+        let mut tale = Tale::of_two();
+        tale.send(0, 1, 0)
+            .fault(0, 1, 0)
+            .recover(0, 1, RecoveryPath::IceRestart);
+        tale.send(0, 1, 1).receive(0, 1, 1).assert_broken(&[3]);
+    }
+
+    #[test]
+    fn silence_proves_nothing_about_what_was_sent_before_a_fault_was_over() {
+        let silent = |before: bool| {
+            let mut tale = Tale::of_two();
+            if before {
+                tale.send(0, 1, 0);
+            }
+            tale.fault(1, 0, 5_000)
+                .wait(5_000)
+                .recover(1, 0, RecoveryPath::Resume);
+            if !before {
+                tale.send(0, 1, 0);
+            }
+            tale.wait(31_000).settle(0, &[0, 1]).end(0, &[0, 1]);
+            tale
+        };
+        silent(true).assert_broken(&[]);
+        silent(false).assert_broken(&[3]);
+    }
+
+    #[test]
+    fn a_crash_closes_the_channels_of_the_peer() {
+        let mut tale = Tale::of_two();
+        tale.send(1, 0, 0).crash(1).join(1).connect(0, 1);
+        tale.send(1, 0, 0).receive(1, 0, 0);
+        tale.wait(60_000).settle(0, &[0, 1]).assert_broken(&[]);
+        tale.send(1, 0, 1)
+            .send(1, 0, 2)
+            .receive(1, 0, 2)
+            .assert_broken(&[3]);
     }
 }

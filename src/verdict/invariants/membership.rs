@@ -42,8 +42,14 @@ pub(super) struct Membership {
     left: Option<Instant>,
     /// When it was gone: until then others may still know it.
     gone: Option<Instant>,
-    /// Since when the peer has been asking for another membership, this one being lost or not.
+    /// It ended without a word to the server, which may hold it for a time of grace: the peer crashed, or
+    /// had no signaling socket. Gone is what the server has told somebody has left, or who came back.
+    silent: bool,
+    /// Since when the peer has no signaling socket, or has been asking for another membership, this one
+    /// being lost or not.
     in_doubt: Option<Instant>,
+    /// The last time that it was in doubt and was taken over.
+    was_in_doubt: Option<(Instant, Instant)>,
     /// The last time the peer told how the settled room looks to it.
     settled: Option<Instant>,
     /// What it told of its links. Told twice, the last counts.
@@ -90,7 +96,10 @@ impl Membership {
         }
         let gone = self.gone.is_some_and(|gone| gone < at);
         let leaving = self.left.is_some_and(|left| left <= at);
-        let in_doubt = self.in_doubt.is_some_and(|since| since <= at);
+        let in_doubt = self.in_doubt.is_some_and(|since| since <= at)
+            || self
+                .was_in_doubt
+                .is_some_and(|(since, until)| since <= at && at <= until);
         if gone {
             Presence::Absent
         } else if at <= self.joined || leaving || in_doubt {
@@ -153,6 +162,25 @@ impl Memberships {
             EventKind::LeaveStarted { .. } => {
                 if let Some(now) = story.current() {
                     now.left = Some(event.at);
+                    now.silent = now.in_doubt.is_some();
+                }
+            }
+            EventKind::Crashed { incarnation, .. } => {
+                if let Some(now) = story.current().filter(|now| now.incarnation == *incarnation) {
+                    now.left = Some(event.at);
+                    now.silent = true;
+                }
+            }
+            EventKind::SignalingLost { .. } => {
+                if let Some(now) = story.current() {
+                    now.in_doubt.get_or_insert(event.at);
+                }
+            }
+            EventKind::MembershipResumed { incarnation } => story.resume(*incarnation, event.at),
+            EventKind::MemberLeft { .. } => {
+                let remote = event.remote.and_then(|remote| self.peers.get_mut(remote.index()));
+                if let Some(remote) = remote {
+                    remote.told_gone(event.at);
                 }
             }
             EventKind::Left { incarnation, .. } => story.end_membership(*incarnation, event.at),
@@ -200,6 +228,15 @@ impl Memberships {
 
     pub fn room_named(&self, wire_id: &str) -> Option<RoomId> {
         self.wire_ids.get(wire_id).copied()
+    }
+
+    /// Whether the server may still hold a membership of `peer` that ended without a word to it.
+    pub fn may_linger(&self, peer: PeerId) -> bool {
+        let last = self
+            .peers
+            .get(peer.index())
+            .and_then(|story| story.memberships.back());
+        last.is_some_and(|last| last.silent && last.gone.is_none())
     }
 
     /// The rooms in order, with the peers planned into each.
@@ -278,7 +315,7 @@ impl PeerStory {
         if let Some(now) = self.current() {
             // The word repeated, or the membership taken over by token: it goes on.
             if now.incarnation == incarnation {
-                return;
+                return self.resume(incarnation, at);
             }
             now.left = Some(at);
         }
@@ -294,7 +331,9 @@ impl PeerStory {
             joined: at,
             left: None,
             gone: None,
+            silent: false,
             in_doubt: None,
+            was_in_doubt: None,
             settled: None,
             links: BTreeMap::new(),
             roster: None,
@@ -307,8 +346,29 @@ impl PeerStory {
             .filter(|membership| membership.incarnation == incarnation)
             .take(1)
         {
+            membership.silent |= membership.left.is_none() && membership.in_doubt.is_some();
             membership.left = membership.left.or(Some(at));
-            membership.gone = membership.gone.or(Some(at));
+            if !membership.silent {
+                membership.gone = membership.gone.or(Some(at));
+            }
+        }
+    }
+
+    fn resume(&mut self, incarnation: Incarnation, at: Instant) {
+        if let Some(now) = self.current()
+            && now.incarnation == incarnation
+            && let Some(since) = now.in_doubt.take()
+        {
+            now.was_in_doubt = Some((since, at));
+        }
+    }
+
+    /// The server told somebody that this peer has left. Until the last one is told, some may know it.
+    fn told_gone(&mut self, at: Instant) {
+        if let Some(last) = self.memberships.back_mut()
+            && last.silent
+        {
+            last.gone = last.gone.max(Some(at));
         }
     }
 }

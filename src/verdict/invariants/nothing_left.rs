@@ -10,15 +10,21 @@ use super::{
     result::{About, Finding, Findings, Visibility},
 };
 
-/// 2: after a leave nothing is left: no connection and no timer at the peer, no member in the server's
-/// roster once all have left, nothing at all when the run is over. A leave that the run's own end did not
-/// see completed is something left, too.
+/// 2: after a leave or a crash nothing is left: no connection and no timer at the peer, no member in the
+/// server's roster once all have left, nothing at all when the run is over. A leave that the run's own end
+/// did not see completed is something left, too.
+///
+/// Who crashed, or left without a signaling socket, may be in the server's roster until the server has told
+/// somebody that it is gone.
 #[derive(Debug)]
 pub(super) struct NothingLeft {
     server_roster: bool,
-    /// Leaves that are not complete, by peer and membership. At most one for each membership.
-    leaving: BTreeMap<(PeerId, Incarnation), Instant>,
+    /// Ends that are not complete, by peer and membership. At most one for each membership.
+    leaving: BTreeMap<(PeerId, Incarnation), (Instant, Ending)>,
 }
+
+/// How a membership ends, in words.
+type Ending = &'static str;
 
 impl NothingLeft {
     pub fn new(sees: Visibility) -> Self {
@@ -34,7 +40,7 @@ impl Check for NothingLeft {
         About {
             number: 2,
             name: "nothing is left after a leave",
-            cases_are: "leaves and ends",
+            cases_are: "leaves, crashes and ends",
             no_case: "nobody left",
         }
     }
@@ -43,7 +49,12 @@ impl Check for NothingLeft {
         match &event.kind {
             EventKind::LeaveStarted { incarnation, .. } => {
                 if let Some(peer) = event.peer {
-                    self.leaving.insert((peer, *incarnation), event.at);
+                    self.leaving.insert((peer, *incarnation), (event.at, "leave"));
+                }
+            }
+            EventKind::Crashed { incarnation, .. } => {
+                if let Some(peer) = event.peer {
+                    self.leaving.insert((peer, *incarnation), (event.at, "crash"));
                 }
             }
             EventKind::Left {
@@ -52,7 +63,8 @@ impl Check for NothingLeft {
                 timers,
             } => {
                 let Some(peer) = event.peer else { return };
-                self.leaving.remove(&(peer, *incarnation));
+                let ending = self.leaving.remove(&(peer, *incarnation));
+                let ending = ending.map_or("leave", |(_, ending)| ending);
                 found.case();
                 let left = counted(&[
                     (u64::from(*connections), "connections"),
@@ -63,7 +75,7 @@ impl Check for NothingLeft {
                         peer: Some(peer),
                         remote: None,
                         at: event.at,
-                        what: format!("{left} left after the leave ({incarnation})"),
+                        what: format!("{left} left after the {ending} ({incarnation})"),
                         last_events: story.last.of_peer(peer),
                     });
                 }
@@ -74,7 +86,10 @@ impl Check for NothingLeft {
                 after_end: true,
             } if self.server_roster => {
                 found.case();
-                for &member in members {
+                for &member in members
+                    .iter()
+                    .filter(|member| !story.members.may_linger(**member))
+                {
                     found.breach(|| Finding {
                         peer: Some(member),
                         remote: None,
@@ -115,13 +130,13 @@ impl Check for NothingLeft {
         if !story.members.ended_by_itself() {
             return;
         }
-        for (&(peer, incarnation), &at) in &self.leaving {
+        for (&(peer, incarnation), &(at, ending)) in &self.leaving {
             found.case();
             found.breach(|| Finding {
                 peer: Some(peer),
                 remote: None,
                 at,
-                what: format!("the leave ({incarnation}) was never completed"),
+                what: format!("the {ending} ({incarnation}) was never completed"),
                 last_events: story.last.of_peer(peer),
             });
         }
@@ -197,5 +212,43 @@ mod tests {
         tale.assert_broken(&[]);
         tale.event(None, None, EventKind::RunEnded).assert_broken(&[2]);
         tale.event(None, None, EventKind::Interrupted).assert_broken(&[]);
+    }
+
+    #[test]
+    fn a_crash_leaves_nothing_on_our_side_either() {
+        let mut tale = Tale::of_two();
+        tale.crash(1).assert_broken(&[]);
+        assert_eq!(tale.result(2).cases, 1);
+        let mut tale = Tale::of_two();
+        let (planned, incarnation) = (Instant::START, tale.incarnation(1));
+        let crash = EventKind::Crashed { planned, incarnation };
+        tale.event(1, None, crash.clone()).left(1, 2);
+        assert_eq!(tale.breaches(2), ["2 connections left after the crash (i1)"]);
+        let mut tale = Tale::of_two();
+        tale.event(1, None, crash).event(None, None, EventKind::RunEnded);
+        assert_eq!(tale.breaches(2), ["the crash (i1) was never completed"]);
+    }
+
+    #[test]
+    fn a_crashed_peer_is_left_in_the_servers_roster_once_somebody_was_told_or_it_came_back() {
+        let mut tale = Tale::of_two();
+        tale.crash(1).leave(0).server_roster(0, &[1], true);
+        tale.assert_broken(&[]);
+        let mut told = Tale::of_two();
+        told.crash(1).told_of_leave(0, 1).leave(0);
+        told.server_roster(0, &[1], true).assert_broken(&[2]);
+        let mut back = Tale::of_two();
+        back.crash(1).join(1).leave(1).leave(0);
+        back.server_roster(0, &[1], true).assert_broken(&[2]);
+    }
+
+    #[test]
+    fn who_leaves_without_a_signaling_socket_can_tell_nobody() {
+        let mut tale = Tale::of_two();
+        tale.lose_signaling(1).leave(1).leave(0);
+        tale.server_roster(0, &[1], true).assert_broken(&[]);
+        let mut resumed = Tale::of_two();
+        resumed.lose_signaling(1).resume(1).leave(1).leave(0);
+        resumed.server_roster(0, &[1], true).assert_broken(&[2]);
     }
 }

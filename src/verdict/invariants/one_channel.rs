@@ -192,4 +192,27 @@ mod tests {
             InvariantStatus::NotApplicable { .. }
         ));
     }
+
+    #[test]
+    fn a_crashed_peer_is_expected_again_when_it_is_back() {
+        let mut tale = Tale::of_two();
+        tale.crash(1).wait(1).link_settled(0, 1, 0, Stable);
+        assert!(tale.breaches(1).is_empty());
+        tale.join(1).wait(1).link_settled(0, 1, 0, Stable);
+        assert_eq!(
+            tale.breaches(1),
+            ["no open data channel on g1 in the settled room"]
+        );
+    }
+
+    #[test]
+    fn a_link_that_has_not_recovered_when_the_room_settles_breaks_and_one_that_has_does_not() {
+        let mut tale = Tale::of_two();
+        tale.fault(1, 0, 100).wait(200);
+        tale.link_settled(0, 1, 0, Stable).link_settled(1, 0, 0, Stable);
+        tale.assert_broken(&[1]);
+        tale.connect(0, 1).wait(1);
+        tale.link_settled(0, 1, 1, Stable).link_settled(1, 0, 1, Stable);
+        tale.assert_broken(&[]);
+    }
 }

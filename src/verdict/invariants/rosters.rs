@@ -16,7 +16,8 @@ const MAX_SERVER_ROSTERS: usize = 100_000;
 /// 6: rosters agree: what the server says, what each member believes, what the plan expects.
 ///
 /// The plan's expectation is read from the events: who joined and has not begun to leave. Who is joining
-/// or leaving at that instant may be in a roster or not.
+/// or leaving at that instant may be in a roster or not; who crashed or lost its signaling socket may until
+/// it is back, or the server has told the last member that it is gone.
 #[derive(Debug)]
 pub(super) struct Rosters {
     sees: Visibility,
@@ -239,5 +240,61 @@ mod tests {
         tale.join(0).event(1, None, rejected);
         tale.wait(1).roster_seen(0, &[0], &[0]).assert_broken(&[]);
         tale.wait(1).server_roster(0, &[0, 1], false).assert_broken(&[6]);
+    }
+
+    /// Peer 0 tells in the settled room whom the server and itself count in.
+    fn told(tale: &mut Tale, roster: &[u32]) -> Vec<String> {
+        tale.wait(1).roster_seen(0, roster, roster);
+        tale.breaches(6)
+    }
+
+    #[test]
+    fn a_crashed_peer_may_be_in_a_roster_or_not_until_the_last_member_is_told() {
+        for roster in [&[0][..], &[0, 1]] {
+            let mut tale = Tale::of_two();
+            assert!(told(tale.crash(1), roster).is_empty());
+            tale.server_roster(0, roster, false).assert_broken(&[]);
+        }
+        let mut tale = Tale::of_two();
+        tale.crash(1).told_of_leave(0, 1);
+        assert_eq!(told(&mut tale, &[0]), [""; 0]);
+        assert_eq!(told(&mut tale, &[0, 1]).len(), 2, "told, and still believed in");
+        let mut three = Tale::of(&[3]);
+        three.join(0).join(1).join(2).crash(1).told_of_leave(2, 1);
+        three.wait(1).roster_seen(0, &[0, 1, 2], &[0, 1, 2]);
+        three.told_of_leave(0, 1).assert_broken(&[]);
+    }
+
+    #[test]
+    fn a_crashed_peer_that_is_back_is_expected_in_every_roster() {
+        let mut tale = Tale::of_two();
+        tale.crash(1).join(1);
+        assert!(told(&mut tale, &[0, 1]).is_empty());
+        assert_eq!(told(&mut tale, &[0]).len(), 2);
+        let mut asking = Tale::of_two();
+        let started = EventKind::JoinStarted {
+            planned: crate::base::Instant::START,
+            incarnation: crate::base::Incarnation(2),
+            name: String::new(),
+            expect_rejected: false,
+        };
+        asking.crash(1).event(1, None, started);
+        assert!(told(&mut asking, &[0]).is_empty(), "it is on its way back");
+    }
+
+    #[test]
+    fn a_member_without_a_signaling_socket_may_be_in_a_roster_or_not() {
+        for roster in [&[0][..], &[0, 1]] {
+            let mut tale = Tale::of_two();
+            assert!(told(tale.lose_signaling(1), roster).is_empty());
+            assert!(
+                tale.resume(1).breaches(6).is_empty(),
+                "nor when it is known to be back"
+            );
+            let mut lost = Tale::of_two();
+            assert!(told(lost.lose_signaling(1).leave(1), roster).is_empty());
+        }
+        let mut tale = Tale::of_two();
+        assert_eq!(told(tale.lose_signaling(1).resume(1), &[0]).len(), 2);
     }
 }

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId, RoomId},
-    metrics::{CandidateKind, DescriptionKind, EventKind, RunEvent, SignalingState},
+    metrics::{
+        CandidateKind, DescriptionKind, EventKind, FaultCause, RecoveryPath, RunEvent, SignalingState,
+    },
     plan::{PeerPlan, Plan, RoomPlan},
     scenario::ClientRules,
 };
@@ -144,15 +146,53 @@ impl Tale {
                 scripted: true,
             },
         )
-        .event(
-            peer,
-            None,
-            EventKind::Left {
-                incarnation,
-                connections: 0,
-                timers: 0,
-            },
-        )
+        .left(peer, 0)
+    }
+
+    /// `peer` crashes, and what it held is closed on our side.
+    pub fn crash(&mut self, peer: u32) -> &mut Self {
+        let incarnation = self.incarnation(peer);
+        let planned = self.now;
+        self.event(peer, None, EventKind::Crashed { planned, incarnation })
+            .left(peer, 0)
+    }
+
+    /// The end of `peer`'s membership is complete, with so many connections left over.
+    pub fn left(&mut self, peer: u32, connections: u32) -> &mut Self {
+        let left = EventKind::Left {
+            incarnation: self.incarnation(peer),
+            connections,
+            timers: 0,
+        };
+        self.event(peer, None, left)
+    }
+
+    /// The server tells `peer` that `remote` has left.
+    pub fn told_of_leave(&mut self, peer: u32, remote: u32) -> &mut Self {
+        let reason = "closed".to_owned();
+        self.event(peer, remote, EventKind::MemberLeft { reason })
+    }
+
+    pub fn lose_signaling(&mut self, peer: u32) -> &mut Self {
+        let reason = String::new();
+        self.event(peer, None, EventKind::SignalingLost { reason })
+    }
+
+    pub fn resume(&mut self, peer: u32) -> &mut Self {
+        let incarnation = self.incarnation(peer);
+        self.event(peer, None, EventKind::MembershipResumed { incarnation })
+    }
+
+    /// A fault of so many ms begins on `peer`'s link to `remote`.
+    pub fn fault(&mut self, peer: u32, remote: u32, ms: u64) -> &mut Self {
+        let (cause, planned) = (FaultCause::DropNetwork, self.now);
+        let ends = planned + Duration::from_millis(ms);
+        self.event(peer, remote, EventKind::FaultStarted { cause, planned, ends })
+    }
+
+    pub fn recover(&mut self, peer: u32, remote: u32, path: RecoveryPath) -> &mut Self {
+        let generation = self.generation(peer, remote);
+        self.event(peer, remote, EventKind::LinkRecovered { generation, path })
     }
 
     /// A new connection between two peers: offered by the first, answered by the second, open at both.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use reference_server::{
-    Config,
+    SocketLimits,
     protocol::limits,
     room::{ClientId, Hub, HubConfig, Now, Output, RateLimit, RelayMode, close_code},
 };
@@ -165,7 +165,7 @@ fn the_limits_of_the_wire_are_those_of_the_server() {
         ),
         format!(
             "| frames that wait for one client | {};",
-            number(Config::QUEUE_FRAMES_DEFAULT)
+            number(SocketLimits::QUEUE_FRAMES_MAX_DEFAULT)
         ),
         format!(
             "more than {} frames a second, in bursts of {} ",

@@ -50,7 +50,8 @@ pub const HARNESS: Crate = Crate {
         pure("peer", &["base", "scenario", "plan", "signaling", "metrics"]),
         pure("verdict", &["base", "plan", "metrics"]),
         pure("report", &["base", "metrics", "verdict"]),
-        edge("world", &["base"], Some("")),
+        pure("impair", &["base"]),
+        edge("world", &["base", "impair"], Some("")),
         // Worlds are siblings: a run gets one as a value, and knows none of them.
         edge("net", &["base", "world", "signaling"], Some("")),
         edge(
@@ -62,6 +63,7 @@ pub const HARNESS: Crate = Crate {
                 "signaling",
                 "metrics",
                 "peer",
+                "impair",
                 "world",
             ],
             Some(""),
@@ -89,7 +91,11 @@ pub const HARNESS: Crate = Crate {
 
 pub const SERVER: Crate = Crate {
     root: "reference-server/src",
-    folders: &[pure("protocol", &[]), pure("room", &["protocol"])],
+    folders: &[
+        pure("protocol", &[]),
+        pure("room", &["protocol"]),
+        edge("cli", &["room", "protocol"], Some("")),
+    ],
     never: &["rtcstorm", "webrtc", "rtc"],
 };
 

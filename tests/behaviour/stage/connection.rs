@@ -4,6 +4,8 @@ use rtcstorm::{
     signaling::{Candidate, Description, SdpType},
 };
 
+use super::agenda::End;
+
 /// A model of an `RTCPeerConnection`: the signaling state machine of W3C WebRTC 1.0, and descriptions that
 /// name their connection and ICE generation. It opens when both ends have each other's description and a
 /// candidate.
@@ -20,6 +22,8 @@ pub struct Connection {
     associated: Option<String>,
     pub offerer: bool,
     pub open: bool,
+    /// The end that it opened with.
+    pub far: Option<End>,
     pub closed: bool,
     /// ICE or DTLS has given up.
     pub failed: bool,
@@ -37,6 +41,7 @@ impl Connection {
             associated: None,
             offerer,
             open: false,
+            far: None,
             closed: false,
             failed: false,
         }
@@ -71,7 +76,7 @@ impl Connection {
 
     fn call(&mut self, operation: &ConnectionOperation) -> Option<Description> {
         match operation {
-            ConnectionOperation::Offer => {
+            ConnectionOperation::Offer { .. } => {
                 self.signaling = SignalingState::HaveLocalOffer;
                 Some(self.describe(SdpType::Offer))
             }
@@ -110,8 +115,13 @@ impl Connection {
         description
     }
 
+    /// Whether it has negotiated: ICE has begun.
+    pub fn is_complete(&self) -> bool {
+        self.signaling == SignalingState::Stable && self.local.is_some() && self.remote.is_some()
+    }
+
     /// Whether two ends reach each other: each has the other's description, of the certificate that it
-    /// began with; one has offered and the other answered; a candidate has come in.
+    /// began with; one has offered and the other answered; a candidate has come in at one of them.
     pub fn matches(&self, other: &Self) -> bool {
         let one_way = |from: &Self, to: &Self| {
             let told = from.local.as_ref();
@@ -119,15 +129,15 @@ impl Connection {
                 && told.and_then(Description::ufrag) == to.remote.as_ref().and_then(Description::ufrag)
                 && told.and_then(Description::dtls_fingerprint) == to.associated.as_deref()
         };
-        let ready = |c: &Self| {
-            c.signaling == SignalingState::Stable && c.candidates > 0 && !c.closed && !c.open && !c.failed
-        };
+        let ready = |c: &Self| c.signaling == SignalingState::Stable && !c.closed && !c.open && !c.failed;
         let role = |c: &Self| c.local.as_ref().map(|d| d.sdp_type);
         one_way(self, other)
             && one_way(other, self)
             && ready(self)
             && ready(other)
             && role(self) != role(other)
+            // One candidate is enough: who is checked learns where from.
+            && self.candidates + other.candidates > 0
             // One of them has made the data channel.
             && (self.offerer || other.offerer)
     }

@@ -1,0 +1,249 @@
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    Outages, Shaper, SignalingPath,
+    shaper::{draw_delay, happens},
+};
+use crate::base::Instant;
+
+/// What a sender waits on top of the round trip before it repeats a segment. RFC 6298 §2.4 wants a time-out
+/// of at least 1 s, and foresees that less may prove acceptable; Linux, and so most servers and phones, has
+/// long had 200 ms (`TCP_RTO_MIN`).
+pub const RTO_MIN: Duration = Duration::from_millis(200);
+/// The most that a sender waits before it repeats a segment once more (RFC 6298 §2.5 wants at least 60 s;
+/// Linux's `TCP_RTO_MAX`).
+pub const RTO_MAX: Duration = Duration::from_secs(120);
+/// How often a segment is repeated before the sender gives the stream up (Linux's `tcp_retries2`: about a
+/// quarter of an hour).
+pub const MAX_RETRANSMISSIONS: u32 = 15;
+/// Payload of a full segment: 1,500 bytes of Ethernet less 20 of IPv4 and 32 of TCP with timestamps.
+pub const SEGMENT_BYTES: usize = 1_448;
+/// What a segment has on the wire beside its payload.
+pub const SEGMENT_OVERHEAD_BYTES: usize = 52;
+
+/// One direction of the signaling connection: a byte stream over the peer's access link, as TCP makes it.
+///
+/// Nothing is lost and nothing overtakes. A lost segment comes a retransmission time-out later, and holds up
+/// all that is behind it; fast retransmit (RFC 5681 §3.2) is left out, for signaling is rarely followed by
+/// three more segments. Each repetition waits twice as long as the one before, so after an outage data comes
+/// up to as long again after its end as the outage was: that is what TCP does.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    rng: ChaCha8Rng,
+    /// Until when the sender repeats itself; what is written meanwhile is sent then.
+    stalled_until: Instant,
+    /// When the last byte so far arrives.
+    last_out: Instant,
+    /// The sender has given up.
+    broken: bool,
+}
+
+impl Stream {
+    /// A stream that has carried nothing yet. `rng` is its own: what crosses the link beside it does not
+    /// change its luck.
+    pub fn new(rng: ChaCha8Rng) -> Self {
+        Self {
+            rng,
+            stalled_until: Instant::START,
+            last_out: Instant::START,
+            broken: false,
+        }
+    }
+
+    /// A message of `bytes` (its payload) is written; when its last byte arrives at the other end of `link`.
+    /// It takes its share of the link's rate. `None`: it never arrives, and nothing that follows either.
+    pub fn admit(
+        &mut self,
+        bytes: usize,
+        now: Instant,
+        link: &mut Shaper,
+        outages: &Outages,
+    ) -> Option<Instant> {
+        let full = bytes / SEGMENT_BYTES;
+        let rest = bytes % SEGMENT_BYTES;
+        let segments =
+            std::iter::repeat_n(SEGMENT_BYTES, full).chain((rest > 0 || full == 0).then_some(rest));
+        for payload in segments {
+            self.send_segment(payload + SEGMENT_OVERHEAD_BYTES, now, link, outages);
+        }
+        (!self.broken).then_some(self.last_out)
+    }
+
+    fn send_segment(&mut self, bytes: usize, now: Instant, link: &mut Shaper, outages: &Outages) {
+        let travel = draw_delay(link.profile(), &mut self.rng);
+        let mut rto = link.profile().delay * 2 + RTO_MIN;
+        let mut at = now.max(self.stalled_until);
+        for _ in 0..=MAX_RETRANSMISSIONS {
+            let sent = match outages.signaling(at) {
+                SignalingPath::Muted => break,
+                SignalingPath::BlockedUntil(_) => None,
+                SignalingPath::Open if happens(link.profile().loss.as_f64(), &mut self.rng) => None,
+                SignalingPath::Open if at == now => link.transmit(bytes, now),
+                // The link's queue at a later instant is not known yet; repetitions are few and small.
+                SignalingPath::Open => Some(at + link.sending_time(bytes)),
+            };
+            if let Some(sent) = sent {
+                self.last_out = self.last_out.max(sent + travel);
+                return;
+            }
+            at += rto;
+            self.stalled_until = at;
+            rto = (rto * 2).min(RTO_MAX);
+        }
+        self.broken = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::impair::{Fate, Profile, Remotes, Scope};
+
+    fn ms(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn rng() -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(7)
+    }
+
+    fn delayed(delay_ms: u64) -> Profile {
+        Profile {
+            delay: Duration::from_millis(delay_ms),
+            ..Profile::none()
+        }
+    }
+
+    #[test]
+    fn a_message_takes_the_delay_of_the_link_and_its_share_of_the_rate() {
+        let mut link = Shaper::new(
+            Profile {
+                rate_bits_per_s: NonZeroU64::new(1_200_000),
+                ..delayed(20)
+            },
+            rng(),
+        );
+        let mut stream = Stream::new(rng());
+        let none = Outages::default();
+        // A full segment is 1,500 bytes on the wire, 10 ms at 1.2 Mbit/s.
+        assert_eq!(
+            stream.admit(2 * SEGMENT_BYTES, ms(0), &mut link, &none),
+            Some(ms(40))
+        );
+        let media = link.admit(1_500, ms(0));
+        assert_eq!(media, Fate::Deliver { at: ms(50) }, "behind the message");
+        let empty = stream.admit(0, ms(100), &mut link, &none).expect("it arrives");
+        assert!(empty > ms(120), "headers cross the link, too");
+    }
+
+    #[test]
+    fn a_lost_segment_costs_one_time_out_and_holds_up_what_follows() {
+        let lossy = Profile {
+            loss: "30%".parse().expect("a share"),
+            ..delayed(10)
+        };
+        let mut link = Shaper::new(lossy, rng());
+        let mut stream = Stream::new(rng());
+        let rto = 2 * 10 + 200;
+        let (mut seen, mut last) = ([0; 4], ms(0));
+        for i in 0..200 {
+            let now = ms(10_000 * (i + 1));
+            let out = stream
+                .admit(100, now, &mut link, &Outages::default())
+                .expect("it arrives");
+            let took = out.since(now).as_millis() as u64;
+            // 0, 1, 2, … losses: 1 + 2 + 4 + … time-outs.
+            let losses = (0..12)
+                .find(|n| took == 10 + rto * ((1 << n) - 1))
+                .unwrap_or_else(|| panic!("{took} ms is no number of time-outs"));
+            seen[losses.min(3)] += 1;
+            if losses > 0 {
+                let behind = stream.admit(
+                    100,
+                    now + Duration::from_millis(1),
+                    &mut link,
+                    &Outages::default(),
+                );
+                assert!(behind >= Some(out), "it overtook");
+                last = out.max(last);
+            }
+        }
+        assert!(seen.iter().all(|n| *n > 0), "{seen:?}");
+    }
+
+    #[test]
+    fn what_is_written_in_an_outage_arrives_after_its_end_and_the_back_off() {
+        let mut link = Shaper::new(delayed(0), rng());
+        let mut stream = Stream::new(rng());
+        let mut outages = Outages::default();
+        outages
+            .drop_network(Scope::Both, Remotes::All, ms(1_000), ms(6_000))
+            .expect("room");
+        assert_eq!(stream.admit(100, ms(999), &mut link, &outages), Some(ms(999)));
+        // Repeated after 0.2, 0.6, 1.4, 3 and 6.2 s: that one is the first after the end.
+        assert_eq!(stream.admit(100, ms(1_000), &mut link, &outages), Some(ms(7_200)));
+        assert_eq!(
+            stream.admit(100, ms(1_400), &mut link, &outages),
+            Some(ms(7_200)),
+            "one sender has one timer: its own would fire at 7.6 s"
+        );
+        assert_eq!(stream.admit(100, ms(7_000), &mut link, &outages), Some(ms(7_200)));
+        assert_eq!(stream.admit(100, ms(8_000), &mut link, &outages), Some(ms(8_000)));
+    }
+
+    #[test]
+    fn a_crash_and_a_link_that_loses_everything_end_the_stream() {
+        let mut muted = Outages::default();
+        muted.mute();
+        let mut link = Shaper::new(delayed(0), rng());
+        assert_eq!(Stream::new(rng()).admit(1, ms(0), &mut link, &muted), None);
+
+        let mut dead = Shaper::new(
+            Profile {
+                loss: "100%".parse().expect("a share"),
+                ..Profile::none()
+            },
+            rng(),
+        );
+        let mut stream = Stream::new(rng());
+        assert_eq!(stream.admit(1, ms(0), &mut dead, &Outages::default()), None);
+        dead.set_profile(Profile::none());
+        assert_eq!(stream.admit(1, ms(1), &mut dead, &Outages::default()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_overtakes_or_comes_early(
+            seed: u64,
+            messages in proptest::collection::vec((0_u64..400, 0_usize..5_000), 1..50),
+            cut in 0_u64..5_000,
+            cut_for in 0_u64..5_000,
+        ) {
+            let profile = Profile {
+                delay: Duration::from_millis(20),
+                jitter: Duration::from_millis(20),
+                loss: "20%".parse().expect("a share"),
+                rate_bits_per_s: NonZeroU64::new(2_000_000),
+                queue: Duration::from_millis(10),
+            };
+            let mut link = Shaper::new(profile, ChaCha8Rng::seed_from_u64(seed));
+            let mut stream = Stream::new(ChaCha8Rng::seed_from_u64(!seed));
+            let mut outages = Outages::default();
+            outages.drop_network(Scope::Signaling, Remotes::All, ms(cut), ms(cut + cut_for)).expect("room");
+            let (mut now, mut last) = (0, ms(0));
+            for (pause, bytes) in messages {
+                now += pause;
+                let out = stream.admit(bytes, ms(now), &mut link, &outages).expect("it arrives");
+                prop_assert!(out >= ms(now) && out >= last);
+                last = out;
+            }
+        }
+    }
+}

@@ -1,0 +1,532 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::base::{Instant, PeerId};
+
+use super::{
+    FaultCause, RecoveryPath,
+    deadlines::{Deadlines, Due},
+    pairs::{PairId, pair_of},
+    tally::{Series, Tally},
+};
+
+/// A fault on a link, or several that overlap.
+#[derive(Debug)]
+struct Fault {
+    /// The earliest planned beginning.
+    start: Instant,
+    /// The latest planned end.
+    end: Instant,
+    /// The first one's.
+    cause: FaultCause,
+    /// The highest rung of the ladder that either end is known to have reached.
+    path: RecoveryPath,
+    ends: [AtEnd; 2],
+    /// When either end first noticed.
+    detected: Option<Instant>,
+}
+
+/// What one end of the link has to say of a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtEnd {
+    /// It did not begin here.
+    Elsewhere,
+    /// It began here.
+    Began,
+    /// It began here, and data flows again since then.
+    Recovered(Instant),
+}
+
+/// The scripted faults on links that stay in the middle of a membership: `reconnect_ms`, `outage_ms` and
+/// `detect_ms`. (Crashes and rejoins end memberships; what follows them is an overlap of [`Pairs`].)
+///
+/// Every `FaultStarted` is exactly one of: a sample, a failure, an abandonment, merged into one that was not
+/// over, or unmeasured because there was no open link to tear.
+///
+/// A fault that is recovered from is kept for as long as events may lie in the dispatcher's queue: the same
+/// step may have torn the link at its other end too, and then the later end counts.
+///
+/// [`Pairs`]: super::pairs::Pairs
+#[derive(Debug)]
+pub(super) struct Faults {
+    faults: BTreeMap<PairId, Fault>,
+    timeout: Duration,
+}
+
+impl Faults {
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self {
+            faults: BTreeMap::new(),
+            timeout,
+        }
+    }
+
+    /// Whether the link of this pair is yet to recover from a fault.
+    pub(super) fn covers(&self, pair: PairId) -> bool {
+        let fault = self.faults.get(&pair);
+        fault.is_some_and(|fault| fault.recovered().is_none())
+    }
+
+    /// A fault began at `peer`'s end of a link. `open`: its channel was open there.
+    pub(super) fn begin(
+        &mut self,
+        (peer, remote): (PeerId, PeerId),
+        (start, end): (Instant, Instant),
+        cause: FaultCause,
+        open: bool,
+        tally: &mut Tally,
+        deadlines: &mut Deadlines,
+    ) {
+        let (pair, side) = pair_of(peer, remote);
+        let before = self.take(pair, deadlines).and_then(|before| {
+            if start <= before.due(self.timeout) {
+                return Some(before);
+            }
+            before.settle(self.timeout, tally);
+            None
+        });
+        let mut fault = match before {
+            Some(before) => {
+                tally.count(Series::tagged("faults_merged", [("cause", cause.name())]));
+                Fault {
+                    start: before.start.min(start),
+                    end: before.end.max(end),
+                    ..before
+                }
+            }
+            None if open => Fault {
+                start,
+                end: end.max(start),
+                cause,
+                path: RecoveryPath::Resume,
+                ends: [AtEnd::Elsewhere; 2],
+                detected: None,
+            },
+            None => return unmeasured(cause, tally),
+        };
+        fault.ends[side] = AtEnd::Began;
+        self.put(pair, fault, deadlines);
+    }
+
+    /// `peer` noticed that the link is not well.
+    pub(super) fn detected(&mut self, (peer, remote): (PeerId, PeerId), at: Instant) {
+        if let Some(fault) = self.faults.get_mut(&pair_of(peer, remote).0)
+            && fault.start <= at
+            && fault.recovered().is_none_or(|recovered| at <= recovered)
+        {
+            fault.detected = Some(fault.detected.map_or(at, |first| first.min(at)));
+        }
+    }
+
+    /// `peer` began to do something about it.
+    pub(super) fn recovering(&mut self, (peer, remote): (PeerId, PeerId), path: RecoveryPath) {
+        if let Some(fault) = self.faults.get_mut(&pair_of(peer, remote).0)
+            && fault.recovered().is_none()
+        {
+            fault.path = fault.path.max(path);
+        }
+    }
+
+    /// Data has flowed both ways, says `peer`.
+    pub(super) fn recovered(
+        &mut self,
+        (peer, remote): (PeerId, PeerId),
+        path: RecoveryPath,
+        at: Instant,
+        deadlines: &mut Deadlines,
+    ) {
+        let (pair, side) = pair_of(peer, remote);
+        self.recovered_at(pair, &[side], path, at, deadlines);
+    }
+
+    /// Data has flowed both ways, over a link that one of the two had to join again for.
+    pub(super) fn rejoined(&mut self, pair: PairId, at: Instant, deadlines: &mut Deadlines) {
+        self.recovered_at(pair, &[0, 1], RecoveryPath::Rejoin, at, deadlines);
+    }
+
+    fn recovered_at(
+        &mut self,
+        pair: PairId,
+        sides: &[usize],
+        path: RecoveryPath,
+        at: Instant,
+        deadlines: &mut Deadlines,
+    ) {
+        let Some(mut fault) = self.take(pair, deadlines) else {
+            return;
+        };
+        for side in sides {
+            if fault.ends[*side] == AtEnd::Began {
+                fault.ends[*side] = AtEnd::Recovered(at);
+                fault.path = fault.path.max(path);
+            }
+        }
+        self.put(pair, fault, deadlines);
+    }
+
+    /// An end has given the link up.
+    pub(super) fn failed(
+        &mut self,
+        (peer, remote): (PeerId, PeerId),
+        path: RecoveryPath,
+        tally: &mut Tally,
+        deadlines: &mut Deadlines,
+    ) {
+        let pair = pair_of(peer, remote).0;
+        if self.covers(pair)
+            && let Some(mut fault) = self.take(pair, deadlines)
+        {
+            fault.path = fault.path.max(path);
+            fault.fail(tally);
+        }
+    }
+
+    /// The script of one of the two ends its membership.
+    pub(super) fn cut(&mut self, pair: PairId, at: Instant, tally: &mut Tally, deadlines: &mut Deadlines) {
+        if let Some(fault) = self.take(pair, deadlines) {
+            match at.since(fault.end) {
+                late if late > self.timeout => fault.settle(self.timeout, tally),
+                _ => fault.settle_or_abandon(self.timeout, tally),
+            }
+        }
+    }
+
+    /// Nothing more is to be waited for: it is recovered from, or its time is over.
+    pub(super) fn expire(&mut self, pair: PairId, tally: &mut Tally) {
+        if let Some(fault) = self.faults.remove(&pair) {
+            fault.settle(self.timeout, tally);
+        }
+    }
+
+    /// The run is over.
+    pub(super) fn end_of_run(&mut self, pair: PairId, tally: &mut Tally) {
+        if let Some(fault) = self.faults.remove(&pair) {
+            fault.settle_or_abandon(self.timeout, tally);
+        }
+    }
+
+    fn take(&mut self, pair: PairId, deadlines: &mut Deadlines) -> Option<Fault> {
+        let fault = self.faults.remove(&pair)?;
+        deadlines.clear(fault.due(self.timeout), Due::Fault(pair));
+        Some(fault)
+    }
+
+    fn put(&mut self, pair: PairId, fault: Fault, deadlines: &mut Deadlines) {
+        deadlines.set(fault.due(self.timeout), Due::Fault(pair));
+        self.faults.insert(pair, fault);
+    }
+}
+
+/// A fault that no link was torn by, or that is measured otherwise.
+pub(super) fn unmeasured(cause: FaultCause, tally: &mut Tally) {
+    tally.count(Series::tagged("faults_unmeasured", [("cause", cause.name())]));
+}
+
+impl Fault {
+    /// When every end that it began at had recovered.
+    fn recovered(&self) -> Option<Instant> {
+        let mut last = None;
+        for end in self.ends {
+            match end {
+                AtEnd::Elsewhere => {}
+                AtEnd::Began => return None,
+                AtEnd::Recovered(at) => last = last.max(Some(at)),
+            }
+        }
+        last
+    }
+
+    /// When it is over, one way or the other; a fault that begins later is another one.
+    fn due(&self, timeout: Duration) -> Instant {
+        self.recovered().unwrap_or(self.end + timeout)
+    }
+
+    fn settle(self, timeout: Duration, tally: &mut Tally) {
+        match self.recovered().filter(|at| at.since(self.end) <= timeout) {
+            Some(at) => {
+                self.count_detected(tally);
+                tally.case(self.series("reconnect_failed"), false);
+                tally.took(self.series("reconnect_ms"), at.since(self.end));
+                tally.took(self.by_cause("outage_ms"), at.since(self.start));
+            }
+            None => self.fail(tally),
+        }
+    }
+
+    fn settle_or_abandon(self, timeout: Duration, tally: &mut Tally) {
+        if self.recovered().is_some() {
+            return self.settle(timeout, tally);
+        }
+        self.count_detected(tally);
+        tally.count(self.series("reconnect_abandoned"));
+    }
+
+    fn fail(self, tally: &mut Tally) {
+        self.count_detected(tally);
+        tally.case(self.series("reconnect_failed"), true);
+        tally.failed(self.series("reconnect_ms"));
+        tally.failed(self.by_cause("outage_ms"));
+    }
+
+    fn count_detected(&self, tally: &mut Tally) {
+        if let Some(at) = self.detected {
+            tally.took(self.by_cause("detect_ms"), at.since(self.start));
+        }
+    }
+
+    fn series(&self, name: &'static str) -> Series {
+        Series::tagged(name, [("path", self.path.name()), ("cause", self.cause.name())])
+    }
+
+    fn by_cause(&self, name: &'static str) -> Series {
+        Series::tagged(name, [("cause", self.cause.name())])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use FaultCause::{Crash, CutSignaling, DropNetwork};
+    use RecoveryPath::{IceRestart, Rejoin, Replace, Resume};
+
+    use crate::metrics::story::{A, B, C, Figures, Story};
+
+    use super::*;
+
+    /// The network of B is away from 1 s to 4 s.
+    fn dropped() -> Story {
+        Story::connected_pair().fault(1_000, (B, A), DropNetwork, 4_000)
+    }
+
+    fn figures(run: &Figures) -> [String; 3] {
+        ["reconnect_ms", "outage_ms", "detect_ms"].map(|name| run.trend(name))
+    }
+
+    fn failed_or_abandoned(run: &Figures) -> (String, u64) {
+        (run.rate("reconnect_failed"), run.count("reconnect_abandoned"))
+    }
+
+    #[test]
+    fn a_link_recovers_from_a_faults_end_and_is_out_from_its_start() {
+        let run = dropped()
+            .detect(2_500, (A, B), 1)
+            .detect(2_600, (B, A), 1)
+            .recovering(4_100, (A, B), IceRestart)
+            .recovered(4_250, (B, A), 1, IceRestart)
+            .end(9_000);
+        assert_eq!(figures(&run), ["1 ok 250 ms", "1 ok 3250 ms", "1 ok 1500 ms"]);
+        let tagged = "reconnect_ms{cause:drop_network,path:ice_restart}";
+        assert_eq!(run.trend(tagged), "1 ok 250 ms");
+        assert_eq!(run.trend("outage_ms{cause:drop_network}"), "1 ok 3250 ms");
+        assert_eq!(run.trend("detect_ms{cause:drop_network}"), "1 ok 1500 ms");
+        assert_eq!(failed_or_abandoned(&run), ("0/1".to_owned(), 0));
+        assert_eq!(run.count("faults_started{cause:drop_network}"), 1);
+        assert_eq!(run.count("faults_detected"), 2);
+        assert_eq!(run.count("recoveries_started{path:ice_restart}"), 1);
+    }
+
+    #[test]
+    fn a_fault_that_tears_nothing_is_recovered_from_in_no_time_and_need_not_be_noticed() {
+        let run = dropped().recovered(1_020, (B, A), 1, Resume).end(9_000);
+        assert_eq!(figures(&run), ["1 ok 0 ms", "1 ok 20 ms", ""]);
+    }
+
+    #[test]
+    fn only_the_end_that_the_fault_began_at_tells_of_its_recovery() {
+        let run = dropped()
+            .recovered(4_200, (A, B), 1, Resume)
+            .recovered(4_300, (B, A), 1, Resume)
+            .end(9_000);
+        assert_eq!(run.trend("reconnect_ms"), "1 ok 300 ms");
+    }
+
+    #[test]
+    fn a_fault_at_both_ends_is_one_and_over_at_the_later() {
+        let run = Story::connected_pair()
+            .fault(1_000, (A, B), FaultCause::IceRestart, 1_000)
+            .fault(1_000, (B, A), FaultCause::IceRestart, 1_000)
+            .recovered(1_030, (A, B), 1, IceRestart)
+            .recovered(1_050, (B, A), 1, IceRestart)
+            .end(9_000);
+        assert_eq!(run.trend("reconnect_ms{cause:ice_restart}"), "1 ok 50 ms");
+        assert_eq!(run.count("faults_merged{cause:ice_restart}"), 1);
+        let one = Story::connected_pair()
+            .fault(1_000, (A, B), DropNetwork, 1_000)
+            .fault(1_000, (B, A), DropNetwork, 1_000)
+            .recovered(1_030, (A, B), 1, Resume)
+            .end(90_000);
+        assert_eq!(one.trend("reconnect_ms"), "0 ok, 1 failed", "both must tell");
+    }
+
+    #[test]
+    fn the_same_fault_may_be_told_by_the_other_end_after_the_first_has_recovered() {
+        let run = Story::connected_pair()
+            .fault(1_000, (A, B), DropNetwork, 1_000)
+            .recovered(1_030, (A, B), 1, Resume)
+            .fault_late(1_010, 1_040, (B, A), DropNetwork, 1_010)
+            .recovered(1_090, (B, A), 1, Resume)
+            .end(9_000);
+        assert_eq!(run.trend("reconnect_ms"), "1 ok 80 ms");
+        let next = Story::connected_pair()
+            .fault(1_000, (A, B), DropNetwork, 1_000)
+            .recovered(1_030, (A, B), 1, Resume)
+            .fault(1_031, (B, A), DropNetwork, 1_031)
+            .recovered(1_090, (B, A), 1, Resume)
+            .end(9_000);
+        assert_eq!(next.trend("reconnect_ms"), "2 ok 30..59 ms");
+    }
+
+    #[test]
+    fn faults_that_overlap_are_one_from_the_first_start_to_the_last_end() {
+        let run = dropped()
+            .fault(2_000, (B, A), CutSignaling, 2_000)
+            .fault(3_000, (B, A), DropNetwork, 6_000)
+            .detect(5_000, (B, A), 1)
+            .recovered(6_100, (B, A), 2, Replace)
+            .end(9_000);
+        assert_eq!(figures(&run), ["1 ok 100 ms", "1 ok 5100 ms", "1 ok 4000 ms"]);
+        assert_eq!(
+            run.trend("reconnect_ms{cause:drop_network,path:replace}"),
+            "1 ok 100 ms"
+        );
+        assert_eq!(run.count("faults_started"), 3);
+        assert_eq!(run.count("faults_merged{cause:cut_signaling}"), 1);
+        assert_eq!(run.count("faults_merged"), 2);
+    }
+
+    #[test]
+    fn a_link_that_is_given_up_has_failed() {
+        let run = dropped()
+            .recovering(4_100, (A, B), IceRestart)
+            .detect(4_050, (A, B), 1)
+            .given_up(20_000, (A, B), Replace)
+            .recovered(21_000, (B, A), 1, Replace)
+            .end(90_000);
+        assert_eq!(
+            figures(&run),
+            ["0 ok, 1 failed", "0 ok, 1 failed", "1 ok 3050 ms"]
+        );
+        assert_eq!(
+            run.rate("reconnect_failed{cause:drop_network,path:replace}"),
+            "1/1"
+        );
+    }
+
+    #[test]
+    fn a_link_that_does_not_recover_in_time_has_failed_by_the_last_path_that_was_tried() {
+        let just = dropped().recovered(34_000, (B, A), 1, Resume).end(90_000);
+        assert_eq!(just.trend("reconnect_ms"), "1 ok 30000 ms");
+        let late = dropped().recovered(34_001, (B, A), 1, Resume).end(90_000);
+        assert_eq!(late.trend("reconnect_ms"), "0 ok, 1 failed");
+        let never = dropped()
+            .recovering(5_000, (A, B), Replace)
+            .recovering(6_000, (B, A), IceRestart)
+            .end(34_001);
+        assert_eq!(never.rate("reconnect_failed{path:replace}"), "1/1");
+        assert_eq!(never.trend("outage_ms"), "0 ok, 1 failed");
+    }
+
+    #[test]
+    fn a_leave_a_crash_or_the_runs_end_abandons_what_is_not_overdue() {
+        let left = dropped().detect(2_000, (A, B), 1).leave(5_000, A, 1).end(90_000);
+        assert_eq!(failed_or_abandoned(&left), (String::new(), 1));
+        assert_eq!(left.trend("detect_ms"), "1 ok 1000 ms");
+        assert_eq!(
+            left.count("reconnect_abandoned{cause:drop_network,path:resume}"),
+            1
+        );
+        let crashed = dropped().crash(5_000, B, 1).end(90_000);
+        assert_eq!(failed_or_abandoned(&crashed), (String::new(), 1));
+        let ended = dropped().end(34_000);
+        assert_eq!(failed_or_abandoned(&ended), (String::new(), 1));
+        let overdue = dropped().leave(34_001, A, 1).end(34_001);
+        assert_eq!(failed_or_abandoned(&overdue), ("1/1".to_owned(), 0));
+        let recovered = dropped()
+            .recovered(4_100, (B, A), 1, Resume)
+            .leave(4_101, B, 1)
+            .end(4_200);
+        assert_eq!(failed_or_abandoned(&recovered), ("0/1".to_owned(), 0));
+    }
+
+    #[test]
+    fn a_fault_on_no_open_link_is_not_measured() {
+        let closed = Story::of(3)
+            .join(0, A, 1)
+            .join(0, B, 1)
+            .open(10, (A, B), 1, 1)
+            .fault(20, (B, A), DropNetwork, 100)
+            .fault(20, (A, C), DropNetwork, 100)
+            .recovered(200, (B, A), 1, Resume)
+            .end(90_000);
+        assert_eq!(failed_or_abandoned(&closed), (String::new(), 0));
+        assert_eq!(closed.count("faults_unmeasured{cause:drop_network}"), 2);
+        let open_here = Story::of(2)
+            .join(0, A, 1)
+            .join(0, B, 1)
+            .open(10, (A, B), 1, 1)
+            .fault(20, (A, B), DropNetwork, 100)
+            .recovered(200, (A, B), 1, Resume)
+            .end(9_000);
+        assert_eq!(open_here.trend("reconnect_ms"), "1 ok 100 ms");
+        let elsewhere = dropped().fault(1_000, (B, A), Crash, 1_000).end(1_000);
+        assert_eq!(elsewhere.count("faults_unmeasured{cause:crash}"), 1);
+    }
+
+    #[test]
+    fn what_a_replaced_connection_tells_is_not_believed() {
+        let run = dropped()
+            .detect(2_000, (A, B), 1)
+            .created(4_100, (A, B), 2)
+            .created(4_100, (B, A), 2)
+            .detect(900, (A, B), 2)
+            .recovered(4_200, (B, A), 1, Replace)
+            .recovered(4_300, (B, A), 2, Replace)
+            .end(9_000);
+        assert_eq!(figures(&run), ["1 ok 300 ms", "1 ok 3300 ms", "1 ok 1000 ms"]);
+    }
+
+    /// The network of B is away so long that its membership is lost.
+    fn lost() -> Story {
+        dropped().signaling_lost(2_000, B).lose_membership(12_000, B, 1)
+    }
+
+    #[test]
+    fn a_fault_goes_on_through_a_lost_membership_until_data_flows_in_the_next() {
+        let run = lost()
+            .join(12_000, B, 2)
+            .join_failed(13_000, B, 2)
+            .join(13_500, B, 3)
+            .open(13_600, (A, B), 2, 1)
+            .open(13_600, (B, A), 2, 3)
+            .probe(13_700, (A, B), 2)
+            .probe(13_900, (B, A), 2)
+            .end(90_000);
+        assert_eq!(
+            run.trend("reconnect_ms{cause:drop_network,path:rejoin}"),
+            "1 ok 9900 ms"
+        );
+        assert_eq!(run.trend("outage_ms"), "1 ok 12900 ms");
+        assert_eq!(run.rate("reconnect_failed"), "0/1", "and no other case");
+
+        let told = lost()
+            .join(12_000, B, 2)
+            .created(12_500, (B, A), 2)
+            .recovered(12_900, (B, A), 2, Rejoin)
+            .end(90_000);
+        assert_eq!(told.trend("reconnect_ms"), "1 ok 8900 ms");
+    }
+
+    #[test]
+    fn a_membership_that_is_lost_for_good_fails_the_link_unless_its_end_was_planned() {
+        let gone = lost().end(90_000);
+        assert_eq!(failed_or_abandoned(&gone), ("1/1".to_owned(), 0));
+        let other_left = lost().leave(20_000, A, 1).end(90_000);
+        assert_eq!(failed_or_abandoned(&other_left), (String::new(), 1));
+        let again = lost().join(12_000, B, 2).leave(20_000, B, 2).end(90_000);
+        assert_eq!(failed_or_abandoned(&again), (String::new(), 1));
+        let no_fault = Story::connected_pair()
+            .signaling_lost(2_000, B)
+            .lose_membership(12_000, B, 1)
+            .join(12_000, B, 2)
+            .end(90_000);
+        assert_eq!(no_fault.rate("reconnect_failed{cause:rejoin}"), "1/1");
+    }
+}

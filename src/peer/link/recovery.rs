@@ -1,0 +1,220 @@
+//! The ladder: what a link does when its connection is not well.
+//!
+//! *resume* (it comes back by itself) → *ice_restart*, as soon as ICE is `disconnected` → *replace*, when ICE
+//! has failed, or is back and no data comes through: SCTP waits for a retransmission time-out that it has
+//! doubled for as long as the network was away. What is above (*rejoin*) is its peer's.
+
+use std::time::Duration;
+
+use super::{
+    connection::Exchange,
+    machine::{Link, LinkOutput, LinkTimer},
+};
+use crate::{
+    base::{Generation, Instant},
+    metrics::{EventKind, RecoveryPath, SignalingState},
+    peer::connection::{ConnectionOperation, TransportState},
+};
+
+/// How much later than the polite side the other one restarts ICE, should the polite one be unable to.
+const IMPOLITE_RESTART_AFTER: Duration = Duration::from_secs(3);
+/// How long data may take once ICE is back.
+const DATA_WITHIN: Duration = Duration::from_secs(3);
+/// How long a channel may be closed before its connection is replaced: the remote may be leaving, and its
+/// word of it still on the way.
+const CLOSED_FOR: Duration = Duration::from_secs(2);
+
+/// What a link knows of its own trouble.
+#[derive(Debug, Default)]
+pub(super) struct Recovery {
+    /// This end has noticed that something is wrong.
+    unwell: bool,
+    /// The probe that has to come back.
+    probe: Option<u32>,
+    /// A restart was asked for by the script, and ICE is not connected anew yet.
+    restarting: bool,
+    /// An offer to make as soon as no exchange is under way.
+    wanted: Option<Wanted>,
+}
+
+/// An offer that has to wait for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wanted {
+    ice_restart: bool,
+}
+
+impl Link {
+    /// Offers anew on the same connection, as soon as no exchange is under way; `false` if there is no open
+    /// connection.
+    pub fn renegotiate(&mut self) -> bool {
+        self.want(false)
+    }
+
+    /// Restarts ICE because the script says so; [`LinkOutput::Restarted`] tells when it is done.
+    pub fn restart_ice(&mut self) -> bool {
+        self.recovery.restarting = self.want(true);
+        self.recovery.restarting
+    }
+
+    fn want(&mut self, ice_restart: bool) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        let earlier = self.recovery.wanted.is_some_and(|w| w.ice_restart);
+        self.recovery.wanted = Some(Wanted {
+            ice_restart: ice_restart || earlier,
+        });
+        self.offer_if_wanted();
+        true
+    }
+
+    /// Makes the offer that is wanted, if nothing is in its way.
+    pub(super) fn offer_if_wanted(&mut self) {
+        if self.is_busy() || self.signaling() != SignalingState::Stable {
+            return;
+        }
+        if let Some(Wanted { ice_restart }) = self.recovery.wanted.take() {
+            self.perform(Exchange::Offering, ConnectionOperation::Offer { ice_restart });
+        }
+    }
+
+    /// The signaling socket is a new one: what the last one carried may be lost.
+    pub fn signaling_resumed(&mut self) {
+        let unsure = self.connection.as_ref().and_then(|c| match c.signaling {
+            SignalingState::HaveLocalOffer => c.offer.clone(),
+            SignalingState::Stable => c.answer.clone(),
+            _ => None,
+        });
+        if let Some(description) = unsure {
+            self.repeat(description);
+        }
+    }
+
+    // ---- what happens to the connection
+
+    pub(super) fn ice_became(&mut self, state: TransportState, now: Instant) {
+        match state {
+            TransportState::Disconnected | TransportState::Failed => self.fell_ill(now),
+            TransportState::Connected | TransportState::Completed => self.ice_returned(now),
+            _ => {}
+        }
+    }
+
+    fn fell_ill(&mut self, now: Instant) {
+        let Some(connection) = self.connection.as_ref().filter(|c| c.was_open) else {
+            return;
+        };
+        let generation = connection.generation;
+        if !std::mem::replace(&mut self.recovery.unwell, true) {
+            self.event(EventKind::FaultDetected { generation });
+        }
+        let wait = if self.polite {
+            Duration::ZERO
+        } else {
+            IMPOLITE_RESTART_AFTER
+        };
+        self.timers.set(LinkTimer::RestartIce(generation), now + wait);
+    }
+
+    /// ICE is connected, for the first time or again.
+    fn ice_returned(&mut self, now: Instant) {
+        let settled = self.signaling() == SignalingState::Stable && !self.is_busy();
+        if self.recovery.restarting && settled {
+            self.recovery.restarting = false;
+            self.outputs.push_back(LinkOutput::Restarted);
+        }
+        if self.recovery.unwell && self.is_open() {
+            self.timers.stop(LinkTimer::RestartIce(self.generation));
+            self.ask_for_probe(now);
+        }
+    }
+
+    pub(super) fn channel_opened(&mut self, now: Instant) {
+        self.timers.stop(LinkTimer::ChannelClosed(self.generation));
+        if self.recovery.unwell {
+            self.ask_for_probe(now);
+        }
+    }
+
+    pub(super) fn channel_closed(&mut self, now: Instant) {
+        if !self.is_open() {
+            let polite_wait = if self.polite { CLOSED_FOR } else { Duration::ZERO };
+            self.timers.set(
+                LinkTimer::ChannelClosed(self.generation),
+                now + CLOSED_FOR + polite_wait,
+            );
+        }
+    }
+
+    fn ask_for_probe(&mut self, now: Instant) {
+        self.timers
+            .set(LinkTimer::NoData(self.generation), now + DATA_WITHIN);
+        self.outputs.push_back(LinkOutput::Probe);
+    }
+
+    /// The probe that was asked for is out.
+    pub fn probe_sent(&mut self, number: u32) {
+        self.recovery.probe = Some(number);
+    }
+
+    /// A probe has come back: data flows both ways.
+    pub fn probe_returned(&mut self, number: u32) {
+        if self.recovery.probe.is_some_and(|probe| number >= probe) {
+            self.recovery.probe = None;
+            self.recovery.unwell = false;
+            for timer in [LinkTimer::NoData, LinkTimer::RestartIce] {
+                self.timers.stop(timer(self.generation));
+            }
+        }
+    }
+
+    // ---- the rungs
+
+    pub(super) fn restart_due(&mut self, generation: Generation) {
+        if generation == self.generation && self.recovery.unwell && self.want_restart() {
+            self.act(RecoveryPath::IceRestart);
+        }
+    }
+
+    /// Wants a restart on a connection that may not be open any more.
+    fn want_restart(&mut self) -> bool {
+        if self.connection.as_ref().is_none_or(|c| c.failed)
+            || self.signaling() == SignalingState::HaveLocalOffer
+        {
+            return false;
+        }
+        self.recovery.wanted = Some(Wanted { ice_restart: true });
+        self.offer_if_wanted();
+        true
+    }
+
+    /// Replaces a connection that carries no data, or whose channel has closed.
+    pub(super) fn replace_dead(&mut self, generation: Generation) {
+        if generation != self.generation || self.connection.is_none() {
+            return;
+        }
+        if !std::mem::replace(&mut self.recovery.unwell, true) {
+            self.event(EventKind::FaultDetected { generation });
+        }
+        self.offer_anew();
+    }
+
+    /// This end does something about it.
+    pub(super) fn act(&mut self, path: RecoveryPath) {
+        self.event(EventKind::RecoveryStarted {
+            generation: self.generation,
+            path,
+        });
+        self.outputs.push_back(LinkOutput::Acted(path));
+    }
+
+    /// The connection is a new one: what was under way on the last one is over.
+    pub(super) fn recovery_on_new_connection(&mut self) {
+        self.recovery.wanted = None;
+        self.recovery.probe = None;
+        if std::mem::take(&mut self.recovery.restarting) {
+            // The restart was overtaken by a replacement: data on the new connection proves as much.
+            self.recovery.unwell = true;
+        }
+    }
+}

@@ -1,0 +1,175 @@
+use std::time::Duration;
+
+use super::{
+    machine::{Peer, PeerOutput, PeerTimer},
+    membership::Membership,
+};
+use crate::{base::Instant, metrics::EventKind, signaling::Message};
+
+/// Attempts to get a lost or refused signaling socket back: after 250 ms, then twice as long each time.
+const MAX_RECONNECTS: u32 = 5;
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+/// How often the server is asked whether it is still there, and how long it may take to answer: a half-open
+/// socket says nothing by itself.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+const HEARTBEAT_WITHIN: Duration = Duration::from_secs(4);
+
+/// The signaling socket.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Socket {
+    Closed,
+    /// The n-th attempt (from 0) is under way.
+    Opening(u32),
+    Open,
+    /// Waiting for the n-th attempt.
+    BackingOff(u32),
+}
+
+/// Pings on the current socket. They are answered in order, so an answer proves that everything sent before
+/// its ping has been processed.
+#[derive(Debug, Default)]
+pub(super) struct Pings {
+    sent: u32,
+    answered: u32,
+    /// The ping whose answer is waited for.
+    fence: Option<u32>,
+}
+
+impl Peer {
+    pub(super) fn is_online(&self) -> bool {
+        self.socket == Socket::Open
+    }
+
+    pub(super) fn open_socket(&mut self) {
+        if self.socket == Socket::Closed {
+            self.socket = Socket::Opening(0);
+            self.output_open();
+        }
+    }
+
+    pub(super) fn close_socket(&mut self) {
+        self.timers.stop(PeerTimer::Reconnect);
+        self.pings = Pings::default();
+        self.timers.stop(PeerTimer::Heartbeat);
+        if self.socket != Socket::Closed {
+            self.socket = Socket::Closed;
+            self.output(PeerOutput::CloseSignaling);
+        }
+    }
+
+    pub(super) fn socket_opened(&mut self, now: Instant) {
+        self.socket = Socket::Open;
+        self.event(EventKind::SignalingConnected);
+        for frame in self.protocol.hello() {
+            self.output(PeerOutput::SendFrame(frame));
+        }
+        self.unanswered_joins = 0;
+        if self.membership != Membership::Outside {
+            self.send_join(now);
+        }
+        let fence = self.pings.fence.is_some();
+        self.pings = Pings::default();
+        if fence {
+            self.fence(now);
+        }
+        self.timers.set(PeerTimer::Heartbeat, now + HEARTBEAT_EVERY);
+    }
+
+    pub(super) fn socket_lost(&mut self, reason: String, now: Instant) {
+        let attempt = match self.socket {
+            Socket::Closed => return,
+            Socket::Opening(attempt) => attempt,
+            Socket::Open | Socket::BackingOff(_) => 0,
+        };
+        self.timers.stop(PeerTimer::Heartbeat);
+        self.timers.stop(PeerTimer::HeartbeatExpiry);
+        self.event(EventKind::SignalingLost {
+            reason: reason.clone(),
+        });
+        if attempt < MAX_RECONNECTS && self.membership != Membership::Outside {
+            self.socket = Socket::BackingOff(attempt + 1);
+            self.timers
+                .set(PeerTimer::Reconnect, now + FIRST_BACKOFF * 2_u32.pow(attempt));
+            return;
+        }
+        self.socket = Socket::Closed;
+        match self.membership {
+            Membership::Outside => {}
+            Membership::Joining => self.join_failed(reason),
+            Membership::Member => self.lose_membership(now),
+        }
+        self.check_wait(now);
+        // No answer of the server's will come any more.
+        if self.pings.fence.take().is_some() {
+            self.fenced(now);
+        }
+    }
+
+    pub(super) fn reconnect(&mut self) {
+        if let Socket::BackingOff(attempt) = self.socket {
+            self.socket = Socket::Opening(attempt);
+            self.output_open();
+        }
+    }
+
+    pub(super) fn send(&mut self, message: &Message, now: Instant) {
+        if self.is_online()
+            && let Some(frame) = self.protocol.encode(message, self.unix_ms(now))
+        {
+            self.output(PeerOutput::SendFrame(frame));
+        }
+    }
+
+    fn output_open(&mut self) {
+        self.socket_number += 1;
+        let number = self.socket_number;
+        self.output(PeerOutput::OpenSignaling(number));
+    }
+
+    // ---- pings
+
+    /// Asks the server for a sign that it has processed all that was sent; [`Peer::fenced`] follows, at once
+    /// if there is no socket.
+    pub(super) fn fence(&mut self, now: Instant) {
+        if self.is_online() {
+            self.ping(now);
+            self.pings.fence = Some(self.pings.sent);
+        } else if matches!(self.socket, Socket::Closed) {
+            self.fenced(now);
+        } else {
+            // Once the socket is open again.
+            self.pings.fence = Some(u32::MAX);
+        }
+    }
+
+    fn ping(&mut self, now: Instant) {
+        self.pings.sent += 1;
+        self.send(&Message::Ping, now);
+    }
+
+    pub(super) fn pong(&mut self, now: Instant) {
+        self.pings.answered += 1;
+        if self.pings.answered == self.pings.sent {
+            self.timers.stop(PeerTimer::HeartbeatExpiry);
+        }
+        if self.pings.fence.is_some_and(|fence| self.pings.answered >= fence) {
+            self.pings.fence = None;
+            self.fenced(now);
+        }
+    }
+
+    pub(super) fn send_heartbeat(&mut self, now: Instant) {
+        if self.is_online() && !self.is_outside() {
+            self.ping(now);
+            self.timers
+                .set(PeerTimer::HeartbeatExpiry, now + HEARTBEAT_WITHIN);
+        }
+        self.timers.set(PeerTimer::Heartbeat, now + HEARTBEAT_EVERY);
+    }
+
+    /// The socket is half-open: as good as lost.
+    pub(super) fn heartbeat_expired(&mut self, now: Instant) {
+        self.output(PeerOutput::CloseSignaling);
+        self.socket_lost("the server does not answer pings".to_owned(), now);
+    }
+}

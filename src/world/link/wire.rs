@@ -1,0 +1,360 @@
+use std::{
+    cell::RefCell,
+    fmt,
+    future::Future,
+    io::{self, IoSliceMut},
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use futures_util::task::AtomicWaker;
+use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Runtime, Transmit};
+
+use super::queue::{Incoming, Outgoing, Queue};
+use crate::{
+    base::Instant,
+    world::{Census, Counted, Direction, Holding, RemotePath, network::Blame},
+};
+
+/// Reads from the system before others get their turn, when none of them brings what can be handed up.
+const MAX_READS: usize = 64;
+/// The largest datagram, and the most that the system joins into one read (UDP GRO).
+const MAX_READ_BYTES: usize = 65_536;
+/// IP and UDP headers (RFC 791, RFC 8200, RFC 768).
+const OVERHEAD_V4_BYTES: usize = 28;
+const OVERHEAD_V6_BYTES: usize = 48;
+
+thread_local! {
+    /// What the system is read into. The system may join datagrams of one sender up to 64 KiB; the buffer of
+    /// the driver holds one, and what did not fit would be lost in silence. Every connection having a buffer
+    /// of that size would be 0.1 MB each.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A UDP socket and the link that its datagrams cross.
+///
+/// It has no task: whoever polls for datagrams (the driver always does) keeps the link going. Outgoing
+/// datagrams that are not due yet are held; the poll for incoming ones sends them, and its waker is told
+/// when the next is due. So a link costs one timer, and only while something is held. The price: what is
+/// still held when the socket is dropped never arrives. `close()` of `webrtc` lingers for 100 ms, so the
+/// goodbye of a connection gets lost on links that are slower than that.
+///
+/// Timers are as coarse as the world's: with tokio's, a datagram comes out up to about 1 ms late on each
+/// link, never early.
+pub(in crate::world) struct Wire {
+    inner: Arc<dyn AsyncUdpSocket>,
+    runtime: Arc<dyn Runtime>,
+    census: Arc<Census>,
+    path: Option<RemotePath>,
+    /// Something is held: even if the link does nothing any more, nobody may overtake that.
+    holding: AtomicBool,
+    held: Mutex<Held>,
+    /// Who polls for datagrams.
+    receiver: AtomicWaker,
+}
+
+#[derive(Default)]
+struct Held {
+    outgoing: Queue<Outgoing>,
+    incoming: Queue<Incoming>,
+    timer: Option<Timer>,
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.outgoing.is_empty() && self.incoming.is_empty()
+    }
+}
+
+/// Wakes the receiver at `due`.
+struct Timer {
+    due: Instant,
+    sleep: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _counted: Counted,
+}
+
+impl Wire {
+    pub fn new(
+        inner: Arc<dyn AsyncUdpSocket>,
+        runtime: Arc<dyn Runtime>,
+        census: Arc<Census>,
+        path: Option<RemotePath>,
+    ) -> Self {
+        Self {
+            inner,
+            runtime,
+            census,
+            path,
+            holding: AtomicBool::new(false),
+            held: Mutex::default(),
+            receiver: AtomicWaker::new(),
+        }
+    }
+
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    /// Sends, as far as anybody can tell: what the link loses is sent, too.
+    pub fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let Some(path) = self.path.as_ref().filter(|path| self.crosses(path)) else {
+            return self.inner.poll_send(cx, transmit);
+        };
+        let held = &mut *self.held();
+        let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
+        for contents in transmit.contents.chunks(segment) {
+            let bytes = contents.len() + overhead_bytes(transmit.destination);
+            let Some(due) = path.network.admit(Direction::Up, path.remote, bytes) else {
+                continue;
+            };
+            let datagram = Outgoing {
+                to: transmit.destination,
+                from: transmit.src_ip,
+                ecn: transmit.ecn,
+                contents: contents.to_vec(),
+            };
+            if !held.outgoing.push(due, datagram) {
+                path.network.blame(Blame::Overflow);
+            }
+        }
+        self.send_due(held, path.network.now(), &mut Context::from_waker(Waker::noop()));
+        self.holding.store(!held.is_empty(), Ordering::Relaxed);
+        if !held.outgoing.is_empty() {
+            // The receiver arms the timer, or waits for the socket to take more.
+            self.receiver.wake();
+        }
+        Poll::Ready(Ok(transmit.contents.len()))
+    }
+
+    /// Receives what has crossed the link, and keeps the link going.
+    pub fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let direct = match &self.path {
+            Some(path) => {
+                self.note_receiver(cx);
+                !self.crosses(path)
+            }
+            None => !self.holding.load(Ordering::Relaxed),
+        };
+        if direct && self.inner.max_gro_segments() == 1 {
+            return self.inner.poll_recv(cx, bufs, meta);
+        }
+        let (Some(buf), Some(meta)) = (bufs.first_mut(), meta.first_mut()) else {
+            return Poll::Ready(Ok(0));
+        };
+        let held = &mut *self.held();
+        let received = if direct {
+            self.receive_directly(held, cx, buf, meta)
+        } else {
+            self.pump(held, cx, buf, meta)
+        };
+        self.holding.store(!held.is_empty(), Ordering::Relaxed);
+        received.map(|result| result.map(|()| 1))
+    }
+
+    /// Whether datagrams have to cross the link.
+    fn crosses(&self, path: &RemotePath) -> bool {
+        path.network.is_impaired() || self.holding.load(Ordering::Relaxed)
+    }
+
+    /// The driver also looks for more datagrams without wanting to be woken; that must not make us forget
+    /// whom to wake.
+    fn note_receiver(&self, cx: &Context<'_>) {
+        if !cx.waker().will_wake(Waker::noop()) {
+            self.receiver.register(cx.waker());
+        }
+    }
+
+    /// A read that crosses no link; only what the system has joined is taken apart.
+    fn receive_directly(
+        &self,
+        held: &mut Held,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        meta: &mut RecvMeta,
+    ) -> Poll<io::Result<()>> {
+        self.read(cx, |read, contents| {
+            let mut segments = contents.chunks(read.stride.max(1));
+            hand_up(read, segments.next().unwrap_or_default(), buf, meta);
+            for segment in segments {
+                // Never full: a read is 64 KiB at most, and nothing was held before.
+                held.incoming.push(Instant::START, incoming(read, segment));
+            }
+        })
+    }
+
+    fn pump(
+        &self,
+        held: &mut Held,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        meta: &mut RecvMeta,
+    ) -> Poll<io::Result<()>> {
+        let mut reads = 0;
+        loop {
+            let now = self.now();
+            let all_sent = self.send_due(held, now, cx);
+            while let Some(datagram) = held.incoming.pop_due(now) {
+                if self.lets_out() {
+                    hand_up(&datagram.meta, &datagram.contents, buf, meta);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            // Only when nothing can be handed up: what the system holds is bounded by the system.
+            if reads == MAX_READS {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            reads += 1;
+            match self.read(cx, |read, contents| self.take_in(held, read, contents)) {
+                Poll::Ready(Ok(())) => continue,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {}
+            }
+            // What the socket does not take now, it will ask for: its readiness wakes us, no timer.
+            let outgoing_due = held.outgoing.due_at().filter(|_| all_sent);
+            let due = [outgoing_due, held.incoming.due_at()].into_iter().flatten().min();
+            if self.poll_timer(held, due, now, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// What arrives from the system enters the link.
+    fn take_in(&self, held: &mut Held, read: &RecvMeta, contents: &[u8]) {
+        for segment in contents.chunks(read.stride.max(1)) {
+            let due = match &self.path {
+                Some(path) => {
+                    let bytes = segment.len() + overhead_bytes(read.addr);
+                    path.network.admit(Direction::Down, path.remote, bytes)
+                }
+                None => Some(Instant::START),
+            };
+            let Some(due) = due else { continue };
+            if !held.incoming.push(due, incoming(read, segment))
+                && let Some(path) = &self.path
+            {
+                path.network.blame(Blame::Overflow);
+            }
+        }
+    }
+
+    /// Sends what is due; `false` if the socket does not take all of it, then `cx` is woken when it does.
+    fn send_due(&self, held: &mut Held, now: Instant, cx: &mut Context<'_>) -> bool {
+        while let Some(datagram) = held.outgoing.first_due(now) {
+            if self.lets_out() {
+                let transmit = Transmit {
+                    destination: datagram.to,
+                    ecn: datagram.ecn,
+                    contents: &datagram.contents,
+                    segment_size: None,
+                    src_ip: datagram.from,
+                };
+                match self.inner.poll_send(cx, &transmit) {
+                    Poll::Pending => return false,
+                    Poll::Ready(Ok(_)) => {}
+                    // Who sent it has long been told that it is on its way: one datagram lost.
+                    Poll::Ready(Err(error)) => tracing::debug!(%error, "a datagram was not sent"),
+                }
+            }
+            held.outgoing.pop_due(now);
+        }
+        true
+    }
+
+    /// Completes at `due`; never, if nothing is due.
+    fn poll_timer(
+        &self,
+        held: &mut Held,
+        due: Option<Instant>,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some(due) = due else {
+            held.timer = None;
+            return Poll::Pending;
+        };
+        // One that fires too early is only set again.
+        let timer = match held.timer.take() {
+            Some(timer) if timer.due <= due => timer,
+            _ => Timer {
+                due,
+                sleep: self.runtime.sleep(due.since(now)),
+                _counted: self.census.count(Holding::Timer),
+            },
+        };
+        let timer = held.timer.insert(timer);
+        let fired = timer.sleep.as_mut().poll(cx);
+        if fired.is_ready() {
+            held.timer = None;
+        }
+        fired
+    }
+
+    /// Reads once from the system.
+    fn read(&self, cx: &mut Context<'_>, take: impl FnOnce(&RecvMeta, &[u8])) -> Poll<io::Result<()>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.resize(MAX_READ_BYTES, 0);
+            let mut meta = [RecvMeta::default()];
+            let received = self
+                .inner
+                .poll_recv(cx, &mut [IoSliceMut::new(scratch)], &mut meta);
+            received.map(|result| result.map(|_| take(&meta[0], &scratch[..meta[0].len])))
+        })
+    }
+
+    fn now(&self) -> Instant {
+        self.path
+            .as_ref()
+            .map_or(Instant::START, |path| path.network.now())
+    }
+
+    fn lets_out(&self) -> bool {
+        self.path
+            .as_ref()
+            .is_none_or(|path| path.network.lets_out(path.remote))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+fn overhead_bytes(remote: SocketAddr) -> usize {
+    if remote.is_ipv4() {
+        OVERHEAD_V4_BYTES
+    } else {
+        OVERHEAD_V6_BYTES
+    }
+}
+
+fn incoming(read: &RecvMeta, contents: &[u8]) -> Incoming {
+    Incoming {
+        meta: *read,
+        contents: contents.to_vec(),
+    }
+}
+
+/// One datagram into the buffer of whoever polls; what does not fit is cut off, as the system does it.
+fn hand_up(read: &RecvMeta, contents: &[u8], buf: &mut [u8], meta: &mut RecvMeta) {
+    let length = contents.len().min(buf.len());
+    buf[..length].copy_from_slice(&contents[..length]);
+    *meta = *read;
+    meta.len = length;
+    meta.stride = length.max(1);
+}

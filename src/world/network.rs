@@ -1,0 +1,377 @@
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    base::{Instant, PeerId, Purpose, RootSeed},
+    impair::{
+        DropReason, Fate, Outages, Profile, Remotes, Scope, Shaper, SignalingPath, Stream, TooManyOutages,
+    },
+};
+
+/// Which way something crosses a peer's access link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// From the peer.
+    Up,
+    /// To the peer.
+    Down,
+}
+
+/// A peer's access link with everything that crosses it: its connections' datagrams and its signaling.
+///
+/// One per peer, shared by its sockets, so all of them share the link's rate. The steps of its script change
+/// it (`network`, `drop_network`, `crash`); the sockets ask it about every datagram. While nothing is
+/// impaired they ask one atomic flag and no more.
+pub struct PeerNetwork {
+    clock: Box<dyn Fn() -> Instant + Send + Sync>,
+    /// Something is, or soon will be, impaired.
+    impaired: AtomicBool,
+    links: Mutex<Links>,
+    dropped: DroppedCounts,
+}
+
+struct Links {
+    up: Shaper,
+    down: Shaper,
+    signaling_up: Stream,
+    signaling_down: Stream,
+    outages: Outages,
+}
+
+/// Why a datagram did not cross.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    Link(DropReason),
+    Outage,
+    Overflow,
+}
+
+#[derive(Default)]
+struct DroppedCounts {
+    lost: AtomicU64,
+    queue_full: AtomicU64,
+    blocked: AtomicU64,
+    overflowed: AtomicU64,
+}
+
+/// Datagrams of a peer's connections that did not cross its link, in either direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Lost by the profile's loss.
+    pub lost: u64,
+    /// Dropped by the link's full queue.
+    pub queue_full: u64,
+    /// Vanished in an outage, or since the crash.
+    pub blocked: u64,
+    /// Dropped by a limit of ours: more were on their way through one socket than it may hold.
+    pub overflowed: u64,
+}
+
+impl PeerNetwork {
+    /// The unimpaired network of a peer. `clock` is the peer's world's; randomness comes from the peer's
+    /// stream of `seed` for networks, one part for each direction of datagrams and of signaling.
+    pub fn new(seed: RootSeed, peer: PeerId, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+        let mut root = seed.peer(peer, Purpose::Network);
+        let mut rng = || ChaCha8Rng::from_rng(&mut root);
+        Self {
+            clock: Box::new(clock),
+            impaired: AtomicBool::new(false),
+            links: Mutex::new(Links {
+                up: Shaper::new(Profile::none(), rng()),
+                down: Shaper::new(Profile::none(), rng()),
+                signaling_up: Stream::new(rng()),
+                signaling_down: Stream::new(rng()),
+                outages: Outages::default(),
+            }),
+            dropped: DroppedCounts::default(),
+        }
+    }
+
+    /// Changes what the link is like, both ways, for what enters it from now on. Nothing overtakes what is on
+    /// its way already.
+    pub fn set_profile(&self, profile: Profile) {
+        let mut links = self.links();
+        links.up.set_profile(profile);
+        links.down.set_profile(profile);
+        self.note_impairments(&links);
+    }
+
+    /// Cuts the network from `from` until `until`: what enters the link or comes out of it meanwhile
+    /// vanishes. A cut from named remotes cuts their datagrams only, never the way to the server.
+    ///
+    /// # Errors
+    /// Too many different cuts at once; this one is not made.
+    pub fn drop_network(
+        &self,
+        scope: Scope,
+        remotes: Remotes,
+        from: Instant,
+        until: Instant,
+    ) -> Result<(), TooManyOutages> {
+        let mut links = self.links();
+        let made = links.outages.drop_network(scope, remotes, from, until);
+        self.note_impairments(&links);
+        made
+    }
+
+    /// Cuts everything for ever: what is left of a crashed peer answers nothing, not even ICE consent.
+    pub fn mute(&self) {
+        let mut links = self.links();
+        links.outages.mute();
+        self.note_impairments(&links);
+    }
+
+    /// A signaling frame of `bytes` enters the link at `now`; when it comes out, never before `now` nor
+    /// before an earlier one of its direction. `None`: never, and nothing after it either.
+    pub fn signaling(&self, bytes: usize, direction: Direction, now: Instant) -> Option<Instant> {
+        let links = &mut *self.links();
+        let (stream, link) = match direction {
+            Direction::Up => (&mut links.signaling_up, &mut links.up),
+            Direction::Down => (&mut links.signaling_down, &mut links.down),
+        };
+        stream.admit(bytes, now, link, &links.outages)
+    }
+
+    /// How the way to the signaling server is at `now`: no new socket opens while it is not open.
+    pub fn signaling_path(&self, now: Instant) -> SignalingPath {
+        self.links().outages.signaling(now)
+    }
+
+    /// What did not cross so far.
+    pub fn dropped(&self) -> Dropped {
+        let DroppedCounts {
+            lost,
+            queue_full,
+            blocked,
+            overflowed,
+        } = &self.dropped;
+        Dropped {
+            lost: lost.load(Ordering::Relaxed),
+            queue_full: queue_full.load(Ordering::Relaxed),
+            blocked: blocked.load(Ordering::Relaxed),
+            overflowed: overflowed.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        (self.clock)()
+    }
+
+    /// Whether datagrams have to ask at all.
+    pub(super) fn is_impaired(&self) -> bool {
+        // Acquire: after `mute` has returned, no thread lets anything pass.
+        self.impaired.load(Ordering::Acquire)
+    }
+
+    /// A datagram of `bytes` on the wire to or from `remote` enters the link; when it comes out, if it does.
+    pub(super) fn admit(&self, direction: Direction, remote: PeerId, bytes: usize) -> Option<Instant> {
+        let links = &mut *self.links();
+        // Read inside of the lock, so that a link's time does not run backwards.
+        let now = self.now();
+        if links.outages.media_blocked(remote, now) {
+            self.blame(Blame::Outage);
+            return None;
+        }
+        let link = match direction {
+            Direction::Up => &mut links.up,
+            Direction::Down => &mut links.down,
+        };
+        let fate = link.admit(bytes, now);
+        self.impaired.store(links.are_impaired(now), Ordering::Release);
+        match fate {
+            Fate::Deliver { at } => Some(at),
+            Fate::Drop(reason) => {
+                self.blame(Blame::Link(reason));
+                None
+            }
+        }
+    }
+
+    /// Whether a datagram to or from `remote` that has crossed may come out now; it is counted if not.
+    pub(super) fn lets_out(&self, remote: PeerId) -> bool {
+        let blocked = self.is_impaired() && self.links().outages.media_blocked(remote, self.now());
+        if blocked {
+            self.blame(Blame::Outage);
+        }
+        !blocked
+    }
+
+    pub(super) fn blame(&self, blame: Blame) {
+        let count = match blame {
+            Blame::Link(DropReason::Lost) => &self.dropped.lost,
+            Blame::Link(DropReason::QueueFull) => &self.dropped.queue_full,
+            Blame::Outage => &self.dropped.blocked,
+            Blame::Overflow => &self.dropped.overflowed,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn links(&self) -> MutexGuard<'_, Links> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_impairments(&self, links: &Links) {
+        self.impaired
+            .store(links.are_impaired(self.now()), Ordering::Release);
+    }
+}
+
+impl Links {
+    fn are_impaired(&self, now: Instant) -> bool {
+        !self.up.profile().is_none() || !self.down.profile().is_none() || !self.outages.are_over(now)
+    }
+}
+
+impl fmt::Debug for PeerNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let links = self.links();
+        f.debug_struct("PeerNetwork")
+            .field("up", links.up.profile())
+            .field("down", links.down.profile())
+            .field("outages", &links.outages)
+            .field("dropped", &self.dropped())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a connection's datagrams cross: its peer's network, towards one remote.
+#[derive(Debug, Clone)]
+pub struct RemotePath {
+    /// The link of the peer that the connection belongs to.
+    pub network: Arc<PeerNetwork>,
+    /// Whom the connection is with, for outages that are from named remotes only.
+    pub remote: PeerId,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const REMOTE: PeerId = PeerId(1);
+
+    fn ms(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// A network and the clock that it reads, in ms.
+    fn network() -> (PeerNetwork, Arc<AtomicU64>) {
+        let clock = Arc::new(AtomicU64::new(0));
+        let read = clock.clone();
+        let network = PeerNetwork::new(RootSeed(7), PeerId(0), move || ms(read.load(Ordering::Relaxed)));
+        (network, clock)
+    }
+
+    fn lossy() -> Profile {
+        Profile {
+            loss: "20%".parse().expect("a share"),
+            ..Profile::none()
+        }
+    }
+
+    #[test]
+    fn the_flag_is_up_from_an_impairment_to_the_first_datagram_after_it() {
+        let (network, clock) = network();
+        assert!(!network.is_impaired());
+        network
+            .drop_network(Scope::Media, Remotes::All, ms(10), ms(20))
+            .expect("room");
+        assert!(network.is_impaired(), "it is about to come");
+        assert_eq!(network.admit(Direction::Up, REMOTE, 100), Some(ms(0)));
+        clock.store(10, Ordering::Relaxed);
+        assert_eq!(network.admit(Direction::Up, REMOTE, 100), None);
+        assert!(!network.lets_out(REMOTE));
+        clock.store(20, Ordering::Relaxed);
+        assert_eq!(network.admit(Direction::Down, REMOTE, 100), Some(ms(20)));
+        assert!(!network.is_impaired());
+        assert_eq!(
+            network.dropped(),
+            Dropped {
+                blocked: 2,
+                ..Dropped::default()
+            }
+        );
+        network.set_profile(lossy());
+        assert!(network.is_impaired());
+        network.set_profile(Profile::none());
+        assert!(!network.is_impaired());
+        network.mute();
+        clock.store(1_000_000, Ordering::Relaxed);
+        assert_eq!(network.admit(Direction::Up, REMOTE, 100), None);
+        assert!(network.is_impaired());
+    }
+
+    /// 2,000 datagrams each way and 20 % loss: both lost is 4 % if they are independent, ± 4 standard errors
+    /// of √(0.04 · 0.96 / 2,000) = 0.44 %.
+    #[test]
+    fn the_two_directions_have_their_own_luck_and_a_seed_repeats_it() {
+        let play = || {
+            let (network, _) = network();
+            network.set_profile(lossy());
+            (0..2_000)
+                .map(|_| {
+                    [Direction::Up, Direction::Down].map(|way| network.admit(way, REMOTE, 100).is_none())
+                })
+                .collect::<Vec<_>>()
+        };
+        let lost = play();
+        let both = lost.iter().filter(|lost| **lost == [true, true]).count() as f64 / 2_000.0;
+        assert!((both - 0.04).abs() <= 0.0176, "{both}");
+        assert_eq!(lost, play());
+    }
+
+    #[test]
+    fn signaling_does_not_change_the_luck_of_datagrams() {
+        let play = |frames: usize| {
+            let (network, _) = network();
+            network.set_profile(lossy());
+            (0..200)
+                .map(|_| {
+                    for _ in 0..frames {
+                        network.signaling(100, Direction::Up, ms(0));
+                    }
+                    network.admit(Direction::Up, REMOTE, 100).is_some()
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(play(0), play(1));
+    }
+
+    #[test]
+    fn signaling_crosses_the_same_link_late_but_whole() {
+        let (network, _) = network();
+        assert_eq!(network.signaling(100, Direction::Up, ms(3)), Some(ms(3)));
+        network.set_profile(Profile {
+            delay: Duration::from_millis(20),
+            ..Profile::none()
+        });
+        assert_eq!(network.signaling(100, Direction::Up, ms(5)), Some(ms(25)));
+        assert_eq!(network.signaling(100, Direction::Down, ms(5)), Some(ms(25)));
+        network
+            .drop_network(Scope::Signaling, Remotes::All, ms(30), ms(130))
+            .expect("room");
+        assert_eq!(
+            network.signaling_path(ms(30)),
+            SignalingPath::BlockedUntil(ms(130))
+        );
+        // One time-out: 200 ms and the round trip of 40; the delay.
+        assert_eq!(network.signaling(100, Direction::Up, ms(30)), Some(ms(290)));
+        assert_eq!(
+            network.admit(Direction::Up, REMOTE, 100),
+            Some(ms(20)),
+            "datagrams pass"
+        );
+        network.mute();
+        assert_eq!(network.signaling(100, Direction::Down, ms(500)), None);
+        assert_eq!(network.signaling_path(ms(500)), SignalingPath::Muted);
+    }
+}

@@ -1,0 +1,93 @@
+use std::{
+    fmt,
+    io::{self, IoSliceMut},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    task::{Context, Poll, Waker},
+};
+
+use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
+
+use super::{Counted, FlightRepair, Holding, link::Wire, runtime::State};
+
+/// The UDP socket of a connection: marks receives and repairs flights, above the link that its datagrams
+/// cross. So a flight that the link loses is repaired like one that the real network loses, its copies cross
+/// the link, and a receive is one when the datagram comes out of the link.
+pub(super) struct Socket {
+    wire: Wire,
+    state: Arc<State>,
+    repair: Mutex<FlightRepair>,
+    _counted: Counted,
+}
+
+impl Socket {
+    pub fn new(wire: Wire, state: Arc<State>) -> Self {
+        Self {
+            wire,
+            repair: Mutex::default(),
+            _counted: state.census.count(Holding::Socket),
+            state,
+        }
+    }
+
+    fn repair(&self) -> MutexGuard<'_, FlightRepair> {
+        self.repair.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a flight again; what the socket does not take is lost, as any datagram may be.
+    fn repeat(&self, to: SocketAddr, flight: &[Vec<u8>]) {
+        let mut cx = Context::from_waker(Waker::noop());
+        for datagram in flight {
+            let transmit = Transmit {
+                destination: to,
+                ecn: None,
+                contents: datagram,
+                segment_size: None,
+                src_ip: None,
+            };
+            let _ = self.wire.poll_send(&mut cx, &transmit);
+        }
+        (self.state.on_repeat)();
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.wire.fmt(f)
+    }
+}
+
+impl AsyncUdpSocket for Socket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.wire.local_addr()
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let sent = self.wire.poll_send(cx, transmit);
+        if self.state.tricks.repair_flights && matches!(sent, Poll::Ready(Ok(_))) {
+            self.repair().sent(transmit.destination, transmit.contents);
+        }
+        sent
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let received = self.wire.poll_recv(cx, bufs, meta);
+        if let Poll::Ready(Ok(count)) = &received {
+            self.state.turn.store(true, Ordering::Release);
+            if self.state.tricks.repair_flights {
+                for (buf, meta) in bufs.iter().zip(meta.iter()).take(*count) {
+                    let flight = self.repair().received(meta.addr, &buf[..meta.len]);
+                    if !flight.is_empty() {
+                        self.repeat(meta.addr, &flight);
+                    }
+                }
+            }
+        }
+        received
+    }
+}

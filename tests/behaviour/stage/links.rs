@@ -1,0 +1,183 @@
+//! What connections do to each other: they open, carry messages, break and close.
+
+use std::time::Duration;
+
+use rtcstorm::{
+    metrics::CandidateKind,
+    peer::{ConnectionCommand, ConnectionEvent, PeerInput, TransportState},
+};
+
+use super::{
+    Stage, Way,
+    agenda::{Delivery, End, Lane},
+    connection::Connection,
+};
+
+/// How long the far end is silent before ICE says `disconnected`, and how much later `failed`.
+const DISCONNECTED_AFTER: Duration = Duration::from_secs(5);
+const FAILED_AFTER: Duration = Duration::from_secs(25);
+
+impl Stage {
+    pub(super) fn perform(&mut self, end: End, command: ConnectionCommand) {
+        match command {
+            ConnectionCommand::Create { offerer } => {
+                self.certificates += 1;
+                self.connections
+                    .insert(end, Connection::new(self.certificates, offerer));
+            }
+            ConnectionCommand::Perform(operation) => {
+                let events = match self.connections.get_mut(&end) {
+                    Some(connection) if !connection.closed => connection.perform(operation),
+                    _ => Vec::new(),
+                };
+                for event in events {
+                    let way = match event {
+                        ConnectionEvent::LocalCandidate(_) => Way::Gathering,
+                        _ => Way::Return,
+                    };
+                    self.tell(end, way, event);
+                }
+                self.open(end);
+                if self.connections[&end].is_complete() {
+                    let at = self.now + DISCONNECTED_AFTER + FAILED_AFTER;
+                    self.agenda.push(at, Delivery::GiveUp(end));
+                }
+            }
+            ConnectionCommand::Transmit(text) => {
+                if let Some(far) = self.far_end(end) {
+                    self.tell(far, Way::Callback, ConnectionEvent::Received(text));
+                }
+            }
+            ConnectionCommand::Close => self.close(end),
+        }
+    }
+
+    /// The open connection at the other end.
+    fn far_end(&self, end: End) -> Option<End> {
+        let is_open = |end: &End| self.connections[end].open && !self.connections[end].closed;
+        self.connections[&end]
+            .far
+            .filter(|far| is_open(&end) && is_open(far))
+    }
+
+    /// Opens the connection if it reaches one of the remote's.
+    fn open(&mut self, end: End) {
+        let (me, remote, _) = end;
+        let faces = |far: &End| far.0 == remote && far.1 == me;
+        let reaches = |far: &End| self.connections[&end].matches(&self.connections[far]);
+        let Some(far) = self
+            .connections
+            .keys()
+            .copied()
+            .find(|far| faces(far) && reaches(far))
+        else {
+            return;
+        };
+        for (end, far) in [(far, end), (end, far)] {
+            if let Some(connection) = self.connections.get_mut(&end) {
+                connection.open = true;
+                connection.far = Some(far);
+            }
+            for event in [
+                ConnectionEvent::IceState(TransportState::Connected),
+                ConnectionEvent::State(TransportState::Connected),
+                ConnectionEvent::ChannelOpened {
+                    pair: CandidateKind::Host,
+                },
+            ] {
+                self.tell(end, Way::Callback, event);
+            }
+        }
+    }
+
+    /// The far end's channel closes with it; its ICE finds out later.
+    fn close(&mut self, end: End) {
+        let far = self.far_end(end);
+        if let Some(connection) = self.connections.get_mut(&end) {
+            connection.closed = true;
+            connection.open = false;
+        }
+        self.tell(end, Way::Callback, ConnectionEvent::State(TransportState::Closed));
+        self.tell(end, Way::Closing, ConnectionEvent::Closed);
+        if let Some(far) = far {
+            if let Some(connection) = self.connections.get_mut(&far) {
+                connection.open = false;
+            }
+            self.tell(far, Way::Callback, ConnectionEvent::ChannelClosed);
+            let at = self.now + DISCONNECTED_AFTER;
+            self.agenda.push(at, Delivery::Silent(far));
+            self.agenda.push(at + FAILED_AFTER, Delivery::GiveUp(far));
+        }
+    }
+
+    pub(super) fn notice_silence(&mut self, end: End) {
+        if !self.connections[&end].closed {
+            let state = TransportState::Disconnected;
+            self.tell(end, Way::Callback, ConnectionEvent::IceState(state));
+            self.tell(end, Way::Callback, ConnectionEvent::State(state));
+        }
+    }
+
+    pub(super) fn give_up(&mut self, end: End) {
+        let connection = self.connections.get_mut(&end).expect("it was made");
+        if !connection.open && !connection.closed && !connection.failed {
+            connection.failed = true;
+            let state = TransportState::Failed;
+            self.tell(end, Way::Callback, ConnectionEvent::IceState(state));
+            self.tell(end, Way::Callback, ConnectionEvent::State(state));
+        }
+    }
+
+    pub(super) fn fail_all(&mut self) {
+        for end in self.open_ends() {
+            self.fail(end);
+        }
+    }
+
+    /// A failure is a fault of the script's time: afterwards the room settles undisturbed.
+    pub(super) fn fail_one(&mut self, nth: usize) {
+        let open = self.open_ends();
+        if self.room_ended || open.is_empty() {
+            return;
+        }
+        let end = open[nth % open.len()];
+        let far = self.connections[&end].far;
+        [Some(end), far]
+            .into_iter()
+            .flatten()
+            .for_each(|end| self.fail(end));
+    }
+
+    fn open_ends(&self) -> Vec<End> {
+        let open = self.connections.iter().filter(|(_, c)| c.open && !c.closed);
+        open.map(|(end, _)| *end).collect()
+    }
+
+    fn fail(&mut self, end: End) {
+        let connection = self.connections.get_mut(&end).expect("it is open");
+        connection.open = false;
+        connection.failed = true;
+        self.tell(end, Way::Callback, ConnectionEvent::State(TransportState::Failed));
+        self.tell(end, Way::Callback, ConnectionEvent::ChannelClosed);
+    }
+
+    fn tell(&mut self, end: End, way: Way, event: ConnectionEvent) {
+        let (me, remote, generation) = end;
+        let is_state = matches!(event, ConnectionEvent::IceState(_) | ConnectionEvent::State(_));
+        let input = PeerInput::Connection {
+            remote,
+            generation,
+            event,
+        };
+        let copies = if is_state && self.repeats_callbacks { 2 } else { 1 };
+        for _ in 0..copies {
+            let at = self.after(way);
+            let delivery = Delivery::ToPeer(me, input.clone());
+            match way {
+                // Candidates come from another task than what calls return.
+                Way::Gathering => self.agenda.push(at, delivery),
+                _ => self.agenda.follow(Lane::Callbacks(end), at, delivery),
+            }
+        }
+    }
+}
