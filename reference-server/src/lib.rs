@@ -25,6 +25,9 @@
 //! taken) or with `error` ([`protocol::Reason`]).
 //!
 //! A socket from which nothing has come for 60 s, not even a pong (it is pinged every 20 s), counts as closed.
+//! One that sends what is no text frame is closed: 1002 for broken frames, 1007 for what is not UTF-8, 1009 for
+//! what is too long. One that does not read is closed with 1013. [`RoomLimits`] and [`SocketLimits`] have every
+//! limit that can be set.
 //!
 //! Additions of this server to the protocol: a join with `"create": true` opens the room if it is not there,
 //! so that many may arrive at once (`maxParticipants` and `roomName` then count, and are ignored otherwise);

@@ -330,6 +330,29 @@ mod tests {
         assert!((4..=5).contains(&pings), "{pings}");
     }
 
+    #[tokio::test]
+    async fn what_is_written_makes_room_for_more() {
+        let (queue, mut inbox) = Queue::new(&SocketLimits {
+            queue_bytes_max: 1,
+            ..SocketLimits::default()
+        });
+        let mut sink = Box::pin(sink::drain().sink_map_err(|never| match never {}));
+        let writing = write(&mut sink, &mut inbox, None, FlowSwitch::new().watch());
+        let pushing = async {
+            for _ in 0..3 {
+                while queue.push("frame".into()).is_err() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            queue.end(OVER);
+        };
+        let both = async { tokio::join!(writing, pushing) };
+        let (end, ()) = tokio::time::timeout(SILENCE_MAX, both)
+            .await
+            .expect("there is room again");
+        assert_eq!(end, End::Closed(OVER));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn while_the_server_is_paused_nobody_is_read_and_nobody_is_silent() {
         let shared = shared();

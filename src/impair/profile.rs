@@ -48,7 +48,7 @@ impl Profile {
     /// | --- | --- | --- | --- | --- | --- | --- |
     /// | `none` | 0 | 0 | 0 | – | – | the machine's own network, untouched |
     /// | `lan` | 0.2 ms | 0.05 ms | 0 | 1 Gbit/s | 10 ms | switched gigabit Ethernet: ping times in one building stay below 1 ms, full-duplex links have no collisions to lose anything in |
-    /// | `wifi` | 3 ms | 2 ms | 0.1 % | 50 Mbit/s | 50 ms | Sui et al., "Characterizing and Improving WiFi Latency in Large-Scale Operational Networks" (MobiSys 2016): median 3 ms; its long tail (90th percentile 20 ms) belongs to congested cells and is not in this profile. 802.11 repeats lost frames, so little loss is left; the rate is that of a shared 802.11n/ac cell |
+    /// | `wifi` | 3 ms | 2 ms | 0.1 % | 50 Mbit/s | 50 ms | Sui et al., "Characterizing and Improving WiFi Latency in Large-Scale Operational Networks" (MobiSys 2016): median 3 ms, taken as one way; its long tail (90th percentile 20 ms) belongs to congested cells and is not in this profile. 802.11 repeats lost frames, so little loss is left; the rate is that of a shared 802.11n/ac cell |
     /// | `4g` | 35 ms | 10 ms | 0.2 % | 12 Mbit/s | 200 ms | WebPageTest's LTE (12 Mbit/s, 70 ms of round trip); jitter and loss as Loadero's 4G has them (5–15 ms, 0.2 %). Base stations buffer deeply: Jiang et al., "Tackling Bufferbloat in 3G/4G Networks" (IMC 2012) |
     /// | `lossy` | 50 ms | 20 ms | 5 % | 5 Mbit/s | 200 ms | no measured network but a test: the middle of the loss rates with which RFC 8868 §4.2 evaluates congestion control (0, 1, 5, 10, 20 %), its delay of 50 ms, a slow link |
     pub fn named(name: &str) -> Option<Self> {

@@ -40,13 +40,13 @@ pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSo
     tokio::spawn(async move {
         let _counted = counted;
         let (mut sink, mut stream) = socket.split();
-        let reason = loop {
-            tokio::select! {
-                biased;
-                Ok(()) = &mut reset => return,
-                frame = stream.next() => match frame {
+        // Each way goes on while the other one waits: a server that writes before it reads must not lock both.
+        let reading = async {
+            loop {
+                match stream.next().await {
                     Some(Ok(Message::Text(text))) => {
-                        if received.send(SignalingEvent::Frame(text.to_string())).await.is_err() {
+                        let frame = SignalingEvent::Frame(text.to_string());
+                        if received.send(frame).await.is_err() {
                             break None;
                         }
                     }
@@ -58,16 +58,22 @@ pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSo
                     Some(Ok(_)) => {}
                     Some(Err(error)) => break Some(error.to_string()),
                     None => break Some("connection ended".to_owned()),
-                },
-                frame = to_send.recv() => match frame {
-                    Some(frame) => {
-                        if let Err(error) = sink.send(Message::text(frame)).await {
-                            break Some(error.to_string());
-                        }
-                    }
-                    None => break None,
-                },
+                }
             }
+        };
+        let writing = async {
+            while let Some(frame) = to_send.recv().await {
+                if let Err(error) = sink.send(Message::text(frame)).await {
+                    return Some(error.to_string());
+                }
+            }
+            None
+        };
+        let reason = tokio::select! {
+            biased;
+            Ok(()) = &mut reset => return,
+            reason = reading => reason,
+            reason = writing => reason,
         };
         let closing = async {
             let _ = sink.close().await;

@@ -315,6 +315,11 @@ impl Peer {
             link.handle_connection(generation, event, now);
             self.drain_link(remote, now);
         }
+        // A member whose socket closed, and who went on talking to us until now.
+        let deserted = |link: &Link| !link.is_open();
+        if !self.members.contains(&remote) && self.links.get(&remote).is_some_and(deserted) {
+            self.close_link(remote, "member_left", now);
+        }
     }
 
     /// Carries out what a link wants.

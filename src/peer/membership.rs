@@ -359,7 +359,7 @@ impl Peer {
         self.check_settled(now);
     }
 
-    fn close_link(&mut self, remote: PeerId, cause: &str, now: Instant) {
+    pub(super) fn close_link(&mut self, remote: PeerId, cause: &str, now: Instant) {
         if let Some(link) = self.links.get_mut(&remote) {
             link.close(cause);
             self.drain_link(remote, now);

@@ -27,6 +27,8 @@ use crate::{
 /// Between two ICE connectivity checks of a pair, and how many there are at most.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 const ICE_MAX_CHECKS: u16 = 600;
+/// How long a pair through a relay waits for a direct one.
+const RELAY_ACCEPTANCE: Duration = Duration::from_millis(200);
 /// How long a description waits for the candidates that are there at once: the host's.
 const GATHER_WITHIN: Duration = Duration::from_millis(10);
 /// Commands that wait for the connection.
@@ -363,7 +365,9 @@ fn settings(world: &dyn World) -> SettingEngine {
         // peer-reflexive pair, which is what the remote's first check makes when it overtakes its candidate.
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
-        .with_prflx_acceptance_min_wait(Some(Duration::ZERO));
+        .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+        // A relayed pair leaves a direct one the time of a round trip, not the two seconds of the default.
+        .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTANCE));
     if let Some(provider) = world.crypto_provider() {
         settings = settings.with_crypto_provider(provider);
     }

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     base::{Generation, PeerId, RootSeed},
     impair::{self, Remotes},
-    metrics::EventKind,
-    peer::{ConnectionCommand, ConnectionEvent, NetworkCommand, Peer, PeerInput, PeerOutput},
+    metrics::{EventKind, SignalingState},
+    peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
     plan::{self, Plan},
     world::{Holding, PeerNetwork},
 };
@@ -69,6 +69,10 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
             input = inputs.recv() => {
                 let input = input.expect("the run holds a sender to every peer until all are gone");
                 let now = world.now();
+                // What is due comes first, or a stream of inputs would hold it up.
+                if arrived && task.peer.next_timeout().is_some_and(|at| at <= now) {
+                    task.peer.handle_timeout(now);
+                }
                 task.peer.handle(input, now);
             }
             () = sleep => {
@@ -187,8 +191,13 @@ impl PeerTask {
         if let Some(socket) = self.signaling.take_if(|socket| !socket.send(frame)) {
             // The server does not read any more: as good as lost.
             let reason = "the server has stopped reading".to_owned();
-            let inputs = &self.shared.inputs[self.id.index()];
-            let _ = inputs.try_send(PeerInput::SignalingLost(socket.number(), reason));
+            let inputs = self.shared.inputs[self.id.index()].clone();
+            // From a task of its own: the queue may be full, and this is the one who drains it.
+            self.shared.stack.world.spawn(Box::pin(async move {
+                let _ = inputs
+                    .send(PeerInput::SignalingLost(socket.number(), reason))
+                    .await;
+            }));
         }
     }
 
@@ -258,17 +267,36 @@ impl PeerTask {
         let Some(commands) = self.connections.get(&key) else {
             return;
         };
-        if let Err(mpsc::error::TrySendError::Full(_)) = commands.try_send(command) {
-            let inputs = self.shared.inputs[self.id.index()].clone();
-            let _ = inputs.try_send(PeerInput::Connection {
-                remote,
-                generation,
-                event: ConnectionEvent::TransmitFailed("its queue of commands is full".to_owned()),
-            });
+        if let Err(mpsc::error::TrySendError::Full(command)) = commands.try_send(command) {
+            self.refuse(remote, generation, command);
         }
         if closes {
             // Dropping the sender closes too, should the command not have fitted.
             self.connections.remove(&key);
         }
+    }
+
+    /// A connection that is that far behind does what it was told no more: it has failed at it.
+    fn refuse(&self, remote: PeerId, generation: Generation, command: ConnectionCommand) {
+        let error = "the connection's queue of commands is full".to_owned();
+        let event = match command {
+            ConnectionCommand::Perform(operation) => ConnectionEvent::OperationDone(Done {
+                operation,
+                before: SignalingState::Closed,
+                allowed: true,
+                result: Err(error),
+            }),
+            ConnectionCommand::Transmit(_) => ConnectionEvent::TransmitFailed(error),
+            ConnectionCommand::Create { .. } | ConnectionCommand::Close => return,
+        };
+        let inputs = self.shared.inputs[self.id.index()].clone();
+        self.shared.stack.world.spawn(Box::pin(async move {
+            let input = PeerInput::Connection {
+                remote,
+                generation,
+                event,
+            };
+            let _ = inputs.send(input).await;
+        }));
     }
 }

@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -51,8 +51,8 @@ pub struct ConnectionRuntime {
 pub(super) struct State {
     id: u64,
     pub tricks: Tricks,
-    /// The driver has to turn once more before it sleeps.
-    pub turn: AtomicBool,
+    /// How often the driver has to turn before it sleeps.
+    pub turns: AtomicU8,
     /// The driver's task, while it sleeps.
     asleep: AtomicWaker,
     pub census: Arc<Census>,
@@ -83,7 +83,7 @@ impl ConnectionRuntime {
             state: Arc::new(State {
                 id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
                 tricks,
-                turn: AtomicBool::new(false),
+                turns: AtomicU8::new(0),
                 asleep: AtomicWaker::new(),
                 census,
                 on_repeat: Box::new(on_repeat),
@@ -201,7 +201,7 @@ pub struct DriverWaker(Arc<State>);
 impl DriverWaker {
     /// Lets the driver's loop turn once more. `webrtc` 0.21 does not do so after `addIceCandidate`.
     pub fn wake(&self) {
-        self.0.turn.store(true, Ordering::Release);
+        self.0.turns.fetch_max(1, Ordering::Release);
         self.0.asleep.wake();
     }
 }
@@ -219,7 +219,12 @@ impl Future for DriverSleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // Registered before the flag is read: a wake in between is seen by one or the other.
         self.state.asleep.register(cx.waker());
-        if self.state.turn.swap(false, Ordering::Acquire) {
+        let owed = |turns: u8| turns.checked_sub(1);
+        let turns = &self.state.turns;
+        if turns
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, owed)
+            .is_ok()
+        {
             return Poll::Ready(());
         }
         self.inner.as_mut().poll(cx)
@@ -289,7 +294,7 @@ mod tests {
     async fn the_driver_turns_once_more_after_a_receive_and_then_sleeps() {
         let runtime = runtime();
         let mut cx = Context::from_waker(Waker::noop());
-        runtime.state.turn.store(true, Ordering::Release);
+        runtime.state.turns.store(1, Ordering::Release);
         assert!(sleep_of_driver(&runtime, &mut cx).1);
         assert!(!sleep_of_driver(&runtime, &mut cx).1);
     }
@@ -313,7 +318,7 @@ mod tests {
     async fn a_sleep_of_anybody_else_is_never_shortened() {
         let runtime = runtime();
         let mut cx = Context::from_waker(Waker::noop());
-        runtime.state.turn.store(true, Ordering::Release);
+        runtime.state.turns.store(1, Ordering::Release);
         let mut sleep = runtime.sleep(LONG);
         assert!(sleep.as_mut().poll(&mut cx).is_pending());
         assert!(

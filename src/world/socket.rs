@@ -3,12 +3,22 @@ use std::{
     io::{self, IoSliceMut},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
 use super::{Counted, FlightRepair, Holding, link::Wire, runtime::State};
+
+/// How often the driver's loop turns until all that a datagram brings is out. Through TURN it is unpacked
+/// in one turn, and its answer leaves the TURN client's queue in the turn after it was made.
+fn turns_after(datagram: &[u8]) -> u8 {
+    // ChannelData, or a Data indication (RFC 8656).
+    match datagram {
+        [0x40..=0x4f, ..] | [0x00, 0x17, ..] => 3,
+        _ => 1,
+    }
+}
 
 /// The UDP socket of a connection: marks receives and repairs flights, above the link that its datagrams
 /// cross. So a flight that the link loses is repaired like one that the real network loses, its copies cross
@@ -35,8 +45,7 @@ impl Socket {
     }
 
     /// Sends a flight again; what the socket does not take is lost, as any datagram may be.
-    fn repeat(&self, to: SocketAddr, flight: &[Vec<u8>]) {
-        let mut cx = Context::from_waker(Waker::noop());
+    fn repeat(&self, cx: &mut Context<'_>, to: SocketAddr, flight: &[Vec<u8>]) {
         for datagram in flight {
             let transmit = Transmit {
                 destination: to,
@@ -45,7 +54,7 @@ impl Socket {
                 segment_size: None,
                 src_ip: None,
             };
-            let _ = self.wire.poll_send(&mut cx, &transmit);
+            let _ = self.wire.poll_send(cx, &transmit);
         }
         (self.state.on_repeat)();
     }
@@ -78,12 +87,14 @@ impl AsyncUdpSocket for Socket {
     ) -> Poll<io::Result<usize>> {
         let received = self.wire.poll_recv(cx, bufs, meta);
         if let Poll::Ready(Ok(count)) = &received {
-            self.state.turn.store(true, Ordering::Release);
+            let datagrams = bufs.iter().zip(meta.iter()).take(*count);
+            let turns = datagrams.map(|(buf, meta)| turns_after(&buf[..meta.len])).max();
+            self.state.turns.fetch_max(turns.unwrap_or(1), Ordering::Release);
             if self.state.tricks.repair_flights {
                 for (buf, meta) in bufs.iter().zip(meta.iter()).take(*count) {
                     let flight = self.repair().received(meta.addr, &buf[..meta.len]);
                     if !flight.is_empty() {
-                        self.repeat(meta.addr, &flight);
+                        self.repeat(cx, meta.addr, &flight);
                     }
                 }
             }

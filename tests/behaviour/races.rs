@@ -262,10 +262,10 @@ fn the_reference_survives_whatever_is_drawn() {
 }
 
 /// Seeds that were lost once, and what it took.
-const LOST_ONCE: [(u64, &str); 7] = [
+const LOST_ONCE: [(u64, &str); 5] = [
     (
         71,
-        "a last message that goes out on a channel that dies comes again on the next one",
+        "a last message that went out on a channel that died comes again on the next one",
     ),
     (
         3,
@@ -275,13 +275,8 @@ const LOST_ONCE: [(u64, &str); 7] = [
         583,
         "where the impolite side's new offer is lost, the polite side makes one",
     ),
-    (7, "an answer to an offer of an earlier membership is found out"),
-    (24, "the same, for the room that settles"),
+    (24, "an answer to an offer of an earlier membership is found out"),
     (839, "the same, where both sides have offered meanwhile"),
-    (
-        2215,
-        "the same, with a connection that is replaced while it takes the answer",
-    ),
 ];
 
 #[test]
@@ -381,7 +376,7 @@ fn an_offer_that_waits_outlives_the_connection_it_waited_for() {
 
 /// How many of the seeds catch each mutant: for people, with `--ignored --nocapture`.
 #[test]
-#[ignore]
+#[ignore = "for people: a table"]
 fn the_mutants_in_races() {
     let seeds = number("RACES").unwrap_or(SEEDS);
     for name in std::iter::once("-").chain(ClientRules::NAMES) {
@@ -394,17 +389,4 @@ fn the_mutants_in_races() {
             .collect();
         eprintln!("{name}: {} of {seeds}, first {:?}", caught.len(), caught.first());
     }
-}
-
-#[test]
-#[ignore]
-fn scan() {
-    let seeds = number("RACES").unwrap_or(SEEDS);
-    let caught: Vec<_> = (0..seeds)
-        .filter_map(|seed| {
-            let wrong = race_of(seed, ClientRules::default()).run();
-            Some((seed, wrong.into_iter().next()?))
-        })
-        .collect();
-    eprintln!("SCAN {} {:?}", caught.len(), &caught[..caught.len().min(4)]);
 }

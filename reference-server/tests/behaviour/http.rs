@@ -11,7 +11,7 @@ use crate::{
 };
 
 const UPGRADE: [&str; 4] = [
-    "Connection: Upgrade",
+    "Connection: Upgrade, close",
     "Upgrade: websocket",
     "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",

@@ -10,6 +10,7 @@ mod logs;
 mod pause;
 mod properties;
 mod raw;
+mod readme;
 mod relays;
 mod rooms;
 mod sockets;

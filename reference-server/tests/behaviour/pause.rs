@@ -5,7 +5,11 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use reference_server::{Config, Server};
 use serde_json::json;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
 use crate::{
     client::{Client, PATIENCE, get, serve, until},
@@ -14,6 +18,8 @@ use crate::{
 
 /// How long to look for what must not happen. A shorter look would only see less.
 const LOOK: Duration = Duration::from_millis(50);
+/// A request whose connection is kept.
+const ROUTE: &[u8] = b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n";
 
 #[tokio::test]
 async fn a_paused_server_says_nothing_and_goes_on_with_everything_that_came() {
@@ -26,6 +32,9 @@ async fn a_paused_server_says_nothing_and_goes_on_with_everything_that_came() {
     bob.frame_of("existing-participants").await;
     bob.frame_of("room-status").await;
     let before = server.stats().hub.frames_in;
+    let mut kept = TcpStream::connect(server.local_addr()).await.expect("accepted");
+    kept.write_all(ROUTE).await.expect("open");
+    kept.read_exact(&mut [0; 15]).await.expect("HTTP/1.1 200 OK");
 
     server.pause(true);
     alice.send(offer("a", "b")).await;
@@ -37,6 +46,14 @@ async fn a_paused_server_says_nothing_and_goes_on_with_everything_that_came() {
     let newcomer = tokio::spawn(async move { Client::connect(&url).await });
     assert!(timeout(LOOK, bob.message()).await.is_err(), "nothing is said");
     assert_eq!(server.stats().hub.frames_in, before);
+    // What is left of the first answer has been there all along; the second does not come.
+    kept.write_all(ROUTE).await.expect("open");
+    let mut answers = Vec::new();
+    let _ = timeout(LOOK, async { while kept.read_buf(&mut answers).await.is_ok() {} }).await;
+    assert!(
+        !String::from_utf8_lossy(&answers).contains("HTTP/1.1"),
+        "no second answer"
+    );
     assert!(!health.is_finished() && !newcomer.is_finished());
 
     server.pause(false);
@@ -44,6 +61,14 @@ async fn a_paused_server_says_nothing_and_goes_on_with_everything_that_came() {
     bob.frame_of("user-left-room").await;
     assert_eq!(health.await.expect("answered")["status"], "ok");
     newcomer.await.expect("let in");
+    let answered = async {
+        while !String::from_utf8_lossy(&answers).contains("HTTP/1.1 200") {
+            kept.read_buf(&mut answers).await.expect("open");
+        }
+    };
+    timeout(PATIENCE, answered)
+        .await
+        .expect("the second answer comes");
     server.shutdown().await;
 }
 

@@ -33,7 +33,7 @@ async fn a_link_opens_through_a_turn_server_and_releases_its_allocations() {
     let mut pair = Pair::with_ice_servers(Tricks::default(), vec![server.ice_server()], |datagram| {
         !is_turn(datagram)
     });
-    assert!(pair.open(PATIENCE, false).await);
+    assert!(pair.open(PATIENCE, true).await);
     assert_eq!(server.allocations_and_releases().await, (2, 0));
     for end in 0..2 {
         let relayed = |(me, kind): &(usize, EventKind)| {

@@ -165,6 +165,17 @@ impl Bench {
     fn wakes(&self) -> u64 {
         self.wakes.0.load(Ordering::Relaxed)
     }
+
+    /// Timers run on real time.
+    async fn until_wakes(&self, wakes: u64) {
+        let woken = async {
+            while self.wakes() < wakes {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let woken = tokio::time::timeout(Duration::from_secs(60), woken).await;
+        woken.expect("the timer fires");
+    }
 }
 
 fn delayed(millis: u64) -> Profile {
@@ -203,9 +214,19 @@ async fn a_held_datagram_wakes_who_polls_even_after_a_probe_without_a_waker() {
     assert_eq!(bench.receive(), None);
     assert_eq!(bench.receive_with(Waker::noop()), None);
     assert_eq!(bench.receive(), None);
-    while bench.wakes() < 2 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    bench.until_wakes(2).await;
+}
+
+#[tokio::test]
+async fn a_datagram_that_is_due_sooner_brings_the_timer_forward() {
+    let bench = Bench::new(delayed(3_600_000));
+    bench.arrive(1, b"a");
+    assert_eq!(bench.receive(), None);
+    // The other direction has nothing on its way that could hold this one up.
+    bench.network.set_profile(delayed(1));
+    bench.send(b"b");
+    assert_eq!((bench.receive(), bench.wakes()), (None, 1));
+    bench.until_wakes(2).await;
 }
 
 #[tokio::test]

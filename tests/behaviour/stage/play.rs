@@ -94,31 +94,17 @@ impl Stage {
 
     /// Two peers that join `apart` ms after each other, wait for their link, and end.
     pub fn pair(rules: ClientRules, apart: u64) -> Self {
-        let steps = [
-            (
-                0,
-                Action::Join {
-                    name: String::new(),
-                    expect: JoinOutcome::Accepted,
-                    again: false,
-                },
-            ),
-            (
-                0,
-                Action::Wait {
-                    condition: Condition::Connected,
-                    within: Duration::from_secs(10),
-                },
-            ),
-        ];
-        let named = |name: &str| {
-            let mut script = script(&steps, 0);
-            if let Action::Join { name: own, .. } = &mut script.steps[0].action {
-                name.clone_into(own);
-            }
-            script
+        let wait = Action::Wait {
+            condition: Condition::Connected,
+            within: Duration::from_secs(10),
         };
-        Self::new(rules, &[0, apart], vec![named("Ann"), named("Bob")])
+        let join = |name: &str| Action::Join {
+            name: name.into(),
+            expect: JoinOutcome::Accepted,
+            again: false,
+        };
+        let scripts = ["Ann", "Bob"].map(|name| script(&[(0, join(name)), (0, wait.clone())], 0));
+        Self::new(rules, &[0, apart], scripts.into())
     }
 
     /// Decides what becomes of frames from peers.
