@@ -1,9 +1,6 @@
 use std::time::Duration;
 
-use super::{
-    faults::NetworkCommand,
-    machine::{Peer, PeerOutput, PeerTimer},
-};
+use super::machine::{Peer, PeerOutput, PeerTimer};
 use crate::{
     base::{BarrierId, Instant, PeerId},
     metrics::EventKind,
@@ -118,7 +115,7 @@ impl Peer {
             } => self.duplicate_answer(copies, within, lasting, now),
             Action::IceRestart { links, both } => self.restart_ice(links, both, due, now),
             Action::DropNetwork { scope, lasting, with } => self.drop_network(scope, lasting, with, due, now),
-            Action::CutSignaling { how } => self.output(PeerOutput::Network(NetworkCommand::Cut(how))),
+            Action::CutSignaling { how } => self.cut_signaling(how),
             Action::Crash => self.crash(due, now),
         }
     }
