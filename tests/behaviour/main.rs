@@ -9,6 +9,7 @@ mod negotiation;
 mod planned_faults;
 mod plans;
 mod races;
+mod recovery;
 mod runs;
 mod scenario_language;
 mod schema;
