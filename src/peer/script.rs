@@ -118,6 +118,9 @@ impl Peer {
             } => self.duplicate_answer(copies, within, lasting, now),
             Action::IceRestart { links, both } => self.restart_ice(links, both, due, now),
             Action::DropNetwork { scope, lasting, with } => self.drop_network(scope, lasting, with, due, now),
+            Action::Network { profile } => {
+                self.output(PeerOutput::Network(NetworkCommand::Profile(profile)));
+            }
             Action::CutSignaling { how } => self.output(PeerOutput::Network(NetworkCommand::Cut(how))),
             Action::Crash => self.crash(due, now),
         }
@@ -298,6 +301,7 @@ fn name_of(action: &Action) -> &'static str {
         Action::DuplicateAnswer { .. } => "duplicate_answer",
         Action::IceRestart { .. } => "ice_restart",
         Action::DropNetwork { .. } => "drop_network",
+        Action::Network { .. } => "network",
         Action::CutSignaling { .. } => "cut_signaling",
         Action::Crash => "crash",
     }

@@ -180,6 +180,11 @@ fn yamlish() -> impl Strategy<Value = String> {
         "duplicate_offer",
         "copies",
         "drop_network",
+        "network",
+        "jitter",
+        "loss",
+        "wifi",
+        "1mbit",
         "scope",
         "with",
         "cut_signaling",
@@ -240,7 +245,7 @@ fn survives(text: &str, set: &str) {
 }
 
 /// Every place of `full.yaml` where something is read.
-const PLACES: [&str; 61] = [
+const PLACES: [&str; 70] = [
     "name",
     "about",
     "seed",
@@ -260,6 +265,12 @@ const PLACES: [&str; 61] = [
     "client",
     "client.profile",
     "client.dedupe_offers",
+    "network",
+    "network.profile",
+    "network.delay",
+    "network.jitter",
+    "network.loss",
+    "network.queue",
     "connect_timeout",
     "duration",
     "steps",
@@ -268,6 +279,7 @@ const PLACES: [&str; 61] = [
     "groups.0.name",
     "groups.0.peers",
     "groups.0.client",
+    "groups.0.network",
     "groups.0.steps",
     "groups.0.steps.0",
     "groups.0.steps.0.rename",
@@ -295,7 +307,9 @@ const PLACES: [&str; 61] = [
     "groups.0.steps.10.drop_network.with",
     "groups.0.steps.10.drop_network.with.0",
     "groups.0.steps.11.cut_signaling",
-    "groups.0.steps.13.crash",
+    "groups.0.steps.12.network",
+    "groups.0.steps.12.network.rate",
+    "groups.0.steps.14.crash",
     "thresholds",
     "thresholds.connect_ms",
     "thresholds.connect_ms.0",
@@ -572,6 +586,7 @@ fn sound() -> impl Strategy<Value = Scenario> {
         Just("ice_restart, {wait: recovered}".to_owned()),
         (1..999_u32).prop_map(|ms| format!("{{drop_network: {{for: {ms}ms, with: [a, b-1]}}}}")),
         (1..999_u32).prop_map(|ms| format!("{{drop_network: {{for: {ms}ms}}}}")),
+        Just("{network: lossy}, {network: {delay: 1ms}}".to_owned()),
         Just("cut_signaling, {cut_signaling: silent}".to_owned()),
         Just("crash, {pause: 0s..1s}, join".to_owned()),
     ];
