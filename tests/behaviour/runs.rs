@@ -417,18 +417,18 @@ rooms: { count: 1 }
 groups:
   - name: host
     peers: 1
-    steps: [join, { wait: connected }, { barrier: back }, { chat: { every: 20ms, size: 64, count: 10 } }]
+    steps: [join, { wait: connected }, { barrier: back }, { chat: { every: 5ms, size: 64, count: 50 } }]
   - name: guest
     peers: 1
     steps:
       - join
       - wait: connected
-      - network: { delay: 50ms, loss: 20% }
+      - network: { delay: 50ms, loss: 10% }
       - crash
       - join
-      - wait: recovered
+      - wait: connected
       - barrier: back
-      - chat: { every: 20ms, size: 64, count: 10 }
+      - chat: { every: 5ms, size: 64, count: 50 }
 ";
     let played = runtime().block_on(play(text));
     let times = played.message_times(0..u32::MAX);
@@ -442,7 +442,7 @@ groups:
         EventKind::NetworkDropped { lost, .. } => Some((event.peer, lost)),
         _ => None,
     });
-    let (peer, lost) = told.next().expect("a fifth of all datagrams is lost");
+    let (peer, lost) = told.next().expect("a tenth of all datagrams is lost");
     assert_eq!(
         (peer, told.next()),
         (guest, None),
