@@ -52,6 +52,13 @@ impl Stream {
         }
     }
 
+    /// A new connection takes the place of this one: its time-outs are not those of the last.
+    pub fn reconnect(&mut self) {
+        self.stalled_until = Instant::START;
+        self.last_out = Instant::START;
+        self.broken = false;
+    }
+
     /// A message of `bytes` (its payload) is written; when its last byte arrives at the other end of `link`.
     /// It takes its share of the link's rate. `None`: it never arrives, and nothing that follows either.
     pub fn admit(
@@ -119,6 +126,19 @@ mod tests {
             delay: Duration::from_millis(delay_ms),
             ..Profile::none()
         }
+    }
+
+    #[test]
+    fn a_new_connection_does_not_inherit_the_back_off_of_the_last() {
+        let mut link = Shaper::new(Profile::none(), rng());
+        let mut stream = Stream::new(rng());
+        let mut away = Outages::default();
+        away.drop_network(Scope::Both, Remotes::All, ms(0), ms(5_000))
+            .expect("room");
+        let late = stream.admit(100, ms(0), &mut link, &away);
+        assert!(late > Some(ms(5_500)), "{late:?}");
+        stream.reconnect();
+        assert_eq!(stream.admit(100, ms(5_100), &mut link, &away), Some(ms(5_100)));
     }
 
     #[test]

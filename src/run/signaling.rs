@@ -96,6 +96,7 @@ impl Pump {
         };
         match open {
             Some(Ok(socket)) => {
+                self.network.signaling_opened();
                 self.tell(PeerInput::SignalingOpened(self.number)).await;
                 self.serve(socket).await;
             }

@@ -140,6 +140,13 @@ impl PeerNetwork {
         stream.admit(bytes, now, link, &links.outages)
     }
 
+    /// A new signaling socket is open: nothing of the last one's is in its way.
+    pub fn signaling_opened(&self) {
+        let mut links = self.links();
+        links.signaling_up.reconnect();
+        links.signaling_down.reconnect();
+    }
+
     /// How the way to the signaling server is at `now`: no new socket opens while it is not open.
     pub fn signaling_path(&self, now: Instant) -> SignalingPath {
         self.links().outages.signaling(now)

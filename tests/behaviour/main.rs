@@ -7,6 +7,7 @@ mod impair_pair;
 mod layout;
 mod negotiation;
 mod planned_faults;
+mod plans;
 mod races;
 mod runs;
 mod scenario_language;

@@ -130,6 +130,64 @@ fn every_sound_snippet_is_valid_and_every_one_of_a_wrong_shape_is_not() {
     assert!(sound > 4 && refused > 8, "{sound} sound, {refused} refused");
 }
 
+/// Keys that stand beside each other in no sound scenario, each pair in an otherwise sound one.
+#[test]
+fn keys_that_exclude_or_need_each_other_are_refused_alike() {
+    let language = Validator::of_the_language();
+    for (rest, is_sound) in [
+        ("rooms: {peers: 2}, steps: [join]", true),
+        ("steps: [join]", false),
+        ("rooms: {count: 2}, steps: [join]", false),
+        ("rooms: {peers: 2}", false),
+        ("groups: [{name: a, peers: 2, steps: [join]}]", true),
+        (
+            "rooms: {count: 2}, groups: [{name: a, peers: 2, steps: [join]}], steps: [join]",
+            false,
+        ),
+        (
+            "rooms: {peers: 2}, groups: [{name: a, peers: 2, steps: [join]}], steps: [join]",
+            false,
+        ),
+        (
+            "rooms: {peers: 2}, arrive: {over: 1s, rate: 1/s}, steps: [join]",
+            false,
+        ),
+        (
+            "rooms: {peers: 2}, steps: [join, {wait: {for: joined, to: present}}]",
+            false,
+        ),
+        (
+            "rooms: {peers: 2}, steps: [join, {drop_network: {for: 1s, scope: signaling}}]",
+            true,
+        ),
+        (
+            "rooms: {peers: 2}, steps: [join, {drop_network: {for: 1s, scope: signaling, with: peer-2}}]",
+            false,
+        ),
+        (
+            "rooms: {peers: 2}, steps: [join, {chat: {every: 1s, size: 1}}]",
+            false,
+        ),
+        (
+            "rooms: {peers: 2}, steps: [join, {repeat: 2, steps: [rejoin], pause: 1s}]",
+            false,
+        ),
+        ("rooms: {peers: 2}, steps: [{join: , leave: }]", false),
+        (
+            "rooms: {peers: 2}, steps: [join], thresholds: {connect_ms: {threshold: max<1, delayAbortEval: 1s}}",
+            false,
+        ),
+    ] {
+        let text = format!("{{name: x, {rest}}}");
+        assert_eq!(parse("x", &text, &Grammar).is_ok(), is_sound, "read: {text}");
+        assert_eq!(
+            language.accepts(&read(&text).expect("YAML")),
+            is_sound,
+            "valid: {text}"
+        );
+    }
+}
+
 /// Puts `odd` at every place of `value`, and takes every key away, one at a time.
 fn bent(value: &Value, odd: &Value, then: &mut dyn FnMut(Value)) {
     match value {

@@ -61,7 +61,7 @@ pub fn schema(metrics: &[MetricWords]) -> Value {
         "title": "A scenario of rtcstorm",
         "$defs": definitions,
         "oneOf": [
-            { "required": ["steps", "rooms"], "properties": { "rooms": { "required": ["peers"] } } },
+            { "required": ["steps", "rooms"], "properties": { "rooms": { "required": ["peers"] }, "groups": false } },
             { "required": ["groups"], "properties": { "steps": false } },
         ],
     });
