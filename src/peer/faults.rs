@@ -69,6 +69,10 @@ impl Peer {
             until,
             with: with.clone(),
         }));
+        if scope != Scope::Media && self.is_online() {
+            self.pings.await_proof();
+            self.timers.set(PeerTimer::SignalingFaultEnd, until);
+        }
         if scope != Scope::Signaling {
             let hit: Vec<PeerId> = self.open_links(|remote| with.is_empty() || with.contains(remote));
             for remote in hit {
@@ -94,6 +98,14 @@ impl Peer {
             }
             self.drain_link(remote, now);
         }
+    }
+
+    pub(super) fn cut_signaling(&mut self, how: Cut) {
+        if self.is_online() {
+            // Only another socket can make up for it.
+            self.pings.await_proof();
+        }
+        self.output(PeerOutput::Network(NetworkCommand::Cut(how)));
     }
 
     pub(super) fn duplicate_offer(&mut self, copies: u32, within: Duration, now: Instant) {
@@ -240,7 +252,7 @@ impl Peer {
     /// What `wait: recovered` still waits for.
     pub(super) fn unrecovered(&self) -> Option<Vec<PeerId>> {
         let missing: Vec<PeerId> = self.faults.keys().chain(&self.unrecovered).copied().collect();
-        let reachable = self.is_member() && self.is_online();
+        let reachable = self.is_member() && self.is_online() && self.is_answered();
         (!missing.is_empty() || !reachable).then_some(missing)
     }
 

@@ -110,6 +110,8 @@ pub(super) enum PeerTimer {
     HeartbeatExpiry,
     /// Copies of descriptions are due.
     Copies,
+    /// A fault of the way to the server is planned to be over.
+    SignalingFaultEnd,
     /// A fault of the link to that remote is planned to be over.
     FaultEnd(PeerId),
     /// The link to that remote has not recovered.
@@ -280,6 +282,7 @@ impl Peer {
                 PeerTimer::Heartbeat => self.send_heartbeat(now),
                 PeerTimer::HeartbeatExpiry => self.heartbeat_expired(now),
                 PeerTimer::Copies => self.send_copies(now),
+                PeerTimer::SignalingFaultEnd => self.signaling_fault_ended(now),
                 PeerTimer::FaultEnd(remote) => self.fault_ended(remote, now),
                 PeerTimer::FaultExpiry(remote) => self.fault_expired(remote),
             }

@@ -121,7 +121,7 @@ impl Peer {
             Action::Network { profile } => {
                 self.output(PeerOutput::Network(NetworkCommand::Profile(profile)));
             }
-            Action::CutSignaling { how } => self.output(PeerOutput::Network(NetworkCommand::Cut(how))),
+            Action::CutSignaling { how } => self.cut_signaling(how),
             Action::Crash => self.crash(due, now),
         }
     }

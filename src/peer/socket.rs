@@ -33,6 +33,15 @@ pub(super) struct Pings {
     answered: u32,
     /// The ping whose answer is waited for.
     fence: Option<u32>,
+    /// The ping whose answer proves that the socket has survived a fault.
+    proof: Option<u32>,
+}
+
+impl Pings {
+    /// No answer proves anything until the fault is over.
+    pub(super) fn await_proof(&mut self) {
+        self.proof = Some(u32::MAX);
+    }
 }
 
 impl Peer {
@@ -152,9 +161,26 @@ impl Peer {
         if self.pings.answered == self.pings.sent {
             self.timers.stop(PeerTimer::HeartbeatExpiry);
         }
+        if self.pings.proof.is_some_and(|proof| self.pings.answered >= proof) {
+            self.pings.proof = None;
+            self.check_wait(now);
+        }
         if self.pings.fence.is_some_and(|fence| self.pings.answered >= fence) {
             self.pings.fence = None;
             self.fenced(now);
+        }
+    }
+
+    /// Whether the server has answered what a fault of the socket left open: a ping, or the join of the
+    /// socket that took its place.
+    pub(super) fn is_answered(&self) -> bool {
+        self.pings.proof.is_none() && self.unanswered_joins == 0
+    }
+
+    pub(super) fn signaling_fault_ended(&mut self, now: Instant) {
+        if self.is_online() && self.pings.proof.is_some() {
+            self.ping(now);
+            self.pings.proof = Some(self.pings.sent);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The event as a line of JSON with its line feed: `ms` since the run's start, `peer`, `remote`, `kind`,
-/// then the kind's own fields by name. Instants are in ms (`planned_ms`), fingerprints are hexadecimal
+/// then the kind's own fields by name. Instants are in ms (`planned_ms`, `ends_ms`), fingerprints are hexadecimal
 /// text: they don't fit into a JavaScript number.
 pub fn ndjson(event: &RunEvent) -> String {
     let mut line = serde_json::to_string(&EventLine::of(event)).expect("an event's fields are all JSON");
@@ -54,9 +54,9 @@ impl EventLine {
 
 fn shown(name: String, value: Value) -> (String, Value) {
     match (name.as_str(), value.as_u64()) {
-        ("planned", Some(micros)) => {
+        ("planned" | "ends", Some(micros)) => {
             let ms = Instant::from_micros(micros).as_millis_f64();
-            ("planned_ms".to_owned(), ms.into())
+            (format!("{name}_ms"), ms.into())
         }
         ("fingerprint" | "answers", Some(hash)) => (name, format!("{hash:016x}").into()),
         _ => (name, value),

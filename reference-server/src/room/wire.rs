@@ -26,7 +26,7 @@ pub mod close_code {
     pub const PROTOCOL_ERROR: u16 = 1002;
     /// A text frame is not UTF-8.
     pub const NOT_UTF8: u16 = 1007;
-    /// A frame is longer than [`RoomLimits::frame_bytes_max`](super::RoomLimits::frame_bytes_max).
+    /// A frame is longer than [`RoomLimits::frame_bytes_max`](crate::RoomLimits::frame_bytes_max).
     pub const TOO_BIG: u16 = 1009;
     /// The client does not read what it is sent, or there are too many clients.
     pub const TRY_AGAIN_LATER: u16 = 1013;

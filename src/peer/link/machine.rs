@@ -508,6 +508,7 @@ impl Link {
         }
         self.take_queued();
         self.offer_if_wanted();
+        self.restart_is_done();
     }
 
     /// The connection has failed: the impolite side makes a new one, the other takes its offer.

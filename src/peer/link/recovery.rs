@@ -33,6 +33,8 @@ pub(super) struct Recovery {
     probe: Option<u32>,
     /// A restart was asked for by the script, and ICE is not connected anew yet.
     restarting: bool,
+    /// ICE is connected since it last began to check. The offerer may hear of that before the answer is set.
+    ice_is_back: bool,
     /// An offer to make as soon as no exchange is under way.
     wanted: Option<Wanted>,
 }
@@ -52,8 +54,10 @@ impl Link {
 
     /// Restarts ICE because the script says so; [`LinkOutput::Restarted`] tells when it is done.
     pub fn restart_ice(&mut self) -> bool {
-        self.recovery.restarting = self.want(true);
-        self.recovery.restarting
+        self.recovery.restarting = self.is_open();
+        // What it is now does not count: the restart has still to begin.
+        self.recovery.ice_is_back = false;
+        self.want(true)
     }
 
     fn want(&mut self, ice_restart: bool) -> bool {
@@ -95,8 +99,13 @@ impl Link {
     pub(super) fn ice_became(&mut self, state: TransportState, now: Instant) {
         match state {
             TransportState::Disconnected | TransportState::Failed => self.fell_ill(now),
-            TransportState::Connected | TransportState::Completed => self.ice_returned(now),
-            _ => {}
+            TransportState::Connected | TransportState::Completed => {
+                self.recovery.ice_is_back = true;
+                self.restart_is_done();
+                self.ice_returned(now);
+            }
+            TransportState::New | TransportState::Checking => self.recovery.ice_is_back = false,
+            TransportState::Connecting | TransportState::Closed => {}
         }
     }
 
@@ -116,13 +125,19 @@ impl Link {
         self.timers.set(LinkTimer::RestartIce(generation), now + wait);
     }
 
-    /// ICE is connected, for the first time or again.
-    fn ice_returned(&mut self, now: Instant) {
+    /// Tells of a restart that the script asked for, once the exchange is over and ICE is connected: in
+    /// either order.
+    pub(super) fn restart_is_done(&mut self) {
         let settled = self.signaling() == SignalingState::Stable && !self.is_busy();
-        if self.recovery.restarting && settled {
+        let waits = self.recovery.wanted.is_some();
+        if self.recovery.restarting && self.recovery.ice_is_back && settled && !waits {
             self.recovery.restarting = false;
             self.outputs.push_back(LinkOutput::Restarted);
         }
+    }
+
+    /// ICE is connected, for the first time or again.
+    fn ice_returned(&mut self, now: Instant) {
         if self.recovery.unwell && self.is_open() {
             self.timers.stop(LinkTimer::RestartIce(self.generation));
             self.ask_for_probe(now);
