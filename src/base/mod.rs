@@ -11,5 +11,6 @@ pub use ids::{BarrierId, Generation, Incarnation, PeerId, RoomId};
 pub use rng::{Purpose, RootSeed};
 pub use time::Instant;
 pub use units::{
-    DurationRange, Fraction, MAX_DURATION, Quantity, Rate, Size, UnitError, parse_duration, show_duration,
+    BitRate, DurationRange, Fraction, MAX_DURATION, Quantity, Rate, Size, UnitError, parse_duration,
+    show_duration,
 };

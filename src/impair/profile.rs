@@ -1,6 +1,6 @@
-use std::{num::NonZeroU64, time::Duration};
+use std::{fmt, num::NonZeroU64, time::Duration};
 
-use crate::base::Fraction;
+use crate::base::{BitRate, Fraction, show_duration};
 
 /// How long a datagram may wait for those before it where nobody says otherwise: a buffer of one round trip
 /// of 100 ms, the classic rule for sizing them (Villamizar and Song, CCR 1994).
@@ -86,6 +86,34 @@ impl Default for Profile {
     }
 }
 
+impl fmt::Display for Profile {
+    /// For people: `delay 3ms ± 2ms, loss 0.1%, rate 50mbit, queue 50ms`. What does nothing is left out;
+    /// without anything, it is `none`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_none() {
+            return f.write_str("none");
+        }
+        let mut parts = Vec::new();
+        match (self.delay.is_zero(), self.jitter.is_zero()) {
+            (true, true) => {}
+            (_, true) => parts.push(format!("delay {}", show_duration(self.delay))),
+            (_, false) => parts.push(format!(
+                "delay {} ± {}",
+                show_duration(self.delay),
+                show_duration(self.jitter)
+            )),
+        }
+        if self.loss != share("0") {
+            parts.push(format!("loss {}", self.loss));
+        }
+        if let Some(rate) = self.rate_bits_per_s {
+            parts.push(format!("rate {}", BitRate(rate)));
+            parts.push(format!("queue {}", show_duration(self.queue)));
+        }
+        f.write_str(&parts.join(", "))
+    }
+}
+
 /// A share written in the code.
 fn share(text: &str) -> Fraction {
     text.parse().expect("written here as the language has it")
@@ -103,6 +131,26 @@ mod tests {
             assert!(profile.jitter <= profile.delay, "{name}: a delay below zero");
         }
         assert_eq!(Profile::named("5g"), None);
+    }
+
+    #[test]
+    fn a_profile_is_told_by_what_it_does() {
+        let told = Profile::NAMES.map(|name| Profile::named(name).expect(name).to_string());
+        assert_eq!(
+            told,
+            [
+                "none",
+                "delay 200us ± 50us, rate 1gbit, queue 10ms",
+                "delay 3ms ± 2ms, loss 0.1%, rate 50mbit, queue 50ms",
+                "delay 35ms ± 10ms, loss 0.2%, rate 12mbit, queue 200ms",
+                "delay 50ms ± 20ms, loss 5%, rate 5mbit, queue 200ms",
+            ]
+        );
+        let slow = Profile {
+            delay: Duration::from_millis(30),
+            ..Profile::none()
+        };
+        assert_eq!(slow.to_string(), "delay 30ms");
     }
 
     #[test]

@@ -36,3 +36,47 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
     };
     Some(name.into())
 }
+
+/// The counters that go up by what an event of this kind tells, without those that don't.
+pub(super) fn amounts_of(kind: &EventKind) -> impl Iterator<Item = (&'static str, u64)> {
+    let amounts = match *kind {
+        EventKind::NetworkDropped {
+            lost,
+            queue_full,
+            blocked,
+            overflowed,
+        } => [
+            ("datagrams_lost", lost),
+            ("datagrams_queue_full", queue_full),
+            ("datagrams_blocked", blocked),
+            ("datagrams_overflowed", overflowed),
+        ],
+        _ => [("", 0); 4],
+    };
+    amounts.into_iter().filter(|(_, more)| *more > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_link_dropped_is_counted_by_why() {
+        let dropped = EventKind::NetworkDropped {
+            lost: 3,
+            queue_full: 0,
+            blocked: 20,
+            overflowed: 1,
+        };
+        let told: Vec<_> = amounts_of(&dropped).collect();
+        assert_eq!(
+            told,
+            [
+                ("datagrams_lost", 3),
+                ("datagrams_blocked", 20),
+                ("datagrams_overflowed", 1)
+            ]
+        );
+        assert_eq!(amounts_of(&EventKind::RunEnded).count(), 0);
+    }
+}

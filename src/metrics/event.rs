@@ -191,6 +191,16 @@ pub enum EventKind {
     /// A new signaling socket took the membership over, after the old one was lost.
     MembershipResumed { incarnation: Incarnation },
 
+    /// The peer is gone; so many datagrams of its connections have not crossed its access link, in either
+    /// direction. Told only if there were any. `lost`: by the profile's loss; `queue_full`: by the link's
+    /// full queue; `blocked`: in an outage or since a crash; `overflowed`: by a limit of the harness.
+    NetworkDropped {
+        lost: u64,
+        queue_full: u64,
+        blocked: u64,
+        overflowed: u64,
+    },
+
     // ---- data
     /// A chat message went out on an open channel to `remote`.
     MessageSent {

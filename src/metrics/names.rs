@@ -419,6 +419,26 @@ pub const CATALOGUE: &[Metric] = &[
         &[],
         "Signaling sockets that were lost or could not be opened.",
     ),
+    counter(
+        "datagrams_lost",
+        &[],
+        "Datagrams of connections that a profile's loss took on a peer's access link.",
+    ),
+    counter(
+        "datagrams_queue_full",
+        &[],
+        "Datagrams of connections that would have waited for a peer's access link for longer than its queue.",
+    ),
+    counter(
+        "datagrams_blocked",
+        &[],
+        "Datagrams of connections that vanished in an outage, or at a peer that had crashed.",
+    ),
+    counter(
+        "datagrams_overflowed",
+        &[],
+        "Datagrams of connections that the harness itself dropped: more were on their way through one socket than it may hold.",
+    ),
     counter("limits_hit", &[], "Limits of the harness that were hit."),
 ];
 

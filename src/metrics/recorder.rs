@@ -7,7 +7,7 @@ use crate::{
 
 use super::{
     EventKind, FaultCause, RunEvent, Snapshot,
-    counts::counter_of,
+    counts::{amounts_of, counter_of},
     deadlines::{Deadlines, Due},
     faults::{self, Faults},
     joins::Joins,
@@ -98,6 +98,9 @@ impl Recorder {
         }
         if let Some(series) = counter_of(&event.kind) {
             self.tally.count(series);
+        }
+        for (series, more) in amounts_of(&event.kind) {
+            self.tally.add(series, more);
         }
         match (event.peer, event.remote) {
             (Some(peer), Some(remote)) => self.link(peer, remote, event.at, &event.kind),

@@ -32,6 +32,7 @@ pub(super) fn plan(rooms: u32, peers: u32) -> Plan {
         user_id: format!("{id:04}"),
         arrive_at: Instant::START,
         rules: ClientRules::default(),
+        network: Default::default(),
         script: vec![PlannedStep {
             after: Duration::ZERO,
             action: Action::Join {

@@ -60,7 +60,11 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn count(&mut self, series: impl Into<Series>) {
-        *self.counters.entry(series.into()).or_default() += 1;
+        self.add(series, 1);
+    }
+
+    pub(super) fn add(&mut self, series: impl Into<Series>, more: u64) {
+        *self.counters.entry(series.into()).or_default() += more;
     }
 
     pub(super) fn took(&mut self, series: impl Into<Series>, took: Duration) {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     base::{Instant, PeerId},
+    impair::Profile,
     metrics::{EventKind, FaultCause, RecoveryPath},
     plan::{Cut, RestartLinks, Scope},
     signaling::{Description, Message, SdpType, Seq},
@@ -45,6 +46,8 @@ pub enum NetworkCommand {
         until: Instant,
         with: Vec<PeerId>,
     },
+    /// The peer's access link is like this from now on, those of later memberships too.
+    Profile(Profile),
     /// The signaling socket is cut.
     Cut(Cut),
     /// Every socket falls silent, for good: those of a later membership are new ones.

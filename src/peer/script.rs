@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::machine::{Peer, PeerOutput, PeerTimer};
+use super::{
+    faults::NetworkCommand,
+    machine::{Peer, PeerOutput, PeerTimer},
+};
 use crate::{
     base::{BarrierId, Instant, PeerId},
     metrics::EventKind,
@@ -115,6 +118,9 @@ impl Peer {
             } => self.duplicate_answer(copies, within, lasting, now),
             Action::IceRestart { links, both } => self.restart_ice(links, both, due, now),
             Action::DropNetwork { scope, lasting, with } => self.drop_network(scope, lasting, with, due, now),
+            Action::Network { profile } => {
+                self.output(PeerOutput::Network(NetworkCommand::Profile(profile)));
+            }
             Action::CutSignaling { how } => self.cut_signaling(how),
             Action::Crash => self.crash(due, now),
         }
@@ -295,6 +301,7 @@ fn name_of(action: &Action) -> &'static str {
         Action::DuplicateAnswer { .. } => "duplicate_answer",
         Action::IceRestart { .. } => "ice_restart",
         Action::DropNetwork { .. } => "drop_network",
+        Action::Network { .. } => "network",
         Action::CutSignaling { .. } => "cut_signaling",
         Action::Crash => "crash",
     }

@@ -100,6 +100,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 user_id: wire.peer(number),
                 arrive_at: arrivals[number as usize],
                 rules: group.rules,
+                network: group.network,
                 script: script.steps,
                 ends_after: script.after,
             });
@@ -250,6 +251,7 @@ impl Script<'_> {
                 both: *both,
             }),
             StepKind::DropNetwork { scope, lasting, with } => self.drop_network(*scope, *lasting, with),
+            StepKind::Network(profile) => self.push(Action::Network { profile: *profile }),
             StepKind::CutSignaling(how) => self.push(Action::CutSignaling { how: *how }),
             StepKind::Crash => {
                 self.push(Action::Crash);

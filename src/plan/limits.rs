@@ -120,6 +120,7 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
         | Action::Barrier { .. }
         | Action::Chat { .. }
         | Action::DuplicateOffer { .. }
-        | Action::DuplicateAnswer { .. } => false,
+        | Action::DuplicateAnswer { .. }
+        | Action::Network { .. } => false,
     })
 }

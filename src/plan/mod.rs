@@ -1,6 +1,6 @@
 //! Scenario + seed + segment → what every peer will do and when, decided before anything runs.
 //!
-//! Pure. Knows scenarios and ids; knows nothing of signaling, connections or worlds.
+//! Pure. Knows scenarios, ids and what links can be like; knows nothing of signaling, connections or worlds.
 
 mod arrivals;
 mod expand;
@@ -16,5 +16,8 @@ pub use segment::{Segment, SegmentError};
 pub use show::show;
 pub use types::*;
 
-/// Words of the language that plans use as they are.
-pub use crate::scenario::{Cut, RestartLinks, Scope};
+/// Words that plans use as they are.
+pub use crate::{
+    impair::Profile,
+    scenario::{Cut, RestartLinks, Scope},
+};

@@ -40,7 +40,14 @@ pub fn show(plan: &Plan) -> String {
                 .map(|group| format!(" ({group})"))
                 .unwrap_or_default();
             let arrival = show_duration(peer.arrive_at.elapsed());
-            line(2, &format!("{}{group} arrives at {arrival}", peer.user_id));
+            let network = match peer.network.is_none() {
+                true => String::new(),
+                false => format!(", network: {}", peer.network),
+            };
+            line(
+                2,
+                &format!("{}{group} arrives at {arrival}{network}", peer.user_id),
+            );
             let rows = rows(plan, peer);
             let width = rows
                 .iter()
@@ -145,6 +152,7 @@ fn fault(plan: &Plan, action: &Action) -> String {
             };
             format!("drop the network ({what}{whom}) for {}", show_duration(*lasting))
         }
+        Action::Network { profile } => format!("network: {profile}"),
         Action::CutSignaling { how } => {
             let how = match how {
                 Cut::Closed => "closed",

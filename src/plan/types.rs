@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::wire;
 use crate::{
     base::{BarrierId, Instant, PeerId, RoomId},
+    impair::Profile,
     scenario::{ClientRules, Cut, RestartLinks, Scope},
 };
 
@@ -75,6 +76,9 @@ pub struct PeerPlan {
     pub arrive_at: Instant,
     /// How it negotiates.
     pub rules: ClientRules,
+    /// What its access link is like at first, one way; what passes from peer to peer crosses two.
+    #[serde(serialize_with = "wire::profile")]
+    pub network: Profile,
     /// What it does, in order; `repeat`, `rejoin`, `pause` and `rename` are already expanded.
     pub script: Vec<PlannedStep>,
     /// When the script ends, as an offset from its last anchor: a `pause` or the rest of a `chat` after the
@@ -177,6 +181,13 @@ pub enum Action {
         lasting: Duration,
         /// Only towards these; empty: towards everybody. Without meaning for signaling.
         with: Vec<PeerId>,
+    },
+    /// Change what the peer's access link is like, for what enters it from then on and for later
+    /// memberships. The step is over at once.
+    Network {
+        /// What it is like then.
+        #[serde(serialize_with = "wire::profile")]
+        profile: Profile,
     },
     /// Cut the signaling socket. The step is over at once.
     CutSignaling {

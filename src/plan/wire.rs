@@ -1,11 +1,11 @@
 //! How a plan's times are written in JSON: numbers of milliseconds, with fractions to the microsecond, under
 //! names that end in `_ms`.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
-use serde::Serializer;
+use serde::{Serialize, Serializer};
 
-use crate::base::Instant;
+use crate::{base::Instant, impair::Profile};
 
 /// Milliseconds since the run's start.
 pub(super) fn instant<S: Serializer>(at: &Instant, to: S) -> Result<S::Ok, S::Error> {
@@ -27,6 +27,29 @@ pub(super) fn optional_duration<S: Serializer>(
         Some(duration) => self::duration(duration, to),
         None => to.serialize_none(),
     }
+}
+
+/// A link, one way. Bits are per second; `null` is no limit.
+pub(super) fn profile<S: Serializer>(profile: &Profile, to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Link {
+        #[serde(serialize_with = "self::duration")]
+        delay_ms: Duration,
+        #[serde(serialize_with = "self::duration")]
+        jitter_ms: Duration,
+        loss_ratio: f64,
+        rate_bits_per_s: Option<NonZeroU64>,
+        #[serde(serialize_with = "self::duration")]
+        queue_ms: Duration,
+    }
+    Link {
+        delay_ms: profile.delay,
+        jitter_ms: profile.jitter,
+        loss_ratio: profile.loss.as_f64(),
+        rate_bits_per_s: profile.rate_bits_per_s,
+        queue_ms: profile.queue,
+    }
+    .serialize(to)
 }
 
 #[cfg(test)]
@@ -65,6 +88,7 @@ mod tests {
                 user_id: "p0000".to_owned(),
                 arrive_at: Instant::from_micros(83_333),
                 rules: ClientRules::default(),
+                network: Profile::named("wifi").expect("there is one"),
                 script: vec![
                     step(
                         0,
@@ -97,6 +121,12 @@ mod tests {
                         },
                     ),
                     step(350, Action::Leave),
+                    step(
+                        350,
+                        Action::Network {
+                            profile: Profile::none(),
+                        },
+                    ),
                 ],
                 ends_after: Duration::from_micros(100_100),
             }],
@@ -128,6 +158,15 @@ mod tests {
             ("/message_timeout_ms", json!(1_500.0)),
             ("/peers/0/arrive_at_ms", json!(83.333)),
             ("/peers/0/ends_after_ms", json!(100.1)),
+            ("/peers/0/network/delay_ms", json!(3.0)),
+            ("/peers/0/network/jitter_ms", json!(2.0)),
+            ("/peers/0/network/loss_ratio", json!(0.001)),
+            ("/peers/0/network/rate_bits_per_s", json!(50_000_000)),
+            ("/peers/0/network/queue_ms", json!(50.0)),
+            (
+                "/peers/0/script/5/action/network/profile/rate_bits_per_s",
+                Value::Null,
+            ),
             ("/peers/0/script/3/after_ms", json!(250.0)),
             ("/peers/0/script/1/action/wait/within_ms", json!(30_000.0)),
             ("/peers/0/script/2/action/barrier/within_ms", json!(30_000.0)),
@@ -162,7 +201,7 @@ mod tests {
             })
             .map(|word| &**word)
             .collect();
-        assert_eq!(words, ["join", "wait", "barrier", "chat", "leave"]);
+        assert_eq!(words, ["join", "wait", "barrier", "chat", "leave", "network"]);
         assert_eq!(script[0]["action"]["join"]["expect"], "accepted");
     }
 }

@@ -165,6 +165,16 @@ pub fn what(kind: &EventKind) -> String {
         RecoveryFailed { path } => format!("gave the link up, last by {}", path.name()),
         Crashed { incarnation, .. } => format!("crashed ({incarnation})"),
         MembershipResumed { incarnation } => format!("took its membership over ({incarnation})"),
+        NetworkDropped {
+            lost,
+            queue_full,
+            blocked,
+            overflowed,
+        } => {
+            format!(
+                "its link dropped datagrams: {lost} lost, {queue_full} at a full queue, {blocked} blocked, {overflowed} over our limit"
+            )
+        }
         DtlsFlightRepeated { generation } => format!("{generation} repeated a DTLS flight"),
         LinkSettled {
             generation,
@@ -382,6 +392,12 @@ mod tests {
             EventKind::MembershipResumed {
                 incarnation: Incarnation(1),
             },
+            EventKind::NetworkDropped {
+                lost: 3,
+                queue_full: 1,
+                blocked: 20,
+                overflowed: 0,
+            },
         ];
         assert_eq!(
             events.iter().map(what).collect::<Vec<_>>(),
@@ -397,6 +413,7 @@ mod tests {
                 "gave the link up, last by replace",
                 "crashed (i1)",
                 "took its membership over (i1)",
+                "its link dropped datagrams: 3 lost, 1 at a full queue, 20 blocked, 0 over our limit",
             ]
         );
     }

@@ -15,11 +15,11 @@ use super::{
 };
 use crate::{
     base::{Generation, PeerId, RootSeed},
-    impair::{self, Remotes},
+    impair::{self, Profile, Remotes},
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
     plan::{self, Plan},
-    world::{Holding, PeerNetwork},
+    world::{Dropped, Holding, PeerNetwork},
 };
 
 /// Inputs that wait for a peer. Those who have something to say wait for room; the peer itself never waits
@@ -42,12 +42,15 @@ pub(super) struct Shared {
 pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Receiver<PeerInput>) {
     let world = shared.stack.world.clone();
     let counted = shared.stack.census.count(Holding::Task);
+    let profile = shared.plan.peers[id.index()].network;
     let mut task = PeerTask {
         peer: Peer::new(&shared.plan, id, world.epoch_unix_ms()),
         id,
         connections: BTreeMap::new(),
         signaling: None,
-        network: network_of(&shared, id),
+        network: network_of(&shared, id, profile),
+        former_networks: Vec::new(),
+        profile,
         shared,
     };
     let arrive_at = task.shared.plan.peers[id.index()].arrive_at;
@@ -86,17 +89,20 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
             }
         }
     }
+    task.tell_dropped().await;
     let shared = task.shared.clone();
     drop(task);
     drop(counted);
     let _ = shared.gone.send(id).await;
 }
 
-/// The peer's access link, as its plan has it.
-fn network_of(shared: &Shared, id: PeerId) -> Arc<PeerNetwork> {
+/// An access link of the peer's that is like that.
+fn network_of(shared: &Shared, id: PeerId, profile: Profile) -> Arc<PeerNetwork> {
     let world = shared.stack.world.clone();
     let seed = RootSeed(shared.plan.seed);
-    Arc::new(PeerNetwork::new(seed, id, move || world.now()))
+    let network = PeerNetwork::new(seed, id, move || world.now());
+    network.set_profile(profile);
+    Arc::new(network)
 }
 
 struct PeerTask {
@@ -106,6 +112,10 @@ struct PeerTask {
     connections: BTreeMap<(PeerId, Generation), mpsc::Sender<ConnectionCommand>>,
     signaling: Option<Signaling>,
     network: Arc<PeerNetwork>,
+    /// Those of its crashed lives, one each, for what they have dropped.
+    former_networks: Vec<Arc<PeerNetwork>>,
+    /// What its access link is like: the last that was set.
+    profile: Profile,
 }
 
 impl PeerTask {
@@ -235,6 +245,10 @@ impl PeerTask {
                     self.shared.sink.tell(Some(self.id), None, kind).await;
                 }
             }
+            NetworkCommand::Profile(profile) => {
+                self.profile = profile;
+                self.network.set_profile(profile);
+            }
             NetworkCommand::Cut(how) => {
                 if let Some(socket) = &self.signaling {
                     socket.cut(how);
@@ -243,9 +257,33 @@ impl PeerTask {
             NetworkCommand::Mute => {
                 self.network.mute();
                 // What comes back is another machine on the same kind of link.
-                self.network = network_of(&self.shared, self.id);
+                let next = network_of(&self.shared, self.id, self.profile);
+                self.former_networks
+                    .push(std::mem::replace(&mut self.network, next));
             }
         }
+    }
+
+    /// Tells what has not crossed the peer's links, if anything has not.
+    async fn tell_dropped(&self) {
+        let networks = self.former_networks.iter().chain([&self.network]);
+        let all = networks.map(|network| network.dropped());
+        let sum = all.fold(Dropped::default(), |sum, one| Dropped {
+            lost: sum.lost + one.lost,
+            queue_full: sum.queue_full + one.queue_full,
+            blocked: sum.blocked + one.blocked,
+            overflowed: sum.overflowed + one.overflowed,
+        });
+        if sum == Dropped::default() {
+            return;
+        }
+        let kind = EventKind::NetworkDropped {
+            lost: sum.lost,
+            queue_full: sum.queue_full,
+            blocked: sum.blocked,
+            overflowed: sum.overflowed,
+        };
+        self.shared.sink.tell(Some(self.id), None, kind).await;
     }
 
     fn command(&mut self, remote: PeerId, generation: Generation, command: ConnectionCommand) {

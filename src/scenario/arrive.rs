@@ -19,7 +19,7 @@ pub(super) fn read_arrive(reader: &mut Reader<'_>, entry: &Entry) -> Option<Arri
         .filter_map(|key| fields.take(key))
         .collect();
     let misspelt = fields.has_rest();
-    fields.finish(reader, &ARRIVE_KEYS, &[]);
+    fields.finish(reader, &ARRIVE_KEYS);
     let read: Vec<Option<Arrival>> = found
         .iter()
         .map(|entry| match entry.key.as_str() {
@@ -70,7 +70,7 @@ fn read_stages(reader: &mut Reader<'_>, entry: &Entry) -> Option<Arrival> {
             .and_then(|entry| reader.duration(entry));
         let to = fields.need(reader, "to", at, "to: 100");
         let to = to.and_then(|entry| Some((reader.count(entry, MAX_PEERS)?, entry.value.span)));
-        fields.finish(reader, &STAGE_KEYS, &[]);
+        fields.finish(reader, &STAGE_KEYS);
         if let Some((to, span)) = to {
             if to < before {
                 let message = format!("`to: {to}` after `to: {before}`: who has arrived can't un-arrive");

@@ -39,7 +39,7 @@ pub(super) fn read_chat(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKi
         }
         _ => {}
     }
-    fields.finish(reader, &CHAT_KEYS, &[]);
+    fields.finish(reader, &CHAT_KEYS);
     let (every, size) = (every?, size?);
     if has_lasts == has_count {
         return None;

@@ -43,7 +43,7 @@ pub(super) fn read_duplicate_offer(reader: &mut Reader<'_>, given: Option<&Entry
     let wants = "nothing, or a map like `{copies: 3, within: 50ms}`";
     let mut fields = reader.map(&entry.value, "`duplicate_offer`", wants)?;
     let (copies, within) = read_copies(reader, &mut fields);
-    fields.finish(reader, &OFFER_KEYS, &[]);
+    fields.finish(reader, &OFFER_KEYS);
     Some(StepKind::DuplicateOffer {
         copies: copies?,
         within: within?,
@@ -55,7 +55,7 @@ pub(super) fn read_duplicate_answer(reader: &mut Reader<'_>, entry: &Entry) -> O
     let mut fields = reader.map(&entry.value, "`duplicate_answer`", wants)?;
     let (copies, within) = read_copies(reader, &mut fields);
     let lasting = read_lasting(reader, &mut fields, entry);
-    fields.finish(reader, &ANSWER_KEYS, &[]);
+    fields.finish(reader, &ANSWER_KEYS);
     Some(StepKind::DuplicateAnswer {
         copies: copies?,
         within: within?,
@@ -90,7 +90,7 @@ pub(super) fn read_restart(reader: &mut Reader<'_>, given: Option<&Entry>) -> Op
         if let Some(entry) = fields.take("both") {
             both = reader.flag(entry);
         }
-        fields.finish(reader, &RESTART_KEYS, &[]);
+        fields.finish(reader, &RESTART_KEYS);
     }
     Some(StepKind::IceRestart {
         links: links?,
@@ -106,7 +106,7 @@ pub(super) fn read_drop(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKi
     let lasting = read_lasting(reader, &mut fields, entry);
     let with_entry = fields.take("with");
     let with = with_entry.map_or(Some(Vec::new()), |entry| read_with(reader, entry));
-    fields.finish(reader, &DROP_KEYS, &[]);
+    fields.finish(reader, &DROP_KEYS);
     if let (Some(Scope::Signaling), Some(with)) = (scope, with_entry) {
         let help = "signaling goes to the server alone: say `scope: media`, or leave `with` out";
         reader.mistake_help(with.key_span, "`with` beside `scope: signaling`", help);

@@ -241,23 +241,15 @@ impl<'n> Fields<'n> {
             .map(|(entry, _)| entry)
     }
 
-    /// Reports every key that nobody took. `known`: those that could have been; `later`: those that the
-    /// language has, but not this version.
-    pub(super) fn finish(self, reader: &mut Reader<'_>, known: &[&str], later: &[&str]) {
+    /// Reports every key that nobody took. `known`: those that could have been.
+    pub(super) fn finish(self, reader: &mut Reader<'_>, known: &[&str]) {
         for entry in self.rest() {
             let key = &entry.key;
-            if later.contains(&key.as_str()) {
-                reader.mistake(
-                    entry.key_span,
-                    format!("`{key}` is not available in this version"),
-                );
-            } else {
-                reader.mistake_help(
-                    entry.key_span,
-                    format!("unknown key `{key}`"),
-                    did_you_mean(key, known),
-                );
-            }
+            reader.mistake_help(
+                entry.key_span,
+                format!("unknown key `{key}`"),
+                did_you_mean(key, known),
+            );
         }
     }
 }

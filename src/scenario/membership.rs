@@ -130,7 +130,7 @@ impl Walk<'_, '_> {
                     self.rounds -= 1;
                 }
             }
-            StepKind::Pause(_) | StepKind::Barrier { .. } | StepKind::Rename(_) => {}
+            StepKind::Pause(_) | StepKind::Barrier { .. } | StepKind::Rename(_) | StepKind::Network(_) => {}
         }
     }
 

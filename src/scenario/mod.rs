@@ -12,6 +12,7 @@ mod diagnostic;
 mod faults;
 mod fields;
 mod membership;
+mod network;
 mod overrides;
 mod parse;
 mod parties;

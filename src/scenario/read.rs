@@ -2,16 +2,18 @@ use super::{
     ClientRules,
     arrive::{check_stages, read_arrive},
     fields::Reader,
-    rooms::{Draft, check_groups, check_peers, read_parts, read_rooms},
+    network::read_network,
+    rooms::{Common, Draft, check_groups, check_peers, read_parts, read_rooms},
     source::Span,
     target::{BUNDLED, read_client, read_target},
     thresholds::read_thresholds,
     tree::{Entry, Node},
     types::{Arrival, DEFAULT_TIMEOUT, MAX_PEERS, Scenario, ThresholdCheck},
 };
+use crate::impair::Profile;
 
-/// The keys of a scenario in this version.
-pub(super) const KEYS: [&str; 13] = [
+/// The keys of a scenario.
+pub(super) const KEYS: [&str; 14] = [
     "name",
     "about",
     "seed",
@@ -19,6 +21,7 @@ pub(super) const KEYS: [&str; 13] = [
     "rooms",
     "arrive",
     "client",
+    "network",
     "groups",
     "steps",
     "thresholds",
@@ -26,8 +29,6 @@ pub(super) const KEYS: [&str; 13] = [
     "message_timeout",
     "duration",
 ];
-/// The keys of the language that are not built yet.
-const LATER: [&str; 1] = ["network"];
 /// The longest `name` of a scenario or group, and `about`.
 pub(super) const MAX_NAME: usize = 64;
 pub(super) const MAX_ABOUT: usize = 1_000;
@@ -59,6 +60,9 @@ pub(super) fn read_scenario(
         Some(entry) => read_client(reader, entry, ClientRules::default()),
         None => Some(ClientRules::default()),
     };
+    let network = fields
+        .take("network")
+        .map_or(Some(Profile::none()), |entry| read_network(reader, entry));
     let mut timeout = |key: &str| {
         let entry = fields.take(key);
         entry.map_or(Some(DEFAULT_TIMEOUT), |entry| reader.positive_duration(entry))
@@ -75,8 +79,12 @@ pub(super) fn read_scenario(
         read_thresholds(reader, entry, thresholds)
     });
     let rooms = read_rooms(reader, fields.take("rooms"));
-    let (groups, at) = read_parts(reader, &mut fields, start, &rooms, rules.unwrap_or_default());
-    fields.finish(reader, &KEYS, &LATER);
+    let common = Common {
+        rules: rules.unwrap_or_default(),
+        network: network.unwrap_or_default(),
+    };
+    let (groups, at) = read_parts(reader, &mut fields, start, &rooms, common);
+    fields.finish(reader, &KEYS);
 
     let peers = check_peers(reader, &rooms, &groups, at);
     let total = rooms

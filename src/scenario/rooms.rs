@@ -3,6 +3,7 @@ use super::{
     check::{Part, check_barriers, check_length, check_total, unrolled},
     fields::{Fields, Reader},
     membership::check_membership,
+    network::read_network,
     parties::check_parties,
     read::read_name,
     source::Span,
@@ -11,11 +12,12 @@ use super::{
     tree::Entry,
     types::{Group, MAX_PEERS, Step},
 };
+use crate::impair::Profile;
 
 /// The keys of `rooms`.
 pub(super) const ROOM_KEYS: [&str; 2] = ["count", "peers"];
 /// The keys of a group.
-pub(super) const GROUP_KEYS: [&str; 4] = ["name", "peers", "steps", "client"];
+pub(super) const GROUP_KEYS: [&str; 5] = ["name", "peers", "steps", "client", "network"];
 
 /// `rooms:`, as far as it could be read.
 pub(super) struct Rooms {
@@ -48,10 +50,17 @@ pub(super) fn read_rooms(reader: &mut Reader<'_>, entry: Option<&Entry>) -> Room
         .take("peers")
         .map(|entry| (reader.count(entry, MAX_PEERS), entry.value.span));
     let unknown = fields.has_rest();
-    fields.finish(reader, &ROOM_KEYS, &[]);
+    fields.finish(reader, &ROOM_KEYS);
     // A misspelt `peers` is reported once, as what it is.
     rooms.broken = unknown && rooms.peers.is_none();
     rooms
+}
+
+/// What a group has of the scenario unless it says otherwise.
+#[derive(Clone, Copy)]
+pub(super) struct Common {
+    pub(super) rules: ClientRules,
+    pub(super) network: Profile,
 }
 
 /// A group as far as it could be read.
@@ -60,6 +69,7 @@ pub(super) struct Draft {
     name: Option<Option<String>>,
     peers: Option<u32>,
     rules: Option<ClientRules>,
+    network: Option<Profile>,
     steps: Option<Vec<Step>>,
 }
 
@@ -69,6 +79,7 @@ impl Draft {
             name: self.name?,
             peers: self.peers?,
             rules: self.rules?,
+            network: self.network?,
             steps: self.steps?,
         })
     }
@@ -80,15 +91,16 @@ pub(super) fn read_parts(
     fields: &mut Fields<'_>,
     start: Span,
     rooms: &Rooms,
-    rules: ClientRules,
+    common: Common,
 ) -> (Option<Vec<Draft>>, Span) {
     match (fields.take("groups"), fields.take("steps")) {
-        (Some(groups), None) => (read_groups(reader, groups, rules), groups.key_span),
+        (Some(groups), None) => (read_groups(reader, groups, common), groups.key_span),
         (None, Some(entry)) => {
             let draft = Draft {
                 name: Some(None),
                 peers: rooms.peers.and_then(|(peers, _)| peers),
-                rules: Some(rules),
+                rules: Some(common.rules),
+                network: Some(common.network),
                 steps: read_steps(reader, entry, 0),
             };
             if rooms.peers.is_none() && !rooms.broken && !fields.has_near("rooms") {
@@ -107,7 +119,7 @@ pub(super) fn read_parts(
                 "with `groups`, each group has its own `steps`: move these into one, or remove `groups`",
             );
             read_steps(reader, steps, 0);
-            (read_groups(reader, groups, rules), groups.key_span)
+            (read_groups(reader, groups, common), groups.key_span)
         }
         (None, None) => {
             if !fields.has_near("steps") && !fields.has_near("groups") {
@@ -122,7 +134,7 @@ pub(super) fn read_parts(
     }
 }
 
-fn read_groups(reader: &mut Reader<'_>, entry: &Entry, rules: ClientRules) -> Option<Vec<Draft>> {
+fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option<Vec<Draft>> {
     let wants = "a list like `[{name: host, peers: 1, steps: [join]}]`";
     let items = reader.list(&entry.value, "`groups`", wants)?;
     if items.is_empty() {
@@ -154,17 +166,21 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, rules: ClientRules) -> Op
         let peers = fields
             .need(reader, "peers", at, "peers: 1")
             .and_then(|entry| reader.count(entry, MAX_PEERS));
-        let rules = fields
-            .take("client")
-            .map_or(Some(rules), |entry| read_client(reader, entry, rules));
+        let rules = fields.take("client").map_or(Some(common.rules), |entry| {
+            read_client(reader, entry, common.rules)
+        });
+        let network = fields
+            .take("network")
+            .map_or(Some(common.network), |entry| read_network(reader, entry));
         let steps = fields
             .need(reader, "steps", at, "steps: [join]")
             .and_then(|entry| read_steps(reader, entry, 0));
-        fields.finish(reader, &GROUP_KEYS, &[]);
+        fields.finish(reader, &GROUP_KEYS);
         drafts.push(Draft {
             name: name.map(Some),
             peers,
             rules,
+            network,
             steps,
         });
     }

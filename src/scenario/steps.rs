@@ -3,6 +3,7 @@ use super::{
     diagnostic::{did_you_mean, nearest},
     faults::{read_cut, read_drop, read_duplicate_answer, read_duplicate_offer, read_restart},
     fields::Reader,
+    network::read_network,
     source::Span,
     tree::{Entry, Node, Value},
     types::{Cut, MAX_REPEAT_DEPTH, Step, StepKind},
@@ -12,7 +13,7 @@ use super::{
 /// The longest user or barrier name.
 pub(super) const MAX_NAME: usize = 64;
 /// The steps of this version.
-pub(super) const STEPS: [&str; 15] = [
+pub(super) const STEPS: [&str; 16] = [
     "join",
     "leave",
     "rejoin",
@@ -25,16 +26,16 @@ pub(super) const STEPS: [&str; 15] = [
     "duplicate_offer",
     "duplicate_answer",
     "ice_restart",
+    "network",
     "drop_network",
     "cut_signaling",
     "crash",
 ];
 /// The steps of the language that are not built yet.
-const LATER: [&str; 10] = [
+const LATER: [&str; 9] = [
     "late_answer",
     "stale_offer",
     "glare",
-    "network",
     "roam",
     "nat_rebind",
     "signaling",
@@ -203,6 +204,10 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
             read_duplicate_answer(reader, entry)
         }
         "ice_restart" => read_restart(reader, given),
+        "network" => {
+            let entry = needs(reader, "network: wifi")?;
+            Some(StepKind::Network(read_network(reader, entry)?))
+        }
         "drop_network" => {
             let entry = needs(reader, "drop_network: {for: 5s}")?;
             read_drop(reader, entry)
@@ -244,7 +249,7 @@ fn read_join(reader: &mut Reader<'_>, given: Option<&Entry>) -> Option<StepKind>
     let mut fields = reader.map(&entry.value, "`join`", "nothing, or `{expect: rejected}`")?;
     let expect = fields.take("expect");
     let misspelt = fields.has_rest();
-    fields.finish(reader, &JOIN_KEYS, &[]);
+    fields.finish(reader, &JOIN_KEYS);
     let Some(expect) = expect else {
         return (!misspelt).then_some(StepKind::Join {
             expect_rejected: false,

@@ -37,7 +37,7 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
             }
         });
     let url = fields.take("url").map(|entry| read_url(reader, entry));
-    fields.finish(reader, &TARGET_KEYS, &[]);
+    fields.finish(reader, &TARGET_KEYS);
     Some(Target {
         protocol: protocol?,
         url: all(url)?,
@@ -94,7 +94,7 @@ pub(super) fn read_client(reader: &mut Reader<'_>, entry: &Entry, base: ClientRu
             None => sound = false,
         }
     }
-    fields.finish(reader, &client_keys(), &[]);
+    fields.finish(reader, &client_keys());
     rules.filter(|_| sound)
 }
 

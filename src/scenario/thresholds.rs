@@ -86,7 +86,7 @@ fn read_threshold(reader: &mut Reader<'_>, item: &Node) -> Option<Threshold> {
             "add `abortOnFail: true`",
         );
     }
-    fields.finish(reader, &THRESHOLD_KEYS, &[]);
+    fields.finish(reader, &THRESHOLD_KEYS);
     let (expression, span) = expression?;
     Some(Threshold {
         selector: String::new(),

@@ -3,7 +3,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{ClientRules, source::Span};
-use crate::base::{DurationRange, Rate};
+use crate::{
+    base::{DurationRange, Rate},
+    impair::Profile,
+};
 
 /// How many peers a scenario may have in all.
 pub const MAX_PEERS: u32 = 20_000;
@@ -115,6 +118,8 @@ pub struct Group {
     pub peers: u32,
     /// How they negotiate.
     pub rules: ClientRules,
+    /// What the access link of each of them is like at first.
+    pub network: Profile,
     /// What they do. Never empty.
     pub steps: Vec<Step>,
 }
@@ -208,6 +213,8 @@ pub enum StepKind {
         /// Only towards these; empty: towards everybody.
         with: Vec<Party>,
     },
+    /// Change what the access link is like.
+    Network(Profile),
     /// Cut the signaling socket.
     CutSignaling(Cut),
     /// End like a process that is killed.

@@ -49,7 +49,7 @@ pub(super) fn read_wait(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKi
         .and_then(|entry| condition(reader, &entry.value));
     let to = fields.take("to");
     let within = read_within(reader, fields.take("within"));
-    fields.finish(reader, &WAIT_KEYS, &[]);
+    fields.finish(reader, &WAIT_KEYS);
     let target = match (target?, to) {
         (target, None) => target,
         (WaitFor::Connected, Some(to)) => {
@@ -95,7 +95,7 @@ pub(super) fn read_barrier(reader: &mut Reader<'_>, entry: &Entry) -> Option<Ste
         )
         .and_then(|entry| reader.text(entry, MAX_NAME));
     let within = read_within(reader, fields.take("within"));
-    fields.finish(reader, &BARRIER_KEYS, &[]);
+    fields.finish(reader, &BARRIER_KEYS);
     Some(StepKind::Barrier {
         name: name?,
         within: within?,

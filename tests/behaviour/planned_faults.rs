@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rtcstorm::{
     base::PeerId,
+    impair::Profile,
     plan::{Action, Condition, Cut, Machine, Options, Plan, RestartLinks, Scope, check_limits, expand, show},
     scenario::parse,
 };
@@ -124,6 +125,42 @@ fn only_a_lost_network_takes_planned_time() {
 }
 
 #[test]
+fn a_link_is_the_groups_own_or_else_the_scenarios_and_a_step_takes_no_planned_time() {
+    let plan = planned(
+        "{name: x, network: wifi, groups: [{name: a, peers: 2, steps: [join, {network: {loss: 2%}}, {pause: 1s}, {network: none}]}, {name: b, peers: 1, network: {delay: 30ms}, steps: [join]}]}",
+    );
+    let wifi = Profile::named("wifi").expect("there is one");
+    let slow = Profile {
+        delay: Duration::from_millis(30),
+        ..Profile::none()
+    };
+    let networks: Vec<Profile> = plan.peers.iter().map(|peer| peer.network).collect();
+    assert_eq!(networks, [wifi, wifi, slow]);
+    let lossy = Profile {
+        loss: "2%".parse().expect("a share"),
+        ..Profile::none()
+    };
+    assert_eq!(
+        script(&plan, 0),
+        [
+            (0, Action::Network { profile: lossy }),
+            (
+                1_000,
+                Action::Network {
+                    profile: Profile::none()
+                }
+            ),
+        ]
+    );
+}
+
+#[test]
+fn plans_of_networks_read_like_this() {
+    let plan = planned(include_str!("../data/scenario/network.yaml"));
+    insta::assert_snapshot!("plan_of_networks", show(&plan));
+}
+
+#[test]
 fn whoever_crashed_joins_again() {
     let plan = played_by_all("crash, {pause: 1s}, join");
     let told = script(&plan, 0);
@@ -142,7 +179,12 @@ fn connections_that_are_replaced_count_their_sockets_twice() {
     };
     // 2 rooms of 3: 6 peers, 12 ends of connections.
     let once = 64 + 12 + 12;
-    for steps in ["leave", "duplicate_offer", "{duplicate_answer: {for: 1s}}"] {
+    for steps in [
+        "leave",
+        "duplicate_offer",
+        "{duplicate_answer: {for: 1s}}",
+        "{network: lossy}",
+    ] {
         assert_eq!(needed(steps), once, "{steps}");
     }
     for steps in [

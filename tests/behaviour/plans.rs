@@ -208,6 +208,7 @@ fn sound() -> impl Strategy<Value = Scenario> {
         Just("ice_restart, {wait: recovered}".to_owned()),
         (1..999_u32).prop_map(|ms| format!("{{drop_network: {{for: {ms}ms, with: [a, b-1]}}}}")),
         (1..999_u32).prop_map(|ms| format!("{{drop_network: {{for: {ms}ms}}}}")),
+        Just("{network: lossy}, {network: {delay: 1ms}}".to_owned()),
         Just("cut_signaling, {cut_signaling: silent}".to_owned()),
         Just("crash, {pause: 0s..1s}, join".to_owned()),
     ];

@@ -1,6 +1,9 @@
 //! Runs in this process: real connections over loopback, the bundled server, every event read.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use reference_server::{Config, Handle, Server};
 use rtcstorm::{
@@ -320,6 +323,133 @@ fn leaving(kind: &EventKind) -> Option<Incarnation> {
         EventKind::LeaveStarted { incarnation, .. } => Some(*incarnation),
         _ => None,
     }
+}
+
+/// Two peers who talk, the guest's link as it is at first, then as its step changes it.
+fn slowing(network: &str, step: &str) -> String {
+    format!(
+        "
+name: slowing
+rooms: {{ count: 1 }}
+network: {network}
+groups:
+  - name: host
+    peers: 1
+    steps:
+      - join
+      - wait: connected
+      - barrier: before
+      - chat: {{ every: 20ms, size: 64, count: 10 }}
+      - barrier: changing
+      - barrier: changed
+      - chat: {{ every: 20ms, size: 64, count: 10 }}
+  - name: guest
+    peers: 1
+    steps:
+      - join
+      - wait: connected
+      - barrier: before
+      - chat: {{ every: 20ms, size: 64, count: 10 }}
+      - barrier: changing
+      - {step}
+      - barrier: changed
+      - chat: {{ every: 20ms, size: 64, count: 10 }}
+"
+    )
+}
+
+impl Played {
+    /// How long the messages with these numbers took, in the order in which they came, from either peer to
+    /// the other.
+    fn message_times(&self, seqs: std::ops::Range<u32>) -> Vec<Duration> {
+        let planned = |from: Option<PeerId>, seq: u32| {
+            self.events.iter().find_map(|event| match event.kind {
+                EventKind::MessageSent {
+                    planned, seq: sent, ..
+                } if event.peer == from && sent == seq => Some(planned),
+                _ => None,
+            })
+        };
+        let times = self.events.iter().filter_map(|event| match event.kind {
+            EventKind::MessageReceived { seq, .. } if seqs.contains(&seq) => {
+                Some(event.at.since(planned(event.remote, seq)?))
+            }
+            _ => None,
+        });
+        times.collect()
+    }
+}
+
+#[test]
+fn no_message_is_faster_than_the_links_of_both_ends() {
+    let played = runtime().block_on(play(&slowing("{ delay: 30ms }", "pause: 0s")));
+    played.assert_no_failures();
+    played.assert_nothing_left();
+    assert_eq!(played.broken(), Vec::<u8>::new());
+    let apart = Duration::from_millis(2 * 30);
+    let times = played.message_times(0..u32::MAX);
+    assert_eq!(times.len(), 40);
+    assert!(times.iter().all(|took| *took >= apart), "{times:?}");
+    let min_ms = played.trend(&MetricKey::new("message_ms")).min_ms();
+    assert!(min_ms >= Some(60.0), "{min_ms:?}");
+    let dropped = |kind: &EventKind| matches!(kind, EventKind::NetworkDropped { .. });
+    assert_eq!(played.count(dropped), 0, "a delay drops nothing");
+}
+
+#[test]
+fn a_step_slows_the_messages_that_come_after_it() {
+    let played = runtime().block_on(play(&slowing("none", "network: { delay: 50ms }")));
+    played.assert_no_failures();
+    played.assert_nothing_left();
+    assert_eq!(played.broken(), Vec::<u8>::new());
+    let (before, after) = (played.message_times(0..10), played.message_times(10..20));
+    assert_eq!((before.len(), after.len()), (20, 20));
+    // Only the guest's link is slow, and each message crosses it once.
+    let slow = Duration::from_millis(50);
+    assert!(after.iter().all(|took| *took >= slow), "{after:?}");
+}
+
+#[test]
+fn a_link_stays_as_it_was_set_over_a_crash_and_tells_what_it_dropped() {
+    let text = "
+name: returning
+rooms: { count: 1 }
+groups:
+  - name: host
+    peers: 1
+    steps: [join, { wait: connected }, { barrier: back }, { chat: { every: 5ms, size: 64, count: 50 } }]
+  - name: guest
+    peers: 1
+    steps:
+      - join
+      - wait: connected
+      - network: { delay: 50ms, loss: 10% }
+      - crash
+      - join
+      - wait: connected
+      - barrier: back
+      - chat: { every: 5ms, size: 64, count: 50 }
+";
+    let played = runtime().block_on(play(text));
+    let times = played.message_times(0..u32::MAX);
+    assert!(!times.is_empty());
+    assert!(
+        times.iter().all(|took| *took >= Duration::from_millis(50)),
+        "{times:?}"
+    );
+    let guest = Some(PeerId(1));
+    let mut told = played.events.iter().filter_map(|event| match event.kind {
+        EventKind::NetworkDropped { lost, .. } => Some((event.peer, lost)),
+        _ => None,
+    });
+    let (peer, lost) = told.next().expect("a tenth of all datagrams is lost");
+    assert_eq!(
+        (peer, told.next()),
+        (guest, None),
+        "the host's link drops nothing"
+    );
+    assert!(lost > 0);
+    assert_eq!(played.counter("datagrams_lost"), lost);
 }
 
 #[test]

@@ -179,6 +179,11 @@ fn yamlish() -> impl Strategy<Value = String> {
         "duplicate_offer",
         "copies",
         "drop_network",
+        "network",
+        "jitter",
+        "loss",
+        "wifi",
+        "1mbit",
         "scope",
         "with",
         "cut_signaling",
@@ -239,7 +244,7 @@ fn survives(text: &str, set: &str) {
 }
 
 /// Every place of `full.yaml` where something is read.
-const PLACES: [&str; 61] = [
+const PLACES: [&str; 70] = [
     "name",
     "about",
     "seed",
@@ -259,6 +264,12 @@ const PLACES: [&str; 61] = [
     "client",
     "client.profile",
     "client.dedupe_offers",
+    "network",
+    "network.profile",
+    "network.delay",
+    "network.jitter",
+    "network.loss",
+    "network.queue",
     "connect_timeout",
     "duration",
     "steps",
@@ -267,6 +278,7 @@ const PLACES: [&str; 61] = [
     "groups.0.name",
     "groups.0.peers",
     "groups.0.client",
+    "groups.0.network",
     "groups.0.steps",
     "groups.0.steps.0",
     "groups.0.steps.0.rename",
@@ -294,7 +306,9 @@ const PLACES: [&str; 61] = [
     "groups.0.steps.10.drop_network.with",
     "groups.0.steps.10.drop_network.with.0",
     "groups.0.steps.11.cut_signaling",
-    "groups.0.steps.13.crash",
+    "groups.0.steps.12.network",
+    "groups.0.steps.12.network.rate",
+    "groups.0.steps.14.crash",
     "thresholds",
     "thresholds.connect_ms",
     "thresholds.connect_ms.0",

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{docs::Grammar, scenario_language::FakeCheck};
 
 /// Files of `tests/data/scenario` whose mistakes lie in what their parts mean together, not in their shape.
-const ONLY_MEANT_WRONG: [&str; 15] = [
+const ONLY_MEANT_WRONG: [&str; 16] = [
     "arrive-total",
     "barrier-order",
     "barriers",
@@ -25,6 +25,7 @@ const ONLY_MEANT_WRONG: [&str; 15] = [
     "faults-recovery",
     "groups-sum",
     "membership",
+    "network-jitter",
     "room-of-one",
     "too-deep",
     "too-many-in-all",
@@ -33,7 +34,7 @@ const ONLY_MEANT_WRONG: [&str; 15] = [
 ];
 
 /// What the reader says of such mistakes.
-const MEANT_WRONG: [&str; 9] = [
+const MEANT_WRONG: [&str; 10] = [
     "the stages bring",
     "who has arrived can't un-arrive",
     "but the groups have",
@@ -42,6 +43,7 @@ const MEANT_WRONG: [&str; 9] = [
     "while in the room",
     "before any",
     "`with` names nobody but the peer itself",
+    "is greater than the delay",
     "after a join that is expected to be accepted",
 ];
 
@@ -228,6 +230,7 @@ fn whatever_the_reader_takes_is_valid_and_no_other_shape() {
     for text in [
         include_str!("../data/scenario/full.yaml"),
         include_str!("../data/scenario/faults.yaml"),
+        include_str!("../data/scenario/network.yaml"),
     ] {
         let whole = read(text).expect("YAML");
         for odd in [
@@ -243,6 +246,11 @@ fn whatever_the_reader_takes_is_valid_and_no_other_shape() {
             json!("join"),
             json!("reference"),
             json!("1s"),
+            json!("wifi"),
+            json!("1%"),
+            json!("1mbit"),
+            json!("0mbit"),
+            json!(0.5),
             json!("0s"),
             json!("0.0s"),
             json!("0s..1s"),

@@ -15,6 +15,8 @@ pub enum Quantity {
     Fraction,
     /// `256`, `16KiB`
     Size,
+    /// `10mbit`, `500kbit`
+    BitRate,
 }
 
 impl Quantity {
@@ -26,6 +28,9 @@ impl Quantity {
             Self::Rate => "a number per s, m or h: `20/s`, `0.5/m`",
             Self::Fraction => "a percentage or a number from 0 to 1: `1%`, `0.01`",
             Self::Size => "a number of bytes, or with one of the units B, kB, KiB, MB, MiB: `256`, `16KiB`",
+            Self::BitRate => {
+                "a number of bits per second with one of the units bit, kbit, mbit, gbit: `10mbit`, `500kbit`"
+            }
         }
     }
 }
@@ -38,11 +43,12 @@ impl fmt::Display for Quantity {
             Self::Rate => "a rate",
             Self::Fraction => "a fraction",
             Self::Size => "a size",
+            Self::BitRate => "a bit rate",
         })
     }
 }
 
-/// Why a text is no duration, range, rate, fraction or size.
+/// Why a text is no duration, range, rate, fraction, size or bit rate.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UnitError {
     /// There is no number to begin with.
@@ -128,6 +134,10 @@ impl UnitError {
                 quantity: Quantity::Rate,
                 text,
             } => format!("did you mean `{text}/s`?"),
+            Self::NoUnit {
+                quantity: Quantity::BitRate,
+                text,
+            } => format!("did you mean `{text}mbit` or `{text}kbit`?"),
             Self::NoUnit { text, .. } => format!("did you mean `{text}s` or `{text}ms`?"),
             Self::UnknownUnit {
                 meant: Some(meant), ..

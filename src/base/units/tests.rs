@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use super::*;
 
@@ -54,6 +54,51 @@ fn errors_say_what_is_wrong_and_what_is_meant() {
         said("101%".parse::<Fraction>().expect_err("over")),
         "`101%` is more than 100%; the limit is 100%"
     );
+    for (text, expected) in [
+        ("10", "`10` has no unit; did you mean `10mbit` or `10kbit`?"),
+        (
+            "10Mbit/s",
+            "`10Mbit/s` has an unknown unit `Mbit/s`; did you mean `10mbit`?",
+        ),
+        (
+            "64kbps",
+            "`64kbps` has an unknown unit `kbps`; did you mean `64kbit`?",
+        ),
+        (
+            "10ms",
+            "`10ms` has an unknown unit `ms`; expected a number of bits per second",
+        ),
+        ("0mbit", "`0mbit` is zero; write something above zero"),
+        ("0", "`0` is zero; write something above zero"),
+        ("0.5bit", "`0.5bit` is finer than 1bit; round it"),
+        (
+            "1001gbit",
+            "`1001gbit` is more than 1000gbit; the limit is 1000gbit",
+        ),
+        (
+            "fast",
+            "`fast` is not a bit rate; expected a number of bits per second",
+        ),
+    ] {
+        let error = text.parse::<BitRate>().expect_err(text);
+        assert!(said(error.clone()).starts_with(expected), "{}", said(error));
+    }
+}
+
+#[test]
+fn bit_rates_are_read_exactly() {
+    for (text, bits) in [
+        ("1bit", 1),
+        ("64kbit", 64_000),
+        ("1.5mbit", 1_500_000),
+        ("0.001gbit", 1_000_000),
+    ] {
+        assert_eq!(
+            text.parse::<BitRate>().map(|rate| rate.0.get()),
+            Ok(bits),
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -75,6 +120,8 @@ proptest! {
         prop_assert_eq!(size.to_string().parse(), Ok(size));
         let fraction = Fraction { millionths: (a % 1_000_001) as u32 };
         prop_assert_eq!(fraction.to_string().parse(), Ok(fraction));
+        let bits = BitRate(NonZeroU64::new(1 + a % 1_000_000_000_000).expect("above zero"));
+        prop_assert_eq!(bits.to_string().parse(), Ok(bits));
         for per in [1, 60, 3_600] {
             let rate = Rate { thousandths: 1 + a % 1_000_000_000, per: Duration::from_secs(per) };
             prop_assert_eq!(rate.to_string().parse(), Ok(rate));
@@ -90,6 +137,6 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in ".{0,40}") {
         let _ = (parse_duration(&text), text.parse::<DurationRange>(), text.parse::<Rate>());
-        let _ = (text.parse::<Fraction>(), text.parse::<Size>());
+        let _ = (text.parse::<Fraction>(), text.parse::<Size>(), text.parse::<BitRate>());
     }
 }

@@ -8,13 +8,17 @@ use super::{
     values::{count, defined, definitions, flag, one_of, text},
     with,
 };
-use crate::scenario::{
-    arrive::{ARRIVE_KEYS, STAGE_KEYS},
-    read::{KEYS, MAX_ABOUT, MAX_NAME},
-    rooms::{GROUP_KEYS, ROOM_KEYS},
-    target::{MAX_URL, PROFILES, PROTOCOLS, TARGET_KEYS, client_keys},
-    thresholds::THRESHOLD_KEYS,
-    types::MAX_PEERS,
+use crate::{
+    impair::Profile,
+    scenario::{
+        arrive::{ARRIVE_KEYS, STAGE_KEYS},
+        network::NETWORK_KEYS,
+        read::{KEYS, MAX_ABOUT, MAX_NAME},
+        rooms::{GROUP_KEYS, ROOM_KEYS},
+        target::{MAX_URL, PROFILES, PROTOCOLS, TARGET_KEYS, client_keys},
+        thresholds::THRESHOLD_KEYS,
+        types::MAX_PEERS,
+    },
 };
 
 /// What the schema says about a metric, for the language itself knows none.
@@ -42,6 +46,7 @@ pub fn schema(metrics: &[MetricWords]) -> Value {
     definitions.insert("step".to_owned(), step());
     definitions.insert("steps".to_owned(), steps());
     definitions.insert("client".to_owned(), client());
+    definitions.insert("network".to_owned(), network());
     for metric in metrics {
         let conditions = || conditions(&metric.conditions);
         definitions
@@ -72,6 +77,7 @@ fn about(key: &str) -> &'static str {
         "rooms" => "How many rooms, and how many peers in each",
         "arrive" => "When peers arrive; all at once if nothing is said",
         "client" => "How peers negotiate",
+        "network" => "What every peer's access link does to what crosses it; nothing if it is not said",
         "groups" => "The parts that a room's peers play, each with steps of its own",
         "steps" => "What every peer does",
         "thresholds" => "What has to be true at the end",
@@ -106,6 +112,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         }),
         "arrive" => arrive(),
         "client" => defined("client"),
+        "network" => defined("network"),
         "groups" => json!({ "type": "array", "minItems": 1, "items": group() }),
         "steps" => defined("steps"),
         "thresholds" => thresholds(metrics),
@@ -137,12 +144,24 @@ fn client() -> Value {
     json!({ "anyOf": [one_of(PROFILES), rules] })
 }
 
+fn network() -> Value {
+    let values = object(&NETWORK_KEYS, &[], |key| match key {
+        "profile" => one_of(Profile::NAMES),
+        "delay" | "jitter" | "queue" => defined("duration"),
+        "loss" => defined("share"),
+        "rate" => defined("bitRate"),
+        other => missing(other),
+    });
+    json!({ "anyOf": [one_of(Profile::NAMES), values] })
+}
+
 fn group() -> Value {
     object(&GROUP_KEYS, &["name", "peers", "steps"], |key| match key {
         "name" => text(MAX_NAME),
         "peers" => count(MAX_PEERS),
         "steps" => defined("steps"),
         "client" => defined("client"),
+        "network" => defined("network"),
         other => missing(other),
     })
 }

@@ -97,13 +97,17 @@ fn argument(word: &str) -> Argument {
                 other => missing(other),
             }),
         ),
+        "network" => (
+            "Change what the peer's access link does to what crosses it",
+            defined("network"),
+        ),
         "drop_network" => ("Take the network away for a while", drop_network()),
         "cut_signaling" => ("Cut the signaling socket", one_of(CUTS.map(|(word, _)| word))),
         other => missing(other),
     };
     let needed = matches!(
         word,
-        "wait" | "pause" | "barrier" | "chat" | "rename" | "duplicate_answer" | "drop_network"
+        "wait" | "pause" | "barrier" | "chat" | "rename" | "duplicate_answer" | "network" | "drop_network"
     );
     Argument {
         about,

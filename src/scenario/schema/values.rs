@@ -14,7 +14,7 @@ pub(super) fn defined(name: &str) -> Value {
 }
 
 /// What [`defined`] refers to.
-pub(super) fn definitions() -> [(&'static str, Value); 5] {
+pub(super) fn definitions() -> [(&'static str, Value); 7] {
     let one = format!("({DECIMAL}{DURATION_UNIT}|0+(\\.0+)?)");
     // A plain 0 is a number to YAML; every other number has no unit.
     let number = json!({ "type": ["string", "integer"], "minimum": 0, "maximum": 0 });
@@ -71,6 +71,27 @@ pub(super) fn definitions() -> [(&'static str, Value); 5] {
                 "pattern": format!("^{DECIMAL}(B|kB|KiB|MB|MiB)?$"),
                 "not": { "type": "string", "pattern": "^[0.]*[A-Za-z]*$" },
                 "examples": [256, "1KiB"],
+            }),
+        ),
+        (
+            "share",
+            json!({
+                "description": "A percentage, or a number from 0 to 1: 1%, 0.01",
+                "type": ["number", "string"],
+                "minimum": 0,
+                "maximum": 1,
+                "pattern": r"^0*((100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%|1(\.0+)?|0(\.[0-9]+)?)$",
+                "examples": ["1%", 0.01],
+            }),
+        ),
+        (
+            "bitRate",
+            json!({
+                "description": "Bits per second: 10mbit, 500kbit",
+                "type": "string",
+                "pattern": format!("^{DECIMAL}[kmg]?bit$"),
+                "not": { "type": "string", "pattern": "^[0.]*[a-z]*$" },
+                "examples": ["10mbit", "500kbit"],
             }),
         ),
     ]

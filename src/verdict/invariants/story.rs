@@ -36,6 +36,7 @@ pub fn plan_of(rooms: &[u32]) -> Plan {
             user_id: format!("u{}", id.0),
             arrive_at: Instant::START,
             rules: ClientRules::default(),
+            network: Default::default(),
             script: Vec::new(),
             ends_after: Duration::ZERO,
         }));

@@ -1,5 +1,8 @@
 //! SCENARIOS.md.
 
+use std::time::Duration;
+
+use rtcstorm::impair::{DEFAULT_QUEUE, Profile};
 use rtcstorm::scenario::{self, ClientRules, Diagnostics, Override, Scenario, bundled, parse};
 
 use super::{Grammar, blocks, grouped, read, row};
@@ -117,7 +120,7 @@ fn every_key_step_and_rule_of_the_language_is_explained() {
             2,
         ),
         ("rooms: {peers: 2}, client: {@: 1}, steps: [join]", 10),
-        ("groups: [{name: a, peers: 2, steps: [join], @: 1}]", 4),
+        ("groups: [{name: a, peers: 2, steps: [join], @: 1}]", 5),
         ("rooms: {peers: 2}, steps: [{join: {expect: rejected, @: 1}}]", 1),
         (
             "rooms: {peers: 2}, steps: [join, {wait: {for: connected, @: 1}}]",
@@ -156,6 +159,8 @@ fn every_key_step_and_rule_of_the_language_is_explained() {
         ),
         ("rooms: {peers: 2}, target: {protocol: @}, steps: [join]", 1),
         ("rooms: {peers: 2}, client: @, steps: [join]", 1),
+        ("rooms: {peers: 2}, network: {@: 1}, steps: [join]", 6),
+        ("rooms: {peers: 2}, network: @, steps: [join]", 5),
     ] {
         let words = known(&format!("{{name: x, {}}}", around.replace('@', "qqqqqqqqqqqq")));
         assert!(words.len() >= least, "{around}: {words:?}");
@@ -172,6 +177,35 @@ fn every_key_step_and_rule_of_the_language_is_explained() {
             );
         }
     }
+}
+
+#[test]
+fn every_named_network_is_in_the_table_with_its_figures() {
+    let text = read("SCENARIOS.md");
+    let ms = |duration: Duration| match duration.as_micros() {
+        0 => "0".to_owned(),
+        micros => format!("{} ms", micros as f64 / 1_000.0),
+    };
+    for name in Profile::NAMES {
+        let profile = Profile::named(name).expect(name);
+        let loss = match profile.loss.as_f64() {
+            0.0 => "0".to_owned(),
+            share => format!("{} %", share * 100.0),
+        };
+        let (rate, queue) = match profile.rate_bits_per_s {
+            None => ("–".to_owned(), "–".to_owned()),
+            Some(bits) if bits.get() >= 1_000_000_000 => (
+                format!("{} Gbit/s", bits.get() / 1_000_000_000),
+                ms(profile.queue),
+            ),
+            Some(bits) => (format!("{} Mbit/s", bits.get() / 1_000_000), ms(profile.queue)),
+        };
+        let (delay, jitter) = (ms(profile.delay), ms(profile.jitter));
+        let figures = format!("| `{name}` | {delay} | {jitter} | {loss} | {rate} | {queue} | ");
+        assert!(row(&text, name).starts_with(&figures), "{figures}");
+    }
+    let queue = format!("A queue that nobody names is {} long", ms(DEFAULT_QUEUE));
+    assert!(text.contains(&queue), "{queue}");
 }
 
 /// Steps and keys that the parser knows as not available yet: asked for by name, for it lists them nowhere.

@@ -43,14 +43,17 @@ pub const HARNESS: Crate = Crate {
     root: "src",
     folders: &[
         pure("base", &[]),
-        pure("scenario", &["base"]),
-        pure("plan", &["base", "scenario"]),
+        pure("impair", &["base"]),
+        pure("scenario", &["base", "impair"]),
+        pure("plan", &["base", "impair", "scenario"]),
         pure("signaling", &["base"]),
         pure("metrics", &["base", "plan"]),
-        pure("peer", &["base", "scenario", "plan", "signaling", "metrics"]),
+        pure(
+            "peer",
+            &["base", "impair", "scenario", "plan", "signaling", "metrics"],
+        ),
         pure("verdict", &["base", "plan", "metrics"]),
         pure("report", &["base", "metrics", "verdict"]),
-        pure("impair", &["base"]),
         edge("world", &["base", "impair"], Some("")),
         // Worlds are siblings: a run gets one as a value, and knows none of them.
         edge("net", &["base", "world", "signaling"], Some("")),

@@ -39,6 +39,7 @@ pub(super) fn plan(rules: ClientRules, arrivals: &[u64], scripts: Vec<Script>) -
             user_id: format!("p{:04}", id.0),
             arrive_at: Instant::from_millis(*at),
             rules,
+            network: Default::default(),
             script: script.steps,
             ends_after: script.ends_after,
         })
