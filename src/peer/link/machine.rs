@@ -1,20 +1,18 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    connection::{
-        Connection, Exchange, MAX_EARLY_CANDIDATES, MAX_QUEUED_DESCRIPTIONS, Remembered, RemoteIdentity,
-    },
+    connection::{Connection, Exchange, Remembered},
     recovery::Recovery,
 };
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
-    metrics::{DescriptionKind, EventKind, IgnoreReason, Operation, RecoveryPath, SignalingState},
+    metrics::{EventKind, Operation, RecoveryPath, SignalingState},
     peer::{
-        connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState},
+        connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, TransportState},
         timers::Timers,
     },
     scenario::ClientRules,
-    signaling::{Candidate, Description, SdpType},
+    signaling::{Candidate, Description},
 };
 
 /// How long a newcomer waits for the offer of a member that was there before.
@@ -27,7 +25,7 @@ const MAX_REPLACEMENTS: u32 = 5;
 /// Every input is followed by draining [`Link::poll_output`]; [`Link::next_timeout`] is valid after that.
 #[derive(Debug)]
 pub struct Link {
-    rules: ClientRules,
+    pub(super) rules: ClientRules,
     /// In a collision the lower id is polite.
     pub(super) polite: bool,
     incarnation: Incarnation,
@@ -36,11 +34,11 @@ pub struct Link {
     pub(super) connection: Option<Connection>,
     /// Descriptions that came while one was in process. They outlive a replacement: they may speak for
     /// the remote's newest connection.
-    queued: VecDeque<Description>,
+    pub(super) queued: VecDeque<Description>,
     /// Candidates that wait for the remote description they belong to.
-    early: VecDeque<Candidate>,
-    offers: Remembered,
-    answers: Remembered,
+    pub(super) early: VecDeque<Candidate>,
+    pub(super) offers: Remembered,
+    pub(super) answers: Remembered,
     replacements: u32,
     pub(super) recovery: Recovery,
     pub(super) timers: Timers<LinkTimer>,
@@ -207,155 +205,6 @@ impl Link {
         open
     }
 
-    // ---- signaling
-
-    /// The remote sent an offer or answer.
-    pub fn handle_description(&mut self, description: Description) {
-        let fingerprint = description.fingerprint();
-        self.event(EventKind::DescriptionReceived {
-            description: kind_of(&description),
-            fingerprint,
-        });
-        self.take_description(description);
-    }
-
-    /// The remote sent a candidate.
-    pub fn handle_candidate(&mut self, candidate: Candidate) {
-        let ready = self.connection.as_ref().is_some_and(|c| {
-            c.remote.as_ref().is_some_and(|remote| remote.takes(&candidate))
-                && !matches!(c.busy, Some(Exchange::TakingOffer | Exchange::TakingAnswer))
-        });
-        if ready || !self.rules.keep_early_candidates {
-            if self.connection.is_some() {
-                self.command(
-                    self.generation,
-                    ConnectionCommand::Perform(ConnectionOperation::AddCandidate(candidate)),
-                );
-            }
-            return;
-        }
-        if self.early.len() == MAX_EARLY_CANDIDATES {
-            self.early.pop_front();
-            self.event(EventKind::LimitHit {
-                limit: format!("{MAX_EARLY_CANDIDATES} early candidates of a link"),
-            });
-        }
-        self.early.push_back(candidate);
-    }
-
-    fn take_description(&mut self, description: Description) {
-        let fingerprint = description.fingerprint();
-        let repeated = match description.sdp_type {
-            SdpType::Offer => self.rules.dedupe_offers && self.offers.contains(fingerprint),
-            SdpType::Answer => self.rules.dedupe_answers && self.answers.contains(fingerprint),
-        };
-        if repeated {
-            return self.ignore(&description, IgnoreReason::Duplicate);
-        }
-        if self.is_busy() && self.rules.queue_descriptions {
-            if self.queued.len() == MAX_QUEUED_DESCRIPTIONS {
-                return self.ignore(&description, IgnoreReason::QueueFull);
-            }
-            self.queued.push_back(description);
-            return;
-        }
-        match description.sdp_type {
-            SdpType::Offer => self.take_offer(description),
-            SdpType::Answer => self.take_answer(description),
-        }
-    }
-
-    fn take_offer(&mut self, offer: Description) {
-        let fingerprint = offer.fingerprint();
-        let collides = self.connection.as_ref().is_some_and(Connection::is_offering);
-        if collides && self.rules.perfect_negotiation {
-            self.event(EventKind::Glare {
-                generation: self.generation,
-                polite: self.polite,
-            });
-            if !self.polite {
-                self.ignore(&offer, IgnoreReason::Glare);
-                return self.repeat_offer();
-            }
-        }
-        self.timers.clear();
-        self.offers.insert(fingerprint);
-        let theirs = RemoteIdentity::of(&offer);
-        let ours = self
-            .connection
-            .as_ref()
-            .filter(|c| c.was_open)
-            .and_then(|c| c.remote.as_ref());
-        let rung = match ours {
-            Some(known) if known.dtls != theirs.dtls => Some(RecoveryPath::Replace),
-            Some(known) if known.ufrag != theirs.ufrag => Some(RecoveryPath::IceRestart),
-            _ => None,
-        };
-        self.outputs.extend(rung.map(LinkOutput::Acted));
-        match &self.connection {
-            None => self.create(false),
-            // Before the first exchange is complete, yielding means a connection without our data
-            // channel: rolled back, ours would still open beside theirs.
-            Some(c) if collides && self.rules.perfect_negotiation && !c.was_open => self.replace(false),
-            Some(c)
-                if self.rules.replace_stale && c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls) =>
-            {
-                self.replace(false);
-            }
-            Some(_) => {}
-        }
-        self.perform(Exchange::TakingOffer, ConnectionOperation::SetRemote(offer));
-    }
-
-    /// Who offers to us instead of answering may never have got ours. Who has drops the copy.
-    fn repeat_offer(&mut self) {
-        if let Some(offer) = self.connection.as_ref().and_then(|c| c.offer.clone()) {
-            self.repeat(offer);
-        }
-    }
-
-    /// Sends a description once more, with the candidates of its connection; who has them drops the copies.
-    /// A copy of an answer answers nothing anew.
-    pub(super) fn repeat(&mut self, description: Description) {
-        self.event(EventKind::DescriptionSent {
-            generation: self.generation,
-            description: kind_of(&description),
-            fingerprint: description.fingerprint(),
-            answers: None,
-        });
-        self.outputs.push_back(LinkOutput::SendDescription(description));
-        let told = self.connection.iter().flat_map(|c| c.told.iter().cloned());
-        self.outputs.extend(told.map(LinkOutput::SendCandidate));
-    }
-
-    fn take_answer(&mut self, answer: Description) {
-        let expected = self
-            .connection
-            .as_ref()
-            .is_some_and(|c| c.signaling == SignalingState::HaveLocalOffer);
-        if self.connection.is_none() || (self.rules.dedupe_answers && !expected) {
-            self.ignore(&answer, IgnoreReason::Unexpected);
-            return self.doubt_answer(&answer);
-        }
-        self.answers.insert(answer.fingerprint());
-        self.perform(Exchange::TakingAnswer, ConnectionOperation::SetRemote(answer));
-    }
-
-    /// Answers do not say which offer they answer: a remote that left and came back may have answered one that
-    /// was meant for its earlier membership. An answer of another connection than ours is with gives it away,
-    /// also where both have offered meanwhile: then one of them has to again.
-    fn doubt_answer(&mut self, answer: &Description) {
-        self.answers.insert(answer.fingerprint());
-        let theirs = RemoteIdentity::of(answer);
-        let deceived = self.connection.as_ref().is_some_and(|c| {
-            let other = c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls);
-            other && !c.was_open && (c.answered || !self.polite)
-        });
-        if self.rules.replace_stale && deceived {
-            self.offer_anew();
-        }
-    }
-
     // ---- the connection
 
     /// Something happened on the connection of `generation`.
@@ -433,84 +282,6 @@ impl Link {
         }
     }
 
-    /// A candidate of ours: trickled once the description it belongs to is out, unless that has it.
-    fn handle_local_candidate(&mut self, mut candidate: Candidate) {
-        let Some(connection) = &mut self.connection else {
-            return;
-        };
-        if matches!(connection.busy, Some(Exchange::Offering | Exchange::Answering)) {
-            connection.untold.push(candidate);
-        } else {
-            candidate.username_fragment = connection.local_ufrag.clone();
-            connection.tell(&candidate);
-            self.outputs.push_back(LinkOutput::SendCandidate(candidate));
-        }
-    }
-
-    fn handle_done(&mut self, done: Done) {
-        let Some(connection) = &mut self.connection else {
-            return;
-        };
-        let generation = connection.generation;
-        if done.result.is_err() || !done.allowed {
-            let error = done.result.as_ref().err().cloned().unwrap_or_default();
-            self.outputs
-                .push_back(LinkOutput::Event(EventKind::OperationFailed {
-                    generation,
-                    operation: operation_of(&done.operation),
-                    state: done.before,
-                    allowed: done.allowed,
-                    error,
-                }));
-        }
-        let failed = done.result.is_err();
-        match done.operation {
-            ConnectionOperation::AddCandidate(_) => return,
-            ConnectionOperation::Offer { .. } if !failed => {
-                self.signaling_became(SignalingState::HaveLocalOffer);
-                self.end_exchange();
-                if let Ok(Some(offer)) = done.result {
-                    if let Some(connection) = &mut self.connection {
-                        connection.offer = Some(offer.clone());
-                    }
-                    self.send(offer, None);
-                }
-            }
-            ConnectionOperation::SetRemote(ref description) if !failed => {
-                connection.remote = Some(RemoteIdentity::of(description));
-                match description.sdp_type {
-                    SdpType::Offer => {
-                        self.signaling_became(SignalingState::HaveRemoteOffer);
-                        let answers = description.fingerprint();
-                        self.perform(Exchange::Answering, ConnectionOperation::Answer { answers });
-                        self.add_early_candidates();
-                        return;
-                    }
-                    SdpType::Answer => {
-                        connection.answered = true;
-                        self.signaling_became(SignalingState::Stable);
-                        self.end_exchange();
-                        self.add_early_candidates();
-                    }
-                }
-            }
-            ConnectionOperation::Answer { answers } if !failed => {
-                self.signaling_became(SignalingState::Stable);
-                self.end_exchange();
-                if let Ok(Some(answer)) = done.result {
-                    if let Some(connection) = &mut self.connection {
-                        connection.answer = Some(answer.clone());
-                    }
-                    self.send(answer, Some(answers));
-                }
-            }
-            _ => self.end_exchange(),
-        }
-        self.take_queued();
-        self.offer_if_wanted();
-        self.restart_is_done();
-    }
-
     /// The connection has failed: the impolite side makes a new one, the other takes its offer.
     fn handle_failed(&mut self, now: Instant) {
         if self.polite {
@@ -538,7 +309,7 @@ impl Link {
 
     // ---- parts
 
-    fn create(&mut self, offerer: bool) {
+    pub(super) fn create(&mut self, offerer: bool) {
         self.generation = self.generation.next();
         self.recovery_on_new_connection();
         self.connection = Some(Connection::new(self.generation));
@@ -550,7 +321,7 @@ impl Link {
         });
     }
 
-    fn replace(&mut self, offerer: bool) {
+    pub(super) fn replace(&mut self, offerer: bool) {
         self.close_connection("replaced");
         self.create(offerer);
     }
@@ -572,72 +343,14 @@ impl Link {
         }
     }
 
-    fn end_exchange(&mut self) {
+    pub(super) fn end_exchange(&mut self) {
         if let Some(connection) = &mut self.connection {
             connection.busy = None;
         }
     }
 
-    /// Takes what has waited, as far as it starts no exchange of its own.
-    fn take_queued(&mut self) {
-        while !self.is_busy()
-            && let Some(description) = self.queued.pop_front()
-        {
-            self.take_description(description);
-        }
-    }
-
-    fn add_early_candidates(&mut self) {
-        let Some(remote) = self.connection.as_ref().and_then(|c| c.remote.clone()) else {
-            return;
-        };
-        let (ready, early) = self
-            .early
-            .drain(..)
-            .partition(|candidate| remote.takes(candidate));
-        self.early = early;
-        let ready: VecDeque<Candidate> = ready;
-        for candidate in ready {
-            self.command(
-                self.generation,
-                ConnectionCommand::Perform(ConnectionOperation::AddCandidate(candidate)),
-            );
-        }
-    }
-
-    fn send(&mut self, description: Description, answers: Option<u64>) {
-        let ufrag = description.ufrag().map(str::to_owned);
-        let untold = match &mut self.connection {
-            Some(connection) => {
-                if connection.local_ufrag != ufrag {
-                    connection.told.clear();
-                    connection.local_ufrag.clone_from(&ufrag);
-                }
-                std::mem::take(&mut connection.untold)
-            }
-            None => Vec::new(),
-        };
-        self.event(EventKind::DescriptionSent {
-            generation: self.generation,
-            description: kind_of(&description),
-            fingerprint: description.fingerprint(),
-            answers,
-        });
-        self.outputs
-            .push_back(LinkOutput::SendDescription(description.clone()));
-        for mut candidate in untold {
-            if !description.has_candidate(&candidate) {
-                candidate.username_fragment.clone_from(&ufrag);
-                if let Some(connection) = &mut self.connection {
-                    connection.tell(&candidate);
-                }
-                self.outputs.push_back(LinkOutput::SendCandidate(candidate));
-            }
-        }
-    }
-
     /// Whether there is none that works or may yet.
-    fn lacks_connection(&self) -> bool {
+    pub(super) fn lacks_connection(&self) -> bool {
         self.connection.as_ref().is_none_or(|c| c.failed)
     }
 
@@ -651,7 +364,7 @@ impl Link {
             .map_or(SignalingState::Closed, |c| c.signaling)
     }
 
-    fn signaling_became(&mut self, state: SignalingState) {
+    pub(super) fn signaling_became(&mut self, state: SignalingState) {
         if let Some(connection) = &mut self.connection {
             connection.signaling = state;
         }
@@ -678,37 +391,13 @@ impl Link {
         true
     }
 
-    fn ignore(&mut self, description: &Description, reason: IgnoreReason) {
-        self.event(EventKind::DescriptionIgnored {
-            description: kind_of(description),
-            fingerprint: description.fingerprint(),
-            reason,
-        });
-    }
-
-    fn command(&mut self, generation: Generation, command: ConnectionCommand) {
+    pub(super) fn command(&mut self, generation: Generation, command: ConnectionCommand) {
         self.outputs
             .push_back(LinkOutput::Connection(generation, command));
     }
 
     pub(super) fn event(&mut self, kind: EventKind) {
         self.outputs.push_back(LinkOutput::Event(kind));
-    }
-}
-
-fn kind_of(description: &Description) -> DescriptionKind {
-    match description.sdp_type {
-        SdpType::Offer => DescriptionKind::Offer,
-        SdpType::Answer => DescriptionKind::Answer,
-    }
-}
-
-fn operation_of(operation: &ConnectionOperation) -> Operation {
-    match operation {
-        ConnectionOperation::Offer { .. } => Operation::CreateOffer,
-        ConnectionOperation::Answer { .. } => Operation::CreateAnswer,
-        ConnectionOperation::SetRemote(_) => Operation::SetRemoteDescription,
-        ConnectionOperation::AddCandidate(_) => Operation::AddIceCandidate,
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`Link`] is fed by its peer and drained by it; it never reads a clock.
 
 mod connection;
+mod exchange;
 mod machine;
 mod recovery;
 
