@@ -129,10 +129,17 @@ impl Pump {
     }
 
     async fn serve(mut self, mut socket: SignalingSocket) {
-        let mut wanted = true;
+        // The peer still wants it; the server may still say something.
+        let (mut wanted, mut listening) = (true, true);
         loop {
+            if self.network.signaling_path(self.world.now()) == SignalingPath::Muted {
+                self.silence();
+            }
             if let Err(reason) = self.deliver(&socket).await {
                 return self.lost(reason).await;
+            }
+            if !listening && !self.silent && self.down.is_empty() {
+                return self.lost("connection ended".to_owned()).await;
             }
             if !wanted && (self.silent || self.up.is_empty()) {
                 break;
@@ -160,15 +167,13 @@ impl Pump {
                     Some(frame) => self.enter_up(frame),
                     None => wanted = false,
                 },
-                event = socket.incoming.recv(), if down_free => match event {
+                event = socket.incoming.recv(), if listening && down_free => match event {
                     Some(event) => self.enter_down(event),
-                    None if self.silent => {}
+                    // What it said last may still be on its way, and of a silent one nothing is told.
+                    None if self.silent || !self.down.is_empty() => listening = false,
                     None => return self.lost("connection ended".to_owned()).await,
                 },
                 () = through => {}
-            }
-            if self.silent && socket.incoming.is_closed() && !wanted {
-                break;
             }
         }
         if self.silent {
