@@ -8,16 +8,19 @@ use std::{
     fs,
     future::Future,
     thread,
-    time::{Duration, Instant},
 };
 
+use harness::Mesh;
 use rtcstorm::world::Tricks;
 
 /// Pairs that are opened one at a time, per kind.
 const PAIRS: usize = 15;
-/// Links that are opened at once, and how often: a clock tick of the CPU time is 1 % of a round or less.
-const LINKS: usize = 100;
-const ROUNDS: usize = 5;
+/// How many links are opened at once, how they are spread over rooms, and how often all of that is done: a
+/// clock tick of the CPU time is 3 % of a round or less.
+const LINKS: usize = 300;
+const PAIRED: Mesh = Mesh { rooms: 300, peers: 2 };
+const FOURS: Mesh = Mesh { rooms: 50, peers: 4 };
+const ROUNDS: usize = 7;
 /// Kernel clock ticks in a second: fixed at 100 in Linux's user interface (`USER_HZ`).
 const TICKS_PER_S: f64 = 100.0;
 
@@ -31,69 +34,55 @@ fn main() {
 }
 
 async fn measure() {
+    assert_eq!([PAIRED.links(), FOURS.links()], [LINKS; 2], "the same work");
+    println!("{}", machine());
     let woken = Tricks::default();
     let left_alone = Tricks {
         wake_driver: false,
         ..woken
     };
+    let server = harness::Server::start();
     // What is set up once per process is not to be measured.
     bare::open_and_close(woken).await;
-    harness::run(LINKS).await;
+    harness::run(&server, FOURS).await;
 
     let mut open = [Vec::new(), Vec::new()];
     for _ in 0..PAIRS {
-        open[0].push(bare::open_and_close(woken).await);
-        open[1].push(bare::open_and_close(left_alone).await);
+        open[0].push(bare::open_and_close(woken).await.as_secs_f64() * 1e3);
+        open[1].push(bare::open_and_close(left_alone).await.as_secs_f64() * 1e3);
     }
-    let mut bare_costs = Vec::new();
-    let mut harness_costs = Vec::new();
+    println!("\nFrom the offer to both ends open, one pair at a time, in ms: median of {PAIRS}");
+    table(&[("driver woken", &open[0]), ("driver left alone", &open[1])]);
+
+    let own = std::process::id();
+    let mut cpu_ms: [Vec<f64>; 4] = Default::default();
     for _ in 0..ROUNDS {
-        bare_costs.push(cost(bare::many(LINKS)).await);
-        harness_costs.push(cost(harness::run(LINKS)).await);
+        cpu_ms[0].push(cpu_per_link_ms(own, bare::many(LINKS)).await);
+        let before = cpu_s(server.id());
+        cpu_ms[1].push(cpu_per_link_ms(own, harness::run(&server, FOURS)).await);
+        let served = cpu_s(server.id()) - before;
+        cpu_ms[2].push(cpu_per_link_ms(own, harness::run(&server, PAIRED)).await);
+        cpu_ms[3].push(served / LINKS as f64 * 1e3);
     }
-
-    println!("{}", machine());
-    let [fast, slow] = open.map(|times| median(times.iter().map(Duration::as_secs_f64).collect()) * 1e3);
-    println!("\nFrom the offer to both ends open, one pair at a time, median of {PAIRS}");
-    row("driver woken", &format!("{fast:.1} ms"), "");
-    row("driver left alone", &format!("{slow:.1} ms"), &times(slow / fast));
-
-    let cpu = |costs: &[Cost]| median(costs.iter().map(|cost| cost.cpu_s / LINKS as f64 * 1e3).collect());
-    let rate = |costs: &[Cost]| median(costs.iter().map(|cost| LINKS as f64 / cost.wall_s).collect());
-    println!("\n{LINKS} links at once, from nothing to closed, median of {ROUNDS} rounds");
-    let (bare, harness) = (cpu(&bare_costs), cpu(&harness_costs));
-    row("CPU per link, webrtc alone", &format!("{bare:.1} ms"), "");
-    row(
-        "CPU per link, harness with its server",
-        &format!("{harness:.1} ms"),
-        &times(harness / bare),
-    );
-    let (bare, harness) = (rate(&bare_costs), rate(&harness_costs));
-    row("links per second, webrtc alone", &format!("{bare:.0}"), "");
-    row(
-        "links per second, harness with its server",
-        &format!("{harness:.0}"),
-        &times(harness / bare),
-    );
+    println!("\nCPU per link in ms, {LINKS} links at once, from nothing to closed: median of {ROUNDS}");
+    table(&[
+        ("webrtc alone", &cpu_ms[0]),
+        ("harness, rooms of 4", &cpu_ms[1]),
+        ("harness, rooms of 2", &cpu_ms[2]),
+        ("the server beside it, rooms of 4", &cpu_ms[3]),
+    ]);
 }
 
-struct Cost {
-    cpu_s: f64,
-    wall_s: f64,
-}
-
-async fn cost(work: impl Future<Output = ()>) -> Cost {
-    let (cpu, wall) = (cpu_s(), Instant::now());
+/// What `work` costs this process for each of its links.
+async fn cpu_per_link_ms(process: u32, work: impl Future<Output = ()>) -> f64 {
+    let before = cpu_s(process);
     work.await;
-    Cost {
-        cpu_s: cpu_s() - cpu,
-        wall_s: wall.elapsed().as_secs_f64(),
-    }
+    (cpu_s(process) - before) / LINKS as f64 * 1e3
 }
 
-/// User and system time of this process so far; NaN where there is no `/proc`.
-fn cpu_s() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+/// User and system time of a process so far; NaN where there is no `/proc`.
+fn cpu_s(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // The second field is the command in brackets, which may contain anything.
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let tick = |n: usize| fields.split_whitespace().nth(n).and_then(|t| t.parse().ok());
@@ -118,10 +107,11 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn times(ratio: f64) -> String {
-    format!("{ratio:.2} ×")
-}
-
-fn row(what: &str, value: &str, ratio: &str) {
-    println!("  {what:<44} {value:>10} {ratio:>10}");
+/// Medians, each beside its ratio to the first.
+fn table(rows: &[(&str, &[f64])]) {
+    let first = median(rows[0].1.to_vec());
+    for (what, values) in rows {
+        let value = median(values.to_vec());
+        println!("  {what:<34} {value:>8.2} {:>8.2} ×", value / first);
+    }
 }

@@ -27,6 +27,8 @@ use crate::{
 /// A frame that is too long is read up to so many times the limit, and answered with close code 1009; of one
 /// longer than that not even the rest is read.
 const READ_BEYOND_LIMIT: usize = 4;
+/// What is read at once: the library fills that much with zeroes before each read, and its default is 128 KiB.
+const READ_BYTES: usize = 4 << 10;
 /// Frames written before the socket is flushed.
 const BATCH_FRAMES_MAX: usize = 64;
 /// How long a client may take to acknowledge that it is closed.
@@ -57,6 +59,7 @@ pub(crate) async fn upgrade(
         .frame_bytes_max
         .saturating_mul(READ_BEYOND_LIMIT);
     upgrade
+        .read_buffer_size(READ_BYTES)
         .max_message_size(bytes_max)
         .max_frame_size(bytes_max)
         .on_upgrade(move |socket| serve(alive, socket, shared))

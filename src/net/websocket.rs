@@ -13,6 +13,8 @@ use crate::world::{Census, Holding, SignalingError, SignalingEvent, SignalingSoc
 const QUEUE: usize = 256;
 /// The largest frame that is read.
 const MAX_FRAME_BYTES: usize = 1 << 20;
+/// What is read at once: the library fills that much with zeroes before each read, and its default is 128 KiB.
+const READ_BYTES: usize = 4 << 10;
 /// How long a socket may take to open.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
 /// How long the closing handshake may take.
@@ -25,6 +27,7 @@ pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSo
         reason,
     };
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
         .max_message_size(Some(MAX_FRAME_BYTES))
         .max_frame_size(Some(MAX_FRAME_BYTES));
     let opening = connect_async_with_config(&url, Some(config), true);

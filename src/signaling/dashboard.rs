@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{Candidate, Description, LeaveReason, Member, Message, SdpType};
 
@@ -20,17 +20,60 @@ pub struct Dashboard {
     sender: String,
 }
 
+/// What is around every frame that comes in. The flat form has no `data`: its fields stand beside `type`.
 #[derive(Deserialize)]
 struct Frame<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
     sender: Option<Cow<'a, str>>,
-    #[serde(default)]
-    data: Option<Value>,
-    /// The flat form has its fields beside `type`.
-    #[serde(flatten)]
-    flat: serde_json::Map<String, Value>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+/// What is around every frame that goes out.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data: Data<'a>,
+    timestamp: u64,
+    sender: &'a str,
+    channel: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    #[serde(rename_all = "camelCase")]
+    Join {
+        room_id: &'a str,
+        user_id: &'a str,
+        user_name: &'a str,
+        existing_participants: [(); 0],
+        create: bool,
+        max_participants: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<&'a str>,
+    },
+    #[serde(rename_all = "camelCase")]
+    Leave { room_id: &'a str, user_id: &'a str },
+    #[serde(rename_all = "camelCase")]
+    Addressed {
+        room_id: &'a str,
+        from_user_id: &'a str,
+        to_user_id: &'a str,
+        #[serde(flatten)]
+        payload: Payload<'a>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Payload<'a> {
+    Offer(OutgoingSdp<'a>),
+    Answer(OutgoingSdp<'a>),
+    Candidate(WireCandidate<'a>),
 }
 
 #[derive(Deserialize)]
@@ -56,26 +99,34 @@ struct Body {
     reason: Option<String>,
     message: Option<String>,
     request: Option<String>,
-    offer: Option<Sdp>,
-    answer: Option<Sdp>,
-    candidate: Option<WireCandidate>,
+    offer: Option<IncomingSdp>,
+    answer: Option<IncomingSdp>,
+    candidate: Option<WireCandidate<'static>>,
 }
 
 #[derive(Deserialize)]
-struct Sdp {
+struct IncomingSdp {
     sdp: String,
 }
 
+#[derive(Serialize)]
+struct OutgoingSdp<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    sdp: &'a str,
+}
+
+/// `RTCIceCandidateInit` as JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireCandidate {
-    candidate: String,
+struct WireCandidate<'a> {
+    candidate: Cow<'a, str>,
     #[serde(default)]
-    sdp_mid: Option<String>,
+    sdp_mid: Option<Cow<'a, str>>,
     #[serde(default)]
     sdp_m_line_index: Option<u16>,
     #[serde(default)]
-    username_fragment: Option<String>,
+    username_fragment: Option<Cow<'a, str>>,
 }
 
 /// A roster that is `null` or misshapen is an empty one: the frame's other fields still count.
@@ -111,49 +162,54 @@ impl Dashboard {
                 token,
                 capacity,
             } => {
-                let mut data = json!({
-                    "roomId": self.room_id,
-                    "userId": self.user_id,
-                    "userName": name,
-                    "existingParticipants": [],
-                    "create": true,
-                    "maxParticipants": capacity,
-                });
-                if let Some(token) = token {
-                    data["token"] = json!(token);
-                }
-                ("user-joined-room", ROOMS, data)
-            }
-            Message::Leave => (
-                "user-left-room",
-                ROOMS,
-                json!({"roomId": self.room_id, "userId": self.user_id}),
-            ),
-            Message::Description { remote, description } => {
-                let (kind, key) = match description.sdp_type {
-                    SdpType::Offer => ("webrtc-offer", "offer"),
-                    SdpType::Answer => ("webrtc-answer", "answer"),
+                let join = Data::Join {
+                    room_id: &self.room_id,
+                    user_id: &self.user_id,
+                    user_name: name,
+                    existing_participants: [],
+                    create: true,
+                    max_participants: *capacity,
+                    token: token.as_deref(),
                 };
-                let mut data = self.addressed(remote);
-                data[key] = json!({"type": key, "sdp": &*description.sdp});
-                (kind, SIGNALING, data)
+                ("user-joined-room", ROOMS, join)
+            }
+            Message::Leave => {
+                let leave = Data::Leave {
+                    room_id: &self.room_id,
+                    user_id: &self.user_id,
+                };
+                ("user-left-room", ROOMS, leave)
+            }
+            Message::Description { remote, description } => {
+                let sdp = |kind| OutgoingSdp {
+                    kind,
+                    sdp: &description.sdp,
+                };
+                let (kind, payload) = match description.sdp_type {
+                    SdpType::Offer => ("webrtc-offer", Payload::Offer(sdp("offer"))),
+                    SdpType::Answer => ("webrtc-answer", Payload::Answer(sdp("answer"))),
+                };
+                (kind, SIGNALING, self.addressed(remote, payload))
             }
             Message::Candidate { remote, candidate } => {
-                let mut data = self.addressed(remote);
-                data["candidate"] = json!(WireCandidate {
-                    candidate: candidate.candidate.clone(),
-                    sdp_mid: candidate.sdp_mid.clone(),
+                let payload = Payload::Candidate(WireCandidate {
+                    candidate: candidate.candidate.as_str().into(),
+                    sdp_mid: candidate.sdp_mid.as_deref().map(Cow::from),
                     sdp_m_line_index: candidate.sdp_m_line_index,
-                    username_fragment: candidate.username_fragment.clone(),
+                    username_fragment: candidate.username_fragment.as_deref().map(Cow::from),
                 });
-                ("webrtc-ice", SIGNALING, data)
+                ("webrtc-ice", SIGNALING, self.addressed(remote, payload))
             }
             _ => return None,
         };
-        let frame = json!({
-            "type": kind, "data": data, "timestamp": unix_ms, "sender": self.sender, "channel": channel,
-        });
-        Some(frame.to_string())
+        let frame = Envelope {
+            kind,
+            data,
+            timestamp: unix_ms,
+            sender: &self.sender,
+            channel,
+        };
+        Some(serde_json::to_string(&frame).expect("strings and numbers are always JSON"))
     }
 
     /// Reads one incoming frame. `None`: it is not this protocol, is meant for another room or user, or
@@ -163,8 +219,7 @@ impl Dashboard {
         if frame.sender.as_deref() == Some(&self.sender) {
             return None;
         }
-        let body = frame.data.unwrap_or(Value::Object(frame.flat));
-        let body: Body = serde_json::from_value(body).ok()?;
+        let body: Body = serde_json::from_str(frame.data.map_or(text, RawValue::get)).ok()?;
         if body.room_id.as_ref().is_some_and(|room| *room != self.room_id) {
             return None;
         }
@@ -214,10 +269,10 @@ impl Dashboard {
                     _ => Message::Candidate {
                         remote,
                         candidate: body.candidate.map(|c| Candidate {
-                            candidate: c.candidate,
-                            sdp_mid: c.sdp_mid,
+                            candidate: c.candidate.into_owned(),
+                            sdp_mid: c.sdp_mid.map(Cow::into_owned),
                             sdp_m_line_index: c.sdp_m_line_index,
-                            username_fragment: c.username_fragment,
+                            username_fragment: c.username_fragment.map(Cow::into_owned),
                         })?,
                     },
                 }
@@ -229,12 +284,17 @@ impl Dashboard {
         Some(message)
     }
 
-    fn addressed(&self, remote: &str) -> Value {
-        json!({"roomId": self.room_id, "fromUserId": self.user_id, "toUserId": remote})
+    fn addressed<'a>(&'a self, remote: &'a str, payload: Payload<'a>) -> Data<'a> {
+        Data::Addressed {
+            room_id: &self.room_id,
+            from_user_id: &self.user_id,
+            to_user_id: remote,
+            payload,
+        }
     }
 }
 
-fn description(remote: String, sdp_type: SdpType, sdp: Sdp) -> Message {
+fn description(remote: String, sdp_type: SdpType, sdp: IncomingSdp) -> Message {
     Message::Description {
         remote,
         description: Description {
