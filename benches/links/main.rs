@@ -10,16 +10,18 @@ use std::{
     thread,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use harness::Mesh;
 use rtcstorm::world::Tricks;
 
 /// Pairs that are opened one at a time, per kind.
 const PAIRS: usize = 15;
 /// How many links are opened at once, how they are spread over rooms, and how often all of that is done: a
-/// clock tick of the CPU time is 3 % of a round or less.
-const LINKS: usize = 300;
-const PAIRED: Mesh = Mesh { rooms: 300, peers: 2 };
-const FOURS: Mesh = Mesh { rooms: 50, peers: 4 };
+/// clock tick of the CPU time is 2 % of a round or less.
+const LINKS: usize = 600;
+const PAIRED: Mesh = Mesh { rooms: 600, peers: 2 };
+const FOURS: Mesh = Mesh { rooms: 100, peers: 4 };
 const ROUNDS: usize = 7;
 /// Kernel clock ticks in a second: fixed at 100 in Linux's user interface (`USER_HZ`).
 const TICKS_PER_S: f64 = 100.0;

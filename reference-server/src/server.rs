@@ -8,7 +8,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream, ToSocketAddrs},
+    net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host},
     sync::mpsc,
     task::JoinSet,
 };
@@ -22,6 +22,9 @@ use crate::{
     shared::{Alive, Shared},
 };
 
+/// Connections that the OS completes before they are accepted; it may have a lower limit of its own
+/// (`net.core.somaxconn`, 4096 on Linux). One more gets no answer, and asks again only after a second.
+const BACKLOG: u32 = 4_096;
 /// How long a client may take to send the head of a request.
 const REQUEST_HEAD_WAIT: Duration = Duration::from_secs(10);
 /// How long a client may take to shake hands.
@@ -58,7 +61,7 @@ impl Server {
     pub async fn bind(addr: impl ToSocketAddrs, config: Config) -> io::Result<Self> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(io::Error::other)?;
-        let listener = TcpListener::bind(addr).await?;
+        let listener = listen(addr).await?;
         let addr = listener.local_addr()?;
         Ok(Self {
             listener,
@@ -157,6 +160,30 @@ impl Drop for Handle {
         self.shared.flow.stop();
         self.shared.close();
     }
+}
+
+/// Listens at the first address that is to be had.
+async fn listen(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    for addr in lookup_host(addr).await? {
+        match listen_at(addr) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn listen_at(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As the OS's own listeners do: a port whose last connections are still winding down can be had.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, _alive: Alive) {

@@ -1,10 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{Sink, SinkExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::{
     connect_async_with_config,
-    tungstenite::{Message, protocol::WebSocketConfig},
+    tungstenite::{Error, Message, protocol::WebSocketConfig},
 };
 
 use crate::world::{Census, Holding, SignalingError, SignalingEvent, SignalingSocket};
@@ -66,7 +66,7 @@ pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSo
         };
         let writing = async {
             while let Some(frame) = to_send.recv().await {
-                if let Err(error) = sink.send(Message::text(frame)).await {
+                if let Err(error) = write(&mut sink, frame, &mut to_send).await {
                     return Some(error.to_string());
                 }
             }
@@ -93,4 +93,17 @@ pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSo
         incoming,
         resets: Some(resets),
     })
+}
+
+/// Writes a frame, and with it those that wait already.
+async fn write(
+    sink: &mut (impl Sink<Message, Error = Error> + Unpin),
+    frame: String,
+    waiting: &mut mpsc::Receiver<String>,
+) -> Result<(), Error> {
+    sink.feed(Message::text(frame)).await?;
+    while let Ok(frame) = waiting.try_recv() {
+        sink.feed(Message::text(frame)).await?;
+    }
+    sink.flush().await
 }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::{
     base::{BarrierId, PeerId, RoomId},
@@ -34,7 +34,7 @@ struct RoomEnd {
 #[derive(Debug, Default, PartialEq)]
 pub struct Release {
     /// Whom to tell what.
-    pub inputs: BTreeMap<PeerId, PeerInput>,
+    pub inputs: Vec<(PeerId, PeerInput)>,
     /// This room has settled: the server's roster can be asked for.
     pub settled: Option<RoomId>,
     /// This room's last member is gone.
@@ -54,7 +54,7 @@ impl Line {
         self.missing.remove(&peer) && self.missing.is_empty()
     }
 
-    fn tell(&self, input: &PeerInput) -> BTreeMap<PeerId, PeerInput> {
+    fn tell(&self, input: &PeerInput) -> Vec<(PeerId, PeerInput)> {
         self.parties.iter().map(|peer| (*peer, input.clone())).collect()
     }
 }

@@ -14,12 +14,12 @@ use super::{
     signaling::Signaling,
 };
 use crate::{
-    base::{Generation, PeerId, RootSeed},
+    base::{Generation, Instant, PeerId, RootSeed},
     impair::{self, Profile, Remotes},
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
     plan::{self, Plan},
-    world::{Dropped, Holding, PeerNetwork},
+    world::{BoxFuture, Dropped, Holding, PeerNetwork},
 };
 
 /// Inputs that wait for a peer. Those who have something to say wait for room; the peer itself never waits
@@ -55,15 +55,20 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
     };
     let arrive_at = task.shared.plan.peers[id.index()].arrive_at;
     let mut arrived = false;
+    // Kept as long as the deadline stays: most inputs leave it as it was.
+    let mut timer: Option<(Instant, BoxFuture<()>)> = None;
     while !task.carry_out().await {
         let deadline = if arrived {
             task.peer.next_timeout()
         } else {
             Some(arrive_at)
         };
-        let sleep = async {
-            match deadline {
-                Some(at) => world.sleep_until(at).await,
+        if timer.as_ref().map(|(at, _)| *at) != deadline {
+            timer = deadline.map(|at| (at, world.sleep_until(at)));
+        }
+        let due = async {
+            match &mut timer {
+                Some((_, sleep)) => sleep.await,
                 None => std::future::pending().await,
             }
         };
@@ -78,7 +83,8 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
                 }
                 task.peer.handle(input, now);
             }
-            () = sleep => {
+            () = due => {
+                timer = None;
                 let now = world.now();
                 if arrived {
                     task.peer.handle_timeout(now);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, future::join_all};
 use reference_server::{Config, Server};
 use serde_json::json;
 use tokio::{
@@ -69,6 +69,20 @@ async fn a_paused_server_says_nothing_and_goes_on_with_everything_that_came() {
     timeout(PATIENCE, answered)
         .await
         .expect("the second answer comes");
+    server.shutdown().await;
+}
+
+/// A whole lecture comes at once: whoever is not accepted yet waits for it, and does not have to ask again
+/// after a second because the queue was full.
+#[tokio::test]
+async fn a_burst_of_connections_waits_to_be_accepted() {
+    const BURST: usize = 300;
+    let server = serve(Config::default()).await;
+    server.pause(true);
+    let connecting = (0..BURST).map(|_| TcpStream::connect(server.local_addr()));
+    let connected = timeout(PATIENCE, join_all(connecting)).await;
+    let connected = connected.expect("all get through to a server that accepts none");
+    assert!(connected.iter().all(Result::is_ok));
     server.shutdown().await;
 }
 
