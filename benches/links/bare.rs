@@ -7,7 +7,7 @@ use std::{
 
 use rtcstorm::world::{ConnectionRuntime, Tricks};
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Barrier, Notify, mpsc},
     task::JoinSet,
 };
 use webrtc::{
@@ -19,44 +19,76 @@ use webrtc::{
     runtime::TokioRuntime,
 };
 
-/// Opens and closes that many pairs at once.
+/// As long as a probe of the harness.
+const MESSAGE: &str = r#"{"type":"chat","peer":0,"incarnation":1,"seq":"p0"}"#;
+
+/// Opens that many pairs at once, sends a message each way, and closes them when all are open: what the
+/// connections of the harness do, without the harness.
 pub async fn many(pairs: usize) {
+    let all_open = Arc::new(Barrier::new(pairs));
     let mut opening = JoinSet::new();
     for _ in 0..pairs {
-        opening.spawn(open_and_close(Tricks::default()));
+        let all_open = all_open.clone();
+        opening.spawn(async move {
+            let pair = Pair::open(Tricks::default()).await;
+            pair.exchange().await;
+            all_open.wait().await;
+            pair.close().await;
+        });
     }
     opening.join_all().await;
 }
 
-/// How long it took from the offer until both ends were open.
-pub async fn open_and_close(tricks: Tricks) -> Duration {
-    let (a, mut b) = (End::build(tricks).await, End::build(tricks).await);
-    let ours = a.connection.create_data_channel("bench", None).await;
-    let ours = ours.expect("the connection is new");
-
-    let started = Instant::now();
-    let offer = a.connection.create_offer(None).await.expect("it has a channel");
-    let offer = a.describe(offer).await;
-    b.set_remote(offer).await;
-    let answer = b.connection.create_answer(None).await.expect("it has an offer");
-    let answer = b.describe(answer).await;
-    a.set_remote(answer).await;
-    opened(&ours).await;
-    let theirs = b.channels.recv().await.expect("the handler lives");
-    opened(&theirs).await;
-    let took = started.elapsed();
-
-    for end in [a, b] {
-        end.connection.close().await.expect("it is open");
-    }
-    took
+/// Two connections, and the data channel between them.
+pub struct Pair {
+    ends: [End; 2],
+    channels: [Arc<dyn DataChannel>; 2],
+    /// From the offer until both ends were open.
+    pub took: Duration,
 }
 
-async fn opened(channel: &Arc<dyn DataChannel>) {
-    while !matches!(
-        channel.poll().await.expect("it opens before it closes"),
-        DataChannelEvent::OnOpen
-    ) {}
+impl Pair {
+    pub async fn open(tricks: Tricks) -> Self {
+        let (a, mut b) = (End::build(tricks).await, End::build(tricks).await);
+        let ours = a.connection.create_data_channel("bench", None).await;
+        let ours = ours.expect("the connection is new");
+
+        let started = Instant::now();
+        let offer = a.connection.create_offer(None).await.expect("it has a channel");
+        let offer = a.describe(offer).await;
+        b.set_remote(offer).await;
+        let answer = b.connection.create_answer(None).await.expect("it has an offer");
+        let answer = b.describe(answer).await;
+        a.set_remote(answer).await;
+        next(&ours, |event| matches!(event, DataChannelEvent::OnOpen)).await;
+        let theirs = b.channels.recv().await.expect("the handler lives");
+        next(&theirs, |event| matches!(event, DataChannelEvent::OnOpen)).await;
+        Self {
+            took: started.elapsed(),
+            ends: [a, b],
+            channels: [ours, theirs],
+        }
+    }
+
+    async fn exchange(&self) {
+        for channel in &self.channels {
+            channel.send_text(MESSAGE).await.expect("it is open");
+        }
+        for channel in &self.channels {
+            next(channel, |event| matches!(event, DataChannelEvent::OnMessage(_))).await;
+        }
+    }
+
+    pub async fn close(self) {
+        for end in self.ends {
+            end.connection.close().await.expect("it is open");
+        }
+    }
+}
+
+/// Completes at the event that is wanted.
+async fn next(channel: &Arc<dyn DataChannel>, wanted: impl Fn(&DataChannelEvent) -> bool) {
+    while !wanted(&channel.poll().await.expect("it lives")) {}
 }
 
 struct End {

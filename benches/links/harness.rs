@@ -93,7 +93,11 @@ pub async fn run(server: &Server, mesh: Mesh) {
     };
     run::execute(world, census, plan, options, vec![Box::new(reader)]).await;
     let opened = opened.load(Ordering::Relaxed);
-    assert_eq!(opened, 2 * mesh.links(), "not every link opened: nothing was measured");
+    assert_eq!(
+        opened,
+        2 * mesh.links(),
+        "not every link opened: nothing was measured"
+    );
 }
 
 fn plan(Mesh { rooms, peers }: Mesh) -> Plan {

@@ -4,14 +4,11 @@
 mod bare;
 mod harness;
 
-use std::{
-    fs,
-    future::Future,
-    thread,
-};
+use std::{fs, future::Future, thread};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use bare::Pair;
 use harness::Mesh;
 use rtcstorm::world::Tricks;
 
@@ -45,13 +42,16 @@ async fn measure() {
     };
     let server = harness::Server::start();
     // What is set up once per process is not to be measured.
-    bare::open_and_close(woken).await;
+    bare::many(LINKS).await;
     harness::run(&server, FOURS).await;
 
     let mut open = [Vec::new(), Vec::new()];
     for _ in 0..PAIRS {
-        open[0].push(bare::open_and_close(woken).await.as_secs_f64() * 1e3);
-        open[1].push(bare::open_and_close(left_alone).await.as_secs_f64() * 1e3);
+        for (tricks, took_ms) in [woken, left_alone].into_iter().zip(&mut open) {
+            let pair = Pair::open(tricks).await;
+            took_ms.push(pair.took.as_secs_f64() * 1e3);
+            pair.close().await;
+        }
     }
     println!("\nFrom the offer to both ends open, one pair at a time, in ms: median of {PAIRS}");
     table(&[("driver woken", &open[0]), ("driver left alone", &open[1])]);
