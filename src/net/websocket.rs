@@ -1,26 +1,27 @@
-use std::{sync::Arc, time::Duration};
-
-use futures_util::{Sink, SinkExt, StreamExt};
-use tokio::sync::{mpsc, oneshot};
-use tokio_tungstenite::{
-    connect_async_with_config,
-    tungstenite::{Error, Message, protocol::WebSocketConfig},
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use crate::world::{Census, Holding, SignalingError, SignalingEvent, SignalingSocket};
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{Message, protocol::WebSocketConfig},
+};
 
-/// Frames that wait to be written or read.
-const QUEUE: usize = 256;
+use crate::world::{Census, Counted, Holding, SignalingError, SignalingSocket};
+
 /// The largest frame that is read.
 const MAX_FRAME_BYTES: usize = 1 << 20;
 /// What is read at once: the library fills that much with zeroes before each read, and its default is 128 KiB.
 const READ_BYTES: usize = 4 << 10;
 /// How long a socket may take to open.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
-/// How long the closing handshake may take.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Opens a WebSocket and pumps it from a task of its own.
+/// Opens a WebSocket.
 pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSocket, SignalingError> {
     let failed = |reason: String| SignalingError {
         url: url.clone(),
@@ -31,79 +32,60 @@ pub(super) async fn open(url: String, census: Arc<Census>) -> Result<SignalingSo
         .max_message_size(Some(MAX_FRAME_BYTES))
         .max_frame_size(Some(MAX_FRAME_BYTES));
     let opening = connect_async_with_config(&url, Some(config), true);
-    let (socket, _) = tokio::time::timeout(OPEN_WITHIN, opening)
+    let (inner, _) = tokio::time::timeout(OPEN_WITHIN, opening)
         .await
         .map_err(|_| failed(format!("no answer within {} s", OPEN_WITHIN.as_secs())))?
         .map_err(|error| failed(error.to_string()))?;
-
-    let (outgoing, mut to_send) = mpsc::channel::<String>(QUEUE);
-    let (received, incoming) = mpsc::channel(QUEUE);
-    let (resets, mut reset) = oneshot::channel();
-    let counted = (census.count(Holding::Task), census.count(Holding::Socket));
-    tokio::spawn(async move {
-        let _counted = counted;
-        let (mut sink, mut stream) = socket.split();
-        // Each way goes on while the other one waits: a server that writes before it reads must not lock both.
-        let reading = async {
-            loop {
-                match stream.next().await {
-                    Some(Ok(Message::Text(text))) => {
-                        let frame = SignalingEvent::Frame(text.to_string());
-                        if received.send(frame).await.is_err() {
-                            break None;
-                        }
-                    }
-                    Some(Ok(Message::Close(close))) => {
-                        break Some(close.map_or("closed by the server".to_owned(), |c| {
-                            format!("closed by the server: {} {}", u16::from(c.code), c.reason)
-                        }));
-                    }
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => break Some(error.to_string()),
-                    None => break Some("connection ended".to_owned()),
-                }
-            }
-        };
-        let writing = async {
-            while let Some(frame) = to_send.recv().await {
-                if let Err(error) = write(&mut sink, frame, &mut to_send).await {
-                    return Some(error.to_string());
-                }
-            }
-            None
-        };
-        let reason = tokio::select! {
-            biased;
-            Ok(()) = &mut reset => return,
-            reason = reading => reason,
-            reason = writing => reason,
-        };
-        let closing = async {
-            let _ = sink.close().await;
-            // Read to the end, so that the server sees a clean close.
-            while let Some(Ok(_)) = stream.next().await {}
-        };
-        let _ = tokio::time::timeout(CLOSE_WITHIN, closing).await;
-        if let Some(reason) = reason {
-            let _ = received.send(SignalingEvent::Closed(reason)).await;
-        }
-    });
-    Ok(SignalingSocket {
-        outgoing,
-        incoming,
-        resets: Some(resets),
-    })
+    Ok(Box::pin(WebSocket {
+        inner,
+        _counted: census.count(Holding::Socket),
+    }))
 }
 
-/// Writes a frame, and with it those that wait already.
-async fn write(
-    sink: &mut (impl Sink<Message, Error = Error> + Unpin),
-    frame: String,
-    waiting: &mut mpsc::Receiver<String>,
-) -> Result<(), Error> {
-    sink.feed(Message::text(frame)).await?;
-    while let Ok(frame) = waiting.try_recv() {
-        sink.feed(Message::text(frame)).await?;
+/// Text frames in and out. Pings are answered by the library, as it reads.
+struct WebSocket {
+    inner: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    _counted: Counted,
+}
+
+impl Stream for WebSocket {
+    type Item = Result<String, String>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let next = match ready!(self.inner.poll_next_unpin(cx)) {
+                Some(Ok(Message::Text(text))) => Some(Ok(text.to_string())),
+                Some(Ok(Message::Close(close))) => Some(Err(close
+                    .map_or("closed by the server".to_owned(), |c| {
+                        format!("closed by the server: {} {}", u16::from(c.code), c.reason)
+                    }))),
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => Some(Err(error.to_string())),
+                None => None,
+            };
+            return Poll::Ready(next);
+        }
     }
-    sink.flush().await
+}
+
+impl Sink<String> for WebSocket {
+    type Error = String;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        self.inner.poll_ready_unpin(cx).map_err(|error| error.to_string())
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, frame: String) -> Result<(), String> {
+        self.inner
+            .start_send_unpin(Message::text(frame))
+            .map_err(|error| error.to_string())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        self.inner.poll_flush_unpin(cx).map_err(|error| error.to_string())
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        self.inner.poll_close_unpin(cx).map_err(|error| error.to_string())
+    }
 }

@@ -69,8 +69,8 @@ pub(super) fn dispatch(
             }
             own_world.sleep_until(own_world.now() + PAUSE).await;
         }
-        drop(readers);
-        drop(counted);
+        // Who waits for the end takes apart what the run has used.
+        drop((readers, own_world, counted));
         let _ = done.send(());
     }));
     let sink = EventSink {

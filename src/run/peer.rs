@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
 };
 
 use tokio::sync::mpsc;
@@ -54,7 +56,7 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
         shared,
     };
     let arrive_at = task.shared.plan.peers[id.index()].arrive_at;
-    let mut arrived = false;
+    let (mut arrived, mut signaling_first) = (false, false);
     // Kept as long as the deadline stays: most inputs leave it as it was.
     let mut timer: Option<(Instant, BoxFuture<()>)> = None;
     while !task.carry_out().await {
@@ -66,26 +68,37 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
         if timer.as_ref().map(|(at, _)| *at) != deadline {
             timer = deadline.map(|at| (at, world.sleep_until(at)));
         }
-        let due = async {
-            match &mut timer {
-                Some((_, sleep)) => sleep.await,
-                None => std::future::pending().await,
+        let next = poll_fn(|cx| {
+            // In turns, so that neither a talkative server nor busy connections hold the other up.
+            signaling_first = !signaling_first;
+            if signaling_first && let Poll::Ready(input) = task.poll_signaling(cx) {
+                return Poll::Ready(Some(input));
             }
-        };
-        tokio::select! {
-            biased;
-            input = inputs.recv() => {
-                let input = input.expect("the run holds a sender to every peer until all are gone");
-                let now = world.now();
+            if let Poll::Ready(input) = inputs.poll_recv(cx) {
+                return Poll::Ready(Some(
+                    input.expect("the run holds a sender to every peer until all are gone"),
+                ));
+            }
+            if !signaling_first && let Poll::Ready(input) = task.poll_signaling(cx) {
+                return Poll::Ready(Some(input));
+            }
+            match &mut timer {
+                Some((_, sleep)) => sleep.as_mut().poll(cx).map(|()| None),
+                None => Poll::Pending,
+            }
+        });
+        let input = next.await;
+        let now = world.now();
+        match input {
+            Some(input) => {
                 // What is due comes first, or a stream of inputs would hold it up.
                 if arrived && task.peer.next_timeout().is_some_and(|at| at <= now) {
                     task.peer.handle_timeout(now);
                 }
                 task.peer.handle(input, now);
             }
-            () = due => {
+            None => {
                 timer = None;
-                let now = world.now();
                 if arrived {
                     task.peer.handle_timeout(now);
                 } else {
@@ -95,6 +108,7 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
             }
         }
     }
+    task.hang_up();
     task.tell_dropped().await;
     let shared = task.shared.clone();
     drop(task);
@@ -134,7 +148,7 @@ impl PeerTask {
                 }
                 PeerOutput::SendFrame(frame) => self.send_frame(frame),
                 PeerOutput::OpenSignaling(number) => self.open_signaling(number),
-                PeerOutput::CloseSignaling => self.signaling = None,
+                PeerOutput::CloseSignaling => self.hang_up(),
                 PeerOutput::Network(command) => self.change_network(command).await,
                 PeerOutput::Connection {
                     remote,
@@ -170,7 +184,7 @@ impl PeerTask {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn release(&self, release: Release) {
+    async fn release(&mut self, release: Release) {
         for (room, after_end) in [(release.settled, false), (release.ended, true)] {
             let Some(room) = room else { continue };
             let room = &self.shared.plan.rooms[room.index()];
@@ -204,30 +218,28 @@ impl PeerTask {
     }
 
     fn send_frame(&mut self, frame: String) {
-        if let Some(socket) = self.signaling.take_if(|socket| !socket.send(frame)) {
-            // The server does not read any more: as good as lost.
-            let reason = "the server has stopped reading".to_owned();
-            let inputs = self.shared.inputs[self.id.index()].clone();
-            // From a task of its own: the queue may be full, and this is the one who drains it.
-            self.shared.stack.world.spawn(Box::pin(async move {
-                let _ = inputs
-                    .send(PeerInput::SignalingLost(socket.number(), reason))
-                    .await;
-            }));
+        if let Some(signaling) = &mut self.signaling {
+            signaling.send(frame);
         }
     }
 
     fn open_signaling(&mut self, number: u32) {
-        let stack = &self.shared.stack;
-        let inputs = self.shared.inputs[self.id.index()].clone();
-        self.signaling = Some(Signaling::open(
-            &stack.world,
-            &stack.census,
-            &self.network,
-            self.id,
-            number,
-            inputs,
-        ));
+        self.hang_up();
+        let stack = self.shared.stack.clone();
+        self.signaling = Some(Signaling::open(stack, self.network.clone(), self.id, number));
+    }
+
+    fn hang_up(&mut self) {
+        if let Some(signaling) = self.signaling.take() {
+            signaling.hang_up();
+        }
+    }
+
+    fn poll_signaling(&mut self, cx: &mut Context<'_>) -> Poll<PeerInput> {
+        match &mut self.signaling {
+            Some(signaling) => signaling.poll(cx),
+            None => Poll::Pending,
+        }
     }
 
     async fn change_network(&mut self, command: NetworkCommand) {
@@ -256,8 +268,8 @@ impl PeerTask {
                 self.network.set_profile(profile);
             }
             NetworkCommand::Cut(how) => {
-                if let Some(socket) = &self.signaling {
-                    socket.cut(how);
+                if let Some(signaling) = &mut self.signaling {
+                    signaling.cut(how);
                 }
             }
             NetworkCommand::Mute => {
@@ -271,7 +283,7 @@ impl PeerTask {
     }
 
     /// Tells what has not crossed the peer's links, if anything has not.
-    async fn tell_dropped(&self) {
+    async fn tell_dropped(&mut self) {
         let networks = self.former_networks.iter().chain([&self.network]);
         let all = networks.map(|network| network.dropped());
         let sum = all.fold(Dropped::default(), |sum, one| Dropped {

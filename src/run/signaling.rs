@@ -1,240 +1,306 @@
-//! The task between a peer and its signaling socket: the peer's access link, and the cuts of its script.
+//! A peer's signaling socket behind its access link, with the cuts of its script. It has no task: the peer's
+//! task polls it.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use tokio::sync::mpsc;
+use futures_util::{SinkExt, StreamExt};
 
 use crate::{
     base::{Instant, PeerId},
     impair::SignalingPath,
     peer::PeerInput,
     plan::Cut,
-    world::{Census, Direction, Holding, PeerNetwork, SignalingEvent, SignalingSocket, World},
+    world::{BoxFuture, Direction, Holding, PeerNetwork, SignalingError, SignalingSocket},
 };
 
-/// Frames that wait for the signaling socket, or are on their way across the peer's link.
-const FRAMES: usize = 1024;
+use super::connection::Stack;
 
-/// A signaling socket, as its peer holds it. Dropping it closes the socket.
+/// Frames that are on their way across the peer's link in one direction, or wait for the socket.
+pub(super) const FRAMES: usize = 1024;
+/// How long the closing handshake may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A signaling socket, from the wish for it to its end.
+///
+/// Both ways go on while the other one waits: a server that writes before it reads must not lock both.
 pub(super) struct Signaling {
+    stack: Arc<Stack>,
+    network: Arc<PeerNetwork>,
+    peer: PeerId,
     number: u32,
-    frames: mpsc::Sender<String>,
-    cuts: mpsc::Sender<Cut>,
+    state: State,
+    /// Frames that cross the link, with the instant at which they are through.
+    up: VecDeque<(Instant, String)>,
+    /// What the server says, likewise; an error says why the socket is over.
+    down: VecDeque<(Instant, Result<String, String>)>,
+    /// What is written has still to be flushed.
+    unflushed: bool,
+    timer: Option<(Instant, BoxFuture<()>)>,
+}
+
+enum State {
+    /// Waits for the network.
+    Away,
+    Opening(BoxFuture<Result<SignalingSocket, SignalingError>>),
+    Open(SignalingSocket),
+    /// The server says nothing any more; what it said last is still on its way.
+    Ending,
+    /// Nothing passes any more, in either direction, and nothing is said about it.
+    Silent {
+        _socket: Option<SignalingSocket>,
+    },
+    /// Over, and the peer is to hear why.
+    Lost(String),
+    Over,
 }
 
 impl Signaling {
-    /// Opens the socket of that number.
-    pub fn open(
-        world: &Arc<dyn World>,
-        census: &Arc<Census>,
-        network: &Arc<PeerNetwork>,
-        peer: PeerId,
-        number: u32,
-        inputs: mpsc::Sender<PeerInput>,
-    ) -> Self {
-        let (frames, from_peer) = mpsc::channel(FRAMES);
-        let (cuts, cut) = mpsc::channel(1);
-        let counted = census.count(Holding::Task);
-        let pump = Pump {
-            world: world.clone(),
-            network: network.clone(),
+    /// Opens the socket of that number, as soon as the network is there.
+    pub fn open(stack: Arc<Stack>, network: Arc<PeerNetwork>, peer: PeerId, number: u32) -> Self {
+        Self {
+            stack,
+            network,
+            peer,
             number,
-            inputs,
-            from_peer,
-            cut,
+            state: State::Away,
             up: VecDeque::new(),
             down: VecDeque::new(),
-            silent: false,
-        };
-        let opening = world.open_signaling(peer);
-        world.spawn(Box::pin(async move {
-            pump.run(opening).await;
-            drop(counted);
-        }));
-        Self { number, frames, cuts }
-    }
-
-    /// Its number.
-    pub fn number(&self) -> u32 {
-        self.number
-    }
-
-    /// Sends a frame; `false` if too many are waiting already.
-    pub fn send(&self, frame: String) -> bool {
-        self.frames.try_send(frame).is_ok()
-    }
-
-    /// Cuts it.
-    pub fn cut(&self, how: Cut) {
-        // It is being cut already, or over.
-        let _ = self.cuts.try_send(how);
-    }
-}
-
-struct Pump {
-    world: Arc<dyn World>,
-    network: Arc<PeerNetwork>,
-    number: u32,
-    inputs: mpsc::Sender<PeerInput>,
-    from_peer: mpsc::Receiver<String>,
-    cut: mpsc::Receiver<Cut>,
-    /// Frames that cross the link, with the instant at which they are through.
-    up: VecDeque<(Instant, String)>,
-    down: VecDeque<(Instant, SignalingEvent)>,
-    /// Nothing passes any more, and nothing is said about it.
-    silent: bool,
-}
-
-type Opening = crate::world::BoxFuture<Result<SignalingSocket, crate::world::SignalingError>>;
-
-impl Pump {
-    async fn run(mut self, opening: Opening) {
-        let open = tokio::select! {
-            biased;
-            open = Self::open(self.world.clone(), self.network.clone(), opening) => open,
-            () = Self::hung_up(&mut self.from_peer) => return,
-        };
-        match open {
-            Some(Ok(socket)) => {
-                self.network.signaling_opened();
-                self.tell(PeerInput::SignalingOpened(self.number)).await;
-                self.serve(socket).await;
-            }
-            Some(Err(error)) => {
-                tracing::info!(%error, "no signaling socket");
-                self.lost(error.to_string()).await;
-            }
-            None => {}
+            unflushed: false,
+            timer: None,
         }
     }
 
-    /// Opens the socket as soon as the network is there; `None` if it never is.
-    async fn open(
-        world: Arc<dyn World>,
-        network: Arc<PeerNetwork>,
-        opening: Opening,
-    ) -> Option<Result<SignalingSocket, crate::world::SignalingError>> {
-        loop {
-            match network.signaling_path(world.now()) {
-                SignalingPath::Open => return Some(opening.await),
-                SignalingPath::BlockedUntil(at) => world.sleep_until(at).await,
-                SignalingPath::Muted => return None,
-            }
+    /// Sends a frame; one that is sent while the socket is not open is lost.
+    pub fn send(&mut self, frame: String) {
+        if !matches!(self.state, State::Open(_)) {
+            return;
         }
-    }
-
-    /// Completes when the peer wants the socket no more; frames that it sends before that are lost.
-    async fn hung_up(from_peer: &mut mpsc::Receiver<String>) {
-        while from_peer.recv().await.is_some() {}
-    }
-
-    async fn serve(mut self, mut socket: SignalingSocket) {
-        // The peer still wants it; the server may still say something.
-        let (mut wanted, mut listening) = (true, true);
-        loop {
-            if self.network.signaling_path(self.world.now()) == SignalingPath::Muted {
-                self.silence();
-            }
-            if let Err(reason) = self.deliver(&socket).await {
-                return self.lost(reason).await;
-            }
-            if !listening && !self.silent && self.down.is_empty() {
-                return self.lost("connection ended".to_owned()).await;
-            }
-            if !wanted && (self.silent || self.up.is_empty()) {
-                break;
-            }
-            let due = [self.up.front().map(|f| f.0), self.down.front().map(|f| f.0)];
-            let due = due.into_iter().flatten().min();
-            let through = async {
-                match due {
-                    Some(at) => self.world.sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let (up_free, down_free) = (self.up.len() < FRAMES, self.down.len() < FRAMES);
-            tokio::select! {
-                biased;
-                Some(how) = self.cut.recv() => match how {
-                    Cut::Silent => self.silence(),
-                    Cut::Closed => return self.lost("cut by the script: closed".to_owned()).await,
-                    Cut::Reset => {
-                        socket.reset();
-                        return self.lost("cut by the script: reset".to_owned()).await;
-                    }
-                },
-                frame = self.from_peer.recv(), if wanted && up_free => match frame {
-                    Some(frame) => self.enter_up(frame),
-                    None => wanted = false,
-                },
-                event = socket.incoming.recv(), if listening && down_free => match event {
-                    Some(event) => self.enter_down(event),
-                    // What it said last may still be on its way, and of a silent one nothing is told.
-                    None if self.silent || !self.down.is_empty() => listening = false,
-                    None => return self.lost("connection ended".to_owned()).await,
-                },
-                () = through => {}
-            }
+        if self.up.len() == FRAMES {
+            // As good as lost.
+            self.state = State::Lost("the server has stopped reading".to_owned());
+            return;
         }
-        if self.silent {
-            socket.reset();
-        }
-    }
-
-    /// Hands on what is through; an error says why the socket is over.
-    async fn deliver(&mut self, socket: &SignalingSocket) -> Result<(), String> {
-        let now = self.world.now();
-        while let Some((_, frame)) = self.up.pop_front_if(|(at, _)| *at <= now) {
-            if socket.outgoing.send(frame).await.is_err() {
-                return Err("connection ended".to_owned());
-            }
-        }
-        while let Some((_, event)) = self.down.pop_front_if(|(at, _)| *at <= now) {
-            match event {
-                SignalingEvent::Frame(frame) => self.tell(PeerInput::Frame(self.number, frame)).await,
-                SignalingEvent::Closed(reason) => return Err(reason),
-            }
-        }
-        Ok(())
-    }
-
-    fn enter_up(&mut self, frame: String) {
         match self.crosses(frame.len(), Direction::Up) {
             Some(at) => self.up.push_back((at, frame)),
             None => self.silence(),
         }
     }
 
-    fn enter_down(&mut self, event: SignalingEvent) {
-        let bytes = match &event {
-            SignalingEvent::Frame(frame) => frame.len(),
-            SignalingEvent::Closed(_) => 0,
-        };
-        match self.crosses(bytes, Direction::Down) {
-            Some(at) => self.down.push_back((at, event)),
-            None => self.silence(),
+    /// Cuts it, if it is open.
+    pub fn cut(&mut self, how: Cut) {
+        match (how, std::mem::replace(&mut self.state, State::Over)) {
+            (Cut::Silent, State::Open(socket)) => self.silence_with(Some(socket)),
+            (Cut::Closed, State::Open(socket)) => {
+                self.state = State::Lost("cut by the script: closed".to_owned());
+                spawn(&self.stack, close(self.stack.clone(), socket));
+            }
+            (Cut::Reset, State::Open(_)) => {
+                self.state = State::Lost("cut by the script: reset".to_owned());
+            }
+            (_, state) => self.state = state,
         }
     }
 
-    fn crosses(&self, bytes: usize, direction: Direction) -> Option<Instant> {
-        if self.silent {
-            return None;
+    /// The peer wants it no more: what is on its way still arrives, and then it is closed.
+    pub fn hang_up(mut self) {
+        let stack = self.stack.clone();
+        spawn(&stack, async move {
+            // An error means that it is over already.
+            let written = std::future::poll_fn(|cx| self.poll_written(cx)).await;
+            if let (Ok(()), State::Open(socket)) = (written, self.state) {
+                close(self.stack, socket).await;
+            }
+        });
+    }
+
+    /// What happens next, as an input for its peer. Keeps the socket going meanwhile; ready for nothing any
+    /// more once the peer knows that it is lost.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<PeerInput> {
+        loop {
+            if let State::Away = self.state {
+                match self.network.signaling_path(self.stack.world.now()) {
+                    SignalingPath::Open => {
+                        self.state = State::Opening(self.stack.world.open_signaling(self.peer))
+                    }
+                    SignalingPath::BlockedUntil(at) => ready!(self.poll_timer(at, cx)),
+                    SignalingPath::Muted => return Poll::Pending,
+                }
+            } else if let State::Opening(opening) = &mut self.state {
+                match ready!(opening.as_mut().poll(cx)) {
+                    Ok(socket) => {
+                        self.network.signaling_opened();
+                        self.state = State::Open(socket);
+                        return Poll::Ready(PeerInput::SignalingOpened(self.number));
+                    }
+                    Err(error) => {
+                        tracing::info!(%error, "no signaling socket");
+                        self.state = State::Lost(error.to_string());
+                    }
+                }
+            } else if let State::Lost(reason) = &mut self.state {
+                let reason = std::mem::take(reason);
+                self.state = State::Over;
+                return Poll::Ready(PeerInput::SignalingLost(self.number, reason));
+            } else if let State::Open(_) | State::Ending = self.state {
+                match ready!(self.poll_open(cx)) {
+                    Ok(frame) => return Poll::Ready(PeerInput::Frame(self.number, frame)),
+                    Err(reason) => self.state = State::Lost(reason),
+                }
+            } else {
+                return Poll::Pending;
+            }
         }
-        self.network.signaling(bytes, direction, self.world.now())
+    }
+
+    /// The next frame that is through; an error says why the socket is over.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<String, String>> {
+        if self.network.signaling_path(self.stack.world.now()) == SignalingPath::Muted {
+            self.silence();
+            return Poll::Pending;
+        }
+        loop {
+            self.poll_read(cx);
+            let now = self.stack.world.now();
+            if let Poll::Ready(Err(reason)) = self.poll_write(now, cx) {
+                self.end(reason);
+            }
+            if let Some((_, event)) = self.down.pop_front_if(|(at, _)| *at <= now) {
+                return Poll::Ready(event);
+            }
+            // What is due to be written waits for the socket, not for the clock.
+            let up = self.up.front().map(|(at, _)| *at).filter(|at| *at > now);
+            let down = self.down.front().map(|(at, _)| *at);
+            match up.into_iter().chain(down).min() {
+                Some(at) => ready!(self.poll_timer(at, cx)),
+                None => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Takes in what the server says.
+    fn poll_read(&mut self, cx: &mut Context<'_>) {
+        while self.down.len() < FRAMES {
+            let State::Open(socket) = &mut self.state else {
+                return;
+            };
+            let Poll::Ready(event) = socket.poll_next_unpin(cx) else {
+                return;
+            };
+            match event {
+                Some(Ok(frame)) => match self.crosses(frame.len(), Direction::Down) {
+                    Some(at) => self.down.push_back((at, Ok(frame))),
+                    None => return self.silence(),
+                },
+                Some(Err(reason)) => return self.end(reason),
+                None => return self.end("connection ended".to_owned()),
+            }
+        }
+    }
+
+    /// The socket is over; the peer hears of it after all that came before.
+    fn end(&mut self, reason: String) {
+        let Some(at) = self.crosses(0, Direction::Down) else {
+            return self.silence();
+        };
+        self.up.clear();
+        self.down.push_back((at, Err(reason)));
+        if let State::Open(socket) = std::mem::replace(&mut self.state, State::Ending) {
+            // Whoever closes waits for the other's word.
+            spawn(&self.stack, close(self.stack.clone(), socket));
+        }
+    }
+
+    /// Writes what is through at `now`; ready when that is done, or nothing can be written any more.
+    fn poll_write(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        let State::Open(socket) = &mut self.state else {
+            return Poll::Ready(Ok(()));
+        };
+        let mut socket = socket.as_mut();
+        while self.up.front().is_some_and(|(at, _)| *at <= now) {
+            ready!(socket.as_mut().poll_ready(cx))?;
+            if let Some((_, frame)) = self.up.pop_front() {
+                socket.as_mut().start_send(frame)?;
+                self.unflushed = true;
+            }
+        }
+        if self.unflushed {
+            ready!(socket.poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Completes when all has been written that was sent.
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        loop {
+            if self.network.signaling_path(self.stack.world.now()) == SignalingPath::Muted {
+                self.silence();
+            }
+            ready!(self.poll_write(self.stack.world.now(), cx))?;
+            match (&self.state, self.up.front()) {
+                (State::Open(_), Some(&(at, _))) => ready!(self.poll_timer(at, cx)),
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    /// Completes at `at`.
+    fn poll_timer(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timer.as_ref().is_none_or(|(due, _)| *due != at) {
+            self.timer = Some((at, self.stack.world.sleep_until(at)));
+        }
+        let Some((_, sleep)) = &mut self.timer else {
+            return Poll::Ready(());
+        };
+        ready!(sleep.as_mut().poll(cx));
+        self.timer = None;
+        Poll::Ready(())
+    }
+
+    /// When a frame that enters the link now is through; `None`: never, nor anything after it.
+    fn crosses(&self, bytes: usize, direction: Direction) -> Option<Instant> {
+        self.network.signaling(bytes, direction, self.stack.world.now())
     }
 
     fn silence(&mut self) {
-        self.silent = true;
+        let socket = match std::mem::replace(&mut self.state, State::Over) {
+            State::Open(socket) => Some(socket),
+            _ => None,
+        };
+        self.silence_with(socket);
+    }
+
+    /// The transport stays: nobody tells the server anything, not even that its pings are not answered.
+    fn silence_with(&mut self, socket: Option<SignalingSocket>) {
         self.up.clear();
         self.down.clear();
+        self.timer = None;
+        self.state = State::Silent { _socket: socket };
     }
+}
 
-    async fn lost(&self, reason: String) {
-        self.tell(PeerInput::SignalingLost(self.number, reason)).await;
+/// The closing handshake, read to its end so that the server sees a clean close.
+async fn close(stack: Arc<Stack>, mut socket: SignalingSocket) {
+    let closing = async {
+        let _ = socket.close().await;
+        while let Some(Ok(_)) = socket.next().await {}
+    };
+    tokio::select! {
+        biased;
+        () = closing => {}
+        () = stack.world.sleep_until(stack.world.now() + CLOSE_WITHIN) => {}
     }
+}
 
-    async fn tell(&self, input: PeerInput) {
-        // Only fails once the peer is gone.
-        let _ = self.inputs.send(input).await;
-    }
+fn spawn(stack: &Stack, task: impl Future<Output = ()> + Send + 'static) {
+    let counted = stack.census.count(Holding::Task);
+    stack.world.spawn(Box::pin(async move {
+        task.await;
+        drop(counted);
+    }));
 }

@@ -16,4 +16,4 @@ pub use census::{Census, Counted, Holding};
 pub use flight::FlightRepair;
 pub use network::{Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
-pub use seam::{BoxFuture, SignalingError, SignalingEvent, SignalingSocket, Usage, World};
+pub use seam::{BoxFuture, SignalingError, SignalingSocket, SignalingTransport, Usage, World};

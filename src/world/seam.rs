@@ -1,6 +1,6 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use tokio::sync::{mpsc, oneshot};
+use futures_util::{Sink, Stream};
 use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
 
 use crate::base::{Instant, PeerId};
@@ -39,7 +39,7 @@ pub trait World: Send + Sync + 'static {
     /// Where connections bind their UDP sockets (`127.0.0.1:0`, or a wildcard for every interface).
     fn udp_addrs(&self) -> Vec<String>;
 
-    /// Opens the signaling socket of a peer. Frames arrive in order.
+    /// Opens the signaling socket of a peer.
     fn open_signaling(&self, peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>>;
 
     /// The user ids in a room as the server itself knows them; `None` where the server can't be asked.
@@ -58,34 +58,23 @@ pub struct Usage {
     pub rss_bytes: u64,
 }
 
-/// An open signaling socket: dropping `outgoing` closes it.
-#[derive(Debug)]
-pub struct SignalingSocket {
-    /// Frames to the server.
-    pub outgoing: mpsc::Sender<String>,
-    /// What comes from it; ends after [`SignalingEvent::Closed`].
-    pub incoming: mpsc::Receiver<SignalingEvent>,
-    /// Ends the transport when it is dropped by [`SignalingSocket::reset`].
-    pub resets: Option<oneshot::Sender<()>>,
+/// An open signaling socket: text frames both ways, in order.
+///
+/// What comes in ends after an error, which tells why the socket is over. [`SinkExt::close`] closes it with
+/// the handshake of its protocol; dropping it ends the transport without a word.
+///
+/// [`SinkExt::close`]: futures_util::SinkExt::close
+pub type SignalingSocket = Pin<Box<dyn SignalingTransport>>;
+
+/// What a [`SignalingSocket`] is. Whatever can do it all is one.
+pub trait SignalingTransport:
+    Stream<Item = Result<String, String>> + Sink<String, Error = String> + Send
+{
 }
 
-impl SignalingSocket {
-    /// Ends the transport at once, without a closing handshake.
-    pub fn reset(&mut self) {
-        if let Some(reset) = self.resets.take() {
-            // Only fails if it is over already.
-            let _ = reset.send(());
-        }
-    }
-}
-
-/// What a signaling socket tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignalingEvent {
-    /// A text frame.
-    Frame(String),
-    /// It is closed, with the reason as far as there is one.
-    Closed(String),
+impl<T> SignalingTransport for T where
+    T: Stream<Item = Result<String, String>> + Sink<String, Error = String> + Send
+{
 }
 
 /// A signaling socket could not be opened.

@@ -6,4 +6,5 @@ mod flights;
 mod links;
 mod pair;
 mod relay;
+mod signaling;
 mod turn_server;

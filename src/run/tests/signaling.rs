@@ -1,0 +1,403 @@
+//! A signaling socket in a world of its own: time passes when the test says so, and the server is the test.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use futures_util::{Sink, Stream};
+use tokio::sync::mpsc;
+use webrtc::runtime::{Runtime, TokioRuntime};
+
+use crate::{
+    base::{Instant, PeerId, RootSeed},
+    impair::{Profile, Remotes, Scope},
+    peer::PeerInput,
+    plan::Cut,
+    run::{
+        connection::Stack,
+        signaling::{FRAMES, Signaling},
+    },
+    world::{BoxFuture, PeerNetwork, SignalingError, SignalingSocket, Tricks, Usage, World},
+};
+
+/// What the server sees of a client.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Frame(String),
+    /// The closing handshake.
+    Closed,
+    /// The end of the transport.
+    Ended,
+}
+
+type Said = Result<String, String>;
+
+/// The client's end of a socket.
+struct Socket {
+    said: mpsc::UnboundedReceiver<Said>,
+    seen: mpsc::UnboundedSender<Seen>,
+    /// The server does not read: nothing more can be written.
+    full: Arc<AtomicBool>,
+}
+
+impl Stream for Socket {
+    type Item = Said;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Said>> {
+        self.said.poll_recv(cx)
+    }
+}
+
+impl Sink<String> for Socket {
+    type Error = String;
+
+    fn poll_ready(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        if self.full.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, frame: String) -> Result<(), String> {
+        self.seen
+            .send(Seen::Frame(frame))
+            .map_err(|error| error.to_string())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        Poll::Ready(self.seen.send(Seen::Closed).map_err(|error| error.to_string()))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Only fails when the test does not look any more.
+        let _ = self.seen.send(Seen::Ended);
+    }
+}
+
+#[derive(Default)]
+struct StillWorld {
+    now_ms: AtomicU64,
+    next_socket: Mutex<Option<Socket>>,
+    tasks: Mutex<Vec<BoxFuture<()>>>,
+}
+
+impl World for Arc<StillWorld> {
+    fn name(&self) -> &'static str {
+        "sim"
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_millis(self.now_ms.load(Ordering::Relaxed))
+    }
+
+    fn epoch_unix_ms(&self) -> u64 {
+        0
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<()> {
+        let world = self.clone();
+        Box::pin(std::future::poll_fn(move |_| {
+            if world.now() < at {
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        }))
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        self.tasks.lock().expect("no test panics with it").push(task);
+    }
+
+    fn rtc_runtime(&self) -> Arc<dyn Runtime> {
+        Arc::new(TokioRuntime)
+    }
+
+    fn udp_addrs(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {
+        let socket = self.next_socket.lock().expect("no test panics with it").take();
+        Box::pin(async {
+            let socket: SignalingSocket = Box::pin(socket.ok_or_else(|| SignalingError {
+                url: "ws://nowhere".to_owned(),
+                reason: "refused".to_owned(),
+            })?);
+            Ok(socket)
+        })
+    }
+
+    fn roster(&self, _room_wire_id: &str) -> Option<Vec<String>> {
+        None
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
+}
+
+/// One signaling socket, and the server at its other end.
+struct Stage {
+    world: Arc<StillWorld>,
+    network: Arc<PeerNetwork>,
+    signaling: Signaling,
+    /// What the server says; taken when it breaks off.
+    say: Option<mpsc::UnboundedSender<Said>>,
+    seen: mpsc::UnboundedReceiver<Seen>,
+    full: Arc<AtomicBool>,
+    stack: Arc<Stack>,
+}
+
+impl Stage {
+    /// The socket is wanted, and nothing has been done about it.
+    fn new() -> Self {
+        let (say, said) = mpsc::unbounded_channel();
+        let (sees, seen) = mpsc::unbounded_channel();
+        let full = Arc::new(AtomicBool::new(false));
+        let world = Arc::new(StillWorld::default());
+        let socket = Socket {
+            said,
+            seen: sees,
+            full: full.clone(),
+        };
+        *world.next_socket.lock().expect("nobody else has it") = Some(socket);
+        let clock = world.clone();
+        let network = Arc::new(PeerNetwork::new(RootSeed(1), PeerId(0), move || clock.now()));
+        let stack = Arc::new(Stack {
+            world: Arc::new(world.clone()),
+            census: Arc::default(),
+            ice_servers: Vec::new(),
+            tricks: Tricks::default(),
+        });
+        Self {
+            signaling: Signaling::open(stack.clone(), network.clone(), PeerId(0), 1),
+            world,
+            network,
+            say: Some(say),
+            seen,
+            full,
+            stack,
+        }
+    }
+
+    /// The socket is open.
+    fn open() -> Self {
+        let mut stage = Self::new();
+        assert_eq!(stage.heard(), [PeerInput::SignalingOpened(1)]);
+        stage
+    }
+
+    /// On a link that takes `delay_ms` each way.
+    fn slow(delay_ms: u64) -> Self {
+        let stage = Self::open();
+        stage.network.set_profile(Profile {
+            delay: Duration::from_millis(delay_ms),
+            ..Profile::none()
+        });
+        stage
+    }
+
+    fn pass(&self, ms: u64) {
+        self.world.now_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// All that the peer hears at this instant.
+    fn heard(&mut self) -> Vec<PeerInput> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut heard = Vec::new();
+        while let Poll::Ready(input) = self.signaling.poll(&mut cx) {
+            heard.push(input);
+        }
+        self.run_tasks();
+        heard
+    }
+
+    fn run_tasks(&self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut tasks = std::mem::take(&mut *self.world.tasks.lock().expect("no task panics"));
+        tasks.retain_mut(|task| task.as_mut().poll(&mut cx).is_pending());
+        self.world.tasks.lock().expect("no task panics").extend(tasks);
+    }
+
+    fn say(&self, frame: &str) {
+        let say = self.say.as_ref().expect("it has not broken off");
+        say.send(Ok(frame.to_owned())).expect("the socket is open");
+    }
+
+    /// All that the server has seen since it last looked.
+    fn seen(&mut self) -> Vec<Seen> {
+        std::iter::from_fn(|| self.seen.try_recv().ok()).collect()
+    }
+
+    /// The peer hangs up; what the server sees of that in the next ten seconds.
+    fn hang_up(mut self) -> Vec<Seen> {
+        self.signaling.hang_up();
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..100 {
+            let mut tasks = std::mem::take(&mut *self.world.tasks.lock().expect("no task panics"));
+            tasks.retain_mut(|task| task.as_mut().poll(&mut cx).is_pending());
+            self.world.tasks.lock().expect("no task panics").extend(tasks);
+            self.world.now_ms.fetch_add(100, Ordering::Relaxed);
+        }
+        assert!(self.stack.census.is_empty(), "nothing goes on");
+        std::iter::from_fn(|| self.seen.try_recv().ok()).collect()
+    }
+}
+
+fn frame(text: &str) -> PeerInput {
+    PeerInput::Frame(1, text.to_owned())
+}
+
+fn lost(reason: &str) -> PeerInput {
+    PeerInput::SignalingLost(1, reason.to_owned())
+}
+
+fn sent(text: &str) -> Seen {
+    Seen::Frame(text.to_owned())
+}
+
+#[test]
+fn frames_go_both_ways_and_whoever_hangs_up_says_goodbye() {
+    let mut stage = Stage::open();
+    stage.signaling.send("a".to_owned());
+    stage.signaling.send("b".to_owned());
+    stage.say("c");
+    assert_eq!(stage.heard(), [frame("c")]);
+    assert_eq!(stage.seen(), [sent("a"), sent("b")]);
+    assert_eq!(stage.hang_up(), [Seen::Closed, Seen::Ended]);
+}
+
+#[test]
+fn a_socket_that_cannot_be_opened_is_lost() {
+    let mut stage = Stage::new();
+    drop(stage.world.next_socket.lock().expect("nobody else has it").take());
+    assert_eq!(stage.heard(), [lost("ws://nowhere: refused")]);
+    assert_eq!(stage.heard(), []);
+}
+
+#[test]
+fn no_socket_opens_before_the_network_is_back() {
+    let mut stage = Stage::new();
+    let (now, until) = (Instant::START, Instant::from_millis(500));
+    let dropped = stage.network.drop_network(Scope::Both, Remotes::All, now, until);
+    dropped.expect("one outage");
+    assert_eq!(stage.heard(), []);
+    stage.pass(500);
+    assert_eq!(stage.heard(), [PeerInput::SignalingOpened(1)]);
+}
+
+#[test]
+fn what_crosses_a_slow_link_comes_later_in_order() {
+    let mut stage = Stage::slow(30);
+    stage.signaling.send("up".to_owned());
+    stage.say("down");
+    assert_eq!(stage.heard(), []);
+    stage.pass(29);
+    assert_eq!((stage.heard(), stage.seen()), (vec![], vec![]));
+    stage.pass(1);
+    assert_eq!(stage.heard(), [frame("down")]);
+    assert_eq!(stage.seen(), [sent("up")]);
+}
+
+#[test]
+fn what_is_on_its_way_arrives_before_the_goodbye() {
+    let mut stage = Stage::slow(300);
+    stage.signaling.send("last".to_owned());
+    assert_eq!(stage.seen(), []);
+    assert_eq!(stage.hang_up(), [sent("last"), Seen::Closed, Seen::Ended]);
+}
+
+#[test]
+fn what_the_server_says_last_is_heard_before_its_end() {
+    for (end, reason) in [
+        (
+            Some("closed by the server: 1001 bye"),
+            "closed by the server: 1001 bye",
+        ),
+        (None, "connection ended"),
+    ] {
+        let mut stage = Stage::slow(30);
+        stage.say("last");
+        let say = stage.say.take().expect("not yet broken off");
+        if let Some(end) = end {
+            say.send(Err(end.to_owned())).expect("the socket is open");
+        }
+        drop(say);
+        assert_eq!(stage.heard(), []);
+        stage.pass(30);
+        assert_eq!(stage.heard(), [frame("last"), lost(reason)]);
+        assert_eq!(stage.heard(), []);
+        // The closing handshake has two sides.
+        assert_eq!(stage.hang_up(), [Seen::Closed, Seen::Ended]);
+    }
+}
+
+#[test]
+fn a_closed_cut_says_goodbye_and_a_reset_does_not() {
+    for (cut, reason, seen) in [
+        (
+            Cut::Closed,
+            "cut by the script: closed",
+            vec![Seen::Closed, Seen::Ended],
+        ),
+        (Cut::Reset, "cut by the script: reset", vec![Seen::Ended]),
+    ] {
+        let mut stage = Stage::open();
+        stage.signaling.cut(cut);
+        stage.signaling.send("too late".to_owned());
+        assert_eq!(stage.heard(), [lost(reason)]);
+        assert_eq!(stage.heard(), []);
+        assert_eq!(stage.hang_up(), seen);
+    }
+}
+
+/// The server's pings are not read either, so nobody answers them.
+#[test]
+fn of_a_silent_or_crashed_socket_nobody_hears_anything() {
+    let silences: [fn(&mut Stage); 2] = [
+        |stage| stage.signaling.cut(Cut::Silent),
+        |stage| stage.network.mute(),
+    ];
+    for silence in silences {
+        let mut stage = Stage::open();
+        stage.signaling.send("on its way".to_owned());
+        silence(&mut stage);
+        stage.signaling.send("later".to_owned());
+        stage.say("anybody there?");
+        assert_eq!(stage.heard(), []);
+        assert!(
+            !stage.say.as_ref().is_some_and(|say| say.is_closed()),
+            "the transport stays"
+        );
+        stage.say = None;
+        stage.pass(60_000);
+        assert_eq!(stage.heard(), [], "nor of its end");
+        assert_eq!(stage.seen(), []);
+        assert_eq!(stage.hang_up(), [Seen::Ended], "no goodbye");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_read_is_still_heard_and_given_up_when_too_much_waits() {
+    let mut stage = Stage::open();
+    stage.full.store(true, Ordering::Relaxed);
+    for _ in 0..FRAMES {
+        stage.signaling.send("more".to_owned());
+    }
+    stage.say("still here");
+    assert_eq!(stage.heard(), [frame("still here")]);
+    stage.signaling.send("too much".to_owned());
+    assert_eq!(stage.heard(), [lost("the server has stopped reading")]);
+}
