@@ -22,19 +22,23 @@ use webrtc::{
 /// As long as a probe of the harness.
 const MESSAGE: &str = r#"{"type":"chat","peer":0,"incarnation":1,"seq":"p0"}"#;
 
-/// Opens that many pairs at once, sends a message each way, and closes them when all are open: what the
-/// connections of the harness do, without the harness.
-pub async fn many(pairs: usize) {
-    let all_open = Arc::new(Barrier::new(pairs));
+/// Opens a pair at each of those times, sends a message each way, and closes the pairs of a room when all
+/// of them are open: what the connections of the harness do, without the harness.
+pub async fn open_all(rooms: &[Vec<Duration>]) {
+    let started = tokio::time::Instant::now();
     let mut opening = JoinSet::new();
-    for _ in 0..pairs {
-        let all_open = all_open.clone();
-        opening.spawn(async move {
-            let pair = Pair::open(Tricks::default()).await;
-            pair.exchange().await;
-            all_open.wait().await;
-            pair.close().await;
-        });
+    for begins in rooms {
+        let all_open = Arc::new(Barrier::new(begins.len()));
+        for begin in begins {
+            let (at, all_open) = (started + *begin, all_open.clone());
+            opening.spawn(async move {
+                tokio::time::sleep_until(at).await;
+                let pair = Pair::open(Tricks::default()).await;
+                pair.exchange().await;
+                all_open.wait().await;
+                pair.close().await;
+            });
+        }
     }
     opening.join_all().await;
 }

@@ -3,32 +3,50 @@
 
 use std::{
     io::{BufRead, BufReader},
+    iter::repeat_n,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use rtcstorm::{
+    base::PeerId,
     metrics::{EventKind, Recorder, RunEvent},
     net::{NetWorld, Target},
-    plan::{self, Plan},
+    plan::{self, Plan, RoomPlan},
     run::{self, EventReader},
     scenario::{ThresholdCheck, ThresholdMistake, parse},
     world::{Census, Tricks},
 };
 
-/// Rooms, and peers in each: every one has a link with every other.
+/// Rooms, the peers in each, of which every one has a link with every other, and the time over which all of
+/// them arrive.
 #[derive(Clone, Copy)]
-pub struct Mesh {
+pub struct Load {
     pub rooms: usize,
     pub peers: usize,
+    pub over_s: u32,
 }
 
-impl Mesh {
+impl Load {
     pub fn links(self) -> usize {
         self.rooms * self.peers * (self.peers - 1) / 2
+    }
+
+    /// When the links of each room begin: as the later one of their two peers arrives.
+    pub fn begins(self) -> Vec<Vec<Duration>> {
+        let plan = plan(self);
+        let arrives = |peer: &PeerId| plan.peers[peer.index()].arrive_at.elapsed();
+        let of_room = |room: &RoomPlan| {
+            let mut arrivals: Vec<Duration> = room.peers.iter().map(arrives).collect();
+            arrivals.sort_unstable();
+            let links = arrivals.into_iter().enumerate();
+            links.flat_map(|(before, at)| repeat_n(at, before)).collect()
+        };
+        plan.rooms.iter().map(of_room).collect()
     }
 }
 
@@ -72,9 +90,9 @@ impl Drop for Server {
     }
 }
 
-/// Opens the links of that mesh, and leaves.
-pub async fn run(server: &Server, mesh: Mesh) {
-    let plan = Arc::new(plan(mesh));
+/// Opens the links; the peers of a room leave when all of theirs are open.
+pub async fn run(server: &Server, load: Load) {
+    let plan = Arc::new(plan(load));
     let census = Arc::new(Census::default());
     let target = Target::Foreign {
         url: server.url.clone(),
@@ -95,14 +113,16 @@ pub async fn run(server: &Server, mesh: Mesh) {
     let opened = opened.load(Ordering::Relaxed);
     assert_eq!(
         opened,
-        2 * mesh.links(),
+        2 * load.links(),
         "not every link opened: nothing was measured"
     );
 }
 
-fn plan(Mesh { rooms, peers }: Mesh) -> Plan {
+fn plan(load: Load) -> Plan {
+    let Load { rooms, peers, over_s } = load;
     let text = format!(
-        "name: bench\nrooms: {{ count: {rooms}, peers: {peers} }}\nsteps: [join, {{ wait: connected }}, {{ barrier: open }}, leave]\n"
+        "name: bench\nrooms: {{ count: {rooms}, peers: {peers} }}\narrive: {{ over: {over_s}s }}\n\
+         steps: [join, {{ wait: connected }}, {{ barrier: open }}, leave]\n"
     );
     let scenario = parse("bench.yaml", &text, &NoThresholds).expect("a sound scenario");
     plan::expand(&scenario, 1, &plan::Options::default())

@@ -4,22 +4,45 @@
 mod bare;
 mod harness;
 
-use std::{fs, future::Future, thread};
+use std::{fs, thread};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use bare::Pair;
-use harness::Mesh;
+use harness::Load;
 use rtcstorm::world::Tricks;
 
 /// Pairs that are opened one at a time, per kind.
 const PAIRS: usize = 15;
-/// How many links are opened at once, how they are spread over rooms, and how often all of that is done: a
-/// clock tick of the CPU time is 2 % of a round or less.
-const LINKS: usize = 600;
-const PAIRED: Mesh = Mesh { rooms: 600, peers: 2 };
-const FOURS: Mesh = Mesh { rooms: 100, peers: 4 };
-const ROUNDS: usize = 7;
+/// What is measured of CPU: 600 links each, so a clock tick is 2 % of a round or less. The first is what
+/// harnesses do all day.
+const LOADS: [(&str, Load); 3] = [
+    (
+        "rooms of 4, arriving over 5 s",
+        Load {
+            rooms: 100,
+            peers: 4,
+            over_s: 5,
+        },
+    ),
+    (
+        "rooms of 4, at once",
+        Load {
+            rooms: 100,
+            peers: 4,
+            over_s: 0,
+        },
+    ),
+    (
+        "rooms of 2, arriving over 5 s",
+        Load {
+            rooms: 600,
+            peers: 2,
+            over_s: 5,
+        },
+    ),
+];
+const ROUNDS: usize = 3;
 /// Kernel clock ticks in a second: fixed at 100 in Linux's user interface (`USER_HZ`).
 const TICKS_PER_S: f64 = 100.0;
 
@@ -33,7 +56,6 @@ fn main() {
 }
 
 async fn measure() {
-    assert_eq!([PAIRED.links(), FOURS.links()], [LINKS; 2], "the same work");
     println!("{}", machine());
     let woken = Tricks::default();
     let left_alone = Tricks {
@@ -42,8 +64,9 @@ async fn measure() {
     };
     let server = harness::Server::start();
     // What is set up once per process is not to be measured.
-    bare::many(LINKS).await;
-    harness::run(&server, FOURS).await;
+    let (_, warm_up) = LOADS[1];
+    bare::open_all(&warm_up.begins()).await;
+    harness::run(&server, warm_up).await;
 
     let mut open = [Vec::new(), Vec::new()];
     for _ in 0..PAIRS {
@@ -53,33 +76,41 @@ async fn measure() {
             pair.close().await;
         }
     }
-    println!("\nFrom the offer to both ends open, one pair at a time, in ms: median of {PAIRS}");
-    table(&[("driver woken", &open[0]), ("driver left alone", &open[1])]);
+    let [woken_ms, alone_ms] = open.map(median);
+    println!("\nFrom the offer to both ends open, one pair at a time: median of {PAIRS}");
+    println!("  driver woken       {woken_ms:>8.2} ms");
+    println!(
+        "  driver left alone  {alone_ms:>8.2} ms  {:.0} ×",
+        alone_ms / woken_ms
+    );
 
-    let own = std::process::id();
-    let mut cpu_ms: [Vec<f64>; 4] = Default::default();
-    for _ in 0..ROUNDS {
-        cpu_ms[0].push(cpu_per_link_ms(own, bare::many(LINKS)).await);
-        let before = cpu_s(server.id());
-        cpu_ms[1].push(cpu_per_link_ms(own, harness::run(&server, FOURS)).await);
-        let served = cpu_s(server.id()) - before;
-        cpu_ms[2].push(cpu_per_link_ms(own, harness::run(&server, PAIRED)).await);
-        cpu_ms[3].push(served / LINKS as f64 * 1e3);
+    println!("\nCPU per link in ms, from nothing to closed: median of {ROUNDS}");
+    println!(
+        "  {:<32}{:>8}{:>10}{:>8}{:>22}",
+        "", "webrtc", "harness", "ratio", "the server beside it"
+    );
+    for (what, load) in LOADS {
+        let begins = load.begins();
+        let mut costs: [Vec<f64>; 3] = Default::default();
+        for _ in 0..ROUNDS {
+            let before = [own_cpu_s(), cpu_s(server.id())];
+            bare::open_all(&begins).await;
+            let between = own_cpu_s();
+            harness::run(&server, load).await;
+            let after = [own_cpu_s(), cpu_s(server.id())];
+            let spent_s = [between - before[0], after[0] - between, after[1] - before[1]];
+            for (cost, spent_s) in costs.iter_mut().zip(spent_s) {
+                cost.push(spent_s / load.links() as f64 * 1e3);
+            }
+        }
+        let [webrtc, harness, server] = costs.map(median);
+        let ratio = harness / webrtc;
+        println!("  {what:<32}{webrtc:>8.2}{harness:>10.2}{ratio:>6.2} ×{server:>22.2}");
     }
-    println!("\nCPU per link in ms, {LINKS} links at once, from nothing to closed: median of {ROUNDS}");
-    table(&[
-        ("webrtc alone", &cpu_ms[0]),
-        ("harness, rooms of 4", &cpu_ms[1]),
-        ("harness, rooms of 2", &cpu_ms[2]),
-        ("the server beside it, rooms of 4", &cpu_ms[3]),
-    ]);
 }
 
-/// What `work` costs this process for each of its links.
-async fn cpu_per_link_ms(process: u32, work: impl Future<Output = ()>) -> f64 {
-    let before = cpu_s(process);
-    work.await;
-    (cpu_s(process) - before) / LINKS as f64 * 1e3
+fn own_cpu_s() -> f64 {
+    cpu_s(std::process::id())
 }
 
 /// User and system time of a process so far; NaN where there is no `/proc`.
@@ -107,13 +138,4 @@ fn machine() -> String {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-/// Medians, each beside its ratio to the first.
-fn table(rows: &[(&str, &[f64])]) {
-    let first = median(rows[0].1.to_vec());
-    for (what, values) in rows {
-        let value = median(values.to_vec());
-        println!("  {what:<34} {value:>8.2} {:>8.2} ×", value / first);
-    }
 }
