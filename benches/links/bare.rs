@@ -5,11 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rtcstorm::world::{ConnectionRuntime, Tricks};
-use tokio::{
-    sync::{Barrier, Notify, mpsc},
-    task::JoinSet,
-};
+use rtcstorm::world::{ConnectionRuntime, Tricks, World};
+use tokio::sync::{Barrier, Notify, mpsc};
 use webrtc::{
     data_channel::{DataChannel, DataChannelEvent},
     peer_connection::{
@@ -23,24 +20,27 @@ use webrtc::{
 const MESSAGE: &str = r#"{"type":"chat","peer":0,"incarnation":1,"seq":"p0"}"#;
 
 /// Opens a pair at each of those times, sends a message each way, and closes the pairs of a room when all
-/// of them are open: what the connections of the harness do, without the harness.
-pub async fn open_all(rooms: &[Vec<Duration>]) {
+/// of them are open: what the connections of the harness do, on its threads, without the harness.
+pub async fn open_all(lanes: &impl World, rooms: &[Vec<Duration>]) {
     let started = tokio::time::Instant::now();
-    let mut opening = JoinSet::new();
-    for begins in rooms {
+    let (done, mut all_done) = mpsc::channel::<()>(1);
+    for (lane, begins) in rooms.iter().enumerate() {
         let all_open = Arc::new(Barrier::new(begins.len()));
         for begin in begins {
-            let (at, all_open) = (started + *begin, all_open.clone());
-            opening.spawn(async move {
+            let (at, all_open, done) = (started + *begin, all_open.clone(), done.clone());
+            let link = async move {
                 tokio::time::sleep_until(at).await;
                 let pair = Pair::open(Tricks::default()).await;
                 pair.exchange().await;
                 all_open.wait().await;
                 pair.close().await;
-            });
+                drop(done);
+            };
+            lanes.spawn_in(lane, Box::pin(link));
         }
     }
-    opening.join_all().await;
+    drop(done);
+    all_done.recv().await;
 }
 
 /// Two connections, and the data channel between them.

@@ -94,11 +94,7 @@ impl Drop for Server {
 pub async fn run(server: &Server, load: Load) {
     let plan = Arc::new(plan(load));
     let census = Arc::new(Census::default());
-    let target = Target::Foreign {
-        url: server.url.clone(),
-        loopback: true,
-    };
-    let world = Arc::new(NetWorld::new(target, census.clone()));
+    let world = Arc::new(world(server, census.clone()));
     let opened = Arc::new(AtomicUsize::new(0));
     let reader = Reader {
         recorder: Recorder::new(&plan),
@@ -116,6 +112,15 @@ pub async fn run(server: &Server, load: Load) {
         2 * load.links(),
         "not every link opened: nothing was measured"
     );
+}
+
+/// Where a run takes place.
+pub fn world(server: &Server, census: Arc<Census>) -> NetWorld {
+    let target = Target::Foreign {
+        url: server.url.clone(),
+        loopback: true,
+    };
+    NetWorld::new(target, census).expect("threads can be started")
 }
 
 fn plan(load: Load) -> Plan {

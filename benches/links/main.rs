@@ -4,10 +4,8 @@
 mod bare;
 mod harness;
 
-use std::{fs, thread};
+use std::{fs, sync::Arc, thread};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use bare::Pair;
 use harness::Load;
 use rtcstorm::world::Tricks;
@@ -65,7 +63,8 @@ async fn measure() {
     let server = harness::Server::start();
     // What is set up once per process is not to be measured.
     let (_, warm_up) = LOADS[1];
-    bare::open_all(&warm_up.begins()).await;
+    let lanes = harness::world(&server, Arc::default());
+    bare::open_all(&lanes, &warm_up.begins()).await;
     harness::run(&server, warm_up).await;
 
     let mut open = [Vec::new(), Vec::new()];
@@ -94,7 +93,7 @@ async fn measure() {
         let mut costs: [Vec<f64>; 3] = Default::default();
         for _ in 0..ROUNDS {
             let before = [own_cpu_s(), cpu_s(server.id())];
-            bare::open_all(&begins).await;
+            bare::open_all(&lanes, &begins).await;
             let between = own_cpu_s();
             harness::run(&server, load).await;
             let after = [own_cpu_s(), cpu_s(server.id())];

@@ -145,7 +145,13 @@ async fn run_one(
     };
 
     let census = Arc::new(Census::default());
-    let world = Arc::new(NetWorld::new(target, census.clone()));
+    let world = match NetWorld::new(target, census.clone()) {
+        Ok(world) => Arc::new(world),
+        Err(error) => {
+            eprintln!("error: no threads for the peers: {error}");
+            return ExitCode::Bug;
+        }
+    };
     let (world_name, url) = (world.name(), world.url());
     let gathered = Shared::new(plan, sees);
     let live = Live::start(plan, gathered.clone(), args.quiet);

@@ -2,6 +2,7 @@
 //!
 //! An edge. Knows the seam ([`crate::world`]); knows nothing of peers, plans or reports.
 
+mod lanes;
 mod usage;
 mod websocket;
 mod world;

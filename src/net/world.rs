@@ -1,11 +1,12 @@
 use std::{
+    io,
     sync::Arc,
     time::{Duration, Instant as StdInstant, SystemTime, UNIX_EPOCH},
 };
 
 use webrtc::runtime::{Runtime, TokioRuntime};
 
-use super::{usage::usage, websocket};
+use super::{lanes::Lanes, usage::usage, websocket};
 use crate::{
     base::{Instant, PeerId},
     world::{BoxFuture, Census, SignalingError, SignalingSocket, Usage, World},
@@ -32,24 +33,30 @@ pub trait BundledServer: Send + Sync {
     fn roster(&self, room_wire_id: &str) -> Vec<String>;
 }
 
-/// The local and the live world: real time, real sockets. Lives inside of a tokio runtime.
+/// The local and the live world: real time, real sockets. Lives inside of a tokio runtime, but for its lanes,
+/// which have one each.
 pub struct NetWorld {
     started: StdInstant,
     epoch_unix_ms: u64,
     target: Target,
     census: Arc<Census>,
+    lanes: Lanes,
 }
 
 impl NetWorld {
     /// Time starts now.
-    pub fn new(target: Target, census: Arc<Census>) -> Self {
+    ///
+    /// # Errors
+    /// The OS gives no threads, or none that can wait for sockets.
+    pub fn new(target: Target, census: Arc<Census>) -> io::Result<Self> {
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
+        Ok(Self {
             started: StdInstant::now(),
             epoch_unix_ms: u64::try_from(epoch.as_millis()).unwrap_or(u64::MAX),
             target,
             census,
-        }
+            lanes: Lanes::new()?,
+        })
     }
 
     /// The `ws://` or `wss://` URL that peers connect to.
@@ -88,6 +95,10 @@ impl World for NetWorld {
 
     fn spawn(&self, task: BoxFuture<()>) {
         tokio::spawn(task);
+    }
+
+    fn spawn_in(&self, lane: usize, task: BoxFuture<()>) {
+        self.lanes.spawn(lane, task);
     }
 
     fn rtc_runtime(&self) -> Arc<dyn Runtime> {

@@ -13,7 +13,7 @@ const QUEUE: usize = 16_384;
 
 /// The dispatcher rests between two looks, so that not every event wakes it: with hundreds of peers on few
 /// cores, most of what an event costs is that.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Somebody who reads the event stream. Readers never talk back.
 pub trait EventReader: Send {

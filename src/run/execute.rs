@@ -23,6 +23,8 @@ use crate::{
 
 /// How often the generator looks at itself.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// From so many rooms on, each stays in a lane.
+const ROOMS_IN_LANES: usize = 64;
 /// How long what peers have left behind may take to end before it counts as left over.
 const WIND_DOWN: Duration = Duration::from_secs(3);
 
@@ -79,9 +81,14 @@ pub async fn execute(
     });
     for (peer, receiver) in plan.peers.iter().zip(receivers) {
         let span = tracing::info_span!("peer", id = peer.id.0, room = peer.room.0);
-        world.spawn(Box::pin(
-            peer::play(shared.clone(), peer.id, receiver).instrument(span),
-        ));
+        let task = peer::play(shared.clone(), peer.id, receiver).instrument(span);
+        // Peers of one room talk to each other. But a few rooms must not leave cores idle.
+        let lane = if plan.rooms.len() < ROOMS_IN_LANES {
+            peer.id.index()
+        } else {
+            peer.room.index()
+        };
+        world.spawn_in(lane, Box::pin(task));
     }
     let sampler = sample(&world, &census, &sink);
 

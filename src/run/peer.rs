@@ -110,10 +110,10 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
     }
     task.hang_up();
     task.tell_dropped().await;
-    let shared = task.shared.clone();
-    drop(task);
-    drop(counted);
-    let _ = shared.gone.send(id).await;
+    let gone = task.shared.gone.clone();
+    // Who waits for the end takes apart what the run has used: nothing of it is held any more by then.
+    drop((task, world, counted));
+    let _ = gone.send(id).await;
 }
 
 /// An access link of the peer's that is like that.

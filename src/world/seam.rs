@@ -25,8 +25,14 @@ pub trait World: Send + Sync + 'static {
     /// Completes at `at`, or at once if that has passed.
     fn sleep_until(&self, at: Instant) -> BoxFuture<()>;
 
-    /// Runs a task to its end.
+    /// Runs a task to its end, beside the one that spawns it.
     fn spawn(&self, task: BoxFuture<()>);
+
+    /// Runs a task, and all that it spawns, beside everything else in that lane. Lanes have nothing in common;
+    /// a world may give each a thread.
+    fn spawn_in(&self, _lane: usize, task: BoxFuture<()>) {
+        self.spawn(task);
+    }
 
     /// What `webrtc` runs on, before [`ConnectionRuntime`](super::ConnectionRuntime) is put around it.
     fn rtc_runtime(&self) -> Arc<dyn Runtime>;

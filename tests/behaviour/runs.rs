@@ -94,7 +94,7 @@ async fn play(text: &str) -> Played {
     let server = Arc::new(server.spawn());
     let census = Arc::new(Census::default());
     let target = Target::Bundled(Box::new(Bundled(server.clone())));
-    let world = Arc::new(NetWorld::new(target, census.clone()));
+    let world = Arc::new(NetWorld::new(target, census.clone()).expect("threads can be started"));
     let events = Events::default();
     let options = run::Options {
         ice_servers: Vec::new(),
