@@ -40,7 +40,7 @@ const LOADS: [(&str, Load); 3] = [
         },
     ),
 ];
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 /// Kernel clock ticks in a second: fixed at 100 in Linux's user interface (`USER_HZ`).
 const TICKS_PER_S: f64 = 100.0;
 

@@ -31,6 +31,8 @@ pub(super) enum Socket {
 pub(super) struct Pings {
     sent: u32,
     answered: u32,
+    /// The ping whose answer proves that every other frame so far has been processed.
+    needed: u32,
     /// The ping whose answer is waited for.
     fence: Option<u32>,
     /// The ping whose answer proves that the socket has survived a fault.
@@ -125,6 +127,9 @@ impl Peer {
         if self.is_online()
             && let Some(frame) = self.protocol.encode(message, self.unix_ms(now))
         {
+            if *message != Message::Ping {
+                self.pings.needed = self.pings.sent + 1;
+            }
             self.output(PeerOutput::SendFrame(frame));
         }
     }
@@ -138,9 +143,15 @@ impl Peer {
     // ---- pings
 
     /// Asks the server for a sign that it has processed all that was sent; [`Peer::fenced`] follows, at once
-    /// if there is no socket.
+    /// if there is no socket, or if nothing has been sent since the last sign. A member asks in any case: what
+    /// others have sent it is known to have come, too.
     pub(super) fn fence(&mut self, now: Instant) {
-        if self.is_online() {
+        if self.is_online()
+            && self.membership == Membership::Outside
+            && self.pings.answered >= self.pings.needed
+        {
+            self.fenced(now);
+        } else if self.is_online() {
             self.ping(now);
             self.pings.fence = Some(self.pings.sent);
         } else if matches!(self.socket, Socket::Closed) {
