@@ -2,9 +2,11 @@
 
 mod cli;
 mod docs;
+mod fault_steps;
 mod impair;
 mod impair_pair;
 mod layout;
+mod local;
 mod negotiation;
 mod planned_faults;
 mod plans;

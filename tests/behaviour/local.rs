@@ -1,0 +1,106 @@
+//! The local world, in this process: real connections over loopback, the bundled server, every event read.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reference_server::{Config, Handle, Server};
+use rtcstorm::{
+    base::Instant,
+    metrics::{Recorder, RunEvent, Snapshot},
+    net::{BundledServer, NetWorld, Target},
+    plan::{self, expand},
+    run::{self, EventReader, RunSummary},
+    scenario::{ThresholdCheck, ThresholdMistake, parse},
+    verdict::invariants::{Checkers, InvariantResult, Visibility},
+    world::{Census, Tricks},
+};
+
+/// What a run was.
+pub struct Played {
+    pub events: Vec<RunEvent>,
+    pub snapshot: Snapshot,
+    pub invariants: Vec<InvariantResult>,
+    pub summary: RunSummary,
+}
+
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<RunEvent>>>);
+
+impl EventReader for Events {
+    fn read(&mut self, event: &RunEvent) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event.clone());
+    }
+}
+
+/// Takes every threshold: none is judged here.
+struct Unjudged;
+
+impl ThresholdCheck for Unjudged {
+    fn check(&self, _selector: &str, _expression: &str) -> Result<(), ThresholdMistake> {
+        Ok(())
+    }
+}
+
+struct Bundled(Arc<Handle>);
+
+impl BundledServer for Bundled {
+    fn url(&self) -> String {
+        self.0.url()
+    }
+
+    fn roster(&self, room_wire_id: &str) -> Vec<String> {
+        let members = self
+            .0
+            .room(room_wire_id)
+            .into_iter()
+            .flat_map(|room| room.members);
+        members.map(|member| member.user_id.as_str().to_owned()).collect()
+    }
+}
+
+/// Plays a scenario to its end.
+pub async fn play(text: &str) -> Played {
+    let scenario = parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
+    let options = plan::Options::default();
+    let plan = Arc::new(expand(&scenario, scenario.seed.unwrap_or(0), &options));
+    let server = Server::bind("127.0.0.1:0", Config::default())
+        .await
+        .expect("a free port");
+    let server = Arc::new(server.spawn());
+    let census = Arc::new(Census::default());
+    let target = Target::Bundled(Box::new(Bundled(server.clone())));
+    let world = Arc::new(NetWorld::new(target, census.clone()).expect("threads can be started"));
+    let events = Events::default();
+    let options = run::Options {
+        ice_servers: Vec::new(),
+        tricks: Tricks::default(),
+        interrupt: Box::pin(std::future::pending()),
+    };
+    let readers: Vec<Box<dyn EventReader>> = vec![Box::new(events.clone())];
+    let summary = run::execute(world, census.clone(), plan.clone(), options, readers).await;
+    assert!(census.is_empty(), "still held: {census:?}");
+    let server = Arc::try_unwrap(server).unwrap_or_else(|_| panic!("the world still holds the server"));
+    server.shutdown().await;
+
+    let events = std::mem::take(&mut *events.0.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut recorder = Recorder::new(&plan);
+    let mut checkers = Checkers::new(&plan, Visibility::BUNDLED);
+    for event in &events {
+        recorder.record(event);
+        checkers.observe(event);
+    }
+    let ended = Instant::START + summary.duration;
+    recorder.finish(ended);
+    Played {
+        snapshot: recorder.snapshot(),
+        invariants: checkers.finish(ended),
+        summary,
+        events,
+    }
+}
+
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().expect("a runtime")
+}
