@@ -22,8 +22,8 @@ use super::connection::Stack;
 
 /// Frames that are on their way across the peer's link in one direction, or wait for the socket.
 pub(super) const FRAMES: usize = 1024;
-/// How long the closing handshake may take.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long a socket that is not wanted any more may take to send what is on its way and to shake hands.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A signaling socket, from the wish for it to its end.
 ///
@@ -97,7 +97,7 @@ impl Signaling {
             (Cut::Silent, State::Open(socket)) => self.silence_with(Some(socket)),
             (Cut::Closed, State::Open(socket)) => {
                 self.state = State::Lost("cut by the script: closed".to_owned());
-                spawn(&self.stack, close(self.stack.clone(), socket));
+                linger(&self.stack, close(socket));
             }
             (Cut::Reset, State::Open(_)) => {
                 self.state = State::Lost("cut by the script: reset".to_owned());
@@ -109,11 +109,11 @@ impl Signaling {
     /// The peer wants it no more: what is on its way still arrives, and then it is closed.
     pub fn hang_up(mut self) {
         let stack = self.stack.clone();
-        spawn(&stack, async move {
+        linger(&stack, async move {
             // An error means that it is over already.
             let written = std::future::poll_fn(|cx| self.poll_written(cx)).await;
             if let (Ok(()), State::Open(socket)) = (written, self.state) {
-                close(self.stack, socket).await;
+                close(socket).await;
             }
         });
     }
@@ -211,7 +211,7 @@ impl Signaling {
         self.down.push_back((at, Err(reason)));
         if let State::Open(socket) = std::mem::replace(&mut self.state, State::Ending) {
             // Whoever closes waits for the other's word.
-            spawn(&self.stack, close(self.stack.clone(), socket));
+            linger(&self.stack, close(socket));
         }
     }
 
@@ -235,9 +235,12 @@ impl Signaling {
         Poll::Ready(Ok(()))
     }
 
-    /// Completes when all has been written that was sent.
+    /// Completes when all has been written that was sent, or the server has closed.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
         loop {
+            self.poll_read(cx);
+            // Nobody listens any more.
+            self.down.clear();
             if self.network.signaling_path(self.stack.world.now()) == SignalingPath::Muted {
                 self.silence();
             }
@@ -285,22 +288,22 @@ impl Signaling {
 }
 
 /// The closing handshake, read to its end so that the server sees a clean close.
-async fn close(stack: Arc<Stack>, mut socket: SignalingSocket) {
-    let closing = async {
-        let _ = socket.close().await;
-        while let Some(Ok(_)) = socket.next().await {}
-    };
-    tokio::select! {
-        biased;
-        () = closing => {}
-        () = stack.world.sleep_until(stack.world.now() + CLOSE_WITHIN) => {}
-    }
+async fn close(mut socket: SignalingSocket) {
+    let _ = socket.close().await;
+    while let Some(Ok(_)) = socket.next().await {}
 }
 
-fn spawn(stack: &Stack, task: impl Future<Output = ()> + Send + 'static) {
+/// Lets a socket end by itself, if that does not take too long: a network that is away would hold it for ever.
+fn linger(stack: &Arc<Stack>, goodbye: impl Future<Output = ()> + Send + 'static) {
     let counted = stack.census.count(Holding::Task);
-    stack.world.spawn(Box::pin(async move {
-        task.await;
+    let world = stack.world.clone();
+    let late = world.sleep_until(world.now() + LINGER);
+    world.spawn(Box::pin(async move {
+        tokio::select! {
+            biased;
+            () = goodbye => {}
+            () = late => {}
+        }
         drop(counted);
     }));
 }

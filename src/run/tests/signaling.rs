@@ -220,15 +220,8 @@ impl Stage {
         while let Poll::Ready(input) = self.signaling.poll(&mut cx) {
             heard.push(input);
         }
-        self.run_tasks();
+        run_tasks(&self.world);
         heard
-    }
-
-    fn run_tasks(&self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut tasks = std::mem::take(&mut *self.world.tasks.lock().expect("no task panics"));
-        tasks.retain_mut(|task| task.as_mut().poll(&mut cx).is_pending());
-        self.world.tasks.lock().expect("no task panics").extend(tasks);
     }
 
     fn say(&self, frame: &str) {
@@ -244,16 +237,21 @@ impl Stage {
     /// The peer hangs up; what the server sees of that in the next ten seconds.
     fn hang_up(mut self) -> Vec<Seen> {
         self.signaling.hang_up();
-        let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..100 {
-            let mut tasks = std::mem::take(&mut *self.world.tasks.lock().expect("no task panics"));
-            tasks.retain_mut(|task| task.as_mut().poll(&mut cx).is_pending());
-            self.world.tasks.lock().expect("no task panics").extend(tasks);
+            run_tasks(&self.world);
             self.world.now_ms.fetch_add(100, Ordering::Relaxed);
         }
         assert!(self.stack.census.is_empty(), "nothing goes on");
         std::iter::from_fn(|| self.seen.try_recv().ok()).collect()
     }
+}
+
+/// Polls every task once.
+fn run_tasks(world: &StillWorld) {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut tasks = std::mem::take(&mut *world.tasks.lock().expect("no task panics"));
+    tasks.retain_mut(|task| task.as_mut().poll(&mut cx).is_pending());
+    world.tasks.lock().expect("no task panics").extend(tasks);
 }
 
 fn frame(text: &str) -> PeerInput {
@@ -317,6 +315,30 @@ fn what_is_on_its_way_arrives_before_the_goodbye() {
     stage.signaling.send("last".to_owned());
     assert_eq!(stage.seen(), []);
     assert_eq!(stage.hang_up(), [sent("last"), Seen::Closed, Seen::Ended]);
+}
+
+/// A ping is stuck behind an outage, the peer has given the socket up, and the server closes it.
+#[test]
+fn a_socket_that_was_given_up_ends_when_the_server_ends_it_or_after_a_while() {
+    for server_ends_it in [true, false] {
+        let mut stage = Stage::open();
+        let (now, until) = (Instant::START, Instant::from_millis(60_000));
+        let dropped = stage.network.drop_network(Scope::Both, Remotes::All, now, until);
+        dropped.expect("one outage");
+        stage.signaling.send("ping".to_owned());
+        assert_eq!(stage.heard(), []);
+        if server_ends_it {
+            stage.say = None;
+        }
+        let (world, census) = (stage.world.clone(), stage.stack.census.clone());
+        stage.signaling.hang_up();
+        run_tasks(&world);
+        run_tasks(&world);
+        assert_eq!(census.is_empty(), server_ends_it);
+        world.now_ms.fetch_add(2_000, Ordering::Relaxed);
+        run_tasks(&world);
+        assert!(census.is_empty(), "it does not wait for the end of the outage");
+    }
 }
 
 #[test]
