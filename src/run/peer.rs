@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::sync::mpsc;
@@ -53,41 +53,19 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
         network: network_of(&shared, id, profile),
         former_networks: Vec::new(),
         profile,
+        timer: None,
+        signaling_first: false,
         shared,
     };
     let arrive_at = task.shared.plan.peers[id.index()].arrive_at;
-    let (mut arrived, mut signaling_first) = (false, false);
-    // Kept as long as the deadline stays: most inputs leave it as it was.
-    let mut timer: Option<(Instant, BoxFuture<()>)> = None;
+    let mut arrived = false;
     while !task.carry_out().await {
         let deadline = if arrived {
             task.peer.next_timeout()
         } else {
             Some(arrive_at)
         };
-        if timer.as_ref().map(|(at, _)| *at) != deadline {
-            timer = deadline.map(|at| (at, world.sleep_until(at)));
-        }
-        let next = poll_fn(|cx| {
-            // In turns, so that neither a talkative server nor busy connections hold the other up.
-            signaling_first = !signaling_first;
-            if signaling_first && let Poll::Ready(input) = task.poll_signaling(cx) {
-                return Poll::Ready(Some(input));
-            }
-            if let Poll::Ready(input) = inputs.poll_recv(cx) {
-                return Poll::Ready(Some(
-                    input.expect("the run holds a sender to every peer until all are gone"),
-                ));
-            }
-            if !signaling_first && let Poll::Ready(input) = task.poll_signaling(cx) {
-                return Poll::Ready(Some(input));
-            }
-            match &mut timer {
-                Some((_, sleep)) => sleep.as_mut().poll(cx).map(|()| None),
-                None => Poll::Pending,
-            }
-        });
-        let input = next.await;
+        let input = task.next_input(&mut inputs, deadline).await;
         let now = world.now();
         match input {
             Some(input) => {
@@ -97,14 +75,10 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
                 }
                 task.peer.handle(input, now);
             }
+            None if arrived => task.peer.handle_timeout(now),
             None => {
-                timer = None;
-                if arrived {
-                    task.peer.handle_timeout(now);
-                } else {
-                    arrived = true;
-                    task.peer.handle(PeerInput::Arrive, now);
-                }
+                arrived = true;
+                task.peer.handle(PeerInput::Arrive, now);
             }
         }
     }
@@ -136,9 +110,46 @@ struct PeerTask {
     former_networks: Vec<Arc<PeerNetwork>>,
     /// What its access link is like: the last that was set.
     profile: Profile,
+    /// Kept as long as the deadline stays: most inputs leave it as it was.
+    timer: Option<(Instant, BoxFuture<()>)>,
+    /// Whether the signaling socket is asked before the inputs.
+    signaling_first: bool,
 }
 
 impl PeerTask {
+    /// What happens next; `None` once `deadline` has come.
+    async fn next_input(
+        &mut self,
+        inputs: &mut mpsc::Receiver<PeerInput>,
+        deadline: Option<Instant>,
+    ) -> Option<PeerInput> {
+        if self.timer.as_ref().map(|(at, _)| *at) != deadline {
+            self.timer = deadline.map(|at| (at, self.shared.stack.world.sleep_until(at)));
+        }
+        poll_fn(|cx| {
+            // In turns, so that neither a talkative server nor busy connections hold the other up.
+            self.signaling_first = !self.signaling_first;
+            for signaling in [self.signaling_first, !self.signaling_first] {
+                let input = if signaling {
+                    self.poll_signaling(cx)
+                } else {
+                    let input = inputs.poll_recv(cx);
+                    input.map(|input| input.expect("the run holds a sender to every peer until all are gone"))
+                };
+                if let Poll::Ready(input) = input {
+                    return Poll::Ready(Some(input));
+                }
+            }
+            let Some((_, sleep)) = &mut self.timer else {
+                return Poll::Pending;
+            };
+            ready!(sleep.as_mut().poll(cx));
+            self.timer = None;
+            Poll::Ready(None)
+        })
+        .await
+    }
+
     /// Does all that the peer wants by now; `true` once it is gone.
     async fn carry_out(&mut self) -> bool {
         while let Some(output) = self.peer.poll_output() {
