@@ -78,7 +78,8 @@ impl Faults {
     ) {
         let (pair, side) = pair_of(peer, remote);
         let before = self.take(pair, deadlines).and_then(|before| {
-            if start <= before.due(self.timeout) {
+            // One that begins in the instant in which the last is over does not overlap it.
+            if start < before.due(self.timeout) {
                 return Some(before);
             }
             before.settle(self.timeout, tally);
@@ -372,6 +373,14 @@ mod tests {
             .recovered(1_090, (B, A), 1, Resume)
             .end(9_000);
         assert_eq!(next.trend("reconnect_ms"), "2 ok 30..59 ms");
+        let at_once = Story::connected_pair()
+            .fault(1_000, (A, B), DropNetwork, 1_000)
+            .recovered(1_030, (A, B), 1, Resume)
+            .fault(1_030, (A, B), DropNetwork, 1_030)
+            .recovered(1_090, (A, B), 1, Resume)
+            .end(9_000);
+        assert_eq!(at_once.trend("reconnect_ms"), "2 ok 30..60 ms");
+        assert_eq!(at_once.count("faults_merged"), 0);
     }
 
     #[test]
