@@ -11,5 +11,6 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod signaling;
+pub mod sim;
 pub mod verdict;
 pub mod world;

@@ -109,6 +109,11 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub segment: SegmentArgs,
 
+    /// Play in virtual time, on a network in memory, with the room core of the bundled server; one seed is one
+    /// run. A target of the scenario's is left alone
+    #[arg(long, env = "RTCSTORM_SIM", conflicts_with_all = ["url", "ice_server"], value_parser = clap::builder::FalseyValueParser::new())]
+    pub sim: bool,
+
     /// Folder for the results [default: reports/runs/<time>-<name>-<seed>]
     #[arg(long, env = "RTCSTORM_OUT", value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -67,6 +67,11 @@ impl RunFolder {
         Self::create(path)
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Opens `events.ndjson` in it, empty.
     pub fn event_log(&self) -> Result<EventLog, String> {
         let path = self.path.join(EVENTS);

@@ -13,6 +13,7 @@ mod interrupt;
 mod live;
 mod load;
 mod machine;
+mod place;
 mod plan;
 mod readers;
 mod run;

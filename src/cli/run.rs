@@ -5,7 +5,6 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use reference_server::{Config, Handle, Server};
 use webrtc::peer_connection::RTCIceServer;
 
 use super::{
@@ -15,18 +14,19 @@ use super::{
     interrupt::Interrupt,
     live::Live,
     load::{self, Loaded},
-    no_color, print_data,
+    no_color,
+    place::Place,
+    print_data,
     readers::Shared,
     verdict::{self, About},
 };
 use crate::{
-    net::{BundledServer, NetWorld, Target},
     plan::Segment,
     report::{RunReport, StartedAt, json, terminal},
-    run::{self, Options},
+    run::{EventReader, Options},
     scenario::Scenario,
-    verdict::{ExitCode, invariants::Visibility},
-    world::{Census, Tricks, World},
+    verdict::ExitCode,
+    world::{Census, Tricks},
 };
 
 /// Where runs write if nobody says otherwise.
@@ -69,7 +69,8 @@ fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
         .scenarios
         .iter()
         .map(|named| {
-            load::load(named, &args.change, args.segment.segment, Some(run_id))
+            let run_id = (!args.sim).then_some(run_id);
+            load::load(named, &args.change, args.segment.segment, run_id)
                 .filter(|loaded| is_allowed(&loaded.scenario, args))
         })
         .collect();
@@ -78,7 +79,8 @@ fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
 
 /// Whether the target may be tested at all.
 fn is_allowed(scenario: &Scenario, args: &RunArgs) -> bool {
-    if load::is_loopback(scenario) {
+    // In a simulation nobody's server is touched.
+    if args.sim || load::is_loopback(scenario) {
         return true;
     }
     let host = scenario.target.host().unwrap_or_default();
@@ -136,24 +138,20 @@ async fn run_one(
         Ok(log) => log,
         Err(trouble) => return trouble_with_files(&trouble),
     };
-    let (target, sees, server) = match target(scenario).await {
-        Ok(target) => target,
-        Err(error) => {
-            eprintln!("error: the bundled server cannot start: {error}");
-            return ExitCode::Bug;
-        }
-    };
-
     let census = Arc::new(Census::default());
-    let world = match NetWorld::new(target, census.clone()) {
-        Ok(world) => Arc::new(world),
-        Err(error) => {
-            eprintln!("error: no threads for the peers: {error}");
+    let place = match args.sim {
+        true => Ok(Place::sim()),
+        false => Place::net(scenario, census.clone()).await,
+    };
+    let place = match place {
+        Ok(place) => place,
+        Err(trouble) => {
+            eprintln!("error: {trouble}");
             return ExitCode::Bug;
         }
     };
-    let (world_name, url) = (world.name(), world.url());
-    let gathered = Shared::new(plan, sees);
+    let (world_name, target) = (place.world_name(), without_secrets(&place.target()));
+    let gathered = Shared::new(plan, place.visibility());
     let live = Live::start(plan, gathered.clone(), args.quiet);
     let (watch, abort) = match args.no_thresholds {
         true => abort::watch(&[], gathered.clone()),
@@ -171,31 +169,27 @@ async fn run_one(
             }
         }),
     };
-    let ran = run::execute(
-        world,
-        census,
-        plan_,
-        options,
-        vec![Box::new(gathered.clone()), Box::new(event_log), Box::new(watch)],
-    )
-    .await;
+    let readers: Vec<Box<dyn EventReader>> =
+        vec![Box::new(gathered.clone()), Box::new(event_log), Box::new(watch)];
+    let ran = place.play(census, plan_, options, readers).await;
     drop(live);
-    if let Some(server) = server {
-        match Arc::try_unwrap(server) {
-            Ok(server) => server.shutdown().await,
-            Err(_) => tracing::warn!("the bundled server is still in use"),
+    let ran = match ran {
+        Ok(ran) => ran,
+        Err(trouble) => {
+            eprintln!(
+                "error: {}: {trouble}\n  help: this is a bug of rtcstorm's; what happened until then is in {}",
+                scenario.name,
+                folder.path().display()
+            );
+            return ExitCode::Bug;
         }
-    }
+    };
 
     let about = About {
         scenario,
         seed: plan.seed,
         world: world_name,
-        target: if world_name == "local" {
-            format!("bundled server at {url}")
-        } else {
-            without_secrets(&url)
-        },
+        target,
         started_at: StartedAt {
             text: humantime::format_rfc3339_seconds(started).to_string(),
             unix_ms: unix_ms(started),
@@ -237,36 +231,6 @@ fn print(report: &RunReport, as_json: bool) {
     }
 }
 
-type StartedTarget = (Target, Visibility, Option<Arc<Handle>>);
-
-/// The target of a run; the bundled server is started for it.
-async fn target(scenario: &Scenario) -> io::Result<StartedTarget> {
-    if let Some(url) = &scenario.target.url {
-        let target = Target::Foreign {
-            url: url.clone(),
-            loopback: load::is_loopback(scenario),
-        };
-        return Ok((target, Visibility::FOREIGN_MESH, None));
-    }
-    let server = Arc::new(Server::bind("127.0.0.1:0", Config::default()).await?.spawn());
-    let target = Target::Bundled(Box::new(Bundled(server.clone())));
-    Ok((target, Visibility::BUNDLED, Some(server)))
-}
-
-struct Bundled(Arc<Handle>);
-
-impl BundledServer for Bundled {
-    fn url(&self) -> String {
-        self.0.url()
-    }
-
-    fn roster(&self, room_wire_id: &str) -> Vec<String> {
-        let room = self.0.room(room_wire_id);
-        let members = room.into_iter().flat_map(|room| room.members);
-        members.map(|member| member.user_id.as_str().to_owned()).collect()
-    }
-}
-
 /// The folder that the user names, or a new one.
 fn folder_for(
     args: &RunArgs,
@@ -290,6 +254,9 @@ fn folder_for(
 fn repeat(named: &str, args: &RunArgs, seed: u64) -> String {
     let change = &args.change;
     let mut line = format!("rtcstorm run {} --seed {seed}", quoted(named));
+    if args.sim {
+        line += " --sim";
+    }
     let flags = [
         ("--url", &change.url),
         ("--rooms", &change.rooms),

@@ -35,7 +35,7 @@ impl EventReader for Events {
 }
 
 /// Takes every threshold: none is judged here.
-struct Unjudged;
+pub struct Unjudged;
 
 impl ThresholdCheck for Unjudged {
     fn check(&self, _selector: &str, _expression: &str) -> Result<(), ThresholdMistake> {

@@ -15,4 +15,5 @@ mod recovery;
 mod runs;
 mod scenario_language;
 mod schema;
+mod simulation;
 mod stage;

@@ -57,6 +57,7 @@ pub const HARNESS: Crate = Crate {
         edge("world", &["base", "impair"], Some("")),
         // Worlds are siblings: a run gets one as a value, and knows none of them.
         edge("net", &["base", "world", "signaling"], Some("")),
+        edge("sim", &["base", "world"], Some("")),
         edge(
             "run",
             &[
@@ -84,6 +85,7 @@ pub const HARNESS: Crate = Crate {
                 "report",
                 "world",
                 "net",
+                "sim",
                 "run",
             ],
             Some("webrtc::peer_connection::RTCIceServer"),

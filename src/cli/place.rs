@@ -1,0 +1,138 @@
+use std::{io, sync::Arc};
+
+use reference_server::{Config, Handle, Server, room::HubConfig};
+
+use super::load;
+use crate::{
+    net::{BundledServer, NetWorld, Target},
+    plan::Plan,
+    run::{self, EventReader, Options, RunSummary},
+    scenario::Scenario,
+    sim::SimWorld,
+    verdict::invariants::Visibility,
+    world::{Census, World},
+};
+
+/// The bundled server's membership tokens in simulations: there is nobody to guess them.
+const TOKEN_SEED: [u8; 32] = [0; 32];
+
+/// Where a run takes place: one of the worlds, with the server in it.
+pub(super) enum Place {
+    Net {
+        world: Arc<NetWorld>,
+        /// The one that was started for the run.
+        server: Option<Arc<Handle>>,
+    },
+    Sim(Arc<SimWorld>),
+}
+
+impl Place {
+    /// The local world, or the live one if the scenario has a target; the bundled server is started.
+    pub async fn net(scenario: &Scenario, census: Arc<Census>) -> Result<Self, String> {
+        let (target, server) = match &scenario.target.url {
+            Some(url) => {
+                let target = Target::Foreign {
+                    url: url.clone(),
+                    loopback: load::is_loopback(scenario),
+                };
+                (target, None)
+            }
+            None => {
+                let server = bundled().await;
+                let server = server.map_err(|error| format!("the bundled server cannot start: {error}"))?;
+                (Target::Bundled(Box::new(Bundled(server.clone()))), Some(server))
+            }
+        };
+        let world =
+            NetWorld::new(target, census).map_err(|error| format!("no threads for the peers: {error}"))?;
+        Ok(Self::Net {
+            world: Arc::new(world),
+            server,
+        })
+    }
+
+    pub fn sim() -> Self {
+        Self::Sim(Arc::new(SimWorld::new(HubConfig::default(), TOKEN_SEED)))
+    }
+
+    /// `local`, `live` or `sim`.
+    pub fn world_name(&self) -> &'static str {
+        match self {
+            Self::Net { world, .. } => world.name(),
+            Self::Sim(world) => world.name(),
+        }
+    }
+
+    /// The server, in words; a URL may hold secrets.
+    pub fn target(&self) -> String {
+        match self {
+            Self::Net {
+                world,
+                server: Some(_),
+            } => format!("bundled server at {}", world.url()),
+            Self::Net { world, server: None } => world.url(),
+            Self::Sim(_) => "bundled server, in virtual time".to_owned(),
+        }
+    }
+
+    /// What invariants can be judged.
+    pub fn visibility(&self) -> Visibility {
+        match self {
+            Self::Net { server: None, .. } => Visibility::FOREIGN_MESH,
+            _ => Visibility::BUNDLED,
+        }
+    }
+
+    /// Plays a plan here, and stops the server.
+    pub async fn play(
+        self,
+        census: Arc<Census>,
+        plan: Arc<Plan>,
+        options: Options,
+        readers: Vec<Box<dyn EventReader>>,
+    ) -> Result<RunSummary, String> {
+        match self {
+            Self::Net { world, server } => {
+                let summary = run::execute(world, census, plan, options, readers).await;
+                if let Some(server) = server {
+                    match Arc::try_unwrap(server) {
+                        Ok(server) => server.shutdown().await,
+                        Err(_) => tracing::warn!("the bundled server is still in use"),
+                    }
+                }
+                Ok(summary)
+            }
+            Self::Sim(world) => {
+                let seed = plan.seed;
+                let run = run::execute(world.clone(), census, plan, options, readers);
+                // It takes a thread until it is over.
+                let played = tokio::task::spawn_blocking(move || world.block_on(run)).await;
+                let stalled = |reason: String| format!("the simulation of seed {seed} has stalled: {reason}");
+                match played {
+                    Ok(Ok(summary)) => Ok(summary),
+                    Ok(Err(reason)) => Err(stalled(reason.to_string())),
+                    Err(panic) => Err(stalled(panic.to_string())),
+                }
+            }
+        }
+    }
+}
+
+async fn bundled() -> io::Result<Arc<Handle>> {
+    let server = Server::bind("127.0.0.1:0", Config::default()).await?;
+    Ok(Arc::new(server.spawn()))
+}
+
+struct Bundled(Arc<Handle>);
+
+impl BundledServer for Bundled {
+    fn url(&self) -> String {
+        self.0.url()
+    }
+
+    fn roster(&self, room_wire_id: &str) -> Vec<String> {
+        let room = self.0.room(room_wire_id);
+        let members = room.into_iter().flat_map(|room| room.members);
+        members.map(|member| member.user_id.as_str().to_owned()).collect()
+    }
+}

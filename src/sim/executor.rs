@@ -1,0 +1,294 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use futures_util::task::AtomicWaker;
+
+use crate::{base::Instant, world::BoxFuture};
+
+/// Polls within one instant, after which no time will ever pass.
+const MAX_POLLS_AT_ONCE: u64 = 10_000_000;
+
+/// The simulation makes no progress any more: that is a bug, of rtcstorm's or of what it simulates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Stalled {
+    /// Everybody waits for somebody.
+    #[error("after {0:?} of virtual time everybody waits and nothing is due")]
+    Deadlock(Duration),
+    /// Tasks wake each other without end.
+    #[error("after {0:?} of virtual time tasks wake each other and no time passes")]
+    Livelock(Duration),
+}
+
+/// Runs tasks one at a time, in the order in which they were woken. When none is ready, time jumps to what is
+/// due next: one thing at a time, in the order in which it was asked for, so that what one of them causes is
+/// over before the next happens.
+pub(super) struct Executor {
+    core: Mutex<Core>,
+    own: Weak<Self>,
+}
+
+#[derive(Default)]
+struct Core {
+    now: Instant,
+    sequence: u64,
+    ready: VecDeque<Arc<Task>>,
+    due: BTreeMap<Key, Due>,
+    /// All that have not ended.
+    tasks: BTreeMap<u64, Arc<Task>>,
+}
+
+/// When, and then in which order.
+type Key = (Instant, u64);
+
+enum Due {
+    Timer(Arc<Timer>),
+    Call(Box<dyn FnOnce() + Send>),
+}
+
+#[derive(Default)]
+struct Timer {
+    fired: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Executor {
+    pub fn new() -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
+            core: Mutex::default(),
+            own: own.clone(),
+        })
+    }
+
+    pub fn now(&self) -> Instant {
+        self.core().now
+    }
+
+    pub fn spawn(&self, future: BoxFuture<()>) -> Arc<Task> {
+        let mut core = self.core();
+        core.sequence += 1;
+        let task = Arc::new(Task {
+            id: core.sequence,
+            executor: self.own.clone(),
+            future: Mutex::new(Some(future)),
+            queued: AtomicBool::new(true),
+            aborted: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        });
+        core.tasks.insert(task.id, task.clone());
+        core.ready.push_back(task.clone());
+        task
+    }
+
+    pub fn sleep_until(&self, at: Instant) -> Sleep {
+        Sleep {
+            executor: self.own.clone(),
+            at,
+            set: None,
+        }
+    }
+
+    /// Calls `what` at `at`.
+    pub fn call_at(&self, at: Instant, what: impl FnOnce() + Send + 'static) {
+        self.core().push(at, Due::Call(Box::new(what)));
+    }
+
+    /// Runs `root` to its end, and everything else as far as it gets until then. What has not ended is
+    /// dropped.
+    pub fn block_on<T: Send + 'static>(
+        &self,
+        root: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Stalled> {
+        let output = Arc::new(Mutex::new(None));
+        let slot = output.clone();
+        self.spawn(Box::pin(async move {
+            let value = root.await;
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        }));
+        let ran = loop {
+            if let Err(stalled) = self.run_ready() {
+                break Err(stalled);
+            }
+            if let Some(value) = output.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                break Ok(value);
+            }
+            if !self.let_next_happen() {
+                break Err(Stalled::Deadlock(self.now().elapsed()));
+            }
+        };
+        self.clear();
+        ran
+    }
+
+    fn run_ready(&self) -> Result<(), Stalled> {
+        for _ in 0..MAX_POLLS_AT_ONCE {
+            // A statement of its own: the lock must be free while the task is polled.
+            let next = self.core().ready.pop_front();
+            let Some(task) = next else { return Ok(()) };
+            if task.poll() {
+                self.core().tasks.remove(&task.id);
+            }
+        }
+        Err(Stalled::Livelock(self.now().elapsed()))
+    }
+
+    fn let_next_happen(&self) -> bool {
+        let mut core = self.core();
+        let Some(((at, _), due)) = core.due.pop_first() else {
+            return false;
+        };
+        core.now = core.now.max(at);
+        drop(core);
+        match due {
+            Due::Timer(timer) => {
+                timer.fired.store(true, Ordering::Relaxed);
+                timer.waker.wake();
+            }
+            Due::Call(call) => call(),
+        }
+        true
+    }
+
+    /// Tasks hold the executor, and it holds them.
+    fn clear(&self) {
+        loop {
+            // Dropping a task may wake others, and cancels timers.
+            let (tasks, ready, due) = {
+                let mut core = self.core();
+                (
+                    std::mem::take(&mut core.tasks),
+                    std::mem::take(&mut core.ready),
+                    std::mem::take(&mut core.due),
+                )
+            };
+            if tasks.is_empty() && ready.is_empty() && due.is_empty() {
+                return;
+            }
+            for task in tasks.values() {
+                task.forget();
+            }
+        }
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Core {
+    fn push(&mut self, at: Instant, due: Due) -> Key {
+        self.sequence += 1;
+        let key = (at.max(self.now), self.sequence);
+        self.due.insert(key, due);
+        key
+    }
+}
+
+pub(super) struct Task {
+    id: u64,
+    executor: Weak<Executor>,
+    future: Mutex<Option<BoxFuture<()>>>,
+    queued: AtomicBool,
+    aborted: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Task {
+    /// Drops the task when it is its turn.
+    pub fn abort(self: &Arc<Self>) {
+        self.aborted.store(true, Ordering::Relaxed);
+        self.clone().wake();
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// `true` once it has ended.
+    fn poll(self: &Arc<Self>) -> bool {
+        self.queued.store(false, Ordering::Relaxed);
+        let Some(mut future) = self.take() else {
+            return true;
+        };
+        let waker = Waker::from(self.clone());
+        let ended = self.aborted.load(Ordering::Relaxed)
+            || future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+        if ended {
+            self.ended.store(true, Ordering::Relaxed);
+        } else {
+            *self.future.lock().unwrap_or_else(PoisonError::into_inner) = Some(future);
+        }
+        ended
+    }
+
+    fn forget(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        drop(self.take());
+    }
+
+    fn take(&self) -> Option<BoxFuture<()>> {
+        self.future.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        if self.queued.swap(true, Ordering::Relaxed) || self.has_ended() {
+            return;
+        }
+        if let Some(executor) = self.executor.upgrade() {
+            executor.core().ready.push_back(self);
+        }
+    }
+}
+
+/// Completes at its instant. Not set before it is polled; dropped, it is taken back.
+pub(super) struct Sleep {
+    executor: Weak<Executor>,
+    at: Instant,
+    set: Option<(Key, Arc<Timer>)>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(executor) = self.executor.upgrade() else {
+            return Poll::Pending;
+        };
+        if let Some((_, timer)) = &self.set {
+            timer.waker.register(cx.waker());
+            if timer.fired.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            return Poll::Pending;
+        }
+        let mut core = executor.core();
+        if self.at <= core.now {
+            return Poll::Ready(());
+        }
+        let timer = Arc::new(Timer::default());
+        timer.waker.register(cx.waker());
+        let key = core.push(self.at, Due::Timer(timer.clone()));
+        drop(core);
+        self.set = Some((key, timer));
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let (Some((key, _)), Some(executor)) = (&self.set, self.executor.upgrade()) {
+            let due = executor.core().due.remove(key);
+            drop(due);
+        }
+    }
+}

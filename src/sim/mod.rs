@@ -1,0 +1,13 @@
+//! The simulated world: one thread, virtual time, a network in memory. `webrtc` itself is real.
+//!
+//! An edge, for `webrtc` wants sockets that are really bound. Knows the seam ([`crate::world`]) and the
+//! reference server's room core; knows nothing of peers, plans or reports.
+
+mod executor;
+mod network;
+mod runtime;
+mod server;
+mod world;
+
+pub use executor::Stalled;
+pub use world::SimWorld;

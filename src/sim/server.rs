@@ -1,0 +1,207 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use futures_util::{Sink, Stream, task::AtomicWaker};
+use reference_server::room::{ClientId, Hub, HubConfig, Now, Output};
+
+use super::{executor::Executor, network::HOP};
+use crate::base::Instant;
+
+/// The reference server: its room core, and sockets in memory.
+pub(super) struct Server {
+    executor: Arc<Executor>,
+    epoch_unix_ms: u64,
+    state: Mutex<State>,
+}
+
+struct State {
+    hub: Hub,
+    sockets: BTreeMap<ClientId, Arc<Inbox>>,
+    last_client: u64,
+    /// When the hub will be told that time has passed.
+    alarm: Option<Instant>,
+}
+
+/// What comes to one client: frames, then an error that tells why there are no more.
+#[derive(Default)]
+struct Inbox {
+    queue: Mutex<VecDeque<Result<String, String>>>,
+    reader: AtomicWaker,
+}
+
+impl Inbox {
+    fn push(&self, event: Result<String, String>) {
+        self.queue().push_back(event);
+        self.reader.wake();
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Result<String, String>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Server {
+    pub fn new(executor: Arc<Executor>, config: HubConfig, token_seed: [u8; 32], epoch_unix_ms: u64) -> Self {
+        Self {
+            executor,
+            epoch_unix_ms,
+            state: Mutex::new(State {
+                hub: Hub::new(config, token_seed),
+                sockets: BTreeMap::new(),
+                last_client: 0,
+                alarm: None,
+            }),
+        }
+    }
+
+    /// A socket that has just been accepted.
+    pub fn connect(self: &Arc<Self>) -> Socket {
+        let inbox = Arc::new(Inbox::default());
+        let mut state = self.state();
+        state.last_client += 1;
+        let client = ClientId(state.last_client);
+        state.sockets.insert(client, inbox.clone());
+        state.hub.connect(client, self.now());
+        self.follow(&mut state);
+        Socket {
+            server: self.clone(),
+            client,
+            inbox,
+            closed: false,
+        }
+    }
+
+    /// The user ids in a room.
+    pub fn roster(&self, room: &str) -> Vec<String> {
+        let roster = self.state().hub.room(room);
+        let members = roster.into_iter().flat_map(|room| room.members);
+        members.map(|member| member.user_id.as_str().to_owned()).collect()
+    }
+
+    fn frame(self: &Arc<Self>, client: ClientId, frame: &str) {
+        let mut state = self.state();
+        state.hub.frame(client, frame, self.now());
+        self.follow(&mut state);
+    }
+
+    fn disconnect(self: &Arc<Self>, client: ClientId) {
+        let mut state = self.state();
+        state.sockets.remove(&client);
+        state.hub.disconnect(client, self.now());
+        self.follow(&mut state);
+    }
+
+    fn time_out(self: &Arc<Self>) {
+        let mut state = self.state();
+        state.alarm = None;
+        state.hub.handle_timeout(self.now());
+        self.follow(&mut state);
+    }
+
+    /// Carries out what the hub wants after whatever it has been told.
+    fn follow(self: &Arc<Self>, state: &mut State) {
+        while let Some(output) = state.hub.poll_output() {
+            let (inbox, event) = match output {
+                Output::Send { to, frame } => (state.sockets.get(&to).cloned(), Ok(frame.to_string())),
+                Output::Close { client, code, reason } => (
+                    state.sockets.remove(&client),
+                    Err(format!("closed by the server: {code} {reason}")),
+                ),
+            };
+            if let Some(inbox) = inbox {
+                let at = self.executor.now() + HOP;
+                self.executor.call_at(at, move || inbox.push(event));
+            }
+        }
+        let due = state
+            .hub
+            .poll_timeout()
+            .map(|since_start| Instant::START + since_start);
+        if let Some(due) = due
+            && state.alarm.is_none_or(|alarm| due < alarm)
+        {
+            // An earlier alarm does no harm: the hub looks at its clock.
+            state.alarm = Some(due);
+            let server = self.clone();
+            self.executor.call_at(due, move || server.time_out());
+        }
+    }
+
+    fn now(&self) -> Now {
+        let since_start = self.executor.now().elapsed();
+        let ms = u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX);
+        Now {
+            since_start,
+            unix_ms: self.epoch_unix_ms.saturating_add(ms),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client's end of a socket.
+pub(super) struct Socket {
+    server: Arc<Server>,
+    client: ClientId,
+    inbox: Arc<Inbox>,
+    closed: bool,
+}
+
+impl Socket {
+    /// After everything that was sent before.
+    fn tell(&self, what: impl FnOnce(&Arc<Server>, ClientId) + Send + 'static) {
+        let (server, client) = (self.server.clone(), self.client);
+        let at = self.server.executor.now() + HOP;
+        self.server.executor.call_at(at, move || what(&server, client));
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.tell(Server::disconnect);
+    }
+}
+
+impl Stream for Socket {
+    type Item = Result<String, String>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.closed {
+            return Poll::Ready(None);
+        }
+        self.inbox.reader.register(cx.waker());
+        match self.inbox.queue().pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Sink<String> for Socket {
+    type Error = String;
+
+    fn poll_ready(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, frame: String) -> Result<(), String> {
+        self.tell(move |server, client| server.frame(client, &frame));
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        // The handshake takes no time: nobody measures it.
+        self.closed = true;
+        Poll::Ready(Ok(()))
+    }
+}

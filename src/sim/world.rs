@@ -1,0 +1,102 @@
+use std::{future::Future, sync::Arc, time::Instant as StdInstant};
+
+use reference_server::room::HubConfig;
+use webrtc::runtime::Runtime;
+
+use super::{
+    executor::{Executor, Stalled},
+    network::{HOP, Network},
+    runtime::SimRuntime,
+    server::Server,
+};
+use crate::{
+    base::{Instant, PeerId},
+    world::{BoxFuture, SignalingError, SignalingSocket, Usage, World},
+};
+
+/// 2000-01-01T00:00:00Z, at which every simulation begins.
+const EPOCH_UNIX_MS: u64 = 946_684_800_000;
+
+/// The simulated world. It is over with the future that [`SimWorld::block_on`] runs.
+pub struct SimWorld {
+    executor: Arc<Executor>,
+    runtime: Arc<SimRuntime>,
+    server: Arc<Server>,
+}
+
+impl SimWorld {
+    /// At the start of its time, with an empty server. `token_seed` makes the server's membership tokens.
+    pub fn new(config: HubConfig, token_seed: [u8; 32]) -> Self {
+        let executor = Executor::new();
+        let runtime = SimRuntime {
+            executor: executor.clone(),
+            network: Network::new(executor.clone()),
+            epoch: StdInstant::now(),
+        };
+        Self {
+            server: Arc::new(Server::new(executor.clone(), config, token_seed, EPOCH_UNIX_MS)),
+            runtime: Arc::new(runtime),
+            executor,
+        }
+    }
+
+    /// Runs `root` in this world, on this thread, to its end. What it has started and not ended is dropped.
+    ///
+    /// # Errors
+    /// The simulation makes no progress any more.
+    pub fn block_on<T: Send + 'static>(
+        &self,
+        root: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Stalled> {
+        self.executor.block_on(root)
+    }
+}
+
+impl World for SimWorld {
+    fn name(&self) -> &'static str {
+        "sim"
+    }
+
+    fn now(&self) -> Instant {
+        self.executor.now()
+    }
+
+    fn epoch_unix_ms(&self) -> u64 {
+        EPOCH_UNIX_MS
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<()> {
+        Box::pin(self.executor.sleep_until(at))
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        self.executor.spawn(task);
+    }
+
+    fn rtc_runtime(&self) -> Arc<dyn Runtime> {
+        self.runtime.clone()
+    }
+
+    fn udp_addrs(&self) -> Vec<String> {
+        vec!["127.0.0.1:0".to_owned()]
+    }
+
+    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {
+        let server = self.server.clone();
+        // There and back, as TCP and the upgrade take it.
+        let shaken = self.executor.sleep_until(self.executor.now() + HOP * 4);
+        Box::pin(async move {
+            shaken.await;
+            let socket: SignalingSocket = Box::pin(server.connect());
+            Ok(socket)
+        })
+    }
+
+    fn roster(&self, room_wire_id: &str) -> Option<Vec<String>> {
+        Some(self.server.roster(room_wire_id))
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
+}
