@@ -15,6 +15,8 @@ pub enum Purpose {
     Peer = 3,
     /// Impairments of a peer's network.
     Network = 4,
+    /// In a simulation: who goes first, and how long frames take.
+    Schedule = 5,
 }
 
 /// The one number that a run repeats from.

@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::plan::Segment;
+use crate::{plan::Segment, sim::Schedule};
 
 /// Headless WebRTC test harness and load simulator.
 ///
@@ -97,6 +97,22 @@ pub(super) struct SegmentArgs {
     pub segment: Segment,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(super) enum ScheduleArg {
+    #[default]
+    Fifo,
+    Random,
+}
+
+impl From<ScheduleArg> for Schedule {
+    fn from(arg: ScheduleArg) -> Self {
+        match arg {
+            ScheduleArg::Fifo => Self::Fifo,
+            ScheduleArg::Random => Self::Random,
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// Paths, or names of bundled scenarios (see `rtcstorm scenarios`)
@@ -113,6 +129,18 @@ pub(super) struct RunArgs {
     /// run. A target of the scenario's is left alone
     #[arg(long, env = "RTCSTORM_SIM", conflicts_with_all = ["url", "ice_server"], value_parser = clap::builder::FalseyValueParser::new())]
     pub sim: bool,
+
+    /// With --sim: `fifo` is the plainest order of things; with `random` the seed decides who goes first of
+    /// those who are ready in the same instant, and how long each signaling frame takes (up to 20 ms more)
+    #[arg(
+        long,
+        env = "RTCSTORM_SCHEDULE",
+        value_name = "ORDER",
+        value_enum,
+        default_value_t,
+        requires = "sim"
+    )]
+    pub schedule: ScheduleArg,
 
     /// Folder for the results [default: reports/runs/<time>-<name>-<seed>]
     #[arg(long, env = "RTCSTORM_OUT", value_name = "DIR")]

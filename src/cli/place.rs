@@ -4,11 +4,12 @@ use reference_server::{Config, Handle, Server, room::HubConfig};
 
 use super::load;
 use crate::{
+    base::RootSeed,
     net::{BundledServer, NetWorld, Target},
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
     scenario::Scenario,
-    sim::SimWorld,
+    sim::{Schedule, SimWorld},
     verdict::invariants::Visibility,
     world::{Census, World},
 };
@@ -51,8 +52,9 @@ impl Place {
         })
     }
 
-    pub fn sim() -> Self {
-        Self::Sim(Arc::new(SimWorld::new(HubConfig::default(), TOKEN_SEED)))
+    pub fn sim(schedule: Schedule, seed: u64) -> Self {
+        let (config, seed) = (HubConfig::default(), RootSeed(seed));
+        Self::Sim(Arc::new(SimWorld::new(config, TOKEN_SEED, schedule, seed)))
     }
 
     /// `local`, `live` or `sim`.

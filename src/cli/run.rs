@@ -9,7 +9,7 @@ use webrtc::peer_connection::RTCIceServer;
 
 use super::{
     abort,
-    args::RunArgs,
+    args::{RunArgs, ScheduleArg},
     artifacts::RunFolder,
     interrupt::Interrupt,
     live::Live,
@@ -140,7 +140,7 @@ async fn run_one(
     };
     let census = Arc::new(Census::default());
     let place = match args.sim {
-        true => Ok(Place::sim()),
+        true => Ok(Place::sim(args.schedule.into(), plan.seed)),
         false => Place::net(scenario, census.clone()).await,
     };
     let place = match place {
@@ -256,6 +256,9 @@ fn repeat(named: &str, args: &RunArgs, seed: u64) -> String {
     let mut line = format!("rtcstorm run {} --seed {seed}", quoted(named));
     if args.sim {
         line += " --sim";
+        if args.schedule == ScheduleArg::Random {
+            line += " --schedule random";
+        }
     }
     let flags = [
         ("--url", &change.url),

@@ -11,6 +11,8 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 use crate::{base::Instant, world::BoxFuture};
 
@@ -28,7 +30,25 @@ pub enum Stalled {
     Livelock(Duration),
 }
 
-/// Runs tasks one at a time, in the order in which they were woken. When none is ready, time jumps to what is
+/// Who goes first of those who are ready in the same instant.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Who was woken first.
+    Fifo,
+    /// Whoever it draws.
+    Random(Box<ChaCha8Rng>),
+}
+
+impl Order {
+    fn choose(&mut self, ready: &mut VecDeque<Arc<Task>>) -> Option<Arc<Task>> {
+        match self {
+            Self::Random(rng) if ready.len() > 1 => ready.remove(rng.random_range(..ready.len())),
+            _ => ready.pop_front(),
+        }
+    }
+}
+
+/// Runs tasks one at a time, in the order that it is made with. When none is ready, time jumps to what is
 /// due next: one thing at a time, in the order in which it was asked for, so that what one of them causes is
 /// over before the next happens.
 pub(super) struct Executor {
@@ -36,8 +56,8 @@ pub(super) struct Executor {
     own: Weak<Self>,
 }
 
-#[derive(Default)]
 struct Core {
+    order: Order,
     now: Instant,
     sequence: u64,
     ready: VecDeque<Arc<Task>>,
@@ -61,9 +81,16 @@ struct Timer {
 }
 
 impl Executor {
-    pub fn new() -> Arc<Self> {
+    pub fn new(order: Order) -> Arc<Self> {
         Arc::new_cyclic(|own| Self {
-            core: Mutex::default(),
+            core: Mutex::new(Core {
+                order,
+                now: Instant::START,
+                sequence: 0,
+                ready: VecDeque::new(),
+                due: BTreeMap::new(),
+                tasks: BTreeMap::new(),
+            }),
             own: own.clone(),
         })
     }
@@ -131,7 +158,7 @@ impl Executor {
     fn run_ready(&self) -> Result<(), Stalled> {
         for _ in 0..MAX_POLLS_AT_ONCE {
             // A statement of its own: the lock must be free while the task is polled.
-            let next = self.core().ready.pop_front();
+            let next = self.core().choose();
             let Some(task) = next else { return Ok(()) };
             if task.poll() {
                 self.core().tasks.remove(&task.id);
@@ -184,6 +211,10 @@ impl Executor {
 }
 
 impl Core {
+    fn choose(&mut self) -> Option<Arc<Task>> {
+        self.order.choose(&mut self.ready)
+    }
+
     fn push(&mut self, at: Instant, due: Due) -> Key {
         self.sequence += 1;
         let key = (at.max(self.now), self.sequence);

@@ -10,4 +10,4 @@ mod server;
 mod world;
 
 pub use executor::Stalled;
-pub use world::SimWorld;
+pub use world::{Schedule, SimWorld};

@@ -3,9 +3,12 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::{Sink, Stream, task::AtomicWaker};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 use reference_server::room::{ClientId, Hub, HubConfig, Now, Output};
 
 use super::{executor::Executor, network::HOP};
@@ -14,8 +17,26 @@ use crate::base::Instant;
 /// The reference server: its room core, and sockets in memory.
 pub(super) struct Server {
     executor: Arc<Executor>,
+    transit: Mutex<Transit>,
     epoch_unix_ms: u64,
     state: Mutex<State>,
+}
+
+/// How long frames take between a peer's access link and the server.
+pub(super) enum Transit {
+    /// [`HOP`].
+    Steady,
+    /// Up to so much more than that, drawn for each; none overtakes another on its socket.
+    Random(Box<ChaCha8Rng>, Duration),
+}
+
+impl Transit {
+    fn draw(&mut self) -> Duration {
+        match self {
+            Self::Steady => HOP,
+            Self::Random(rng, most) => HOP + rng.random_range(Duration::ZERO..=*most),
+        }
+    }
 }
 
 struct State {
@@ -29,6 +50,8 @@ struct State {
 /// What comes to one client: frames, then an error that tells why there are no more.
 #[derive(Default)]
 struct Inbox {
+    /// When the last frame on its way here is there.
+    last: Mutex<Instant>,
     queue: Mutex<VecDeque<Result<String, String>>>,
     reader: AtomicWaker,
 }
@@ -45,9 +68,16 @@ impl Inbox {
 }
 
 impl Server {
-    pub fn new(executor: Arc<Executor>, config: HubConfig, token_seed: [u8; 32], epoch_unix_ms: u64) -> Self {
+    pub fn new(
+        executor: Arc<Executor>,
+        config: HubConfig,
+        token_seed: [u8; 32],
+        transit: Transit,
+        epoch_unix_ms: u64,
+    ) -> Self {
         Self {
             executor,
+            transit: Mutex::new(transit),
             epoch_unix_ms,
             state: Mutex::new(State {
                 hub: Hub::new(config, token_seed),
@@ -71,6 +101,7 @@ impl Server {
             server: self.clone(),
             client,
             inbox,
+            last: Mutex::default(),
             closed: false,
         }
     }
@@ -113,7 +144,7 @@ impl Server {
                 ),
             };
             if let Some(inbox) = inbox {
-                let at = self.executor.now() + HOP;
+                let at = self.arrival(&inbox.last);
                 self.executor.call_at(at, move || inbox.push(event));
             }
         }
@@ -129,6 +160,14 @@ impl Server {
             let server = self.clone();
             self.executor.call_at(due, move || server.time_out());
         }
+    }
+
+    /// When a frame that is sent now arrives; `last` is when the one before it on its socket does.
+    fn arrival(&self, last: &Mutex<Instant>) -> Instant {
+        let takes = self.transit.lock().unwrap_or_else(PoisonError::into_inner).draw();
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = (*last).max(self.executor.now() + takes);
+        *last
     }
 
     fn now(&self) -> Now {
@@ -150,6 +189,8 @@ pub(super) struct Socket {
     server: Arc<Server>,
     client: ClientId,
     inbox: Arc<Inbox>,
+    /// When the last frame on its way to the server is there.
+    last: Mutex<Instant>,
     closed: bool,
 }
 
@@ -157,7 +198,7 @@ impl Socket {
     /// After everything that was sent before.
     fn tell(&self, what: impl FnOnce(&Arc<Server>, ClientId) + Send + 'static) {
         let (server, client) = (self.server.clone(), self.client);
-        let at = self.server.executor.now() + HOP;
+        let at = self.server.arrival(&self.last);
         self.server.executor.call_at(at, move || what(&server, client));
     }
 }

@@ -1,21 +1,42 @@
-use std::{future::Future, sync::Arc, time::Instant as StdInstant};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant as StdInstant},
+};
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use reference_server::room::HubConfig;
 use webrtc::runtime::Runtime;
 
 use super::{
-    executor::{Executor, Stalled},
+    executor::{Executor, Order, Stalled},
     network::{HOP, Network},
     runtime::SimRuntime,
-    server::Server,
+    server::{Server, Transit},
 };
 use crate::{
-    base::{Instant, PeerId},
+    base::{Instant, PeerId, Purpose, RootSeed},
     world::{BoxFuture, SignalingError, SignalingSocket, Usage, World},
 };
 
 /// 2000-01-01T00:00:00Z, at which every simulation begins.
 const EPOCH_UNIX_MS: u64 = 946_684_800_000;
+
+/// What of the order of things is left to chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Schedule {
+    /// Nothing: who was woken first goes first, and every frame takes one hop.
+    #[default]
+    Fifo,
+    /// The seed decides which of those that are ready in the same instant goes first, and adds up to 20 ms to
+    /// the time that each signaling frame takes.
+    Random,
+}
+
+/// The most that a frame takes longer in a random schedule: so much that one negotiation step can overtake
+/// another's on a different socket.
+const TRANSIT_MAX: Duration = Duration::from_millis(20);
 
 /// The simulated world. It is over with the future that [`SimWorld::block_on`] runs.
 pub struct SimWorld {
@@ -26,15 +47,29 @@ pub struct SimWorld {
 
 impl SimWorld {
     /// At the start of its time, with an empty server. `token_seed` makes the server's membership tokens.
-    pub fn new(config: HubConfig, token_seed: [u8; 32]) -> Self {
-        let executor = Executor::new();
+    pub fn new(config: HubConfig, token_seed: [u8; 32], schedule: Schedule, seed: RootSeed) -> Self {
+        let mut root = seed.run(Purpose::Schedule);
+        let (order, transit) = match schedule {
+            Schedule::Fifo => (Order::Fifo, Transit::Steady),
+            Schedule::Random => (
+                Order::Random(Box::new(ChaCha8Rng::from_rng(&mut root))),
+                Transit::Random(Box::new(ChaCha8Rng::from_rng(&mut root)), TRANSIT_MAX),
+            ),
+        };
+        let executor = Executor::new(order);
         let runtime = SimRuntime {
             executor: executor.clone(),
             network: Network::new(executor.clone()),
             epoch: StdInstant::now(),
         };
         Self {
-            server: Arc::new(Server::new(executor.clone(), config, token_seed, EPOCH_UNIX_MS)),
+            server: Arc::new(Server::new(
+                executor.clone(),
+                config,
+                token_seed,
+                transit,
+                EPOCH_UNIX_MS,
+            )),
             runtime: Arc::new(runtime),
             executor,
         }

@@ -1,18 +1,18 @@
 //! The simulated world: the bundled scenarios, unchanged, in virtual time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use reference_server::room::HubConfig;
 use rtcstorm::{
-    base::Instant,
+    base::{Instant, RootSeed},
     metrics::{EventKind, RunEvent},
     plan::{self, expand},
     run::{self, EventReader},
     scenario::{bundled, parse},
-    sim::SimWorld,
+    sim::{Schedule, SimWorld},
     verdict::invariants::{Checkers, InvariantStatus, Visibility},
     world::{Census, Tricks},
 };
@@ -32,7 +32,7 @@ impl EventReader for Events {
 }
 
 /// Every event of a scenario's run with that seed; panics if an invariant is broken.
-fn simulated(name: &str, seed: u64) -> Vec<RunEvent> {
+fn simulated(name: &str, schedule: Schedule, seed: u64) -> Vec<RunEvent> {
     let text = bundled()
         .iter()
         .find(|(bundled, _)| *bundled == name)
@@ -40,7 +40,12 @@ fn simulated(name: &str, seed: u64) -> Vec<RunEvent> {
         .1;
     let scenario = parse(name, text, &Unjudged).expect("it is sound");
     let plan = Arc::new(expand(&scenario, seed, &plan::Options::default()));
-    let world = Arc::new(SimWorld::new(HubConfig::default(), [7; 32]));
+    let world = Arc::new(SimWorld::new(
+        HubConfig::default(),
+        [7; 32],
+        schedule,
+        RootSeed(seed),
+    ));
     let census = Arc::new(Census::default());
     let events = Events::default();
     let options = run::Options {
@@ -100,7 +105,7 @@ fn normalised(events: &[RunEvent]) -> Vec<String> {
 #[test]
 fn every_bundled_scenario_holds_in_virtual_time() {
     for (name, _) in bundled() {
-        let events = simulated(name, 1);
+        let events = simulated(name, Schedule::Fifo, 1);
         let expired = events
             .iter()
             .find(|event| matches!(event.kind, EventKind::WaitExpired { .. }));
@@ -110,13 +115,31 @@ fn every_bundled_scenario_holds_in_virtual_time() {
 
 #[test]
 fn a_seed_is_the_same_run_again() {
-    let first = normalised(&simulated("network-drops", 3));
-    simulated("smoke", 5);
-    let again = normalised(&simulated("network-drops", 3));
-    let elsewhere = std::thread::spawn(|| normalised(&simulated("network-drops", 3)));
-    let elsewhere = elsewhere.join().expect("it holds there, too");
-    for (n, line) in first.iter().enumerate() {
-        assert_eq!(Some(line), again.get(n), "event {n} after another seed");
-        assert_eq!(Some(line), elsewhere.get(n), "event {n} on another thread");
+    for (schedule, name) in [
+        (Schedule::Fifo, "network-drops"),
+        (Schedule::Random, "duplicate-offers"),
+    ] {
+        let play = move || normalised(&simulated(name, schedule, 3));
+        let first = play();
+        simulated("smoke", Schedule::Random, 5);
+        let again = play();
+        let elsewhere = std::thread::spawn(play).join().expect("it holds there, too");
+        for (n, line) in first.iter().enumerate() {
+            assert_eq!(Some(line), again.get(n), "{name}, event {n} after another seed");
+            assert_eq!(
+                Some(line),
+                elsewhere.get(n),
+                "{name}, event {n} on another thread"
+            );
+        }
+        assert_eq!([again.len(), elsewhere.len()], [first.len(); 2]);
     }
+}
+
+#[test]
+fn every_seed_of_a_random_schedule_is_another_run_and_holds() {
+    let runs: BTreeSet<Vec<String>> = (0..20)
+        .map(|seed| normalised(&simulated("smoke", Schedule::Random, seed)))
+        .collect();
+    assert_eq!(runs.len(), 20);
 }
