@@ -141,7 +141,7 @@ impl Executor {
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         }));
         let ran = loop {
-            if let Err(stalled) = self.run_ready() {
+            if let Err(stalled) = self.run_ready(MAX_POLLS_AT_ONCE) {
                 break Err(stalled);
             }
             if let Some(value) = output.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -155,8 +155,8 @@ impl Executor {
         ran
     }
 
-    fn run_ready(&self) -> Result<(), Stalled> {
-        for _ in 0..MAX_POLLS_AT_ONCE {
+    fn run_ready(&self, max_polls: u64) -> Result<(), Stalled> {
+        for _ in 0..max_polls {
             // A statement of its own: the lock must be free while the task is polled.
             let next = self.core().choose();
             let Some(task) = next else { return Ok(()) };
@@ -321,5 +321,97 @@ impl Drop for Sleep {
             let due = executor.core().due.remove(key);
             drop(due);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn ms(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    type Log = Arc<Mutex<Vec<(u64, Instant)>>>;
+
+    /// Logs its number at each of those times.
+    async fn sleeper(executor: Arc<Executor>, log: Log, number: u64, times: [u64; 2]) {
+        for at in times {
+            executor.sleep_until(ms(at)).await;
+            log.lock().expect("nobody panics").push((number, executor.now()));
+        }
+    }
+
+    fn slept(order: Order) -> Vec<(u64, Instant)> {
+        let executor = Executor::new(order);
+        let log = Log::default();
+        for number in 0..6 {
+            let task = sleeper(executor.clone(), log.clone(), number, [20, 10 + number]);
+            executor.spawn(Box::pin(task));
+        }
+        let end = executor.sleep_until(ms(60_000));
+        assert_eq!(executor.block_on(end), Ok(()));
+        assert_eq!(executor.now(), ms(60_000));
+        std::mem::take(&mut *log.lock().expect("nobody panics"))
+    }
+
+    #[test]
+    fn time_jumps_and_what_is_due_at_once_happens_in_the_order_in_which_it_was_asked_for() {
+        let log = slept(Order::Fifo);
+        // 10 to 15 ms have passed by then: those sleeps take no time.
+        let expected: Vec<_> = (0..6).flat_map(|number| [(number, ms(20)); 2]).collect();
+        assert_eq!(log, expected);
+    }
+
+    #[test]
+    fn a_random_order_is_the_seeds() {
+        let seeded = |seed| slept(Order::Random(Box::new(ChaCha8Rng::seed_from_u64(seed))));
+        assert_eq!(seeded(1), seeded(1));
+        assert_ne!(seeded(1), slept(Order::Fifo));
+    }
+
+    #[test]
+    fn a_sleep_that_is_dropped_is_taken_back() {
+        let executor = Executor::new(Order::Fifo);
+        let mut sleep = Box::pin(executor.sleep_until(ms(5)));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(sleep.as_mut().poll(&mut cx).is_pending());
+        drop(sleep);
+        assert!(!executor.let_next_happen());
+    }
+
+    #[test]
+    fn who_waits_for_ever_and_who_never_stops_is_found_out() {
+        let executor = Executor::new(Order::Fifo);
+        let waiting = executor.block_on(std::future::pending::<()>());
+        assert_eq!(waiting, Err(Stalled::Deadlock(Duration::ZERO)));
+        executor.spawn(Box::pin(std::future::poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })));
+        assert_eq!(executor.run_ready(1_000), Err(Stalled::Livelock(Duration::ZERO)));
+    }
+
+    #[test]
+    fn what_has_not_ended_is_dropped_and_an_aborted_task_before() {
+        let executor = Executor::new(Order::Fifo);
+        let held = Arc::new(());
+        let hold = |held: Arc<()>| async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        };
+        let aborted = executor.spawn(Box::pin(hold(held.clone())));
+        executor.spawn(Box::pin(hold(held.clone())));
+        aborted.abort();
+        let (own, counted) = (executor.clone(), held.clone());
+        let still_held = executor.block_on(async move {
+            own.sleep_until(ms(1)).await;
+            Arc::strong_count(&counted)
+        });
+        assert_eq!(still_held, Ok(3), "the test's, the root's and the other task's");
+        assert!(aborted.has_ended());
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }
