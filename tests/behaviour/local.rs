@@ -22,8 +22,15 @@ pub struct Played {
     pub summary: RunSummary,
 }
 
+/// Keeps every event.
 #[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<RunEvent>>>);
+pub struct Events(Arc<Mutex<Vec<RunEvent>>>);
+
+impl Events {
+    pub fn take(&self) -> Vec<RunEvent> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 impl EventReader for Events {
     fn read(&mut self, event: &RunEvent) {
@@ -84,7 +91,7 @@ pub async fn play(text: &str) -> Played {
     let server = Arc::try_unwrap(server).unwrap_or_else(|_| panic!("the world still holds the server"));
     server.shutdown().await;
 
-    let events = std::mem::take(&mut *events.0.lock().unwrap_or_else(PoisonError::into_inner));
+    let events = events.take();
     let mut recorder = Recorder::new(&plan);
     let mut checkers = Checkers::new(&plan, Visibility::BUNDLED);
     for event in &events {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use reference_server::room::HubConfig;
@@ -17,19 +17,7 @@ use rtcstorm::{
     world::{Census, Tricks},
 };
 
-use crate::local::Unjudged;
-
-#[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<RunEvent>>>);
-
-impl EventReader for Events {
-    fn read(&mut self, event: &RunEvent) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(event.clone());
-    }
-}
+use crate::local::{Events, Unjudged};
 
 /// Every event of a scenario's run with that seed; panics if an invariant is broken.
 fn simulated(name: &str, schedule: Schedule, seed: u64) -> Vec<RunEvent> {
@@ -59,7 +47,7 @@ fn simulated(name: &str, schedule: Schedule, seed: u64) -> Vec<RunEvent> {
         .block_on(run)
         .unwrap_or_else(|stalled| panic!("{name}, seed {seed}: {stalled}"));
     assert!(census.is_empty(), "still held: {census:?}");
-    let events = std::mem::take(&mut *events.0.lock().unwrap_or_else(PoisonError::into_inner));
+    let events = events.take();
     let mut checkers = Checkers::new(&plan, Visibility::BUNDLED);
     for event in &events {
         checkers.observe(event);
