@@ -5,7 +5,7 @@ use reference_server::{Config, Handle, Server, room::HubConfig};
 use super::load;
 use crate::{
     base::RootSeed,
-    net::{BundledServer, NetWorld, Target},
+    net::{NetWorld, Target},
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
     scenario::Scenario,
@@ -40,12 +40,12 @@ impl Place {
             }
             None => {
                 let server = bundled().await;
-                let server = server.map_err(|error| format!("the bundled server cannot start: {error}"))?;
-                (Target::Bundled(Box::new(Bundled(server.clone()))), Some(server))
+                let server = server.map_err(|error| refused("the bundled server cannot start", &error))?;
+                (Target::Bundled(server.clone()), Some(server))
             }
         };
         let world =
-            NetWorld::new(target, census).map_err(|error| format!("no threads for the peers: {error}"))?;
+            NetWorld::new(target, census).map_err(|error| refused("no threads for the peers", &error))?;
         Ok(Self::Net {
             world: Arc::new(world),
             server,
@@ -105,15 +105,13 @@ impl Place {
                 Ok(summary)
             }
             Self::Sim(world) => {
-                let seed = plan.seed;
                 let run = run::execute(world.clone(), census, plan, options, readers);
                 // It takes a thread until it is over.
                 let played = tokio::task::spawn_blocking(move || world.block_on(run)).await;
-                let stalled = |reason: String| format!("the simulation of seed {seed} has stalled: {reason}");
                 match played {
                     Ok(Ok(summary)) => Ok(summary),
-                    Ok(Err(reason)) => Err(stalled(reason.to_string())),
-                    Err(panic) => Err(stalled(panic.to_string())),
+                    Ok(Err(stalled)) => Err(format!("the simulation has stalled: {stalled}")),
+                    Err(panic) => Err(format!("the simulation has ended early: {panic}")),
                 }
             }
         }
@@ -125,16 +123,9 @@ async fn bundled() -> io::Result<Arc<Handle>> {
     Ok(Arc::new(server.spawn()))
 }
 
-struct Bundled(Arc<Handle>);
-
-impl BundledServer for Bundled {
-    fn url(&self) -> String {
-        self.0.url()
-    }
-
-    fn roster(&self, room_wire_id: &str) -> Vec<String> {
-        let room = self.0.room(room_wire_id);
-        let members = room.into_iter().flat_map(|room| room.members);
-        members.map(|member| member.user_id.as_str().to_owned()).collect()
-    }
+/// What the machine does not give.
+fn refused(what: &str, error: &io::Error) -> String {
+    format!(
+        "{what}: {error}\n  help: look at the limits of this machine (`ulimit -a`) and at what else runs on it"
+    )
 }

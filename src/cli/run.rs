@@ -177,8 +177,9 @@ async fn run_one(
         Ok(ran) => ran,
         Err(trouble) => {
             eprintln!(
-                "error: {}: {trouble}\n  help: this is a bug of rtcstorm's; what happened until then is in {}",
+                "error: {}: {trouble}\n  help: this is a bug of rtcstorm's. Report it with `{}`; what happened until then is in {}",
                 scenario.name,
+                repeat(&args.scenarios[index], args, plan.seed),
                 folder.path().display()
             );
             return ExitCode::Bug;

@@ -1,10 +1,10 @@
 //! The real world: tokio's clock and tasks, UDP sockets, WebSockets.
 //!
-//! An edge. Knows the seam ([`crate::world`]); knows nothing of peers, plans or reports.
+//! An edge. Knows the seam ([`crate::world`]) and the reference server; knows nothing of peers, plans or reports.
 
 mod lanes;
 mod usage;
 mod websocket;
 mod world;
 
-pub use world::{BundledServer, NetWorld, Target};
+pub use world::{NetWorld, Target};

@@ -4,6 +4,7 @@ use std::{
     time::{Duration, Instant as StdInstant, SystemTime, UNIX_EPOCH},
 };
 
+use reference_server::{Handle, room::RoomRoster};
 use webrtc::runtime::{Runtime, TokioRuntime};
 
 use super::{lanes::Lanes, usage::usage, websocket};
@@ -15,7 +16,7 @@ use crate::{
 /// Where the signaling server is.
 pub enum Target {
     /// Started for the run, in this process.
-    Bundled(Box<dyn BundledServer>),
+    Bundled(Arc<Handle>),
     /// Somebody's deployment.
     Foreign {
         /// `ws://` or `wss://`.
@@ -23,14 +24,6 @@ pub enum Target {
         /// Whether it is on this machine: then peers bind 127.0.0.1.
         loopback: bool,
     },
-}
-
-/// What a run asks of the server that was started for it.
-pub trait BundledServer: Send + Sync {
-    /// `ws://` URL of its socket.
-    fn url(&self) -> String;
-    /// The user ids in a room; empty if there is no such room.
-    fn roster(&self, room_wire_id: &str) -> Vec<String>;
 }
 
 /// The local and the live world: real time, real sockets. Lives inside of a tokio runtime, but for its lanes,
@@ -118,7 +111,13 @@ impl World for NetWorld {
 
     fn roster(&self, room_wire_id: &str) -> Option<Vec<String>> {
         match &self.target {
-            Target::Bundled(server) => Some(server.roster(room_wire_id)),
+            // No such room: nobody is in it.
+            Target::Bundled(server) => Some(
+                server
+                    .room(room_wire_id)
+                    .map(RoomRoster::into_user_ids)
+                    .unwrap_or_default(),
+            ),
             Target::Foreign { .. } => None,
         }
     }

@@ -8,8 +8,9 @@ use crate::{
     world::{Census, Holding, World},
 };
 
-/// Events that wait for the dispatcher. Peers that run into it wait, which shows as lag.
-const QUEUE: usize = 16_384;
+/// Events that wait for the dispatcher: three a microsecond while it rests. Peers that run into it wait, which
+/// shows as lag.
+const QUEUE: usize = 65_536;
 
 /// The dispatcher rests between two looks, so that not every event wakes it: with hundreds of peers on few
 /// cores, most of what an event costs is that.

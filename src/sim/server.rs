@@ -9,7 +9,7 @@ use std::{
 use futures_util::{Sink, Stream, task::AtomicWaker};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use reference_server::room::{ClientId, Hub, HubConfig, Now, Output};
+use reference_server::room::{ClientId, Hub, HubConfig, Now, Output, RoomRoster};
 
 use super::{executor::Executor, network::HOP};
 use crate::base::Instant;
@@ -109,8 +109,7 @@ impl Server {
     /// The user ids in a room.
     pub fn roster(&self, room: &str) -> Vec<String> {
         let roster = self.state().hub.room(room);
-        let members = roster.into_iter().flat_map(|room| room.members);
-        members.map(|member| member.user_id.as_str().to_owned()).collect()
+        roster.map(RoomRoster::into_user_ids).unwrap_or_default()
     }
 
     fn frame(self: &Arc<Self>, client: ClientId, frame: &str) {

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reference_server::{Config, Handle, Server};
+use reference_server::{Config, Server};
 use rtcstorm::{
     base::Instant,
     metrics::{Recorder, RunEvent, Snapshot},
-    net::{BundledServer, NetWorld, Target},
+    net::{NetWorld, Target},
     plan::{self, expand},
     run::{self, EventReader, RunSummary},
     scenario::{ThresholdCheck, ThresholdMistake, parse},
@@ -50,23 +50,6 @@ impl ThresholdCheck for Unjudged {
     }
 }
 
-struct Bundled(Arc<Handle>);
-
-impl BundledServer for Bundled {
-    fn url(&self) -> String {
-        self.0.url()
-    }
-
-    fn roster(&self, room_wire_id: &str) -> Vec<String> {
-        let members = self
-            .0
-            .room(room_wire_id)
-            .into_iter()
-            .flat_map(|room| room.members);
-        members.map(|member| member.user_id.as_str().to_owned()).collect()
-    }
-}
-
 /// Plays a scenario to its end.
 pub async fn play(text: &str) -> Played {
     let scenario = parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
@@ -77,7 +60,7 @@ pub async fn play(text: &str) -> Played {
         .expect("a free port");
     let server = Arc::new(server.spawn());
     let census = Arc::new(Census::default());
-    let target = Target::Bundled(Box::new(Bundled(server.clone())));
+    let target = Target::Bundled(server.clone());
     let world = Arc::new(NetWorld::new(target, census.clone()).expect("threads can be started"));
     let events = Events::default();
     let options = run::Options {

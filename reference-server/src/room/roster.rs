@@ -13,6 +13,13 @@ pub struct RoomRoster {
     pub members: Vec<RosterMember>,
 }
 
+impl RoomRoster {
+    /// The user ids of its members, in the order in which they joined.
+    pub fn into_user_ids(self) -> Vec<String> {
+        self.members.into_iter().map(|member| member.user_id).collect()
+    }
+}
+
 /// A member of a [`RoomRoster`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterMember {
