@@ -63,8 +63,7 @@ async fn measure() {
     let server = harness::Server::start();
     // What is set up once per process is not to be measured.
     let (_, warm_up) = LOADS[1];
-    let lanes = harness::world(&server, Arc::default());
-    bare::open_all(&lanes, &warm_up.begins()).await;
+    bare::open_all(&harness::world(&server, Arc::default()), &warm_up.begins()).await;
     harness::run(&server, warm_up).await;
 
     let mut open = [Vec::new(), Vec::new()];
@@ -93,7 +92,8 @@ async fn measure() {
         let mut costs: [Vec<f64>; 3] = Default::default();
         for _ in 0..ROUNDS {
             let before = [own_cpu_s(), cpu_s(server.id())];
-            bare::open_all(&lanes, &begins).await;
+            // On threads of its own, as each run of the harness has them: warm ones would be cheaper.
+            bare::open_all(&harness::world(&server, Arc::default()), &begins).await;
             let between = own_cpu_s();
             harness::run(&server, load).await;
             let after = [own_cpu_s(), cpu_s(server.id())];
