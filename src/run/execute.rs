@@ -1,4 +1,5 @@
 use std::{
+    convert::Infallible,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use super::{
     peer::{self, INPUTS, Shared},
 };
 use crate::{
-    base::{Instant, PeerId},
+    base::Instant,
     metrics::EventKind,
     peer::PeerInput,
     plan::Plan,
@@ -65,7 +66,7 @@ pub async fn execute(
     sink.tell(None, None, kind).await;
 
     let (inputs, receivers): (Vec<_>, Vec<_>) = plan.peers.iter().map(|_| mpsc::channel(INPUTS)).unzip();
-    let (gone, mut going) = mpsc::channel(plan.peers.len().max(1));
+    let (alive, all_gone) = mpsc::channel(1);
     let shared = Arc::new(Shared {
         stack: Arc::new(Stack {
             world: world.clone(),
@@ -76,12 +77,11 @@ pub async fn execute(
         sink: sink.clone(),
         coordinator: Mutex::new(Coordinator::new(&plan)),
         inputs,
-        gone,
         plan: plan.clone(),
     });
     for (peer, receiver) in plan.peers.iter().zip(receivers) {
         let span = tracing::info_span!("peer", id = peer.id.0, room = peer.room.0);
-        let task = peer::play(shared.clone(), peer.id, receiver).instrument(span);
+        let task = peer::play(shared.clone(), peer.id, receiver, alive.clone()).instrument(span);
         // Peers of one room talk to each other. But a few rooms must not leave cores idle.
         let lane = if plan.rooms.len() < ROOMS_IN_LANES {
             peer.id.index()
@@ -90,9 +90,10 @@ pub async fn execute(
         };
         world.spawn_in(lane, Box::pin(task));
     }
+    drop(alive);
     let sampler = sample(&world, &census, &sink);
 
-    let stopped = wait_for_all(&world, &shared, &plan, options.interrupt, &mut going).await;
+    let stopped = wait_for_all(&world, &shared, &plan, options.interrupt, all_gone).await;
 
     drop(sampler);
     drop(shared);
@@ -113,7 +114,7 @@ async fn wait_for_all(
     shared: &Arc<Shared>,
     plan: &Plan,
     interrupt: BoxFuture<()>,
-    going: &mut mpsc::Receiver<PeerId>,
+    mut all_gone: mpsc::Receiver<Infallible>,
 ) -> Option<EventKind> {
     let deadline = plan.duration.map(|duration| Instant::START + duration);
     let deadline = async {
@@ -131,14 +132,11 @@ async fn wait_for_all(
     };
     tokio::pin!(stop);
     let mut stopped = None;
-    let mut left = plan.peers.len();
-    while left > 0 {
+    loop {
         tokio::select! {
             biased;
-            gone = going.recv() => {
-                gone.expect("the run itself holds a sender");
-                left -= 1;
-            }
+            // Nothing is ever said; it ends with the last peer.
+            _ = all_gone.recv() => return stopped,
             kind = &mut stop, if stopped.is_none() => {
                 shared.sink.tell(None, None, kind.clone()).await;
                 for inputs in &shared.inputs {
@@ -148,7 +146,6 @@ async fn wait_for_all(
             }
         }
     }
-    stopped
 }
 
 /// Samples the generator until the returned guard is dropped.

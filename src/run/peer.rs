@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -28,6 +29,9 @@ use crate::{
 /// for any of them.
 pub(super) const INPUTS: usize = 4096;
 
+/// Inputs that a peer takes before it asks its signaling socket again.
+const INPUTS_IN_A_ROW: u32 = 16;
+
 /// What all peers of a run share.
 pub(super) struct Shared {
     pub plan: Arc<Plan>,
@@ -36,12 +40,15 @@ pub(super) struct Shared {
     pub coordinator: Mutex<Coordinator>,
     /// How every peer is reached.
     pub inputs: Vec<mpsc::Sender<PeerInput>>,
-    /// Told when a peer is gone.
-    pub gone: mpsc::Sender<PeerId>,
 }
 
-/// Plays one peer to its end.
-pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Receiver<PeerInput>) {
+/// Plays one peer to its end; `alive` is held until then.
+pub(super) async fn play(
+    shared: Arc<Shared>,
+    id: PeerId,
+    mut inputs: mpsc::Receiver<PeerInput>,
+    alive: mpsc::Sender<Infallible>,
+) {
     let world = shared.stack.world.clone();
     let counted = shared.stack.census.count(Holding::Task);
     let profile = shared.plan.peers[id.index()].network;
@@ -54,7 +61,7 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
         former_networks: Vec::new(),
         profile,
         timer: None,
-        signaling_first: false,
+        inputs_in_a_row: 0,
         shared,
     };
     let arrive_at = task.shared.plan.peers[id.index()].arrive_at;
@@ -84,10 +91,9 @@ pub(super) async fn play(shared: Arc<Shared>, id: PeerId, mut inputs: mpsc::Rece
     }
     task.hang_up();
     task.tell_dropped().await;
-    let gone = task.shared.gone.clone();
     // Who waits for the end takes apart what the run has used: nothing of it is held any more by then.
     drop((task, world, counted));
-    let _ = gone.send(id).await;
+    drop(alive);
 }
 
 /// An access link of the peer's that is like that.
@@ -112,8 +118,8 @@ struct PeerTask {
     profile: Profile,
     /// Kept as long as the deadline stays: most inputs leave it as it was.
     timer: Option<(Instant, BoxFuture<()>)>,
-    /// Whether the signaling socket is asked before the inputs.
-    signaling_first: bool,
+    /// Inputs that have been taken since the signaling socket was last asked.
+    inputs_in_a_row: u32,
 }
 
 impl PeerTask {
@@ -127,18 +133,18 @@ impl PeerTask {
             self.timer = deadline.map(|at| (at, self.shared.stack.world.sleep_until(at)));
         }
         poll_fn(|cx| {
-            // In turns, so that neither a talkative server nor busy connections hold the other up.
-            self.signaling_first = !self.signaling_first;
-            for signaling in [self.signaling_first, !self.signaling_first] {
-                let input = if signaling {
-                    self.poll_signaling(cx)
-                } else {
-                    let input = inputs.poll_recv(cx);
-                    input.map(|input| input.expect("the run holds a sender to every peer until all are gone"))
-                };
-                if let Poll::Ready(input) = input {
-                    return Poll::Ready(Some(input));
-                }
+            // Inputs first: what they make the peer send then leaves in one write. But not for ever.
+            if self.inputs_in_a_row < INPUTS_IN_A_ROW
+                && let Poll::Ready(input) = self.poll_inputs(inputs, cx)
+            {
+                return Poll::Ready(Some(input));
+            }
+            let waited = std::mem::take(&mut self.inputs_in_a_row) == INPUTS_IN_A_ROW;
+            if let Poll::Ready(input) = self.poll_signaling(cx) {
+                return Poll::Ready(Some(input));
+            }
+            if waited && let Poll::Ready(input) = self.poll_inputs(inputs, cx) {
+                return Poll::Ready(Some(input));
             }
             let Some((_, sleep)) = &mut self.timer else {
                 return Poll::Pending;
@@ -244,6 +250,17 @@ impl PeerTask {
         if let Some(signaling) = self.signaling.take() {
             signaling.hang_up();
         }
+    }
+
+    fn poll_inputs(
+        &mut self,
+        inputs: &mut mpsc::Receiver<PeerInput>,
+        cx: &mut Context<'_>,
+    ) -> Poll<PeerInput> {
+        inputs.poll_recv(cx).map(|input| {
+            self.inputs_in_a_row += 1;
+            input.expect("the run holds a sender to every peer until all are gone")
+        })
     }
 
     fn poll_signaling(&mut self, cx: &mut Context<'_>) -> Poll<PeerInput> {
