@@ -94,7 +94,8 @@ impl RunFolder {
         }
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
+    /// Writes a file of that name into it; it appears whole or not at all.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
         let path = self.path.join(name);
         let part = self.path.join(format!(".{name}.part"));
         fs::write(&part, bytes)
@@ -117,7 +118,8 @@ impl RunFolder {
     }
 }
 
-fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
+/// What could not be done with a file, in words.
+pub(super) fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
     format!("cannot {what} {}: {error}", path.display())
 }
 

@@ -53,8 +53,7 @@ impl Place {
     }
 
     pub fn sim(schedule: Schedule, seed: u64) -> Self {
-        let (config, seed) = (HubConfig::default(), RootSeed(seed));
-        Self::Sim(Arc::new(SimWorld::new(config, TOKEN_SEED, schedule, seed)))
+        Self::Sim(sim_world(schedule, seed))
     }
 
     /// `local`, `live` or `sim`.
@@ -116,6 +115,12 @@ impl Place {
             }
         }
     }
+}
+
+/// The simulated world at its start.
+pub(super) fn sim_world(schedule: Schedule, seed: u64) -> Arc<SimWorld> {
+    let (config, seed) = (HubConfig::default(), RootSeed(seed));
+    Arc::new(SimWorld::new(config, TOKEN_SEED, schedule, seed))
 }
 
 async fn bundled() -> io::Result<Arc<Handle>> {

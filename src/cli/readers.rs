@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{artifacts::EventLog, failures::Failures};
+use super::artifacts::EventLog;
 use crate::{
-    metrics::{EventKind, Recorder, RunEvent},
+    metrics::{EventKind, Failures, Recorder, RunEvent},
     plan::Plan,
     run::EventReader,
     verdict::invariants::{Checkers, Visibility},

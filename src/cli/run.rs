@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Where runs write if nobody says otherwise.
-const RUNS: &str = "reports/runs";
+pub(super) const RUNS: &str = "reports/runs";
 
 /// `rtcstorm run`: each scenario in turn; the worst outcome is the exit code.
 pub(super) fn run(args: &RunArgs) -> ExitCode {
@@ -50,7 +50,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         }
     };
     runtime.block_on(async {
-        let interrupt = Interrupt::listen();
+        let interrupt = Interrupt::listen("everybody leaves");
         let mut codes = Vec::new();
         for (index, loaded) in loaded.iter().enumerate() {
             if interrupt.is_seen() {
@@ -213,7 +213,7 @@ async fn run_one(
     }
 }
 
-fn trouble_with_files(trouble: &str) -> ExitCode {
+pub(super) fn trouble_with_files(trouble: &str) -> ExitCode {
     eprintln!("error: {trouble}\n  help: choose another folder with `--out DIR`");
     ExitCode::Configuration
 }
@@ -244,11 +244,16 @@ fn folder_for(
         Some(out) if args.scenarios.len() == 1 => RunFolder::create(out.clone()),
         Some(out) => RunFolder::create(out.join(format!("{:02}-{name}", index + 1))),
         None => {
-            let time = humantime::format_rfc3339_seconds(started).to_string();
-            let time = time.replace(['-', ':', 'Z'], "").replace('T', "-");
-            RunFolder::create_new(Path::new(RUNS), &format!("{time}-{name}-{}", loaded.plan.seed))
+            let name = format!("{}-{name}-{}", stamp(started), loaded.plan.seed);
+            RunFolder::create_new(Path::new(RUNS), &name)
         }
     }
+}
+
+/// A time as it begins the names of folders, so that their order is that of time.
+pub(super) fn stamp(time: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    text.replace(['-', ':', 'Z'], "").replace('T', "-")
 }
 
 /// The command line that does the same again.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::readers::Gathered;
 use crate::{
     base::Instant,
-    metrics::{MetricKey, Snapshot},
+    metrics::{MetricKey, RunEvent, Snapshot},
     report::{
-        FileLine, GeneratorLine, RunReport, ScenarioLine, StartedAt, ThresholdLine, ThresholdStatus,
-        VerdictLine, VerdictWord,
+        FailureLine, FileLine, GeneratorLine, RunReport, ScenarioLine, StartedAt, ThresholdLine,
+        ThresholdStatus, VerdictLine, VerdictWord, what,
     },
     run::RunSummary,
     scenario::Scenario,
@@ -99,7 +99,7 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
             rss_bytes: gathered.rss_bytes,
             lag_ms_p99: saturation.map(|s| s.lag_p99_ms),
         },
-        failures: gathered.failures.kept,
+        failures: gathered.failures.kept.iter().map(failure).collect(),
         more_failures: gathered.failures.more,
         repeat: about.repeat,
         files: about.files,
@@ -121,6 +121,15 @@ fn told(reason: &Reason, aborted_by: Option<&ThresholdResult>) -> String {
             format!("{threshold} ended the run (abortOnFail): it was {actual:.3}")
         }
         _ => reason.to_string(),
+    }
+}
+
+fn failure(event: &RunEvent) -> FailureLine {
+    FailureLine {
+        peer: event.peer,
+        remote: event.remote,
+        at: event.at,
+        what: what(&event.kind),
     }
 }
 

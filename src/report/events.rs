@@ -19,6 +19,14 @@ pub fn ndjson(event: &RunEvent) -> String {
     line
 }
 
+/// What kind of event it is, as its line says: `channel_opened`.
+pub fn kind_name(event: &RunEvent) -> String {
+    match EventLine::of(event).kind {
+        Value::String(name) => name,
+        other => other.to_string(),
+    }
+}
+
 /// An event in its JSON form.
 #[derive(Debug, Serialize)]
 pub(super) struct EventLine {

@@ -14,9 +14,12 @@ mod model;
 mod paper;
 #[cfg(test)]
 mod samples;
+mod story;
 mod tables;
 pub mod terminal;
 mod units;
 
+pub(crate) use describe::{call, state_name};
 pub use describe::{describe, what};
 pub use model::*;
+pub use story::Story;

@@ -56,6 +56,23 @@ impl ClientRules {
         "close_on_leave",
     ];
 
+    /// The rules that differ from the reference's, as a scenario writes them: name and value.
+    pub fn changes(&self) -> Vec<(&'static str, String)> {
+        let (mut own, mut reference) = (*self, Self::default());
+        let rules = Self::NAMES.into_iter().filter_map(|name| {
+            let value = *own.rule_mut(name)?;
+            (value != *reference.rule_mut(name)?).then(|| (name, value.to_string()))
+        });
+        rules.collect()
+    }
+
+    /// Makes the rule of that name the reference's.
+    pub fn reset(&mut self, name: &str) {
+        if let (Some(rule), Some(reference)) = (self.rule_mut(name), Self::default().rule_mut(name)) {
+            *rule = *reference;
+        }
+    }
+
     /// The rule of that name, to be switched.
     pub fn rule_mut(&mut self, name: &str) -> Option<&mut bool> {
         Some(match name {
