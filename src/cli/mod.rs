@@ -18,9 +18,11 @@ mod plan;
 mod readers;
 mod run;
 mod scenarios;
+mod schedule;
 mod schema;
 mod serve;
 mod verdict;
+mod verify;
 
 use std::{
     io::{self, IsTerminal, Write},

@@ -10,7 +10,9 @@ pub mod events;
 mod extremes;
 pub mod hlog;
 pub mod json;
+pub mod machine;
 mod model;
+mod normal;
 mod paper;
 #[cfg(test)]
 mod samples;
@@ -20,3 +22,4 @@ mod units;
 
 pub use describe::{describe, what};
 pub use model::*;
+pub use normal::Normaliser;
