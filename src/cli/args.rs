@@ -3,7 +3,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{plan::Segment, sim::Schedule};
+use super::schedule::ScheduleArg;
+use crate::plan::Segment;
 
 /// Headless WebRTC test harness and load simulator.
 ///
@@ -107,48 +108,6 @@ pub(super) struct SegmentArgs {
     pub segment: Segment,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub(super) enum ScheduleArg {
-    #[default]
-    Fifo,
-    Random,
-}
-
-impl From<Schedule> for ScheduleArg {
-    fn from(schedule: Schedule) -> Self {
-        match schedule {
-            Schedule::Fifo => Self::Fifo,
-            Schedule::Random => Self::Random,
-        }
-    }
-}
-
-impl std::fmt::Display for ScheduleArg {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Fifo => "fifo",
-            Self::Random => "random",
-        })
-    }
-}
-
-impl std::str::FromStr for ScheduleArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        clap::ValueEnum::from_str(text, false)
-    }
-}
-
-impl From<ScheduleArg> for Schedule {
-    fn from(arg: ScheduleArg) -> Self {
-        match arg {
-            ScheduleArg::Fifo => Self::Fifo,
-            ScheduleArg::Random => Self::Random,
-        }
-    }
-}
-
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// Paths, or names of bundled scenarios (see `rtcstorm scenarios`)
@@ -172,11 +131,19 @@ pub(super) struct RunArgs {
         long,
         env = "RTCSTORM_SCHEDULE",
         value_name = "ORDER",
-        value_enum,
         default_value_t,
         requires = "sim"
     )]
     pub schedule: ScheduleArg,
+
+    /// With --sim: play each scenario four times (at once, after 50 other seeds of its first room, on another
+    /// thread, in a fresh process) and compare the event logs. Nothing is judged, and no file is written
+    #[arg(long, env = "RTCSTORM_VERIFY", requires = "sim", value_parser = clap::builder::FalseyValueParser::new())]
+    pub verify: bool,
+
+    /// Play the first scenario and print its event log
+    #[arg(long, hide = true, requires = "sim")]
+    pub only_log: bool,
 
     /// Folder for the results [default: reports/runs/<time>-<name>-<seed>]
     #[arg(long, env = "RTCSTORM_OUT", value_name = "DIR")]
@@ -252,7 +219,6 @@ pub(super) struct HuntArgs {
         long,
         env = "RTCSTORM_SCHEDULE",
         value_name = "ORDER",
-        value_enum,
         default_value = "random"
     )]
     pub schedule: ScheduleArg,

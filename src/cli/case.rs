@@ -8,7 +8,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{args::ScheduleArg, artifacts::cannot, load::Grammar};
+use super::{
+    artifacts::cannot,
+    load::Grammar,
+    schedule::{ScheduleArg, ScheduleError},
+};
 use crate::{
     base::PeerId,
     hunt::Failure,
@@ -148,7 +152,10 @@ impl Case {
         let read = Self {
             scenario,
             seed: case.seed,
-            schedule: case.schedule.parse()?,
+            schedule: case
+                .schedule
+                .parse()
+                .map_err(|error: ScheduleError| error.to_string())?,
             outcome: case.outcome,
         };
         Ok((read, case.rtcstorm))

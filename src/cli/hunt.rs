@@ -9,12 +9,13 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    args::{HuntArgs, ScheduleArg},
+    args::HuntArgs,
     artifacts::RunFolder,
     case::{Case, Outcome},
     interrupt::Interrupt,
     load, print_data,
     run::{RUNS, stamp, trouble_with_files},
+    schedule::ScheduleArg,
     sweep::{Breaking, End, Smallest, Sweep, shrink_all},
 };
 use crate::{

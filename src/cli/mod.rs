@@ -20,11 +20,13 @@ mod readers;
 mod replay;
 mod run;
 mod scenarios;
+mod schedule;
 mod schema;
 mod serve;
 mod simulate;
 mod sweep;
 mod verdict;
+mod verify;
 
 use std::{
     io::{self, IsTerminal, Write},

@@ -16,6 +16,7 @@ use super::{
     load::Grammar,
     print_data,
     run::RUNS,
+    schedule::ScheduleError,
     simulate::simulate,
 };
 use crate::{
@@ -84,33 +85,37 @@ fn told(then: &Outcome, now: &Outcome, written_by: &str) -> String {
     )
 }
 
+/// What happened, up to the event that is asked for.
 fn shown(args: &ReplayArgs, events: &[RunEvent], failure: Option<&Failure>) -> Result<String, String> {
-    let mut until = events.len();
-    if let Some(kind) = &args.until {
-        match events.iter().position(|event| kind_name(event) == *kind) {
-            Some(at) => until = at + 1,
-            None => {
-                let kinds: BTreeSet<String> = events.iter().map(kind_name).collect();
-                let kinds: Vec<String> = kinds.into_iter().collect();
-                return Err(format!(
-                    "--until {kind}: no such event happened\n  help: these did: {}",
-                    kinds.join(", ")
-                ));
-            }
-        }
-    }
-    let events = &events[..until];
     let concerned = failure.and_then(|failure| Some((failure.peer?, failure.remote)));
-    Ok(match concerned.filter(|_| !args.trace) {
-        Some((peer, remote)) => Story {
-            events,
-            peer,
-            remote,
-            point: None,
+    let events: Vec<&RunEvent> = match concerned.filter(|_| !args.trace) {
+        Some((peer, remote)) => {
+            let story = Story {
+                events,
+                peer,
+                remote,
+                point: None,
+            };
+            story.own().collect()
         }
-        .text(),
-        None => events.iter().map(|event| describe(event) + "\n").collect(),
-    })
+        None => events.iter().collect(),
+    };
+    let mut count = events.len();
+    if let Some(kind) = &args.until {
+        let Some(at) = events.iter().position(|event| kind_name(event) == *kind) else {
+            let kinds: BTreeSet<String> = events.iter().map(|event| kind_name(event)).collect();
+            let kinds: Vec<String> = kinds.into_iter().collect();
+            return Err(format!(
+                "--until {kind}: no such event happened\n  help: these did: {}",
+                kinds.join(", ")
+            ));
+        };
+        count = at + 1;
+    }
+    Ok(events[..count]
+        .iter()
+        .map(|event| describe(event) + "\n")
+        .collect())
 }
 
 /// The case in a folder; of a hunt's folder, its only one.
@@ -183,7 +188,10 @@ fn of_hunt(hunt: Option<&Path>, seed: u64) -> Result<Replayed, String> {
     let case = Case {
         scenario,
         seed,
-        schedule: findings.schedule.parse()?,
+        schedule: findings
+            .schedule
+            .parse()
+            .map_err(|error: ScheduleError| error.to_string())?,
         outcome: Outcome {
             signature: group.map(|group| group.signature),
             what: None,

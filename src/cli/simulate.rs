@@ -5,16 +5,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::place::sim_world;
+use super::{place::sim_world, readers::Normal};
 use crate::{
     base::Instant,
     hunt::{self, Failure},
     metrics::RunEvent,
     plan::{self, Plan},
-    run::{self, EventReader, Options},
+    run::{self, EventReader, Options, RunSummary},
     scenario::Scenario,
-    sim::Schedule,
-    world::{Census, Tricks, World},
+    sim::{Schedule, Stalled},
+    world::{Census, Tricks},
 };
 
 thread_local! {
@@ -37,32 +37,43 @@ pub(super) struct Simulated {
 /// Plays a scenario with a seed and judges it, by its thresholds, too, if it still has them.
 pub(super) fn simulate(scenario: &Scenario, seed: u64, schedule: Schedule) -> Simulated {
     let plan = Arc::new(plan::expand(scenario, seed, &plan::Options::default()));
-    SEED.set(Some(seed));
-    let (events, ended) = play(&plan, schedule);
-    SEED.set(None);
-    let failure = match ended {
-        Ok(ended) => hunt::judge(scenario, &plan, &events, ended),
-        Err((stalled, at)) => Some(Failure::stalled(stalled, at)),
+    let events = Kept::default();
+    let played = play(&plan, schedule, Box::new(events.clone()));
+    let events = events.take();
+    let failure = match played {
+        Ok(summary) => hunt::judge(scenario, &plan, &events, Instant::START + summary.duration),
+        Err(stalled) => {
+            let at = events.last().map_or(Instant::START, |event| event.at);
+            Some(Failure::stalled(stalled.to_string(), at))
+        }
     };
     Simulated { events, failure }
 }
 
-fn play(plan: &Arc<Plan>, schedule: Schedule) -> (Vec<RunEvent>, Result<Instant, (String, Instant)>) {
-    let world = sim_world(schedule, plan.seed);
-    let census = Arc::new(Census::default());
-    let events = Kept::default();
+/// Plays a plan; the reader gets normalised events.
+pub(super) fn play(
+    plan: &Arc<Plan>,
+    schedule: Schedule,
+    reader: Box<dyn EventReader>,
+) -> Result<RunSummary, Stalled> {
+    let world = Arc::new(sim_world(schedule, plan.seed));
     let options = Options {
         ice_servers: Vec::new(),
         tricks: Tricks::default(),
         interrupt: Box::pin(std::future::pending()),
     };
-    let readers: Vec<Box<dyn EventReader>> = vec![Box::new(events.clone())];
-    let run = run::execute(world.clone(), census, plan.clone(), options, readers);
-    let ended = match world.block_on(run) {
-        Ok(summary) => Ok(Instant::START + summary.duration),
-        Err(stalled) => Err((stalled.to_string(), world.now())),
-    };
-    (events.take(), ended)
+    let readers: Vec<Box<dyn EventReader>> = vec![Box::new(Normal::new(vec![reader]))];
+    let census = Arc::new(Census::default());
+    SEED.set(Some(plan.seed));
+    let played = world.block_on(run::execute(
+        world.clone(),
+        census,
+        plan.clone(),
+        options,
+        readers,
+    ));
+    SEED.set(None);
+    played
 }
 
 /// Keeps every event.

@@ -7,7 +7,7 @@ use crate::{
     base::Instant,
     metrics::{MetricKey, RunEvent, Snapshot},
     report::{
-        FailureLine, FileLine, GeneratorLine, RunReport, ScenarioLine, StartedAt, ThresholdLine,
+        FailureLine, FileLine, GeneratorLine, MachineLine, RunReport, ScenarioLine, StartedAt, ThresholdLine,
         ThresholdStatus, VerdictLine, VerdictWord, what,
     },
     run::RunSummary,
@@ -23,6 +23,8 @@ pub(super) struct About<'a> {
     pub target: String,
     pub started_at: StartedAt,
     pub run: RunSummary,
+    pub log_hash: Option<u64>,
+    pub machine: MachineLine,
     /// The user has asked for an end.
     pub by_user: bool,
     /// The threshold whose failure ended the run, as it was then.
@@ -81,6 +83,8 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         target: about.target,
         started_at: about.started_at,
         duration_ms: millis(about.run.duration),
+        log_hash: about.log_hash,
+        machine: about.machine,
         verdict: VerdictLine {
             word: word(verdict.decision),
             exit_code: exit_code.number(),
@@ -157,6 +161,6 @@ fn word(decision: Decision) -> VerdictWord {
     }
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }

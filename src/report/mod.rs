@@ -10,7 +10,9 @@ pub mod events;
 mod extremes;
 pub mod hlog;
 pub mod json;
+pub mod machine;
 mod model;
+mod normal;
 mod paper;
 #[cfg(test)]
 mod samples;
@@ -22,4 +24,5 @@ mod units;
 pub(crate) use describe::{call, state_name};
 pub use describe::{describe, what};
 pub use model::*;
+pub use normal::Normaliser;
 pub use story::Story;

@@ -92,7 +92,7 @@ impl Story<'_> {
 
     /// What belongs to it: what both ends tell of their link and of themselves, and what the server and the run
     /// tell.
-    fn own(&self) -> impl Iterator<Item = &RunEvent> {
+    pub fn own(&self) -> impl Iterator<Item = &RunEvent> {
         self.events.iter().filter(|event| {
             let Some(peer) = event.peer else {
                 return !matches!(event.kind, EventKind::Generator { .. });

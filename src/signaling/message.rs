@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use super::sdp;
+use crate::base::Fnv1a;
 
 /// What a peer and a signaling server say to each other, whatever the protocol. Outgoing, `remote` is
 /// who it is for; incoming, who it is from.
@@ -110,11 +111,10 @@ impl Description {
             SdpType::Offer => b"offer",
             SdpType::Answer => b"answer",
         };
-        kind.iter()
-            .chain(self.sdp.as_bytes())
-            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            })
+        let mut hash = Fnv1a::default();
+        hash.update(kind);
+        hash.update(self.sdp.as_bytes());
+        hash.value()
     }
 
     /// The first `a=fingerprint` (RFC 8122): it names the sender's DTLS certificate, so its connection.
