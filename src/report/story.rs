@@ -26,7 +26,7 @@ pub struct Story<'a> {
     pub point: Option<(Instant, &'a str)>,
 }
 
-impl Story<'_> {
+impl<'a> Story<'a> {
     /// A [Mermaid](https://mermaid.js.org/syntax/sequenceDiagram.html) sequence diagram: both ends, the server
     /// between them, and times in ms since the run's start. Chat messages are left out.
     pub fn mermaid(&self) -> String {
@@ -92,16 +92,19 @@ impl Story<'_> {
 
     /// What belongs to it: what both ends tell of their link and of themselves, and what the server and the run
     /// tell.
-    pub fn own(&self) -> impl Iterator<Item = &RunEvent> {
-        self.events.iter().filter(|event| {
-            let Some(peer) = event.peer else {
+    pub fn own(&self) -> impl Iterator<Item = &'a RunEvent> + use<'a> {
+        let Self {
+            events, peer, remote, ..
+        } = *self;
+        events.iter().filter(move |event| {
+            let Some(teller) = event.peer else {
                 return !matches!(event.kind, EventKind::Generator { .. });
             };
-            match (self.remote, event.remote) {
-                (None, _) => peer == self.peer || event.remote == Some(self.peer),
-                (Some(remote), None) => peer == self.peer || peer == remote,
+            match (remote, event.remote) {
+                (None, other) => teller == peer || other == Some(peer),
+                (Some(remote), None) => teller == peer || teller == remote,
                 (Some(remote), Some(other)) => {
-                    (peer, other) == (self.peer, remote) || (peer, other) == (remote, self.peer)
+                    (teller, other) == (peer, remote) || (teller, other) == (remote, peer)
                 }
             }
         })
