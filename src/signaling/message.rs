@@ -106,15 +106,32 @@ impl Description {
     /// A hash of type and whole text: equal for a frame repeated verbatim, different otherwise.
     /// FNV-1a, 64 bits: stable over runs and machines.
     pub fn fingerprint(&self) -> u64 {
-        let kind: &[u8] = match self.sdp_type {
-            SdpType::Offer => b"offer",
-            SdpType::Answer => b"answer",
-        };
-        kind.iter()
-            .chain(self.sdp.as_bytes())
-            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            })
+        hash(self.kind().bytes().chain(self.sdp.bytes()))
+    }
+
+    /// The same for the first `characters` of its JSON, `{"type":"offer","sdp":"v=0\r\n…"}`, as browsers write
+    /// it: what some clients tell descriptions apart by.
+    pub fn fingerprint_of_json(&self, characters: usize) -> u64 {
+        // Of the characters of an SDP, JSON escapes the ends of lines, quotes and backslashes.
+        let escaped = self.sdp.chars().take(characters).flat_map(|c| {
+            let (escape, c) = match c {
+                '\r' => (Some('\\'), 'r'),
+                '\n' => (Some('\\'), 'n'),
+                '"' | '\\' => (Some('\\'), c),
+                c => (None, c),
+            };
+            escape.into_iter().chain([c])
+        });
+        let start = format!(r#"{{"type":"{}","sdp":""#, self.kind());
+        let json: String = start.chars().chain(escaped).take(characters).collect();
+        hash(json.bytes())
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.sdp_type {
+            SdpType::Offer => "offer",
+            SdpType::Answer => "answer",
+        }
     }
 
     /// The first `a=fingerprint` (RFC 8122): it names the sender's DTLS certificate, so its connection.
@@ -132,6 +149,13 @@ impl Description {
     pub fn ufrag(&self) -> Option<&str> {
         sdp::attribute(&self.sdp, "ice-ufrag")
     }
+}
+
+/// FNV-1a, 64 bits (draft-eastlake-fnv).
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// `RTCIceCandidateInit`.

@@ -70,7 +70,7 @@ impl Offerer {
     fn open(mut self) -> Self {
         self.offered(1, false);
         let answer = description(SdpType::Answer, 1, "theirs");
-        self.link.handle_description(answer.clone());
+        self.link.handle_description(answer.clone(), Instant::START);
         self.answer_is_set(answer);
         self.happens(ConnectionEvent::IceState(TransportState::Checking));
         self.happens(ConnectionEvent::IceState(TransportState::Connected));
@@ -99,7 +99,7 @@ fn a_restart_is_done_whichever_of_ice_and_the_answer_comes_first() {
         );
         offerer.offered(2, true);
         let answer = description(SdpType::Answer, 2, "theirs anew");
-        offerer.link.handle_description(answer.clone());
+        offerer.link.handle_description(answer.clone(), Instant::START);
         offerer.happens(ConnectionEvent::IceState(TransportState::Checking));
         assert!(!is_restarted(&offerer.drain()));
         let connected = ConnectionEvent::IceState(TransportState::Connected);
