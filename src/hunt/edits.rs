@@ -61,7 +61,7 @@ pub(super) fn smaller(scenario: &Scenario) -> Vec<Scenario> {
 pub(super) fn more_like_reference(scenario: &Scenario) -> Vec<Scenario> {
     let mut names: Vec<&str> = Vec::new();
     for group in &scenario.groups {
-        for (name, _) in group.rules.changes() {
+        for (name, _) in group.rules.changes_from(&ClientRules::default()) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -70,7 +70,7 @@ pub(super) fn more_like_reference(scenario: &Scenario) -> Vec<Scenario> {
     let reset = |name: &&str| {
         let mut changed = scenario.clone();
         for group in &mut changed.groups {
-            group.rules.reset(name);
+            group.rules.take(name, &ClientRules::default());
         }
         changed
     };
@@ -427,13 +427,11 @@ fn plainer(profile: Profile) -> Vec<Profile> {
 /// The rules by which the clients of a scenario differ from the reference, as it writes them.
 pub(super) fn changed_rules(scenario: &Scenario) -> Vec<(&'static str, String)> {
     let mut found: Vec<(&'static str, String)> = Vec::new();
-    for (name, value) in scenario
-        .groups
-        .iter()
-        .flat_map(|group| ClientRules::changes(&group.rules))
-    {
-        if !found.iter().any(|known| known.0 == name) {
-            found.push((name, value));
+    for group in &scenario.groups {
+        for (name, value) in group.rules.changes_from(&ClientRules::default()) {
+            if !found.iter().any(|known| known.0 == name) {
+                found.push((name, value));
+            }
         }
     }
     found

@@ -29,6 +29,8 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
                 IgnoreReason::Unexpected => "unexpected",
                 IgnoreReason::NotAMember => "not_a_member",
                 IgnoreReason::QueueFull => "queue_full",
+                IgnoreReason::Locked => "locked",
+                IgnoreReason::State => "state",
             };
             return Some(Series::tagged("descriptions_ignored", [("reason", reason)]));
         }

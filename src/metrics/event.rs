@@ -303,6 +303,10 @@ pub enum IgnoreReason {
     NotAMember,
     /// The queue of descriptions was full.
     QueueFull,
+    /// The lock of an earlier one was held.
+    Locked,
+    /// The connection's signaling state is none that the client takes it in.
+    State,
 }
 
 /// `RTCSignalingState`.

@@ -168,7 +168,15 @@ const BURST: &[Tag] = &[tag("burst", YES_NO)];
 const EXPECTED: &[Tag] = &[tag("expected", YES_NO)];
 const IGNORED: &[Tag] = &[tag(
     "reason",
-    &["duplicate", "glare", "unexpected", "not_a_member", "queue_full"],
+    &[
+        "duplicate",
+        "glare",
+        "unexpected",
+        "not_a_member",
+        "queue_full",
+        "locked",
+        "state",
+    ],
 )];
 
 /// Every metric there is, trends first, then rates, then counters.

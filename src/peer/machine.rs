@@ -7,7 +7,7 @@ use std::{
 use super::{
     connection::{ConnectionCommand, ConnectionEvent},
     faults::{Copies, Fault, NetworkCommand},
-    link::{Link, LinkOutput},
+    link::{Link, LinkOutput, Memory},
     membership::{Leaving, Membership, SinceJoin},
     script::Script,
     settle::Phase,
@@ -55,6 +55,8 @@ pub struct Peer {
     pub(super) token: Option<String>,
     /// Joins sent on this socket that the server has not answered.
     pub(super) unanswered_joins: u32,
+    /// The join has gone out, on this socket or an earlier one.
+    pub(super) join_is_sent: bool,
     /// The other members, as told one by one.
     pub(super) members: BTreeSet<PeerId>,
     /// Everybody in the room, as the server last told it in one piece.
@@ -62,6 +64,8 @@ pub struct Peer {
     pub(super) seen: SinceJoin,
 
     pub(super) links: BTreeMap<PeerId, Link>,
+    /// What ended links have left to later ones.
+    pub(super) memories: BTreeMap<PeerId, Memory>,
     /// The last generation used towards each remote.
     pub(super) generations: BTreeMap<PeerId, Generation>,
     /// Connections that were made and are not reported closed.
@@ -202,10 +206,12 @@ impl Peer {
             joining_as: None,
             token: None,
             unanswered_joins: 0,
+            join_is_sent: false,
             members: BTreeSet::new(),
             server_roster: BTreeSet::new(),
             seen: SinceJoin::default(),
             links: BTreeMap::new(),
+            memories: BTreeMap::new(),
             generations: BTreeMap::new(),
             live: BTreeSet::new(),
             leaving: Vec::new(),

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    link::Link,
+    link::{Link, Memory},
     machine::{Peer, PeerTimer},
 };
 use crate::{
@@ -63,6 +63,7 @@ impl Peer {
         self.server_roster.clear();
         self.early_fins.clear();
         self.joining_as = Some(name.clone());
+        self.join_is_sent = false;
         self.membership = Membership::Joining;
         self.event(EventKind::JoinStarted {
             planned,
@@ -80,10 +81,11 @@ impl Peer {
     pub(super) fn send_join(&mut self, now: Instant) {
         let message = Message::Join {
             name: self.name().to_owned(),
-            token: self.token.clone(),
+            token: self.token.clone().filter(|_| self.rules().resume_membership),
             capacity: self.capacity(),
         };
         self.unanswered_joins += 1;
+        self.join_is_sent = true;
         self.send(&message, now);
     }
 
@@ -91,7 +93,7 @@ impl Peer {
     /// membership given up in the meantime was told means nothing to the next.
     fn is_last_answer(&mut self) -> bool {
         self.unanswered_joins = self.unanswered_joins.saturating_sub(1);
-        self.unanswered_joins == 0
+        self.unanswered_joins == 0 || !self.rules().count_answers
     }
 
     pub(super) fn join_expired(&mut self, now: Instant) {
@@ -181,7 +183,9 @@ impl Peer {
                 connections: u32::try_from(self.live.len()).unwrap_or(u32::MAX),
                 timers: u32::try_from(timers).unwrap_or(u32::MAX),
             });
-            self.links.clear();
+            for (remote, link) in std::mem::take(&mut self.links) {
+                self.remember(remote, link, now);
+            }
             self.faults.clear();
         }
     }
@@ -235,7 +239,7 @@ impl Peer {
                     return;
                 };
                 if self.members.contains(&remote) {
-                    self.link(remote).handle_description(description);
+                    self.link(remote).handle_description(description, now);
                     self.drain_link(remote, now);
                 } else {
                     let kind = EventKind::DescriptionIgnored {
@@ -331,7 +335,7 @@ impl Peer {
         self.members.insert(remote);
         self.seen.left.remove(&remote);
         // Whatever is left of its earlier membership belongs to a client that is gone.
-        if self.rules().close_on_leave {
+        if self.rules().close_on_leave && !self.rules().keep_living {
             self.close_link(remote, "replaced", now);
         }
         self.link(remote).offer();
@@ -363,8 +367,17 @@ impl Peer {
         if let Some(link) = self.links.get_mut(&remote) {
             link.close(cause);
             self.drain_link(remote, now);
-            self.links.remove(&remote);
+            if let Some(link) = self.links.remove(&remote) {
+                self.remember(remote, link, now);
+            }
             self.forget_fault(remote);
+        }
+    }
+
+    /// Keeps what an ended link knew of its remote, in a client that doesn't forget it.
+    fn remember(&mut self, remote: PeerId, link: Link, now: Instant) {
+        if !self.rules().forget_on_leave {
+            self.memories.insert(remote, link.into_memory(now));
         }
     }
 
@@ -372,9 +385,11 @@ impl Peer {
     fn link(&mut self, remote: PeerId) -> &mut Link {
         let last = self.generations.get(&remote).copied().unwrap_or(Generation(0));
         let (rules, me, incarnation) = (*self.rules(), self.plan.id, self.incarnation);
-        self.links
-            .entry(remote)
-            .or_insert_with(|| Link::new(rules, me, remote, incarnation, last))
+        let (links, memories) = (&mut self.links, &mut self.memories);
+        links.entry(remote).or_insert_with(|| {
+            let memory: Memory = memories.remove(&remote).unwrap_or_default();
+            Link::new(rules, me, remote, incarnation, last).with_memory(memory)
+        })
     }
 
     fn peer_of(&self, user_id: &str) -> Option<PeerId> {

@@ -14,5 +14,5 @@ mod timers;
 
 pub use connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState};
 pub use faults::NetworkCommand;
-pub use link::{Link, LinkOutput};
+pub use link::{Link, LinkOutput, Memory};
 pub use machine::{Peer, PeerInput, PeerOutput};

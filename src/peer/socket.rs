@@ -6,12 +6,8 @@ use super::{
 };
 use crate::{base::Instant, metrics::EventKind, signaling::Message};
 
-/// Attempts to get a lost or refused signaling socket back: after 250 ms, then twice as long each time.
-const MAX_RECONNECTS: u32 = 5;
-const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-/// How often the server is asked whether it is still there, and how long it may take to answer: a half-open
-/// socket says nothing by itself.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+/// How long the server may take to answer when it is asked whether it is still there: a half-open socket says
+/// nothing by itself.
 const HEARTBEAT_WITHIN: Duration = Duration::from_secs(4);
 
 /// The signaling socket.
@@ -75,7 +71,8 @@ impl Peer {
             self.output(PeerOutput::SendFrame(frame));
         }
         self.unanswered_joins = 0;
-        if self.membership != Membership::Outside {
+        let owed = self.rules().resume_membership || !self.join_is_sent;
+        if self.membership != Membership::Outside && owed {
             self.send_join(now);
         }
         let fence = self.pings.fence.is_some();
@@ -83,7 +80,13 @@ impl Peer {
         if fence {
             self.fence(now);
         }
-        self.timers.set(PeerTimer::Heartbeat, now + HEARTBEAT_EVERY);
+        self.set_heartbeat(now);
+    }
+
+    fn set_heartbeat(&mut self, now: Instant) {
+        if let Some(every) = self.rules().heartbeat_every {
+            self.timers.set(PeerTimer::Heartbeat, now + every);
+        }
     }
 
     pub(super) fn socket_lost(&mut self, reason: String, now: Instant) {
@@ -97,10 +100,14 @@ impl Peer {
         self.event(EventKind::SignalingLost {
             reason: reason.clone(),
         });
-        if attempt < MAX_RECONNECTS && self.membership != Membership::Outside {
+        let rules = self.rules();
+        if attempt < rules.reconnect_attempts && self.membership != Membership::Outside {
+            let wait = rules
+                .reconnect_first
+                .saturating_mul(2_u32.saturating_pow(attempt));
+            let wait = wait.min(rules.reconnect_max);
             self.socket = Socket::BackingOff(attempt + 1);
-            self.timers
-                .set(PeerTimer::Reconnect, now + FIRST_BACKOFF * 2_u32.pow(attempt));
+            self.timers.set(PeerTimer::Reconnect, now + wait);
             return;
         }
         self.socket = Socket::Closed;
@@ -201,7 +208,7 @@ impl Peer {
             self.timers
                 .set(PeerTimer::HeartbeatExpiry, now + HEARTBEAT_WITHIN);
         }
-        self.timers.set(PeerTimer::Heartbeat, now + HEARTBEAT_EVERY);
+        self.set_heartbeat(now);
     }
 
     /// The socket is half-open: as good as lost.

@@ -27,6 +27,10 @@ impl<K: Ord + Copy> Timers<K> {
         self.due.clear();
     }
 
+    pub(super) fn stop_all_but(&mut self, kept: impl Fn(K) -> bool) {
+        self.due.retain(|timer, _| kept(*timer));
+    }
+
     pub(super) fn len(&self) -> usize {
         self.due.len()
     }

@@ -283,6 +283,8 @@ fn ignored(reason: IgnoreReason) -> &'static str {
         IgnoreReason::Unexpected => "it answers nothing",
         IgnoreReason::NotAMember => "no member",
         IgnoreReason::QueueFull => "the queue is full",
+        IgnoreReason::Locked => "the lock of an earlier one is held",
+        IgnoreReason::State => "none is taken in this signaling state",
     }
 }
 

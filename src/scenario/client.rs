@@ -1,92 +1,186 @@
-use serde::{Deserialize, Serialize};
+use std::{fmt, time::Duration};
 
-/// How a scripted peer negotiates: the rules of the `reference` profile, each of which can be switched
-/// off to get a mutant that the invariants must catch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClientRules {
-    /// Colliding offers are resolved as W3C "perfect negotiation" does: the lower id is polite and takes
-    /// the remote's (by rolling back, or before the first channel was open by a new connection), the other ignores the offer that collides with its own.
-    pub perfect_negotiation: bool,
-    /// An offer that was already taken (same whole description) is dropped.
-    pub dedupe_offers: bool,
-    /// An answer that was already taken (same whole description) is dropped.
-    pub dedupe_answers: bool,
-    /// One description is in process at a time; later ones wait their turn.
-    pub queue_descriptions: bool,
-    /// Candidates that come before the remote description are kept until it is set.
-    pub keep_early_candidates: bool,
-    /// Callbacks and timers of a connection that was replaced are ignored.
-    pub check_generation: bool,
-    /// An offer from another incarnation of the remote (other DTLS fingerprint) replaces the connection.
-    pub replace_stale: bool,
-    /// A newcomer to whom nobody has offered within 1 s offers itself.
-    pub offer_fallback: bool,
-    /// Connections to a member that left (or was evicted) are closed, and one's own on leaving.
-    pub close_on_leave: bool,
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::rule::{Rule, SignalingStates};
+
+/// The rules of a client, one entry each: what it does (a line of Markdown, shown by editors, too), name, kind
+/// and the value of the `reference` profile. Everything that knows rules by name is made from this table.
+macro_rules! rules {
+    ($(#[doc = $about:literal] $name:ident: $kind:ty = $reference:expr;)*) => {
+        /// How a scripted peer negotiates. The default is the `reference` profile: what the invariants hold
+        /// for. A client with other values is one that they may accuse.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        pub struct ClientRules {
+            $(#[doc = $about] pub $name: $kind,)*
+        }
+
+        impl Default for ClientRules {
+            fn default() -> Self {
+                Self { $($name: $reference,)* }
+            }
+        }
+
+        impl ClientRules {
+            /// The names of the rules, as scenarios write them.
+            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+            /// What the rule of that name does.
+            pub fn about(name: &str) -> Option<&'static str> {
+                match name {
+                    $(stringify!($name) => Some($about.trim_ascii()),)*
+                    _ => None,
+                }
+            }
+
+            /// Makes the rule of that name what it is in another client.
+            pub fn take(&mut self, name: &str, from: &Self) {
+                match name {
+                    $(stringify!($name) => self.$name = from.$name,)*
+                    _ => {}
+                }
+            }
+
+            pub(super) fn rule(&self, name: &str) -> Option<&dyn Rule> {
+                match name {
+                    $(stringify!($name) => Some(&self.$name),)*
+                    _ => None,
+                }
+            }
+
+            pub(super) fn rule_mut(&mut self, name: &str) -> Option<&mut dyn Rule> {
+                match name {
+                    $(stringify!($name) => Some(&mut self.$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
 }
 
-impl Default for ClientRules {
-    fn default() -> Self {
-        Self {
-            perfect_negotiation: true,
-            dedupe_offers: true,
-            dedupe_answers: true,
-            queue_descriptions: true,
-            keep_early_candidates: true,
-            check_generation: true,
-            replace_stale: true,
-            offer_fallback: true,
-            close_on_leave: true,
-        }
-    }
+const fn seconds(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+rules! {
+    // ---- offers and answers
+    /// Colliding offers are resolved as W3C "perfect negotiation" does: the lower id is polite and yields, the other ignores the offer that collides with its own
+    perfect_negotiation: bool = true;
+    /// Before a link was ever open, yielding means a new connection: rolled back, the old one's data channel would open as well
+    replace_in_glare: bool = true;
+    /// The signaling states in which a connection, found or just made, takes an offer
+    offers_in: SignalingStates = SignalingStates::ALL;
+    /// After an offer from a remote, later ones from it are dropped while it is in process and for so long afterwards, whatever became of it
+    offer_lock: Duration = Duration::ZERO;
+    /// The same for answers
+    answer_lock: Duration = Duration::ZERO;
+    /// An offer that was taken before is dropped
+    dedupe_offers: bool = true;
+    /// An answer that was taken before is dropped
+    dedupe_answers: bool = true;
+    /// How many characters of a description's JSON, `{"type":"offer","sdp":"…"}`, tell it from others; `none` is all
+    dedupe_prefix: Option<u32> = None;
+    /// How long an offer is remembered; `none` is for as long as nothing is forgotten otherwise. With a time, it counts from when the offer came, even if that was dropped
+    dedupe_for: Option<Duration> = None;
+    /// An answer for which no offer is open is dropped
+    expect_answers: bool = true;
+    /// One description is in process at a time; later ones wait their turn
+    queue_descriptions: bool = true;
+    /// Candidates that come before their remote description are kept until it is set
+    keep_early_candidates: bool = true;
+    /// An offer that may be lost is sent again, and so is an answer: over a new signaling socket, and to an impolite side's remote that offers instead of answering
+    repeat_unanswered: bool = true;
+    /// A newcomer to whom a member has not offered within 1 s offers itself
+    offer_fallback: bool = true;
+    // ---- connections
+    /// A connection is known from the moment it is made, not only once its first offer is
+    register_first: bool = true;
+    /// Callbacks and timers of a connection that was replaced are ignored
+    check_generation: bool = true;
+    /// An offer with another DTLS fingerprint than the current remote's belongs to a new client: the connection is replaced
+    replace_stale: bool = true;
+    /// When a member joins or an offer comes, a connection that is connected and stable, or not connected yet, is kept (and nothing offered); any other is replaced
+    keep_living: bool = false;
+    /// Connections to a member that left or was evicted are closed, and one's own on leaving
+    close_on_leave: bool = true;
+    /// They are closed even while they negotiate
+    close_unfinished: bool = true;
+    /// With a membership's connections, what was remembered of its remotes is forgotten: locks, descriptions, restarts
+    forget_on_leave: bool = true;
+    // ---- recovery
+    /// How long ICE may be disconnected before it is restarted; `none` is for ever
+    restart_ice_after: Option<Duration> = Some(Duration::ZERO);
+    /// How much longer the impolite side waits with that, should the polite one be unable to
+    impolite_restart_after: Duration = seconds(3);
+    /// ICE that has failed is restarted, and at once
+    restart_failed: bool = false;
+    /// How often ICE is restarted without being connected in between; `none` is without end
+    max_restarts: Option<u32> = None;
+    /// A connection that has failed, whose channel is closed or through which no data comes is replaced
+    replace_failed: bool = true;
+    /// A connection that has failed, and for so long, is closed if its channel is; `none` is never
+    remove_after_failed: Option<Duration> = None;
+    /// The same for one that is disconnected
+    remove_after_disconnected: Option<Duration> = None;
+    // ---- signaling
+    /// A join is confirmed by its own answer, not by that to an earlier one
+    count_answers: bool = true;
+    /// A new signaling socket takes the membership over; without, it says nothing of it
+    resume_membership: bool = true;
+    /// How long the first attempt to get a lost signaling socket back waits; each later one waits twice as long
+    reconnect_first: Duration = Duration::from_millis(250);
+    /// How long an attempt waits at most
+    reconnect_max: Duration = seconds(10);
+    /// How many attempts there are
+    reconnect_attempts: u32 = 5;
+    /// How often the server is asked whether it is still there; it has 4 s to answer. `none` is never: a half-open socket is not noticed
+    heartbeat_every: Option<Duration> = Some(seconds(5));
 }
 
 impl ClientRules {
-    /// The names of the rules, as scenarios write them.
-    pub const NAMES: [&str; 9] = [
-        "perfect_negotiation",
-        "dedupe_offers",
-        "dedupe_answers",
-        "queue_descriptions",
-        "keep_early_candidates",
-        "check_generation",
-        "replace_stale",
-        "offer_fallback",
-        "close_on_leave",
-    ];
-
-    /// The rules that differ from the reference's, as a scenario writes them: name and value.
-    pub fn changes(&self) -> Vec<(&'static str, String)> {
-        let (mut own, mut reference) = (*self, Self::default());
-        let rules = Self::NAMES.into_iter().filter_map(|name| {
-            let value = *own.rule_mut(name)?;
-            (value != *reference.rule_mut(name)?).then(|| (name, value.to_string()))
-        });
-        rules.collect()
+    /// The rule of that name, if it is one that is on or off.
+    pub fn switch(&mut self, name: &str) -> Option<&mut bool> {
+        self.rule_mut(name)?.switch()
     }
 
-    /// Makes the rule of that name the reference's.
-    pub fn reset(&mut self, name: &str) {
-        if let (Some(rule), Some(reference)) = (self.rule_mut(name), Self::default().rule_mut(name)) {
-            *rule = *reference;
+    /// The value of the rule of that name, as a scenario writes it.
+    pub fn value(&self, name: &str) -> Option<String> {
+        self.rule(name).map(Rule::show)
+    }
+
+    /// The rules that are other than in `base`, as a scenario writes them: name and value.
+    pub fn changes_from(&self, base: &Self) -> Vec<(&'static str, String)> {
+        let changed = |name: &&'static str| self.value(name) != base.value(name);
+        let told = |name: &'static str| Some((name, self.value(name)?));
+        Self::NAMES
+            .iter()
+            .copied()
+            .filter(changed)
+            .filter_map(told)
+            .collect()
+    }
+}
+
+/// What is other than in the reference, as scenarios write it.
+impl fmt::Debug for ClientRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("ClientRules");
+        for (name, value) in self.changes_from(&Self::default()) {
+            told.field(name, &format_args!("{value}"));
         }
+        told.finish_non_exhaustive()
     }
+}
 
-    /// The rule of that name, to be switched.
-    pub fn rule_mut(&mut self, name: &str) -> Option<&mut bool> {
-        Some(match name {
-            "perfect_negotiation" => &mut self.perfect_negotiation,
-            "dedupe_offers" => &mut self.dedupe_offers,
-            "dedupe_answers" => &mut self.dedupe_answers,
-            "queue_descriptions" => &mut self.queue_descriptions,
-            "keep_early_candidates" => &mut self.keep_early_candidates,
-            "check_generation" => &mut self.check_generation,
-            "replace_stale" => &mut self.replace_stale,
-            "offer_fallback" => &mut self.offer_fallback,
-            "close_on_leave" => &mut self.close_on_leave,
-            _ => return None,
-        })
+/// A map of rules; times are numbers of milliseconds under names that end in `_ms`.
+impl Serialize for ClientRules {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(Self::NAMES.len()))?;
+        for name in Self::NAMES {
+            let rule = self.rule(name).expect("it is in the table");
+            map.serialize_entry(&format!("{name}{}", rule.unit()), &rule.wire())?;
+        }
+        map.end()
     }
 }
 
@@ -95,16 +189,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rule_can_be_switched_by_its_name() {
-        let serde_json::Value::Object(fields) = serde_json::json!(ClientRules::default()) else {
-            panic!("rules are a map");
-        };
-        assert_eq!(fields.len(), ClientRules::NAMES.len());
+    fn every_rule_is_found_by_its_name_and_says_what_it_does() {
+        let mut rules = ClientRules::default();
         for name in ClientRules::NAMES {
-            assert!(fields.contains_key(name), "{name}");
-            let mut rules = ClientRules::default();
-            *rules.rule_mut(name).expect("a rule") = false;
-            assert_eq!(serde_json::json!(rules)[name], false, "{name}");
+            assert!(rules.rule_mut(name).is_some(), "{name}");
+            assert!(
+                ClientRules::about(name).is_some_and(|about| !about.is_empty()),
+                "{name}"
+            );
         }
+        assert!(rules.rule_mut("qqqq").is_none());
+    }
+
+    #[test]
+    fn a_plan_tells_switches_and_milliseconds() {
+        let rules = ClientRules {
+            offer_lock: seconds(2),
+            ..ClientRules::default()
+        };
+        let told = serde_json::json!(rules);
+        for (name, value) in [
+            ("dedupe_offers", serde_json::json!(true)),
+            ("offer_lock_ms", serde_json::json!(2_000.0)),
+            ("remove_after_failed_ms", serde_json::Value::Null),
+            ("reconnect_attempts", serde_json::json!(5)),
+            (
+                "offers_in",
+                serde_json::json!(["stable", "have-local-offer", "have-remote-offer"]),
+            ),
+        ] {
+            assert_eq!(told[name], value, "{name}");
+        }
+        assert_eq!(
+            told.as_object().map(|map| map.len()),
+            Some(ClientRules::NAMES.len())
+        );
     }
 }

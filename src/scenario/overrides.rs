@@ -159,7 +159,8 @@ fn long_form(key: &str) -> Option<&'static str> {
     match key {
         "wait" => Some("for"),
         "barrier" => Some("name"),
-        "client" | "network" => Some("profile"),
+        "client" => Some("extends"),
+        "network" => Some("profile"),
         _ => None,
     }
 }

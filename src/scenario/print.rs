@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    ClientRules,
+    ClientRules, profiles,
     types::{Arrival, Cut, DEFAULT_TIMEOUT, Group, RestartLinks, Scenario, Scope, Step, StepKind, WaitFor},
 };
 use crate::{
@@ -11,6 +11,8 @@ use crate::{
     impair::Profile,
 };
 
+/// The profile that a scenario has if it says nothing.
+const REFERENCE: &str = "reference";
 /// Spaces of one level.
 const INDENT: usize = 2;
 
@@ -157,13 +159,21 @@ fn terms(text: &mut String, level: usize, rules: &ClientRules, profile: Profile)
     }
 }
 
+/// By the profile that leaves the least to say; `None` for the reference.
 fn client(rules: &ClientRules) -> Option<String> {
-    let changes = rules.changes();
-    let parts: Vec<String> = changes
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}"))
-        .collect();
-    (!parts.is_empty()).then(|| format!("{{ {} }}", parts.join(", ")))
+    let bases = profiles().filter_map(|(name, _)| Some((name, ClientRules::profile(name)?)));
+    let (name, changes) = bases
+        .map(|(name, base)| (name, rules.changes_from(&base)))
+        .min_by_key(|(_, changes)| changes.len())?;
+    if changes.is_empty() {
+        return (name != REFERENCE).then(|| name.to_owned());
+    }
+    let extends = (name != REFERENCE).then(|| format!("extends: {name}"));
+    let changes = changes
+        .into_iter()
+        .map(|(name, value)| format!("{name}: {value}"));
+    let parts: Vec<String> = extends.into_iter().chain(changes).collect();
+    Some(format!("{{ {} }}", parts.join(", ")))
 }
 
 fn network(profile: Profile) -> String {

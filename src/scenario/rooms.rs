@@ -5,10 +5,10 @@ use super::{
     membership::check_membership,
     network::read_network,
     parties::check_parties,
+    profiles::read_client,
     read::read_name,
     source::Span,
     steps::read_steps,
-    target::read_client,
     tree::Entry,
     types::{Group, MAX_PEERS, Step},
 };

@@ -1,9 +1,8 @@
 use super::{
-    ClientRules,
     diagnostic::did_you_mean,
     fields::Reader,
     read::all,
-    tree::{Entry, Node, Value},
+    tree::Entry,
     types::{Protocol, Target},
 };
 
@@ -17,8 +16,6 @@ pub(super) const BUNDLED: Target = Target {
 pub(super) const TARGET_KEYS: [&str; 2] = ["protocol", "url"];
 /// What can be spoken on the wire.
 pub(super) const PROTOCOLS: [&str; 1] = ["dashboard"];
-/// The named ways to negotiate.
-pub(super) const PROFILES: [&str; 1] = ["reference"];
 /// The longest URL.
 pub(super) const MAX_URL: usize = 2_000;
 
@@ -66,50 +63,4 @@ fn read_url(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
     let message = format!("`{url}` is not the URL of a WebSocket");
     reader.mistake_help(entry.value.span, message, help);
     None
-}
-
-/// The keys of a `client` written long.
-pub(super) fn client_keys() -> Vec<&'static str> {
-    std::iter::once("profile").chain(ClientRules::NAMES).collect()
-}
-
-/// The profile or the map of rules under `client`, on top of `base`.
-pub(super) fn read_client(reader: &mut Reader<'_>, entry: &Entry, base: ClientRules) -> Option<ClientRules> {
-    if let Value::Scalar(_) = entry.value.value {
-        return read_profile(reader, &entry.value);
-    }
-    let mut fields = reader.map(&entry.value, "`client`", "a profile, or a map of rules")?;
-    let mut rules = fields
-        .take("profile")
-        .map_or(Some(base), |entry| read_profile(reader, &entry.value));
-    let mut sound = true;
-    for name in ClientRules::NAMES {
-        let Some(entry) = fields.take(name) else { continue };
-        match reader.flag(entry) {
-            Some(on) => {
-                if let Some(rule) = rules.as_mut().and_then(|rules| rules.rule_mut(name)) {
-                    *rule = on;
-                }
-            }
-            None => sound = false,
-        }
-    }
-    fields.finish(reader, &client_keys());
-    rules.filter(|_| sound)
-}
-
-fn read_profile(reader: &mut Reader<'_>, node: &Node) -> Option<ClientRules> {
-    match reader.scalar(node, "a profile", "the name of a profile: reference")? {
-        "reference" => Some(ClientRules::default()),
-        later @ ("dashboard-4.0" | "dashboard-4.0-fixed") => {
-            let message = format!("the profile `{later}` is not available in this version");
-            reader.mistake_help(node.span, message, "known here: reference");
-            None
-        }
-        other => {
-            let message = format!("unknown profile `{other}`");
-            reader.mistake_help(node.span, message, did_you_mean(other, &PROFILES));
-            None
-        }
-    }
 }

@@ -107,14 +107,32 @@ impl Description {
     /// A hash of type and whole text: equal for a frame repeated verbatim, different otherwise.
     /// FNV-1a, 64 bits: stable over runs and machines.
     pub fn fingerprint(&self) -> u64 {
-        let kind: &[u8] = match self.sdp_type {
-            SdpType::Offer => b"offer",
-            SdpType::Answer => b"answer",
-        };
-        let mut hash = Fnv1a::default();
-        hash.update(kind);
-        hash.update(self.sdp.as_bytes());
-        hash.value()
+        hash([self.kind(), &self.sdp])
+    }
+
+    /// The same for the first `characters` of its JSON, `{"type":"offer","sdp":"v=0\r\n…"}`, as browsers write
+    /// it: what some clients tell descriptions apart by.
+    pub fn fingerprint_of_json(&self, characters: usize) -> u64 {
+        // Of the characters of an SDP, JSON escapes the ends of lines, quotes and backslashes.
+        let escaped = self.sdp.chars().take(characters).flat_map(|c| {
+            let (escape, c) = match c {
+                '\r' => (Some('\\'), 'r'),
+                '\n' => (Some('\\'), 'n'),
+                '"' | '\\' => (Some('\\'), c),
+                c => (None, c),
+            };
+            escape.into_iter().chain([c])
+        });
+        let start = format!(r#"{{"type":"{}","sdp":""#, self.kind());
+        let json: String = start.chars().chain(escaped).take(characters).collect();
+        hash([json.as_str()])
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.sdp_type {
+            SdpType::Offer => "offer",
+            SdpType::Answer => "answer",
+        }
     }
 
     /// The first `a=fingerprint` (RFC 8122): it names the sender's DTLS certificate, so its connection.
@@ -132,6 +150,15 @@ impl Description {
     pub fn ufrag(&self) -> Option<&str> {
         sdp::attribute(&self.sdp, "ice-ufrag")
     }
+}
+
+/// Of all parts as one text.
+fn hash<const N: usize>(parts: [&str; N]) -> u64 {
+    let mut hash = Fnv1a::default();
+    for part in parts {
+        hash.update(part.as_bytes());
+    }
+    hash.value()
 }
 
 /// `RTCIceCandidateInit`.

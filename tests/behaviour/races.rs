@@ -351,7 +351,7 @@ fn an_offer_that_waits_outlives_the_connection_it_waited_for() {
     };
     let (me, remote) = (PeerId(0), PeerId(1));
     let mut link = Link::new(ClientRules::default(), me, remote, Incarnation(1), Generation(0));
-    (1..=3).for_each(|certificate| link.handle_description(offer(certificate)));
+    (1..=3).for_each(|certificate| link.handle_description(offer(certificate), Instant::START));
     let mut connections = BTreeMap::new();
     let mut taken = Vec::new();
     while let Some(output) = link.poll_output() {
@@ -374,16 +374,28 @@ fn an_offer_that_waits_outlives_the_connection_it_waited_for() {
     assert_eq!(taken, [offer(1), offer(2), offer(3)]);
 }
 
+/// Rules that no random race shows: two are masked by others (`negotiation.rs`, `rules.rs`), the others need a
+/// join that is refused, and a signaling socket that breaks.
+const NOT_DRAWN: [&str; 4] = [
+    "dedupe_answers",
+    "forget_on_leave",
+    "count_answers",
+    "resume_membership",
+];
+
 /// Each mutant is caught by a random race, too. `MUTANTS=500` prints by how many of so many seeds.
 #[test]
 fn every_mutant_is_lost_in_some_race() {
     for name in ClientRules::NAMES {
         let mut rules = ClientRules::default();
-        if let Some(rule) = rules.rule_mut(name) {
-            *rule = false;
-        }
+        // What is off in the reference, and what has a value, is played in races of its own.
+        let Some(rule) = rules.switch(name).filter(|rule| **rule) else {
+            continue;
+        };
+        *rule = false;
         let is_caught = |seed: &u64| !race_of(*seed, rules).run().is_empty();
         match number("MUTANTS") {
+            None if NOT_DRAWN.contains(name) => {}
             Some(seeds) => {
                 let caught = (0..seeds).filter(is_caught).count();
                 eprintln!("{name}: {caught} of {seeds}");

@@ -25,20 +25,23 @@ fn description(sdp_type: SdpType, version: u32, ufrag: &str) -> Description {
 struct Offerer {
     link: Link,
     generation: Generation,
+    now: Instant,
 }
 
 impl Offerer {
-    fn new() -> Self {
-        let rules = ClientRules::default();
+    fn new(rules: ClientRules) -> Self {
         let mut link = Link::new(rules, PeerId(0), PeerId(1), Incarnation(1), Generation(0));
         link.offer();
         let generation = link.generation();
-        Self { link, generation }
+        Self {
+            link,
+            generation,
+            now: Instant::START,
+        }
     }
 
     fn happens(&mut self, event: ConnectionEvent) {
-        self.link
-            .handle_connection(self.generation, event, Instant::START);
+        self.link.handle_connection(self.generation, event, self.now);
     }
 
     fn done(&mut self, operation: ConnectionOperation, before: SignalingState, made: Option<Description>) {
@@ -48,6 +51,12 @@ impl Offerer {
             allowed: true,
             result: Ok(made),
         }));
+    }
+
+    /// Fires what is due `ms` after the start.
+    fn at(&mut self, ms: u64) {
+        self.now = Instant::from_millis(ms);
+        self.link.handle_timeout(self.now);
     }
 
     /// Everything that the link wants by now.
@@ -70,7 +79,7 @@ impl Offerer {
     fn open(mut self) -> Self {
         self.offered(1, false);
         let answer = description(SdpType::Answer, 1, "theirs");
-        self.link.handle_description(answer.clone());
+        self.link.handle_description(answer.clone(), Instant::START);
         self.answer_is_set(answer);
         self.happens(ConnectionEvent::IceState(TransportState::Checking));
         self.happens(ConnectionEvent::IceState(TransportState::Connected));
@@ -88,7 +97,7 @@ fn is_restarted(outputs: &[LinkOutput]) -> bool {
 #[test]
 fn a_restart_is_done_whichever_of_ice_and_the_answer_comes_first() {
     for ice_first in [false, true] {
-        let mut offerer = Offerer::new().open();
+        let mut offerer = Offerer::new(ClientRules::default()).open();
         assert!(offerer.link.restart_ice());
         let wanted = ConnectionCommand::Perform(ConnectionOperation::Offer { ice_restart: true });
         let generation = offerer.generation;
@@ -99,7 +108,7 @@ fn a_restart_is_done_whichever_of_ice_and_the_answer_comes_first() {
         );
         offerer.offered(2, true);
         let answer = description(SdpType::Answer, 2, "theirs anew");
-        offerer.link.handle_description(answer.clone());
+        offerer.link.handle_description(answer.clone(), Instant::START);
         offerer.happens(ConnectionEvent::IceState(TransportState::Checking));
         assert!(!is_restarted(&offerer.drain()));
         let connected = ConnectionEvent::IceState(TransportState::Connected);
@@ -136,4 +145,133 @@ fn a_cut_socket_has_not_recovered_before_another_one_has_been_answered() {
     ];
     let stage = Stage::new(ClientRules::default(), &[0], vec![script(&steps, 0)]).play();
     assert_eq!(stage.count(|k| matches!(k, EventKind::WaitExpired { .. })), 1);
+}
+
+fn is_closed(outputs: &[LinkOutput], generation: Generation) -> bool {
+    outputs.contains(&LinkOutput::Connection(generation, ConnectionCommand::Close))
+}
+
+fn events(outputs: Vec<LinkOutput>) -> Vec<EventKind> {
+    let events = outputs.into_iter().filter_map(|output| match output {
+        LinkOutput::Event(kind) => Some(kind),
+        _ => None,
+    });
+    events.collect()
+}
+
+#[test]
+fn what_is_dead_for_long_enough_is_removed_if_its_channel_is_closed() {
+    let second = Some(Duration::from_secs(1));
+    let never = ClientRules {
+        replace_failed: false,
+        ..ClientRules::default()
+    };
+    let failed = ClientRules {
+        remove_after_failed: second,
+        ..never
+    };
+    let disconnected = ClientRules {
+        remove_after_disconnected: second,
+        ..never
+    };
+    let (f, d, c) = (
+        TransportState::Failed,
+        TransportState::Disconnected,
+        TransportState::Connected,
+    );
+    for (rules, states, closed, removed) in [
+        (never, vec![f], true, false),
+        (failed, vec![f], true, true),
+        (failed, vec![f], false, false),
+        (failed, vec![d], true, false),
+        (disconnected, vec![d], true, true),
+        (disconnected, vec![d], false, false),
+        (disconnected, vec![f], true, false),
+        // It is well again.
+        (disconnected, vec![d, c], true, false),
+    ] {
+        let mut offerer = Offerer::new(rules).open();
+        if closed {
+            offerer.happens(ConnectionEvent::ChannelClosed);
+        }
+        for state in &states {
+            offerer.happens(ConnectionEvent::State(*state));
+        }
+        offerer.at(999);
+        assert!(!is_closed(&offerer.drain(), offerer.generation), "{states:?}");
+        offerer.at(1_000);
+        assert_eq!(
+            is_closed(&offerer.drain(), offerer.generation),
+            removed,
+            "{rules:?} {states:?} {closed}"
+        );
+    }
+}
+
+#[test]
+fn ice_that_has_failed_is_restarted_as_often_as_the_rules_let_it() {
+    let restarts = |rules: ClientRules, reconnects: bool| {
+        let mut offerer = Offerer::new(rules).open();
+        let mut restarts = 0;
+        for round in 2..6 {
+            offerer.happens(ConnectionEvent::IceState(TransportState::Failed));
+            offerer.at(u64::from(round));
+            let wanted = ConnectionCommand::Perform(ConnectionOperation::Offer { ice_restart: true });
+            let wanted = LinkOutput::Connection(offerer.generation, wanted);
+            if offerer.drain().contains(&wanted) {
+                restarts += 1;
+                offerer.offered(round, true);
+                let answer = description(SdpType::Answer, round, "theirs");
+                offerer.link.handle_description(answer.clone(), offerer.now);
+                offerer.answer_is_set(answer);
+            }
+            if reconnects {
+                offerer.happens(ConnectionEvent::State(TransportState::Connected));
+            }
+        }
+        restarts
+    };
+    let never = ClientRules {
+        restart_ice_after: None,
+        ..ClientRules::default()
+    };
+    let rules = ClientRules {
+        restart_failed: true,
+        ..never
+    };
+    let twice = ClientRules {
+        max_restarts: Some(2),
+        ..rules
+    };
+    assert_eq!(restarts(never, false), 0);
+    assert_eq!(restarts(rules, false), 4);
+    assert_eq!(restarts(twice, false), 2);
+    assert_eq!(restarts(twice, true), 4, "counted anew once it is connected");
+}
+
+/// The remote replaces a connection whose channel has closed before we do: our timer is still running.
+#[test]
+fn a_timer_of_a_replaced_connection_acts_on_its_successor_only_without_the_rule() {
+    for check_generation in [true, false] {
+        let rules = ClientRules {
+            check_generation,
+            ..ClientRules::default()
+        };
+        let mut offerer = Offerer::new(rules).open();
+        offerer.happens(ConnectionEvent::ChannelClosed);
+        let sdp = "a=ice-ufrag:new\r\na=fingerprint:sha-256 BB\r\n".into();
+        let offer = Description {
+            sdp_type: SdpType::Offer,
+            sdp,
+        };
+        offerer.link.handle_description(offer, offerer.now);
+        let successor = offerer.link.generation();
+        assert_ne!(successor, offerer.generation);
+        offerer.drain();
+        offerer.at(10_000);
+        let outputs = offerer.drain();
+        assert_eq!(is_closed(&outputs, successor), !check_generation);
+        let crossed = |kind: &EventKind| matches!(kind, EventKind::CrossedGeneration { .. });
+        assert_eq!(events(outputs).iter().any(crossed), !check_generation);
+    }
 }

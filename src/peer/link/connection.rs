@@ -1,17 +1,15 @@
-use std::collections::VecDeque;
-
 use crate::{
     base::Generation,
     metrics::SignalingState,
-    signaling::{Candidate, Description},
+    peer::connection::TransportState,
+    scenario::SignalingStates,
+    signaling::{Candidate, Description, SdpType},
 };
 
 /// Descriptions that may wait for the one in process.
 pub(super) const MAX_QUEUED_DESCRIPTIONS: usize = 16;
 /// Candidates that may wait for their remote description.
 pub(super) const MAX_EARLY_CANDIDATES: usize = 64;
-/// Descriptions of each kind that are remembered to drop repetitions.
-const MAX_REMEMBERED: usize = 16;
 
 /// What a link knows of its current `RTCPeerConnection`.
 #[derive(Debug)]
@@ -37,8 +35,8 @@ pub(super) struct Connection {
     pub open_channels: u32,
     /// Whether a channel was ever open: then an offer of one's own can be rolled back.
     pub was_open: bool,
-    /// Whether ICE or DTLS has given up.
-    pub failed: bool,
+    /// `connectionState`.
+    pub state: TransportState,
 }
 
 /// The step of an offer/answer exchange (RFC 3264) that is being carried out.
@@ -93,7 +91,7 @@ impl Connection {
             told: Vec::new(),
             open_channels: 0,
             was_open: false,
-            failed: false,
+            state: TransportState::New,
         }
     }
 
@@ -104,25 +102,46 @@ impl Connection {
         }
     }
 
+    /// Whether ICE or DTLS has given up.
+    pub fn is_failed(&self) -> bool {
+        self.state == TransportState::Failed
+    }
+
+    /// Whether it works, or may yet.
+    pub fn is_living(&self) -> bool {
+        match self.state {
+            TransportState::Connected => self.signaling == SignalingState::Stable,
+            TransportState::New | TransportState::Connecting => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is negotiating.
+    pub fn is_unfinished(&self) -> bool {
+        self.busy.is_some() || self.signaling != SignalingState::Stable
+    }
+
+    /// Whether it is in one of these states.
+    pub fn is_in(&self, states: SignalingStates) -> bool {
+        match self.signaling {
+            SignalingState::Stable => states.stable,
+            SignalingState::HaveLocalOffer => states.have_local_offer,
+            SignalingState::HaveRemoteOffer => states.have_remote_offer,
+            SignalingState::Closed => false,
+        }
+    }
+
+    /// Whether a description of that type is being taken.
+    pub fn is_taking(&self, sdp_type: SdpType) -> bool {
+        match self.busy {
+            Some(Exchange::TakingOffer | Exchange::Answering) => sdp_type == SdpType::Offer,
+            Some(Exchange::TakingAnswer) => sdp_type == SdpType::Answer,
+            Some(Exchange::Offering) | None => false,
+        }
+    }
+
     /// Whether an offer of ours is on its way to the remote or unanswered.
     pub fn is_offering(&self) -> bool {
         self.signaling == SignalingState::HaveLocalOffer || self.busy == Some(Exchange::Offering)
-    }
-}
-
-/// The last few fingerprints of descriptions that were taken.
-#[derive(Debug, Default)]
-pub(super) struct Remembered(VecDeque<u64>);
-
-impl Remembered {
-    pub fn contains(&self, fingerprint: u64) -> bool {
-        self.0.contains(&fingerprint)
-    }
-
-    pub fn insert(&mut self, fingerprint: u64) {
-        if self.0.len() == MAX_REMEMBERED {
-            self.0.pop_front();
-        }
-        self.0.push_back(fingerprint);
     }
 }

@@ -6,8 +6,10 @@ use std::collections::VecDeque;
 use super::{
     connection::{Connection, Exchange, MAX_EARLY_CANDIDATES, MAX_QUEUED_DESCRIPTIONS, RemoteIdentity},
     machine::{Link, LinkOutput},
+    memory::{Lock, fingerprint},
 };
 use crate::{
+    base::Instant,
     metrics::{DescriptionKind, EventKind, IgnoreReason, Operation, RecoveryPath, SignalingState},
     peer::connection::{ConnectionCommand, ConnectionOperation, Done},
     signaling::{Candidate, Description, SdpType},
@@ -15,13 +17,57 @@ use crate::{
 
 impl Link {
     /// The remote sent an offer or answer.
-    pub fn handle_description(&mut self, description: Description) {
+    pub fn handle_description(&mut self, description: Description, now: Instant) {
         let fingerprint = description.fingerprint();
         self.event(EventKind::DescriptionReceived {
             description: kind_of(&description),
             fingerprint,
         });
-        self.take_description(description);
+        if self.admits(&description, now) {
+            self.take_description(description, now);
+        }
+        self.release_locks(now);
+    }
+
+    /// Whether it gets in at all: what is turned away here waits for nothing.
+    fn admits(&mut self, description: &Description, now: Instant) -> bool {
+        let sdp_type = description.sdp_type;
+        let lasts = match sdp_type {
+            SdpType::Offer => self.rules.offer_lock,
+            SdpType::Answer => self.rules.answer_lock,
+        };
+        if !lasts.is_zero() {
+            if self.memory.lock_of(sdp_type).is_held(now) {
+                self.ignore(description, IgnoreReason::Locked);
+                return false;
+            }
+            *self.memory.lock_of(sdp_type) = Lock::Held;
+        }
+        if let (SdpType::Offer, Some(within)) = (sdp_type, self.rules.dedupe_for)
+            && self.rules.dedupe_offers
+        {
+            let fingerprint = fingerprint(description, &self.rules);
+            if self.memory.offers.contains(fingerprint, Some(within), now) {
+                self.ignore(description, IgnoreReason::Duplicate);
+                return false;
+            }
+            self.memory.offers.insert(fingerprint, now);
+        }
+        true
+    }
+
+    /// Lets go of the locks whose description is not in process any more.
+    pub(super) fn release_locks(&mut self, now: Instant) {
+        for (sdp_type, lasts) in [
+            (SdpType::Offer, self.rules.offer_lock),
+            (SdpType::Answer, self.rules.answer_lock),
+        ] {
+            let taking = self.connection.as_ref().is_some_and(|c| c.is_taking(sdp_type));
+            let waiting = self.queued.iter().any(|d| d.sdp_type == sdp_type);
+            if !taking && !waiting {
+                self.memory.lock_of(sdp_type).release(lasts, now);
+            }
+        }
     }
 
     /// The remote sent a candidate.
@@ -48,11 +94,14 @@ impl Link {
         self.early.push_back(candidate);
     }
 
-    fn take_description(&mut self, description: Description) {
-        let fingerprint = description.fingerprint();
+    fn take_description(&mut self, description: Description, now: Instant) {
+        let fingerprint = fingerprint(&description, &self.rules);
         let repeated = match description.sdp_type {
-            SdpType::Offer => self.rules.dedupe_offers && self.offers.contains(fingerprint),
-            SdpType::Answer => self.rules.dedupe_answers && self.answers.contains(fingerprint),
+            SdpType::Offer if self.rules.dedupe_for.is_some() => false,
+            SdpType::Offer => self.rules.dedupe_offers && self.memory.offers.contains(fingerprint, None, now),
+            SdpType::Answer => {
+                self.rules.dedupe_answers && self.memory.answers.contains(fingerprint, None, now)
+            }
         };
         if repeated {
             return self.ignore(&description, IgnoreReason::Duplicate);
@@ -65,13 +114,12 @@ impl Link {
             return;
         }
         match description.sdp_type {
-            SdpType::Offer => self.take_offer(description),
-            SdpType::Answer => self.take_answer(description),
+            SdpType::Offer => self.take_offer(description, now),
+            SdpType::Answer => self.take_answer(description, now),
         }
     }
 
-    fn take_offer(&mut self, offer: Description) {
-        let fingerprint = offer.fingerprint();
+    fn take_offer(&mut self, offer: Description, now: Instant) {
         let collides = self.connection.as_ref().is_some_and(Connection::is_offering);
         if collides && self.rules.perfect_negotiation {
             self.event(EventKind::Glare {
@@ -83,8 +131,11 @@ impl Link {
                 return self.repeat_offer();
             }
         }
-        self.timers.clear();
-        self.offers.insert(fingerprint);
+        self.stand_down();
+        if self.rules.dedupe_for.is_none() {
+            let fingerprint = fingerprint(&offer, &self.rules);
+            self.memory.offers.insert(fingerprint, now);
+        }
         let theirs = RemoteIdentity::of(&offer);
         let ours = self
             .connection
@@ -97,24 +148,28 @@ impl Link {
             _ => None,
         };
         self.outputs.extend(rung.map(LinkOutput::Acted));
+        let yields = collides && self.rules.perfect_negotiation && self.rules.replace_in_glare;
+        let is_stale = |c: &Connection| c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls);
         match &self.connection {
             None => self.create(false),
+            Some(c) if self.rules.keep_living && !c.is_living() => self.replace(false),
             // Before the first exchange is complete, yielding means a connection without our data
             // channel: rolled back, ours would still open beside theirs.
-            Some(c) if collides && self.rules.perfect_negotiation && !c.was_open => self.replace(false),
-            Some(c)
-                if self.rules.replace_stale && c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls) =>
-            {
-                self.replace(false);
-            }
+            Some(c) if yields && !c.was_open => self.replace(false),
+            Some(c) if self.rules.replace_stale && is_stale(c) => self.replace(false),
             Some(_) => {}
+        }
+        let takes = |c: &Connection| c.is_in(self.rules.offers_in);
+        if !self.connection.as_ref().is_some_and(takes) {
+            return self.ignore(&offer, IgnoreReason::State);
         }
         self.perform(Exchange::TakingOffer, ConnectionOperation::SetRemote(offer));
     }
 
     /// Who offers to us instead of answering may never have got ours. Who has drops the copy.
     fn repeat_offer(&mut self) {
-        if let Some(offer) = self.connection.as_ref().and_then(|c| c.offer.clone()) {
+        let offer = self.connection.as_ref().and_then(|c| c.offer.clone());
+        if let Some(offer) = offer.filter(|_| self.rules.repeat_unanswered) {
             self.repeat(offer);
         }
     }
@@ -133,24 +188,24 @@ impl Link {
         self.outputs.extend(told.map(LinkOutput::SendCandidate));
     }
 
-    fn take_answer(&mut self, answer: Description) {
+    fn take_answer(&mut self, answer: Description, now: Instant) {
         let expected = self
             .connection
             .as_ref()
             .is_some_and(|c| c.signaling == SignalingState::HaveLocalOffer);
-        if self.connection.is_none() || (self.rules.dedupe_answers && !expected) {
+        if self.connection.is_none() || (self.rules.expect_answers && !expected) {
             self.ignore(&answer, IgnoreReason::Unexpected);
-            return self.doubt_answer(&answer);
+            return self.doubt_answer(&answer, now);
         }
-        self.answers.insert(answer.fingerprint());
+        self.remember_answer(&answer, now);
         self.perform(Exchange::TakingAnswer, ConnectionOperation::SetRemote(answer));
     }
 
     /// Answers do not say which offer they answer: a remote that left and came back may have answered one that
     /// was meant for its earlier membership. An answer of another connection than ours is with gives it away,
     /// also where both have offered meanwhile: then one of them has to again.
-    fn doubt_answer(&mut self, answer: &Description) {
-        self.answers.insert(answer.fingerprint());
+    fn doubt_answer(&mut self, answer: &Description, now: Instant) {
+        self.remember_answer(answer, now);
         let theirs = RemoteIdentity::of(answer);
         let deceived = self.connection.as_ref().is_some_and(|c| {
             let other = c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls);
@@ -159,6 +214,11 @@ impl Link {
         if self.rules.replace_stale && deceived {
             self.offer_anew();
         }
+    }
+
+    fn remember_answer(&mut self, answer: &Description, now: Instant) {
+        let fingerprint = fingerprint(answer, &self.rules);
+        self.memory.answers.insert(fingerprint, now);
     }
 
     /// A candidate of ours: trickled once the description it belongs to is out, unless that has it.
@@ -175,7 +235,7 @@ impl Link {
         }
     }
 
-    pub(super) fn handle_done(&mut self, done: Done) {
+    pub(super) fn handle_done(&mut self, done: Done, now: Instant) {
         let Some(connection) = &mut self.connection else {
             return;
         };
@@ -234,17 +294,17 @@ impl Link {
             }
             _ => self.end_exchange(),
         }
-        self.take_queued();
+        self.take_queued(now);
         self.offer_if_wanted();
         self.restart_is_done();
     }
 
     /// Takes what has waited, as far as it starts no exchange of its own.
-    pub(super) fn take_queued(&mut self) {
+    pub(super) fn take_queued(&mut self, now: Instant) {
         while !self.is_busy()
             && let Some(description) = self.queued.pop_front()
         {
-            self.take_description(description);
+            self.take_description(description, now);
         }
     }
 

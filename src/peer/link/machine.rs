@@ -1,7 +1,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    connection::{Connection, Exchange, Remembered},
+    connection::{Connection, Exchange},
+    memory::Memory,
     recovery::Recovery,
 };
 use crate::{
@@ -29,16 +30,19 @@ pub struct Link {
     /// In a collision the lower id is polite.
     pub(super) polite: bool,
     incarnation: Incarnation,
-    /// The last generation used towards this remote; never reused, not even by a later membership.
+    /// That of the current connection, or of the last one.
     pub(super) generation: Generation,
+    /// The last one used towards this remote; never reused, not even by a later membership.
+    last: Generation,
     pub(super) connection: Option<Connection>,
+    /// One whose first offer is being made, in a client that does not know it before that is done.
+    unregistered: Option<Connection>,
     /// Descriptions that came while one was in process. They outlive a replacement: they may speak for
     /// the remote's newest connection.
     pub(super) queued: VecDeque<Description>,
     /// Candidates that wait for the remote description they belong to.
     pub(super) early: VecDeque<Candidate>,
-    pub(super) offers: Remembered,
-    pub(super) answers: Remembered,
+    pub(super) memory: Memory,
     replacements: u32,
     pub(super) recovery: Recovery,
     pub(super) timers: Timers<LinkTimer>,
@@ -56,6 +60,10 @@ pub(super) enum LinkTimer {
     NoData(Generation),
     /// The channel is closed and the remote has not left: replace the connection.
     ChannelClosed(Generation),
+    /// The connection has failed long enough: remove it.
+    RemoveFailed(Generation),
+    /// It was disconnected long enough.
+    RemoveDisconnected(Generation),
 }
 
 /// What a link wants.
@@ -95,16 +103,29 @@ impl Link {
             polite: me < remote,
             incarnation,
             generation: last,
+            last,
             connection: None,
+            unregistered: None,
             queued: VecDeque::new(),
             early: VecDeque::new(),
-            offers: Remembered::default(),
-            answers: Remembered::default(),
+            memory: Memory::default(),
             replacements: 0,
             recovery: Recovery::default(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// The same, for a client that remembers the remote from an earlier link.
+    pub fn with_memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// What an ended link leaves to a later one.
+    pub fn into_memory(mut self, now: Instant) -> Memory {
+        self.memory.release(&self.rules, now);
+        self.memory
     }
 
     /// Next thing that the link wants; `None` once it is drained.
@@ -147,12 +168,32 @@ impl Link {
 
     /// The remote joined after us: it is ours to offer.
     pub fn offer(&mut self) {
-        self.timers.clear();
+        if self.rules.keep_living {
+            if self.connection.as_ref().is_some_and(Connection::is_living) {
+                return;
+            }
+            self.close_connection("replaced");
+        }
+        self.stand_down();
         self.create(true);
         self.perform(
             Exchange::Offering,
             ConnectionOperation::Offer { ice_restart: false },
         );
+        if !self.rules.register_first {
+            self.unregistered = self.connection.take();
+        }
+    }
+
+    /// One of the ends does something: what this one would have done by and by is not due any more. A client
+    /// that does not know which connection its timers were set for lets them run.
+    pub(super) fn stand_down(&mut self) {
+        let all = self.rules.check_generation;
+        self.timers.stop_all_but(|timer| match timer {
+            LinkTimer::RemoveFailed(_) | LinkTimer::RemoveDisconnected(_) => true,
+            LinkTimer::OfferFallback(_) => false,
+            LinkTimer::RestartIce(_) | LinkTimer::NoData(_) | LinkTimer::ChannelClosed(_) => !all,
+        });
     }
 
     /// It is the remote's to offer, for it was there before us or is to replace what has failed; if it doesn't,
@@ -172,6 +213,12 @@ impl Link {
                 LinkTimer::RestartIce(generation) => self.restart_due(generation),
                 LinkTimer::NoData(generation) | LinkTimer::ChannelClosed(generation) => {
                     self.replace_dead(generation);
+                }
+                LinkTimer::RemoveFailed(generation) => {
+                    self.remove_dead(generation, TransportState::Failed);
+                }
+                LinkTimer::RemoveDisconnected(generation) => {
+                    self.remove_dead(generation, TransportState::Disconnected);
                 }
             }
         }
@@ -193,6 +240,11 @@ impl Link {
         self.timers.clear();
         self.queued.clear();
         self.early.clear();
+        let unfinished = self.connection.as_ref().is_some_and(Connection::is_unfinished);
+        if unfinished && !self.rules.close_unfinished {
+            // Left behind, and not known to anybody any more.
+            self.connection = None;
+        }
         self.close_connection(cause);
     }
 
@@ -209,6 +261,9 @@ impl Link {
 
     /// Something happened on the connection of `generation`.
     pub fn handle_connection(&mut self, generation: Generation, event: ConnectionEvent, now: Instant) {
+        if !self.register(generation, &event) {
+            return;
+        }
         let current = self.connection.as_ref().map(|c| c.generation) == Some(generation);
         if !current && !self.accept_stale(generation, name_of(&event)) {
             return;
@@ -223,9 +278,9 @@ impl Link {
                     error,
                 });
                 self.connection = None;
-                self.take_queued();
+                self.take_queued(now);
             }
-            ConnectionEvent::OperationDone(done) => self.handle_done(done),
+            ConnectionEvent::OperationDone(done) => self.handle_done(done, now),
             ConnectionEvent::LocalCandidate(candidate) => self.handle_local_candidate(candidate),
             ConnectionEvent::IceState(state) => {
                 self.event(EventKind::IceStateChanged {
@@ -239,13 +294,10 @@ impl Link {
                     generation,
                     state: state.to_string(),
                 });
-                let failed = state == TransportState::Failed;
                 if let Some(c) = &mut self.connection {
-                    c.failed = failed;
+                    c.state = state;
                 }
-                if failed {
-                    self.handle_failed(now);
-                }
+                self.state_became(state, now);
             }
             ConnectionEvent::ChannelOpened { pair } => {
                 if let Some(c) = &mut self.connection {
@@ -280,15 +332,23 @@ impl Link {
             ConnectionEvent::FlightRepeated => self.event(EventKind::DtlsFlightRepeated { generation }),
             ConnectionEvent::Closed => {}
         }
+        self.release_locks(now);
     }
 
-    /// The connection has failed: the impolite side makes a new one, the other takes its offer.
-    fn handle_failed(&mut self, now: Instant) {
-        if self.polite {
-            self.expect_offer(now);
-        } else {
-            self.offer_anew();
+    /// Makes the connection known whose first offer is made, in the place of one that may have been made
+    /// meanwhile. `false`: what has happened is about one that is not known yet.
+    fn register(&mut self, generation: Generation, event: &ConnectionEvent) -> bool {
+        let Some(mut connection) = self.unregistered.take_if(|c| c.generation == generation) else {
+            return true;
+        };
+        if let ConnectionEvent::LocalCandidate(candidate) = event {
+            connection.untold.push(candidate.clone());
+            self.unregistered = Some(connection);
+            return false;
         }
+        self.generation = generation;
+        self.connection = Some(connection);
+        true
     }
 
     /// Replaces the connection by one that is offered.
@@ -310,7 +370,8 @@ impl Link {
     // ---- parts
 
     pub(super) fn create(&mut self, offerer: bool) {
-        self.generation = self.generation.next();
+        self.last = self.last.next();
+        self.generation = self.last;
         self.recovery_on_new_connection();
         self.connection = Some(Connection::new(self.generation));
         self.command(self.generation, ConnectionCommand::Create { offerer });
@@ -326,7 +387,7 @@ impl Link {
         self.create(offerer);
     }
 
-    fn close_connection(&mut self, cause: &str) {
+    pub(super) fn close_connection(&mut self, cause: &str) {
         if let Some(connection) = self.connection.take() {
             self.command(connection.generation, ConnectionCommand::Close);
             self.event(EventKind::ConnectionClosed {
@@ -351,7 +412,7 @@ impl Link {
 
     /// Whether there is none that works or may yet.
     pub(super) fn lacks_connection(&self) -> bool {
-        self.connection.as_ref().is_none_or(|c| c.failed)
+        self.connection.as_ref().is_none_or(Connection::is_failed)
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -372,6 +433,12 @@ impl Link {
             generation: self.generation,
             state,
         });
+    }
+
+    /// Whether a timer of that generation may fire.
+    pub(super) fn is_due(&mut self, generation: Generation, timer: &str) -> bool {
+        let current = self.connection.is_some() && generation == self.generation;
+        current || self.accept_stale(generation, timer)
     }
 
     /// Something of an older generation wants to take effect: whether it may, which only a client

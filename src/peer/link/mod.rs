@@ -5,6 +5,8 @@
 mod connection;
 mod exchange;
 mod machine;
+mod memory;
 mod recovery;
 
 pub use machine::{Link, LinkOutput};
+pub use memory::Memory;

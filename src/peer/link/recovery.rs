@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{
-    connection::Exchange,
+    connection::{Connection, Exchange},
     machine::{Link, LinkOutput, LinkTimer},
 };
 use crate::{
@@ -16,8 +16,6 @@ use crate::{
     peer::connection::{ConnectionOperation, TransportState},
 };
 
-/// How much later than the polite side the other one restarts ICE, should the polite one be unable to.
-const IMPOLITE_RESTART_AFTER: Duration = Duration::from_secs(3);
 /// How long data may take once ICE is back.
 const DATA_WITHIN: Duration = Duration::from_secs(3);
 /// How long a channel may be closed before its connection is replaced: the remote may be leaving, and its
@@ -84,6 +82,9 @@ impl Link {
 
     /// The signaling socket is a new one: what the last one carried may be lost.
     pub fn signaling_resumed(&mut self) {
+        if !self.rules.repeat_unanswered {
+            return;
+        }
         let unsure = self.connection.as_ref().and_then(|c| match c.signaling {
             SignalingState::HaveLocalOffer => c.offer.clone(),
             SignalingState::Stable => c.answer.clone(),
@@ -98,6 +99,7 @@ impl Link {
 
     pub(super) fn ice_became(&mut self, state: TransportState, now: Instant) {
         match state {
+            TransportState::Failed if self.rules.restart_failed => self.restart_after(Duration::ZERO, now),
             TransportState::Disconnected | TransportState::Failed => self.fell_ill(now),
             TransportState::Connected | TransportState::Completed => {
                 self.recovery.ice_is_back = true;
@@ -117,12 +119,43 @@ impl Link {
         if !std::mem::replace(&mut self.recovery.unwell, true) {
             self.event(EventKind::FaultDetected { generation });
         }
-        let wait = if self.polite {
-            Duration::ZERO
-        } else {
-            IMPOLITE_RESTART_AFTER
+        let later = match self.polite {
+            true => Duration::ZERO,
+            false => self.rules.impolite_restart_after,
         };
-        self.timers.set(LinkTimer::RestartIce(generation), now + wait);
+        if let Some(after) = self.rules.restart_ice_after {
+            self.restart_after(after + later, now);
+        }
+    }
+
+    fn restart_after(&mut self, wait: Duration, now: Instant) {
+        self.timers
+            .set(LinkTimer::RestartIce(self.generation), now + wait);
+    }
+
+    pub(super) fn state_became(&mut self, state: TransportState, now: Instant) {
+        let generation = self.generation;
+        match state {
+            TransportState::Connected => self.memory.restarts = 0,
+            TransportState::Disconnected => {
+                if let Some(after) = self.rules.remove_after_disconnected {
+                    let timer = LinkTimer::RemoveDisconnected(generation);
+                    self.timers.set(timer, now + after);
+                }
+            }
+            TransportState::Failed => {
+                if let Some(after) = self.rules.remove_after_failed {
+                    self.timers.set(LinkTimer::RemoveFailed(generation), now + after);
+                }
+                // The impolite side makes a new one, the other takes its offer.
+                match self.rules.replace_failed {
+                    true if self.polite => self.expect_offer(now),
+                    true => self.offer_anew(),
+                    false => {}
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Tells of a restart that the script asked for, once the exchange is over and ICE is connected: in
@@ -152,7 +185,7 @@ impl Link {
     }
 
     pub(super) fn channel_closed(&mut self, now: Instant) {
-        if !self.is_open() {
+        if !self.is_open() && self.rules.replace_failed {
             let polite_wait = if self.polite { CLOSED_FOR } else { Duration::ZERO };
             self.timers.set(
                 LinkTimer::ChannelClosed(self.generation),
@@ -162,8 +195,10 @@ impl Link {
     }
 
     fn ask_for_probe(&mut self, now: Instant) {
-        self.timers
-            .set(LinkTimer::NoData(self.generation), now + DATA_WITHIN);
+        if self.rules.replace_failed {
+            self.timers
+                .set(LinkTimer::NoData(self.generation), now + DATA_WITHIN);
+        }
         self.outputs.push_back(LinkOutput::Probe);
     }
 
@@ -186,18 +221,29 @@ impl Link {
     // ---- the rungs
 
     pub(super) fn restart_due(&mut self, generation: Generation) {
-        if generation == self.generation && self.recovery.unwell && self.want_restart() {
+        let wanted = |link: &Self| link.recovery.unwell || link.rules.restart_failed;
+        if self.is_due(generation, "restart_ice") && wanted(self) && self.want_restart() {
             self.act(RecoveryPath::IceRestart);
         }
     }
 
     /// Wants a restart on a connection that may not be open any more.
     fn want_restart(&mut self) -> bool {
-        if self.connection.as_ref().is_none_or(|c| c.failed)
-            || self.signaling() == SignalingState::HaveLocalOffer
-        {
+        let beyond = |c: &Connection| c.is_failed() && !self.rules.restart_failed;
+        if self.connection.as_ref().is_none_or(beyond) || self.signaling() == SignalingState::HaveLocalOffer {
             return false;
         }
+        if self
+            .rules
+            .max_restarts
+            .is_some_and(|most| self.memory.restarts >= most)
+        {
+            self.event(EventKind::LimitHit {
+                limit: format!("{} ICE restarts in a row", self.memory.restarts),
+            });
+            return false;
+        }
+        self.memory.restarts += 1;
         self.recovery.wanted = Some(Wanted { ice_restart: true });
         self.offer_if_wanted();
         true
@@ -205,13 +251,27 @@ impl Link {
 
     /// Replaces a connection that carries no data, or whose channel has closed.
     pub(super) fn replace_dead(&mut self, generation: Generation) {
-        if generation != self.generation || self.connection.is_none() {
+        if !self.is_due(generation, "replace") {
             return;
         }
         if !std::mem::replace(&mut self.recovery.unwell, true) {
-            self.event(EventKind::FaultDetected { generation });
+            self.event(EventKind::FaultDetected {
+                generation: self.generation,
+            });
         }
         self.offer_anew();
+    }
+
+    /// Removes a connection that is in `state` for long enough, if its channel is closed. One that the timer
+    /// was not set for is removed whatever its state.
+    pub(super) fn remove_dead(&mut self, generation: Generation, state: TransportState) {
+        if !self.is_due(generation, "remove") {
+            return;
+        }
+        let still = |c: &Connection| generation != c.generation || c.state == state;
+        if self.connection.as_ref().is_some_and(still) && !self.is_open() {
+            self.close_connection("removed");
+        }
     }
 
     /// This end does something about it.

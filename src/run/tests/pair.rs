@@ -235,7 +235,9 @@ impl Pair {
                                     self.held.extend(candidates);
                                 }
                             }
-                            self.ends[1 - me].link.handle_description(description);
+                            self.ends[1 - me]
+                                .link
+                                .handle_description(description, self.stack.world.now());
                         }
                         LinkOutput::SendCandidate(candidate) => match self.only_trickles {
                             None => self.ends[1 - me].link.handle_candidate(candidate),

@@ -11,11 +11,13 @@ use super::{
 use crate::{
     impair::Profile,
     scenario::{
+        ClientRules,
         arrive::{ARRIVE_KEYS, STAGE_KEYS},
         network::NETWORK_KEYS,
+        profiles::{PROFILES, client_keys},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
         rooms::{GROUP_KEYS, ROOM_KEYS},
-        target::{MAX_URL, PROFILES, PROTOCOLS, TARGET_KEYS, client_keys},
+        target::{MAX_URL, PROTOCOLS, TARGET_KEYS},
         thresholds::THRESHOLD_KEYS,
         types::MAX_PEERS,
     },
@@ -137,11 +139,13 @@ fn arrive() -> Value {
 }
 
 fn client() -> Value {
-    let rules = object(&client_keys(), &[], |key| match key {
-        "profile" => one_of(PROFILES),
-        _ => flag(),
+    let profile = || one_of(PROFILES.iter().copied());
+    let reference = ClientRules::default();
+    let rules = object(&client_keys(), &[], |key| match reference.rule(key) {
+        Some(rule) => with(rule.schema(), json!({ "description": ClientRules::about(key) })),
+        None => profile(),
     });
-    json!({ "anyOf": [one_of(PROFILES), rules] })
+    json!({ "anyOf": [profile(), rules] })
 }
 
 fn network() -> Value {

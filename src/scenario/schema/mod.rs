@@ -5,7 +5,7 @@
 
 mod keys;
 mod steps;
-mod values;
+pub(super) mod values;
 
 pub use keys::{MetricWords, schema};
 

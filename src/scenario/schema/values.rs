@@ -9,7 +9,7 @@ use crate::scenario::types::MAX_MESSAGE_BYTES;
 const DECIMAL: &str = r"[0-9]+(\.[0-9]+)?";
 const DURATION_UNIT: &str = "(us|ms|s|m|h)";
 
-pub(super) fn defined(name: &str) -> Value {
+pub(in crate::scenario) fn defined(name: &str) -> Value {
     json!({ "$ref": format!("#/$defs/{name}") })
 }
 
@@ -98,7 +98,7 @@ pub(super) fn definitions() -> [(&'static str, Value); 7] {
 }
 
 /// A whole number from 1 to `most`.
-pub(super) fn count(most: u32) -> Value {
+pub(in crate::scenario) fn count(most: u32) -> Value {
     json!({
         "type": ["integer", "string"],
         "minimum": 1,
@@ -112,11 +112,11 @@ pub(super) fn text(most: usize) -> Value {
     json!({ "type": ["string", "number", "boolean"], "maxLength": most, "pattern": r"\S" })
 }
 
-pub(super) fn flag() -> Value {
+pub(in crate::scenario) fn flag() -> Value {
     json!({ "type": ["boolean", "string"], "pattern": "^(true|false)$" })
 }
 
-pub(super) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Value {
+pub(in crate::scenario) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Value {
     let words: Vec<&str> = words.into_iter().collect();
     json!({ "enum": words })
 }

@@ -29,7 +29,7 @@ fn the_schema_knows_every_key_step_rule_and_metric() {
         ),
         (
             "/$defs/client/anyOf/1/properties",
-            vec!["profile", "dedupe_offers"],
+            vec!["extends", "dedupe_offers"],
         ),
     ] {
         let keys = keys(at);

@@ -72,6 +72,8 @@ pub enum Delivery {
     Cut(PeerId),
     /// The far end has been silent for so long that this one notices.
     Silent(End),
+    /// The connections of a peer fall silent.
+    FallSilent(PeerId),
     /// ICE gives up, unless the connection is open by now.
     GiveUp(End),
 }

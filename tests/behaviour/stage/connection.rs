@@ -27,6 +27,8 @@ pub struct Connection {
     pub closed: bool,
     /// ICE or DTLS has given up.
     pub failed: bool,
+    /// ICE is disconnected until it is restarted.
+    pub silent: bool,
 }
 
 impl Connection {
@@ -44,6 +46,7 @@ impl Connection {
             far: None,
             closed: false,
             failed: false,
+            silent: false,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rtcstorm::{
+    base::PeerId,
     metrics::CandidateKind,
     peer::{ConnectionCommand, ConnectionEvent, PeerInput, TransportState},
 };
@@ -38,6 +39,7 @@ impl Stage {
                     self.tell(end, way, event);
                 }
                 self.open(end);
+                self.hear_again(end);
                 if self.connections[&end].is_complete() {
                     let at = self.now + DISCONNECTED_AFTER + FAILED_AFTER;
                     self.agenda.push(at, Delivery::GiveUp(end));
@@ -78,14 +80,14 @@ impl Stage {
                 connection.open = true;
                 connection.far = Some(far);
             }
-            for event in [
-                ConnectionEvent::IceState(TransportState::Connected),
-                ConnectionEvent::State(TransportState::Connected),
-                ConnectionEvent::ChannelOpened {
-                    pair: CandidateKind::Host,
-                },
-            ] {
-                self.tell(end, Way::Callback, event);
+            for state in [ConnectionEvent::IceState, ConnectionEvent::State] {
+                self.tell(end, Way::Callback, state(TransportState::Connected));
+            }
+            // Two that were both made to offer have a channel each; a rollback takes none away.
+            let both = self.connections[&end].offerer && self.connections[&far].offerer;
+            for _ in 0..if both { 2 } else { 1 } {
+                let pair = CandidateKind::Host;
+                self.tell(end, Way::Callback, ConnectionEvent::ChannelOpened { pair });
             }
         }
     }
@@ -115,6 +117,23 @@ impl Stage {
             let state = TransportState::Disconnected;
             self.tell(end, Way::Callback, ConnectionEvent::IceState(state));
             self.tell(end, Way::Callback, ConnectionEvent::State(state));
+        }
+    }
+
+    /// The open connections of a peer hear nothing any more, and notice: a restart of ICE brings it back.
+    pub(super) fn fall_silent(&mut self, peer: PeerId) {
+        for end in self.open_ends().into_iter().filter(|end| end.0 == peer) {
+            self.connections.get_mut(&end).expect("it is open").silent = true;
+            self.notice_silence(end);
+        }
+    }
+
+    fn hear_again(&mut self, end: End) {
+        let connection = self.connections.get_mut(&end).expect("it was made");
+        if connection.is_complete() && std::mem::take(&mut connection.silent) {
+            for state in [ConnectionEvent::IceState, ConnectionEvent::State] {
+                self.tell(end, Way::Callback, state(TransportState::Connected));
+            }
         }
     }
 

@@ -143,6 +143,13 @@ impl Stage {
         self
     }
 
+    /// At `at` ms a peer's ICE is disconnected, until it is restarted.
+    pub fn with_silence(mut self, at: u64, peer: PeerId) -> Self {
+        self.agenda
+            .push(Instant::from_millis(at), Delivery::FallSilent(peer));
+        self
+    }
+
     /// Plays until every peer is gone.
     pub fn play(mut self) -> Self {
         assert!(
@@ -218,6 +225,7 @@ impl Stage {
             Delivery::FailAll => self.fail_all(),
             Delivery::FailOne(nth) => self.fail_one(nth),
             Delivery::Cut(peer) => self.cut(peer),
+            Delivery::FallSilent(peer) => self.fall_silent(peer),
             Delivery::Silent(end) => self.notice_silence(end),
             Delivery::GiveUp(end) => self.give_up(end),
         }
