@@ -276,7 +276,7 @@ fn kind_name(description: DescriptionKind) -> &'static str {
     }
 }
 
-fn ignored(reason: IgnoreReason) -> &'static str {
+pub(crate) fn ignored(reason: IgnoreReason) -> &'static str {
     match reason {
         IgnoreReason::Duplicate => "a duplicate",
         IgnoreReason::Glare => "it collides with one's own",

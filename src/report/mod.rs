@@ -21,7 +21,7 @@ mod tables;
 pub mod terminal;
 mod units;
 
-pub(crate) use describe::{call, state_name};
+pub(crate) use describe::{call, ignored, state_name};
 pub use describe::{describe, what};
 pub use model::*;
 pub use normal::Normaliser;
