@@ -2,11 +2,13 @@
 //!
 //! Pure, and knows nobody.
 
+mod hash;
 mod ids;
 mod rng;
 mod time;
 mod units;
 
+pub use hash::Fnv1a;
 pub use ids::{BarrierId, Generation, Incarnation, PeerId, RoomId};
 pub use rng::{Purpose, RootSeed};
 pub use time::Instant;

@@ -1,7 +1,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::PeerId;
+use super::{Generation, PeerId};
 
 /// What a stream of random numbers is for; streams of different purposes never touch each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Purpose {
     Network = 4,
     /// In a simulation: who goes first, and how long frames take.
     Schedule = 5,
+    /// In a simulation: what a connection draws, its ICE credentials and tie-breaker.
+    Crypto = 6,
 }
 
 /// The one number that a run repeats from.
@@ -37,13 +39,36 @@ impl RootSeed {
         self.stream(peer.0, purpose)
     }
 
+    /// The stream of one connection of a peer's: a generation is never used again towards a remote.
+    pub fn connection(
+        self,
+        peer: PeerId,
+        remote: PeerId,
+        generation: Generation,
+        purpose: Purpose,
+    ) -> ChaCha8Rng {
+        let mut key = self.key();
+        // From 1: a peer's own streams have zeros there.
+        key[8..16].copy_from_slice(&(u64::from(remote.0) + 1).to_le_bytes());
+        key[16..24].copy_from_slice(&u64::from(generation.0).to_le_bytes());
+        keyed(key, peer.0, purpose)
+    }
+
     fn stream(self, whose: u32, purpose: Purpose) -> ChaCha8Rng {
+        keyed(self.key(), whose, purpose)
+    }
+
+    fn key(self) -> [u8; 32] {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&self.0.to_le_bytes());
-        let mut rng = ChaCha8Rng::from_seed(key);
-        rng.set_stream(u64::from(whose) << 8 | purpose as u64);
-        rng
+        key
     }
+}
+
+fn keyed(key: [u8; 32], whose: u32, purpose: Purpose) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::from_seed(key);
+    rng.set_stream(u64::from(whose) << 8 | purpose as u64);
+    rng
 }
 
 #[cfg(test)]
@@ -59,5 +84,21 @@ mod tests {
         assert_ne!(draw(7, 0, Purpose::Script), draw(7, 1, Purpose::Script));
         assert_ne!(draw(7, 0, Purpose::Script), draw(7, 0, Purpose::Peer));
         assert_ne!(draw(7, 0, Purpose::Script), draw(8, 0, Purpose::Script));
+    }
+
+    #[test]
+    fn every_connection_has_a_stream_of_its_own() {
+        let draw = |peer, remote, generation| {
+            let (peer, remote) = (PeerId(peer), PeerId(remote));
+            RootSeed(7)
+                .connection(peer, remote, Generation(generation), Purpose::Crypto)
+                .next_u64()
+        };
+        assert_eq!(draw(0, 1, 1), draw(0, 1, 1));
+        for other in [draw(1, 0, 1), draw(0, 2, 1), draw(0, 1, 2)] {
+            assert_ne!(draw(0, 1, 1), other);
+        }
+        let own = RootSeed(7).peer(PeerId(0), Purpose::Crypto).next_u64();
+        assert_ne!(draw(0, 0, 0), own);
     }
 }

@@ -3,7 +3,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{plan::Segment, sim::Schedule};
+use super::schedule::ScheduleArg;
+use crate::plan::Segment;
 
 /// Headless WebRTC test harness and load simulator.
 ///
@@ -30,6 +31,16 @@ pub(super) enum Command {
         after_help = "Example:  rtcstorm run smoke --set client.dedupe_offers=false\nExample:  rtcstorm run join-storm chat-load --out results --segment 1/2\nExample:  rtcstorm run my.yaml --url wss://rtc.example.org/ws/ --allow-target rtc.example.org"
     )]
     Run(Box<RunArgs>),
+    /// Play a scenario in virtual time with many seeds, and make what fails as small as it gets
+    #[command(
+        after_help = "Example:  rtcstorm hunt leave-rejoin --rooms 1 --seeds 1000\nExample:  rtcstorm hunt my.yaml --time 5m --failures 10 --set client.dedupe_offers=false\n\nExit codes: 0 nothing failed, 99 something did, 105 interrupted (what was found is written)."
+    )]
+    Hunt(Box<HuntArgs>),
+    /// Play a case that a hunt has found, or a seed of it, once more
+    #[command(
+        after_help = "Example:  rtcstorm replay reports/runs/20261124-101500-hunt-smoke/failures/01-wait-connected\nExample:  rtcstorm replay 417\n\nExit codes: 99 it fails, 0 it does not any more."
+    )]
+    Replay(ReplayArgs),
     /// Report every mistake in scenarios, and run nothing
     #[command(after_help = "Example:  rtcstorm check scenarios/*.yaml")]
     Check(CheckArgs),
@@ -60,7 +71,7 @@ pub(super) enum Command {
 }
 
 /// What changes a scenario from outside; flag before environment before file.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct ChangeArgs {
     /// Signaling server to use instead of the bundled one (ws:// or wss://)
     #[arg(long, env = "RTCSTORM_URL", value_name = "URL")]
@@ -97,22 +108,6 @@ pub(super) struct SegmentArgs {
     pub segment: Segment,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub(super) enum ScheduleArg {
-    #[default]
-    Fifo,
-    Random,
-}
-
-impl From<ScheduleArg> for Schedule {
-    fn from(arg: ScheduleArg) -> Self {
-        match arg {
-            ScheduleArg::Fifo => Self::Fifo,
-            ScheduleArg::Random => Self::Random,
-        }
-    }
-}
-
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// Paths, or names of bundled scenarios (see `rtcstorm scenarios`)
@@ -136,11 +131,19 @@ pub(super) struct RunArgs {
         long,
         env = "RTCSTORM_SCHEDULE",
         value_name = "ORDER",
-        value_enum,
         default_value_t,
         requires = "sim"
     )]
     pub schedule: ScheduleArg,
+
+    /// With --sim: play each scenario four times (at once, after 50 other seeds of its first room, on another
+    /// thread, in a fresh process) and compare the event logs. Nothing is judged, and no file is written
+    #[arg(long, env = "RTCSTORM_VERIFY", requires = "sim", value_parser = clap::builder::FalseyValueParser::new())]
+    pub verify: bool,
+
+    /// Play the first scenario and print its event log
+    #[arg(long, hide = true, requires = "sim")]
+    pub only_log: bool,
 
     /// Folder for the results [default: reports/runs/<time>-<name>-<seed>]
     #[arg(long, env = "RTCSTORM_OUT", value_name = "DIR")]
@@ -180,6 +183,92 @@ pub(super) struct RunArgs {
         value_delimiter = ','
     )]
     pub allow_target: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HuntArgs {
+    /// Path, or name of a bundled scenario (see `rtcstorm scenarios`)
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: String,
+
+    #[command(flatten)]
+    pub change: ChangeArgs,
+
+    /// How many seeds are tried, from the scenario's own (or --seed) on
+    #[arg(long, env = "RTCSTORM_SEEDS", value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
+
+    /// How many runs go on at once [default: one for each core]
+    #[arg(long, env = "RTCSTORM_JOBS", value_name = "N", value_parser = count)]
+    pub jobs: Option<usize>,
+
+    /// No further run begins after this (5m)
+    #[arg(long, env = "RTCSTORM_TIME", value_name = "TIME", value_parser = crate::base::parse_duration)]
+    pub time: Option<Duration>,
+
+    /// No further run begins after so many have failed
+    #[arg(long, env = "RTCSTORM_FAILURES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub failures: Option<u64>,
+
+    /// How every peer negotiates, instead of what the scenario says: a profile's name
+    #[arg(long, env = "RTCSTORM_CLIENT", value_name = "PROFILE")]
+    pub client: Option<String>,
+
+    /// Who goes first of those who are ready in the same instant, and how long frames take: see `run --help`
+    #[arg(
+        long,
+        env = "RTCSTORM_SCHEDULE",
+        value_name = "ORDER",
+        default_value = "random"
+    )]
+    pub schedule: ScheduleArg,
+
+    /// A threshold that does not hold is a failure, too. They are made for whole runs: look at what they say of
+    /// one room before you judge each seed by them
+    #[arg(long, env = "RTCSTORM_THRESHOLDS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub thresholds: bool,
+
+    /// Leave what fails as large as it is
+    #[arg(long, env = "RTCSTORM_NO_SHRINK", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_shrink: bool,
+
+    /// Folder for the findings [default: reports/runs/<time>-hunt-<name>]
+    #[arg(long, env = "RTCSTORM_OUT", value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Print hunt.json on stdout instead of the text
+    #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub json: bool,
+
+    /// No progress on stderr
+    #[arg(long, env = "RTCSTORM_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
+    pub quiet: bool,
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a number from 1 on".to_owned()),
+        Ok(count) => Ok(count),
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ReplayArgs {
+    /// The folder of a case, that of a hunt with one case, or a seed of a hunt
+    #[arg(value_name = "DIR|SEED")]
+    pub what: String,
+
+    /// The hunt that the seed is of [default: the last one in reports/runs]
+    #[arg(long, env = "RTCSTORM_HUNT", value_name = "DIR")]
+    pub hunt: Option<PathBuf>,
+
+    /// Show what happened up to the first event of that kind (`channel_opened`, `wait_expired`, …)
+    #[arg(long, env = "RTCSTORM_UNTIL", value_name = "EVENT")]
+    pub until: Option<String>,
+
+    /// Show every event of every peer, not only those of the link that fails, and log what the stack does
+    #[arg(long, env = "RTCSTORM_TRACE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub trace: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -9,9 +9,9 @@ use std::{
 };
 
 use crate::{
-    base::Instant,
+    base::{Fnv1a, Instant},
     metrics::RunEvent,
-    report::{FileLine, RunReport, events, hlog, json},
+    report::{FileLine, RunReport, events, hlog, json, machine},
 };
 
 /// Written events reach the disk at least this often.
@@ -21,6 +21,7 @@ const FLUSH_EVERY: Duration = Duration::from_millis(500);
 const MAX_NAMESAKES: u32 = 1_000;
 
 const SUMMARY: &str = "summary.json";
+const MACHINE: &str = "machine.json";
 const HISTOGRAMS: &str = "histograms.hlog";
 const EVENTS: &str = "events.ndjson";
 
@@ -36,7 +37,7 @@ impl RunFolder {
     /// killed, nobody must take that run's report for this one's.
     pub fn create(path: PathBuf) -> Result<Self, String> {
         fs::create_dir_all(&path).map_err(|error| cannot("make the folder", &path, &error))?;
-        for name in [SUMMARY, HISTOGRAMS] {
+        for name in [SUMMARY, HISTOGRAMS, MACHINE] {
             let old = path.join(name);
             match fs::remove_file(&old) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -80,6 +81,7 @@ impl RunFolder {
             file: BufWriter::new(file),
             path,
             flushed_at: Instant::START,
+            hash: Arc::default(),
             trouble: self.trouble.clone(),
         })
     }
@@ -88,13 +90,15 @@ impl RunFolder {
     pub fn write(&self, report: &RunReport) -> Result<(), String> {
         self.put(SUMMARY, &json::summary(report))?;
         self.put(HISTOGRAMS, &hlog::histograms(report))?;
+        self.put(MACHINE, &machine::machine(report))?;
         match self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(trouble) => Err(trouble),
             None => Ok(()),
         }
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
+    /// Writes a file of that name into it; it appears whole or not at all.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
         let path = self.path.join(name);
         let part = self.path.join(format!(".{name}.part"));
         fs::write(&part, bytes)
@@ -108,6 +112,7 @@ impl RunFolder {
             (SUMMARY, "all figures"),
             (HISTOGRAMS, "distributions, for HdrHistogram's tools"),
             (EVENTS, "every event"),
+            (MACHINE, "where, when and how long it was played"),
         ]
         .map(|(name, what)| FileLine {
             path: self.path.join(name).display().to_string(),
@@ -117,21 +122,36 @@ impl RunFolder {
     }
 }
 
-fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
+/// What could not be done with a file, in words.
+pub(super) fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
     format!("cannot {what} {}: {error}", path.display())
 }
+
+/// The hash of the bytes of an event log so far.
+pub(super) type LogHash = Arc<Mutex<Fnv1a>>;
 
 /// Every event as a line, flushed as it goes: what a run that is killed leaves.
 pub(super) struct EventLog {
     file: BufWriter<File>,
     path: PathBuf,
     flushed_at: Instant,
+    hash: LogHash,
     trouble: Arc<Mutex<Option<String>>>,
 }
 
 impl EventLog {
+    /// Its hash, which is complete when the run is over.
+    pub fn hash(&self) -> LogHash {
+        self.hash.clone()
+    }
+
     pub fn write(&mut self, event: &RunEvent) {
-        let mut written = self.file.write_all(events::ndjson(event).as_bytes());
+        let line = events::ndjson(event);
+        self.hash
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .update(line.as_bytes());
+        let mut written = self.file.write_all(line.as_bytes());
         if event.at.since(self.flushed_at) >= FLUSH_EVERY {
             self.flushed_at = event.at;
             written = written.and_then(|()| self.file.flush());

@@ -14,8 +14,9 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Takes Ctrl-C over for the rest of the process. To be called inside of a runtime.
-    pub fn listen() -> Self {
+    /// Takes Ctrl-C over for the rest of the process, and says then what happens. To be called inside of a
+    /// runtime.
+    pub fn listen(what_happens: &'static str) -> Self {
         let (tell, seen) = watch::channel(false);
         // Listening begins here, not when the task is first polled.
         let signals = ctrl_c();
@@ -26,7 +27,7 @@ impl Interrupt {
             };
             signals.recv().await;
             tell.send_replace(true);
-            eprintln!("interrupted: everybody leaves (Ctrl-C again: at once)");
+            eprintln!("interrupted: {what_happens} (Ctrl-C again: at once)");
             signals.recv().await;
             std::process::exit(i32::from(ExitCode::Interrupted.number()));
         });

@@ -5,10 +5,11 @@
 mod abort;
 mod args;
 mod artifacts;
+mod case;
 mod check;
 mod completions;
 mod environment;
-mod failures;
+mod hunt;
 mod interrupt;
 mod live;
 mod load;
@@ -16,11 +17,16 @@ mod machine;
 mod place;
 mod plan;
 mod readers;
+mod replay;
 mod run;
 mod scenarios;
+mod schedule;
 mod schema;
 mod serve;
+mod simulate;
+mod sweep;
 mod verdict;
+mod verify;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -42,6 +48,8 @@ pub fn main() -> ExitCode {
     log_to_stderr(args.verbose + u8::from(serves));
     match args.command {
         Command::Run(args) => run::run(&args).into(),
+        Command::Hunt(args) => hunt::hunt(&args).into(),
+        Command::Replay(args) => replay::replay(&args).into(),
         Command::Check(args) => check::check(&args).into(),
         Command::Plan(args) => plan::plan(&args).into(),
         Command::Scenarios => scenarios::scenarios().into(),
@@ -58,6 +66,9 @@ fn end_on_panic() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         tell(panic);
+        if let Some(seed) = simulate::seed_at_hand() {
+            eprintln!("it was simulating seed {seed}");
+        }
         eprintln!("this is a bug of rtcstorm's; what was measured so far is in the run's events.ndjson");
         std::process::exit(i32::from(crate::verdict::ExitCode::Bug.number()));
     }));

@@ -9,7 +9,7 @@ use crate::{
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
     scenario::Scenario,
-    sim::{Schedule, SimWorld},
+    sim::{Schedule, SimWorld, Stalled},
     verdict::invariants::Visibility,
     world::{Census, World},
 };
@@ -53,8 +53,7 @@ impl Place {
     }
 
     pub fn sim(schedule: Schedule, seed: u64) -> Self {
-        let (config, seed) = (HubConfig::default(), RootSeed(seed));
-        Self::Sim(Arc::new(SimWorld::new(config, TOKEN_SEED, schedule, seed)))
+        Self::Sim(Arc::new(sim_world(schedule, seed)))
     }
 
     /// `local`, `live` or `sim`.
@@ -110,12 +109,22 @@ impl Place {
                 let played = tokio::task::spawn_blocking(move || world.block_on(run)).await;
                 match played {
                     Ok(Ok(summary)) => Ok(summary),
-                    Ok(Err(stalled)) => Err(format!("the simulation has stalled: {stalled}")),
+                    Ok(Err(why)) => Err(stalled(why)),
                     Err(panic) => Err(format!("the simulation has ended early: {panic}")),
                 }
             }
         }
     }
+}
+
+/// The simulated world with that seed.
+pub(super) fn sim_world(schedule: Schedule, seed: u64) -> SimWorld {
+    SimWorld::new(HubConfig::default(), TOKEN_SEED, schedule, RootSeed(seed))
+}
+
+/// A simulation that makes no progress, in words.
+pub(super) fn stalled(why: Stalled) -> String {
+    format!("the simulation has stalled: {why}")
 }
 
 async fn bundled() -> io::Result<Arc<Handle>> {

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{artifacts::EventLog, failures::Failures};
+use super::artifacts::EventLog;
 use crate::{
-    metrics::{EventKind, Recorder, RunEvent},
+    metrics::{EventKind, Failures, Recorder, RunEvent},
     plan::Plan,
+    report::Normaliser,
     run::EventReader,
     verdict::invariants::{Checkers, Visibility},
 };
@@ -65,6 +66,30 @@ impl EventReader for Shared {
                 gathered.rss_bytes = gathered.rss_bytes.max(Some(rss_bytes));
             }
         });
+    }
+}
+
+/// Hands events on as they are the same in every run of a seed.
+pub(super) struct Normal {
+    normaliser: Normaliser,
+    readers: Vec<Box<dyn EventReader>>,
+}
+
+impl Normal {
+    pub fn new(readers: Vec<Box<dyn EventReader>>) -> Self {
+        Self {
+            normaliser: Normaliser::default(),
+            readers,
+        }
+    }
+}
+
+impl EventReader for Normal {
+    fn read(&mut self, event: &RunEvent) {
+        let event = self.normaliser.normal(event);
+        for reader in &mut self.readers {
+            reader.read(&event);
+        }
     }
 }
 

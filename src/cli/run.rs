@@ -1,7 +1,7 @@
 use std::{
     io::{self, IsTerminal},
     path::Path,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -9,28 +9,30 @@ use webrtc::peer_connection::RTCIceServer;
 
 use super::{
     abort,
-    args::{RunArgs, ScheduleArg},
-    artifacts::RunFolder,
+    args::RunArgs,
+    artifacts::{LogHash, RunFolder},
     interrupt::Interrupt,
     live::Live,
     load::{self, Loaded},
     no_color,
     place::Place,
     print_data,
-    readers::Shared,
+    readers::{Normal, Shared},
+    schedule::ScheduleArg,
     verdict::{self, About},
+    verify,
 };
 use crate::{
     plan::Segment,
-    report::{RunReport, StartedAt, json, terminal},
-    run::{EventReader, Options},
+    report::{MachineLine, RunReport, StartedAt, json, terminal},
+    run::Options,
     scenario::Scenario,
     verdict::ExitCode,
     world::{Census, Tricks},
 };
 
 /// Where runs write if nobody says otherwise.
-const RUNS: &str = "reports/runs";
+pub(super) const RUNS: &str = "reports/runs";
 
 /// `rtcstorm run`: each scenario in turn; the worst outcome is the exit code.
 pub(super) fn run(args: &RunArgs) -> ExitCode {
@@ -39,6 +41,12 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let Some(loaded) = load_all(args, &run_id) else {
         return ExitCode::Configuration;
     };
+    if args.only_log {
+        return verify::only_log(args, &loaded[0]);
+    }
+    if args.verify {
+        return verify::verify(args, &loaded);
+    }
     let Some(ice_servers) = ice_servers(&args.ice_server) else {
         return ExitCode::Configuration;
     };
@@ -50,7 +58,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         }
     };
     runtime.block_on(async {
-        let interrupt = Interrupt::listen();
+        let interrupt = Interrupt::listen("everybody leaves");
         let mut codes = Vec::new();
         for (index, loaded) in loaded.iter().enumerate() {
             if interrupt.is_seen() {
@@ -169,9 +177,15 @@ async fn run_one(
             }
         }),
     };
-    let readers: Vec<Box<dyn EventReader>> =
-        vec![Box::new(gathered.clone()), Box::new(event_log), Box::new(watch)];
-    let ran = place.play(census, plan_, options, readers).await;
+    let log_hash = event_log.hash();
+    let readers = Normal::new(vec![
+        Box::new(gathered.clone()),
+        Box::new(event_log),
+        Box::new(watch),
+    ]);
+    let clock = std::time::Instant::now();
+    let ran = place.play(census, plan_, options, vec![Box::new(readers)]).await;
+    let took = clock.elapsed();
     drop(live);
     let ran = match ran {
         Ok(ran) => ran,
@@ -196,6 +210,14 @@ async fn run_one(
             unix_ms: unix_ms(started),
         },
         run: ran,
+        log_hash: args.sim.then(|| value(&log_hash)),
+        machine: MachineLine {
+            os: std::env::consts::OS.to_owned(),
+            arch: std::env::consts::ARCH.to_owned(),
+            cores: std::thread::available_parallelism().ok().map(usize::from),
+            took_ms: verdict::millis(took),
+            folder: folder.path().display().to_string(),
+        },
         by_user: interrupt.is_seen(),
         aborted_by: abort.by(),
         judge_thresholds: !args.no_thresholds,
@@ -213,7 +235,11 @@ async fn run_one(
     }
 }
 
-fn trouble_with_files(trouble: &str) -> ExitCode {
+fn value(hash: &LogHash) -> u64 {
+    hash.lock().unwrap_or_else(PoisonError::into_inner).value()
+}
+
+pub(super) fn trouble_with_files(trouble: &str) -> ExitCode {
     eprintln!("error: {trouble}\n  help: choose another folder with `--out DIR`");
     ExitCode::Configuration
 }
@@ -244,22 +270,36 @@ fn folder_for(
         Some(out) if args.scenarios.len() == 1 => RunFolder::create(out.clone()),
         Some(out) => RunFolder::create(out.join(format!("{:02}-{name}", index + 1))),
         None => {
-            let time = humantime::format_rfc3339_seconds(started).to_string();
-            let time = time.replace(['-', ':', 'Z'], "").replace('T', "-");
-            RunFolder::create_new(Path::new(RUNS), &format!("{time}-{name}-{}", loaded.plan.seed))
+            let name = format!("{}-{name}-{}", stamp(started), loaded.plan.seed);
+            RunFolder::create_new(Path::new(RUNS), &name)
         }
     }
 }
 
+/// A time as it begins the names of folders, so that their order is that of time.
+pub(super) fn stamp(time: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    text.replace(['-', ':', 'Z'], "").replace('T', "-")
+}
+
 /// The command line that does the same again.
-fn repeat(named: &str, args: &RunArgs, seed: u64) -> String {
+pub(super) fn repeat(named: &str, args: &RunArgs, seed: u64) -> String {
+    let words = repeat_words(named, args, seed);
+    words
+        .iter()
+        .map(|word| quoted(word))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Its words, unquoted.
+pub(super) fn repeat_words(named: &str, args: &RunArgs, seed: u64) -> Vec<String> {
     let change = &args.change;
-    let mut line = format!("rtcstorm run {} --seed {seed}", quoted(named));
-    if args.sim {
-        line += " --sim";
-        if args.schedule == ScheduleArg::Random {
-            line += " --schedule random";
-        }
+    let mut words = ["rtcstorm", "run", named, "--seed"].map(str::to_owned).to_vec();
+    words.push(seed.to_string());
+    let mut add = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
+    if args.sim && args.schedule != ScheduleArg::default() {
+        add("--schedule", args.schedule.to_string());
     }
     let flags = [
         ("--url", &change.url),
@@ -269,16 +309,19 @@ fn repeat(named: &str, args: &RunArgs, seed: u64) -> String {
     ];
     for (flag, value) in flags {
         if let Some(value) = value {
-            line += &format!(" {flag} {}", quoted(&without_secrets(value)));
+            add(flag, without_secrets(value));
         }
     }
     if args.segment.segment != Segment::WHOLE {
-        line += &format!(" --segment {}", args.segment.segment);
+        add("--segment", args.segment.segment.to_string());
     }
     for set in &change.set {
-        line += &format!(" --set {}", quoted(set));
+        add("--set", set.clone());
     }
-    line
+    if args.sim {
+        words.insert(5, "--sim".to_owned());
+    }
+    words
 }
 
 /// As a shell takes it.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::readers::Gathered;
 use crate::{
     base::Instant,
-    metrics::{MetricKey, Snapshot},
+    metrics::{MetricKey, RunEvent, Snapshot},
     report::{
-        FileLine, GeneratorLine, RunReport, ScenarioLine, StartedAt, ThresholdLine, ThresholdStatus,
-        VerdictLine, VerdictWord,
+        FailureLine, FileLine, GeneratorLine, MachineLine, RunReport, ScenarioLine, StartedAt, ThresholdLine,
+        ThresholdStatus, VerdictLine, VerdictWord, what,
     },
     run::RunSummary,
     scenario::Scenario,
@@ -23,6 +23,8 @@ pub(super) struct About<'a> {
     pub target: String,
     pub started_at: StartedAt,
     pub run: RunSummary,
+    pub log_hash: Option<u64>,
+    pub machine: MachineLine,
     /// The user has asked for an end.
     pub by_user: bool,
     /// The threshold whose failure ended the run, as it was then.
@@ -81,6 +83,8 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         target: about.target,
         started_at: about.started_at,
         duration_ms: millis(about.run.duration),
+        log_hash: about.log_hash,
+        machine: about.machine,
         verdict: VerdictLine {
             word: word(verdict.decision),
             exit_code: exit_code.number(),
@@ -99,7 +103,7 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
             rss_bytes: gathered.rss_bytes,
             lag_ms_p99: saturation.map(|s| s.lag_p99_ms),
         },
-        failures: gathered.failures.kept,
+        failures: gathered.failures.kept.iter().map(failure).collect(),
         more_failures: gathered.failures.more,
         repeat: about.repeat,
         files: about.files,
@@ -121,6 +125,15 @@ fn told(reason: &Reason, aborted_by: Option<&ThresholdResult>) -> String {
             format!("{threshold} ended the run (abortOnFail): it was {actual:.3}")
         }
         _ => reason.to_string(),
+    }
+}
+
+fn failure(event: &RunEvent) -> FailureLine {
+    FailureLine {
+        peer: event.peer,
+        remote: event.remote,
+        at: event.at,
+        what: what(&event.kind),
     }
 }
 
@@ -148,6 +161,6 @@ fn word(decision: Decision) -> VerdictWord {
     }
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }

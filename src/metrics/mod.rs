@@ -8,6 +8,7 @@ mod counts;
 mod crash;
 mod deadlines;
 mod event;
+mod failures;
 mod faults;
 mod joins;
 mod link_event;
@@ -29,6 +30,7 @@ mod tally;
 mod trend;
 
 pub use event::*;
+pub use failures::Failures;
 pub use names::{CATALOGUE, Kind, Metric, Tag, Unit};
 pub use recorder::{Live, Recorder};
 pub use snapshot::{MetricKey, Rate, Snapshot};

@@ -298,7 +298,7 @@ fn recovering(path: RecoveryPath, generation: Generation) -> String {
     }
 }
 
-fn state_name(state: SignalingState) -> &'static str {
+pub(crate) fn state_name(state: SignalingState) -> &'static str {
     match state {
         SignalingState::Stable => "stable",
         SignalingState::HaveLocalOffer => "have-local-offer",
@@ -317,7 +317,7 @@ fn candidate(kind: CandidateKind) -> &'static str {
     }
 }
 
-fn call(operation: Operation) -> &'static str {
+pub(crate) fn call(operation: Operation) -> &'static str {
     match operation {
         Operation::CreateConnection => "RTCPeerConnection()",
         Operation::CreateOffer => "createOffer",

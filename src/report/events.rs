@@ -11,12 +11,19 @@ use crate::{
 };
 
 /// The event as a line of JSON with its line feed: `ms` since the run's start, `peer`, `remote`, `kind`,
-/// then the kind's own fields by name. Instants are in ms (`planned_ms`, `ends_ms`), fingerprints are hexadecimal
-/// text: they don't fit into a JavaScript number.
+/// then the kind's own fields by name. Instants are in ms (`planned_ms`, `ends_ms`).
 pub fn ndjson(event: &RunEvent) -> String {
     let mut line = serde_json::to_string(&EventLine::of(event)).expect("an event's fields are all JSON");
     line.push('\n');
     line
+}
+
+/// What kind of event it is, as its line says: `channel_opened`.
+pub fn kind_name(event: &RunEvent) -> String {
+    match EventLine::of(event).kind {
+        Value::String(name) => name,
+        other => other.to_string(),
+    }
 }
 
 /// An event in its JSON form.
@@ -58,7 +65,6 @@ fn shown(name: String, value: Value) -> (String, Value) {
             let ms = Instant::from_micros(micros).as_millis_f64();
             (format!("{name}_ms"), ms.into())
         }
-        ("fingerprint" | "answers", Some(hash)) => (name, format!("{hash:016x}").into()),
         _ => (name, value),
     }
 }
@@ -77,15 +83,15 @@ mod tests {
             kind: EventKind::DescriptionSent {
                 generation: Generation(2),
                 description: DescriptionKind::Answer,
-                fingerprint: u64::MAX,
+                fingerprint: 8,
                 answers: Some(7),
             },
         };
         assert_eq!(
             ndjson(&event),
             concat!(
-                r#"{"ms":1204.311,"peer":1,"remote":0,"kind":"description_sent","answers":"0000000000000007","#,
-                r#""description":"answer","fingerprint":"ffffffffffffffff","generation":2}"#,
+                r#"{"ms":1204.311,"peer":1,"remote":0,"kind":"description_sent","answers":7,"#,
+                r#""description":"answer","fingerprint":8,"generation":2}"#,
                 "\n"
             )
         );

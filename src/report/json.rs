@@ -1,6 +1,7 @@
 //! `summary.json`, schema `rtcstorm.summary/1`.
 //!
-//! Keys keep their order, so two summaries can be compared line by line. What is infinitely long because
+//! Keys keep their order, so two summaries can be compared line by line. That of a simulation is the same in
+//! every run of a seed: what is the machine's is in `machine.json`. What is infinitely long because
 //! it failed is the text `"inf"`; what has no figure is `null`.
 
 use std::collections::BTreeMap;
@@ -40,8 +41,14 @@ struct Summary<'a> {
     exit_code: u8,
     reasons: &'a [String],
     warnings: &'a [String],
-    started_at: &'a str,
-    duration_ms: Figure,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<Figure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    virtual_ms: Option<Figure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_hash: Option<String>,
     metrics: BTreeMap<String, Metric>,
     counters: BTreeMap<String, u64>,
     thresholds: Vec<Threshold<'a>>,
@@ -126,17 +133,19 @@ struct Place<'a> {
 }
 
 #[derive(Serialize)]
-struct Generator {
+pub(super) struct Generator {
     cpu_percent: Figure,
     rss_bytes: Option<u64>,
     lag_ms_p99: Figure,
 }
 
 /// A figure in JSON: `null`, `"inf"`, or a number with all its digits.
+#[derive(Clone, Copy)]
 struct Exact(Option<f64>);
 
 /// The same, rounded to a thousandth: durations are measured to the microsecond.
-struct Figure(Option<f64>);
+#[derive(Clone, Copy)]
+pub(super) struct Figure(pub(super) Option<f64>);
 
 impl Serialize for Exact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -168,6 +177,8 @@ impl<'a> Summary<'a> {
     fn of(report: &'a RunReport) -> Self {
         let trends = report.metrics.trends.iter();
         let rates = report.metrics.rates.iter();
+        let is_virtual = report.is_virtual();
+        let took = Figure(Some(report.duration_ms));
         Self {
             schema: SCHEMA,
             version: &report.version,
@@ -182,8 +193,10 @@ impl<'a> Summary<'a> {
             exit_code: report.verdict.exit_code,
             reasons: &report.verdict.reasons,
             warnings: &report.verdict.warnings,
-            started_at: &report.started_at.text,
-            duration_ms: Figure(Some(report.duration_ms)),
+            started_at: (!is_virtual).then_some(&report.started_at.text),
+            duration_ms: (!is_virtual).then_some(took),
+            virtual_ms: is_virtual.then_some(took),
+            log_hash: report.log_hash.map(|hash| format!("{hash:016x}")),
             metrics: trends
                 .map(|(key, trend)| (key.to_string(), Metric::Trend(Box::new(TrendFigures::of(trend)))))
                 .chain(rates.map(|(key, rate)| (key.to_string(), Metric::of(*rate))))
@@ -305,7 +318,7 @@ impl<'a> Place<'a> {
 }
 
 impl Generator {
-    fn of(line: GeneratorLine) -> Self {
+    pub fn of(line: GeneratorLine) -> Self {
         Self {
             cpu_percent: Figure(line.cpu_percent),
             rss_bytes: line.rss_bytes,
@@ -342,6 +355,23 @@ mod tests {
     #[test]
     fn a_busy_run_has_all_keys() {
         check("summary-busy", &samples::busy_run());
+    }
+
+    #[test]
+    fn a_simulation_tells_nothing_of_the_wall_clock() {
+        let mut report = samples::empty_run();
+        report.world = "sim".to_owned();
+        report.log_hash = Some(0xab);
+        let summary = |report: &RunReport| -> serde_json::Value {
+            serde_json::from_slice(&summary(report)).expect("JSON")
+        };
+        let told = summary(&report);
+        assert_eq!(told["virtual_ms"], 0.0);
+        assert_eq!(told["log_hash"], "00000000000000ab");
+        assert!(told.get("duration_ms").is_none() && told.get("started_at").is_none());
+        report.started_at.text = "later".to_owned();
+        report.machine.took_ms = 7.0;
+        assert_eq!(summary(&report), told);
     }
 
     #[test]

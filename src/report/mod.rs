@@ -10,13 +10,19 @@ pub mod events;
 mod extremes;
 pub mod hlog;
 pub mod json;
+pub mod machine;
 mod model;
+mod normal;
 mod paper;
 #[cfg(test)]
 mod samples;
+mod story;
 mod tables;
 pub mod terminal;
 mod units;
 
+pub(crate) use describe::{call, state_name};
 pub use describe::{describe, what};
 pub use model::*;
+pub use normal::Normaliser;
+pub use story::Story;

@@ -17,8 +17,12 @@ pub struct RunReport {
     pub target: String,
     /// When the run began, by the wall clock.
     pub started_at: StartedAt,
-    /// How long it took, in milliseconds of the run's own clock.
+    /// How long it took, in milliseconds of the run's own clock: virtual ones in a simulation.
     pub duration_ms: f64,
+    /// The hash of the bytes of `events.ndjson`, in a simulation; elsewhere no two runs have the same.
+    pub log_hash: Option<u64>,
+    /// What is the machine's.
+    pub machine: MachineLine,
     /// What it came to.
     pub verdict: VerdictLine,
     /// All figures.
@@ -37,6 +41,13 @@ pub struct RunReport {
     pub repeat: String,
     /// Where the run's files are.
     pub files: Vec<FileLine>,
+}
+
+impl RunReport {
+    /// Whether its durations are virtual.
+    pub fn is_virtual(&self) -> bool {
+        self.world == "sim"
+    }
 }
 
 /// Which scenario was run.
@@ -59,6 +70,21 @@ pub struct StartedAt {
     pub text: String,
     /// Milliseconds since the Unix epoch.
     pub unix_ms: u64,
+}
+
+/// Where and how long the run was played: what differs between two runs of one seed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MachineLine {
+    /// Operating system and processor, as Rust names them.
+    pub os: String,
+    /// See `os`.
+    pub arch: String,
+    /// Cores that the process may use.
+    pub cores: Option<usize>,
+    /// How long the run took by the machine's clock, in milliseconds.
+    pub took_ms: f64,
+    /// The run's folder.
+    pub folder: String,
 }
 
 /// The verdict of a run.

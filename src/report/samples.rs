@@ -27,6 +27,8 @@ pub fn empty_run() -> RunReport {
             unix_ms: 1_777_888_800_000,
         },
         duration_ms: 0.0,
+        log_hash: None,
+        machine: MachineLine::default(),
         verdict: VerdictLine {
             word: VerdictWord::Interrupted,
             exit_code: 105,
@@ -131,6 +133,8 @@ pub fn busy_run() -> RunReport {
             ..empty_run().scenario
         },
         duration_ms: 12_310.482,
+        log_hash: None,
+        machine: MachineLine::default(),
         verdict: VerdictLine {
             word: VerdictWord::Fail,
             exit_code: 99,

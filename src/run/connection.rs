@@ -20,7 +20,7 @@ use crate::{
     base::{Generation, PeerId},
     metrics::{CandidateKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
-    signaling::{Candidate, ChannelMessage, Description, SdpType},
+    signaling::{Candidate, ChannelMessage, Description, SdpType, with_steady_origin},
     world::{Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, World},
 };
 
@@ -45,6 +45,7 @@ pub(super) struct Stack {
 /// Which connection it is, and whom it tells.
 #[derive(Clone)]
 struct Identity {
+    peer: PeerId,
     remote: PeerId,
     generation: Generation,
     inputs: mpsc::Sender<PeerInput>,
@@ -67,13 +68,14 @@ impl Identity {
 pub(super) fn start(
     stack: &Arc<Stack>,
     network: &Arc<PeerNetwork>,
-    remote: PeerId,
+    (peer, remote): (PeerId, PeerId),
     generation: Generation,
     offerer: bool,
     inputs: mpsc::Sender<PeerInput>,
 ) -> mpsc::Sender<ConnectionCommand> {
     let (sender, commands) = mpsc::channel(COMMANDS);
     let identity = Identity {
+        peer,
         remote,
         generation,
         inputs,
@@ -153,7 +155,7 @@ impl Connection {
                         .build(),
                 )
                 .with_media_engine(MediaEngine::default())
-                .with_setting_engine(settings(&*stack.world))
+                .with_setting_engine(settings(&*stack.world, &identity))
                 .with_runtime(Arc::new(runtime))
                 .with_handler(Arc::new(handler))
                 .with_udp_addrs(stack.world.udp_addrs())
@@ -353,7 +355,7 @@ impl Connection {
     }
 }
 
-fn settings(world: &dyn World) -> SettingEngine {
+fn settings(world: &dyn World, whose: &Identity) -> SettingEngine {
     let mut settings = SettingEngineBuilder::new()
         .with_include_loopback_candidate(true)
         // Peers trickle addresses, never `.local` names.
@@ -368,7 +370,7 @@ fn settings(world: &dyn World) -> SettingEngine {
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         // A relayed pair leaves a direct one the time of a round trip, not the two seconds of the default.
         .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTANCE));
-    if let Some(provider) = world.crypto_provider() {
+    if let Some(provider) = world.crypto_provider(whose.peer, whose.remote, whose.generation) {
         settings = settings.with_crypto_provider(provider);
     }
     settings.build()
@@ -381,7 +383,7 @@ fn text_of(data: &BytesMut) -> String {
 fn ours(sdp_type: SdpType, description: &RTCSessionDescription) -> Description {
     Description {
         sdp_type,
-        sdp: description.sdp.as_str().into(),
+        sdp: with_steady_origin(&description.sdp).into(),
     }
 }
 

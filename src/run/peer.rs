@@ -338,7 +338,7 @@ impl PeerTask {
             let commands = connection::start(
                 &self.shared.stack,
                 &self.network,
-                remote,
+                (self.id, remote),
                 generation,
                 offerer,
                 inputs,

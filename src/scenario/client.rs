@@ -33,6 +33,14 @@ macro_rules! rules {
                 }
             }
 
+            /// Makes the rule of that name what it is in another client.
+            pub fn take(&mut self, name: &str, from: &Self) {
+                match name {
+                    $(stringify!($name) => self.$name = from.$name,)*
+                    _ => {}
+                }
+            }
+
             pub(super) fn rule(&self, name: &str) -> Option<&dyn Rule> {
                 match name {
                     $(stringify!($name) => Some(&self.$name),)*
@@ -139,20 +147,26 @@ impl ClientRules {
     pub fn value(&self, name: &str) -> Option<String> {
         self.rule(name).map(Rule::show)
     }
+
+    /// The rules that are other than in `base`, as a scenario writes them: name and value.
+    pub fn changes_from(&self, base: &Self) -> Vec<(&'static str, String)> {
+        let changed = |name: &&'static str| self.value(name) != base.value(name);
+        let told = |name: &'static str| Some((name, self.value(name)?));
+        Self::NAMES
+            .iter()
+            .copied()
+            .filter(changed)
+            .filter_map(told)
+            .collect()
+    }
 }
 
 /// What is other than in the reference, as scenarios write it.
 impl fmt::Debug for ClientRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reference = Self::default();
         let mut told = f.debug_struct("ClientRules");
-        for name in Self::NAMES {
-            let value = self
-                .value(name)
-                .filter(|_| self.value(name) != reference.value(name));
-            if let Some(value) = value {
-                told.field(name, &format_args!("{value}"));
-            }
+        for (name, value) in self.changes_from(&Self::default()) {
+            told.field(name, &format_args!("{value}"));
         }
         told.finish_non_exhaustive()
     }

@@ -16,6 +16,7 @@ mod network;
 mod overrides;
 mod parse;
 mod parties;
+mod print;
 mod profiles;
 mod read;
 mod rooms;

@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use super::sdp;
+use crate::base::Fnv1a;
 
 /// What a peer and a signaling server say to each other, whatever the protocol. Outgoing, `remote` is
 /// who it is for; incoming, who it is from.
@@ -106,7 +107,7 @@ impl Description {
     /// A hash of type and whole text: equal for a frame repeated verbatim, different otherwise.
     /// FNV-1a, 64 bits: stable over runs and machines.
     pub fn fingerprint(&self) -> u64 {
-        hash(self.kind().bytes().chain(self.sdp.bytes()))
+        hash([self.kind(), &self.sdp])
     }
 
     /// The same for the first `characters` of its JSON, `{"type":"offer","sdp":"v=0\r\n…"}`, as browsers write
@@ -124,7 +125,7 @@ impl Description {
         });
         let start = format!(r#"{{"type":"{}","sdp":""#, self.kind());
         let json: String = start.chars().chain(escaped).take(characters).collect();
-        hash(json.bytes())
+        hash([json.as_str()])
     }
 
     fn kind(&self) -> &'static str {
@@ -151,11 +152,13 @@ impl Description {
     }
 }
 
-/// FNV-1a, 64 bits (draft-eastlake-fnv).
-fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+/// Of all parts as one text.
+fn hash<const N: usize>(parts: [&str; N]) -> u64 {
+    let mut hash = Fnv1a::default();
+    for part in parts {
+        hash.update(part.as_bytes());
+    }
+    hash.value()
 }
 
 /// `RTCIceCandidateInit`.

@@ -10,3 +10,4 @@ mod sdp;
 pub use channel::{ChannelMessage, ChatId, Seq};
 pub use dashboard::Dashboard;
 pub use message::{Candidate, Description, LeaveReason, Member, Message, SdpType};
+pub use sdp::with_steady_origin;

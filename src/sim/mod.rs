@@ -3,6 +3,7 @@
 //! An edge, for `webrtc` wants sockets that are really bound. Knows the seam ([`crate::world`]) and the
 //! reference server's room core; knows nothing of peers, plans or reports.
 
+mod crypto;
 mod executor;
 mod network;
 mod runtime;

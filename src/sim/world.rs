@@ -7,16 +7,17 @@ use std::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use reference_server::room::HubConfig;
-use webrtc::runtime::Runtime;
+use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
 
 use super::{
+    crypto::SeededProvider,
     executor::{Executor, Order, Stalled},
     network::{HOP, Network},
     runtime::SimRuntime,
     server::{Server, Transit},
 };
 use crate::{
-    base::{Instant, PeerId, Purpose, RootSeed},
+    base::{Generation, Instant, PeerId, Purpose, RootSeed},
     world::{BoxFuture, SignalingError, SignalingSocket, Usage, World},
 };
 
@@ -43,6 +44,7 @@ pub struct SimWorld {
     executor: Arc<Executor>,
     runtime: Arc<SimRuntime>,
     server: Arc<Server>,
+    seed: RootSeed,
 }
 
 impl SimWorld {
@@ -72,6 +74,7 @@ impl SimWorld {
             )),
             runtime: Arc::new(runtime),
             executor,
+            seed,
         }
     }
 
@@ -110,6 +113,16 @@ impl World for SimWorld {
 
     fn rtc_runtime(&self) -> Arc<dyn Runtime> {
         self.runtime.clone()
+    }
+
+    fn crypto_provider(
+        &self,
+        peer: PeerId,
+        remote: PeerId,
+        generation: Generation,
+    ) -> Option<Arc<dyn RTCCryptoProvider>> {
+        let rng = self.seed.connection(peer, remote, generation, Purpose::Crypto);
+        Some(Arc::new(SeededProvider::new(rng)))
     }
 
     fn udp_addrs(&self) -> Vec<String> {

@@ -3,7 +3,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use futures_util::{Sink, Stream};
 use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
 
-use crate::base::{Instant, PeerId};
+use crate::base::{Generation, Instant, PeerId};
 
 /// A future that a world can run.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -37,8 +37,14 @@ pub trait World: Send + Sync + 'static {
     /// What `webrtc` runs on, before [`ConnectionRuntime`](super::ConnectionRuntime) is put around it.
     fn rtc_runtime(&self) -> Arc<dyn Runtime>;
 
-    /// Where connections take ICE credentials, tie-breakers and keys from; `None` is the OS's randomness.
-    fn crypto_provider(&self) -> Option<Arc<dyn RTCCryptoProvider>> {
+    /// Where a peer's connection takes ICE credentials, tie-breakers and keys from; `None` is the OS's
+    /// randomness.
+    fn crypto_provider(
+        &self,
+        _peer: PeerId,
+        _remote: PeerId,
+        _generation: Generation,
+    ) -> Option<Arc<dyn RTCCryptoProvider>> {
         None
     }
 

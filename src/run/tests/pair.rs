@@ -211,12 +211,12 @@ impl Pair {
                     idle = false;
                     match output {
                         LinkOutput::Connection(generation, ConnectionCommand::Create { offerer }) => {
-                            let remote = PeerId(1 - me as u32);
+                            let ends = (PeerId(me as u32), PeerId(1 - me as u32));
                             let sender = self.ends[me].sender.clone();
                             self.ends[me].commands = Some(connection::start(
                                 &self.stack,
                                 &self.network,
-                                remote,
+                                ends,
                                 generation,
                                 offerer,
                                 sender,

@@ -76,7 +76,7 @@ async fn a_close_right_after_a_receive_still_releases_the_turn_allocation() {
     let commands = connection::start(
         &stack,
         &pair::network(),
-        PeerId(1),
+        (PeerId(0), PeerId(1)),
         Generation(0),
         true,
         sender.clone(),

@@ -2,6 +2,7 @@
 
 mod abort;
 mod check;
+mod hunt;
 #[cfg(unix)]
 mod interrupt;
 mod language;

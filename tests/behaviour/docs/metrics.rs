@@ -7,8 +7,8 @@ use rtcstorm::{
     metrics::{CATALOGUE, EventKind, MetricKey, Rate, RunEvent, Snapshot, Trend},
     plan::{self, Plan},
     report::{
-        FailureLine, GeneratorLine, RunReport, ScenarioLine, StartedAt, ThresholdLine, ThresholdStatus,
-        VerdictLine, VerdictWord, json,
+        FailureLine, GeneratorLine, MachineLine, RunReport, ScenarioLine, StartedAt, ThresholdLine,
+        ThresholdStatus, VerdictLine, VerdictWord, json,
     },
     scenario::{bundled, parse},
     verdict::{
@@ -125,6 +125,8 @@ fn report() -> RunReport {
         target: String::new(),
         started_at: StartedAt::default(),
         duration_ms: 1.0,
+        log_hash: None,
+        machine: MachineLine::default(),
         verdict: VerdictLine {
             word: VerdictWord::Pass,
             exit_code: 0,

@@ -54,6 +54,12 @@ pub const HARNESS: Crate = Crate {
         ),
         pure("verdict", &["base", "plan", "metrics"]),
         pure("report", &["base", "metrics", "verdict"]),
+        pure(
+            "hunt",
+            &[
+                "base", "impair", "scenario", "plan", "metrics", "verdict", "report",
+            ],
+        ),
         edge("world", &["base", "impair"], Some("")),
         // Worlds are siblings: a run gets one as a value, and knows none of them.
         edge("net", &["base", "world", "signaling"], Some("")),
@@ -83,6 +89,7 @@ pub const HARNESS: Crate = Crate {
                 "peer",
                 "verdict",
                 "report",
+                "hunt",
                 "world",
                 "net",
                 "sim",

@@ -1,0 +1,94 @@
+//! One run in virtual time, on this thread, and what broke in it.
+
+use std::{
+    cell::Cell,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{place::sim_world, readers::Normal};
+use crate::{
+    base::Instant,
+    hunt::{self, Failure},
+    metrics::RunEvent,
+    plan::{self, Plan},
+    run::{self, EventReader, Options, RunSummary},
+    scenario::Scenario,
+    sim::{Schedule, Stalled},
+    world::{Census, Tricks},
+};
+
+thread_local! {
+    /// What this thread simulates.
+    static SEED: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// The seed that this thread simulates, if it does: who panics tells it.
+pub(super) fn seed_at_hand() -> Option<u64> {
+    SEED.get()
+}
+
+/// A run that is over.
+pub(super) struct Simulated {
+    pub events: Vec<RunEvent>,
+    /// What broke first.
+    pub failure: Option<Failure>,
+}
+
+/// Plays a scenario with a seed and judges it, by its thresholds, too, if it still has them.
+pub(super) fn simulate(scenario: &Scenario, seed: u64, schedule: Schedule) -> Simulated {
+    let plan = Arc::new(plan::expand(scenario, seed, &plan::Options::default()));
+    let events = Kept::default();
+    let played = play(&plan, schedule, Box::new(events.clone()));
+    let events = events.take();
+    let failure = match played {
+        Ok(summary) => hunt::judge(scenario, &plan, &events, Instant::START + summary.duration),
+        Err(stalled) => {
+            let at = events.last().map_or(Instant::START, |event| event.at);
+            Some(Failure::stalled(stalled.to_string(), at))
+        }
+    };
+    Simulated { events, failure }
+}
+
+/// Plays a plan; the reader gets normalised events.
+pub(super) fn play(
+    plan: &Arc<Plan>,
+    schedule: Schedule,
+    reader: Box<dyn EventReader>,
+) -> Result<RunSummary, Stalled> {
+    let world = Arc::new(sim_world(schedule, plan.seed));
+    let options = Options {
+        ice_servers: Vec::new(),
+        tricks: Tricks::default(),
+        interrupt: Box::pin(std::future::pending()),
+    };
+    let readers: Vec<Box<dyn EventReader>> = vec![Box::new(Normal::new(vec![reader]))];
+    let census = Arc::new(Census::default());
+    SEED.set(Some(plan.seed));
+    let played = world.block_on(run::execute(
+        world.clone(),
+        census,
+        plan.clone(),
+        options,
+        readers,
+    ));
+    SEED.set(None);
+    played
+}
+
+/// Keeps every event.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<RunEvent>>>);
+
+impl Kept {
+    fn take(&self) -> Vec<RunEvent> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl EventReader for Kept {
+    fn read(&mut self, event: &RunEvent) {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.push(event.clone());
+    }
+}
