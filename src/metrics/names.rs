@@ -447,7 +447,11 @@ pub const CATALOGUE: &[Metric] = &[
         &[],
         "Datagrams of connections that the harness itself dropped: more were on their way through one socket than it may hold.",
     ),
-    counter("limits_hit", &[], "Limits of the harness that were hit."),
+    counter(
+        "limits_hit",
+        &[],
+        "Limits of the harness, or of a client's rules, that were hit.",
+    ),
 ];
 
 #[cfg(test)]

@@ -140,6 +140,8 @@ impl Peer {
         });
         self.close_socket();
         self.drop_membership("crash", now);
+        // Another process knows nothing of what this one remembered.
+        self.memories.clear();
     }
 
     fn open_links(&self, wanted: impl Fn(&PeerId) -> bool) -> Vec<PeerId> {

@@ -70,7 +70,7 @@ rules! {
     replace_in_glare: bool = true;
     /// The signaling states in which a connection, found or just made, takes an offer
     offers_in: SignalingStates = SignalingStates::ALL;
-    /// After an offer from a remote, later ones from it are dropped while it is in process and for so long afterwards, whatever became of it
+    /// After an offer from a remote, later ones from it are dropped while it is in process and for so long afterwards, whatever became of it; `0s` is no lock
     offer_lock: Duration = Duration::ZERO;
     /// The same for answers
     answer_lock: Duration = Duration::ZERO;

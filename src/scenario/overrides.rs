@@ -9,7 +9,7 @@ use super::{
 ///
 /// The path names keys and, in lists, positions counted from 0 (`steps.2.wait.within`). What is missing on
 /// the way is made; a short form on the way becomes its long form (`wait: connected` →
-/// `wait: {for: connected}`, `network: wifi` → `network: {profile: wifi}`, a threshold → `{threshold: …}`). Dots inside braces belong to a name (`thresholds.reconnect_ms{path:a.b}`).
+/// `wait: {for: connected}`, `network: wifi` → `network: {profile: wifi}`, `client: reference` → `client: {extends: reference}`, a threshold → `{threshold: …}`). Dots inside braces belong to a name (`thresholds.reconnect_ms{path:a.b}`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
     origin: String,

@@ -273,6 +273,27 @@ fn an_offer_that_the_lock_drops_is_lost() {
     }
 }
 
+/// Bob is back after the server's grace; by then Ann offers to him as to anybody who joins.
+#[test]
+fn a_crash_forgets_what_a_leave_does_not() {
+    for (goes, opens) in [(Action::Leave, 2), (Action::Crash, 4)] {
+        let rules = without(|r| {
+            (r.forget_on_leave, r.offer_fallback) = (false, false);
+            r.offer_lock = Duration::from_secs(20);
+        });
+        let ann = script(&[(0, join("Ann")), (0, connected())], 9_000);
+        let bob = [
+            (0, join("Bob")),
+            (0, connected()),
+            (500, goes.clone()),
+            (6_500, join("Bob")),
+        ];
+        let stage = Stage::new(rules, &[0, 10], vec![ann, script(&bob, 8_000)]).play();
+        let opened = stage.count(|kind| matches!(kind, EventKind::ChannelOpened { .. }));
+        assert_eq!(opened, opens, "{goes:?}");
+    }
+}
+
 #[test]
 fn the_lock_is_held_while_an_offer_is_in_process() {
     let rules = without(|r| r.offer_lock = Duration::from_micros(1));

@@ -18,8 +18,6 @@ use crate::{
 
 /// How long a newcomer waits for the offer of a member that was there before.
 const OFFER_FALLBACK: Duration = Duration::from_secs(1);
-/// How often a failed connection is replaced in one membership.
-const MAX_REPLACEMENTS: u32 = 5;
 
 /// Negotiates with one remote during one membership, through as many connections as it takes.
 ///
@@ -29,21 +27,21 @@ pub struct Link {
     pub(super) rules: ClientRules,
     /// In a collision the lower id is polite.
     pub(super) polite: bool,
-    incarnation: Incarnation,
+    pub(super) incarnation: Incarnation,
     /// That of the current connection, or of the last one.
     pub(super) generation: Generation,
     /// The last one used towards this remote; never reused, not even by a later membership.
-    last: Generation,
+    pub(super) last: Generation,
     pub(super) connection: Option<Connection>,
     /// One whose first offer is being made, in a client that does not know it before that is done.
-    unregistered: Option<Connection>,
+    pub(super) unregistered: Option<Connection>,
     /// Descriptions that came while one was in process. They outlive a replacement: they may speak for
     /// the remote's newest connection.
     pub(super) queued: VecDeque<Description>,
     /// Candidates that wait for the remote description they belong to.
     pub(super) early: VecDeque<Candidate>,
     pub(super) memory: Memory,
-    replacements: u32,
+    pub(super) replacements: u32,
     pub(super) recovery: Recovery,
     pub(super) timers: Timers<LinkTimer>,
     pub(super) outputs: VecDeque<LinkOutput>,
@@ -235,19 +233,6 @@ impl Link {
         }
     }
 
-    /// Closes the current connection for good.
-    pub fn close(&mut self, cause: &str) {
-        self.timers.clear();
-        self.queued.clear();
-        self.early.clear();
-        let unfinished = self.connection.as_ref().is_some_and(Connection::is_unfinished);
-        if unfinished && !self.rules.close_unfinished {
-            // Left behind, and not known to anybody any more.
-            self.connection = None;
-        }
-        self.close_connection(cause);
-    }
-
     /// Sends a text message; `false` if no channel is open.
     pub fn transmit(&mut self, text: String) -> bool {
         let open = self.is_open();
@@ -335,67 +320,7 @@ impl Link {
         self.release_locks(now);
     }
 
-    /// Makes the connection known whose first offer is made, in the place of one that may have been made
-    /// meanwhile. `false`: what has happened is about one that is not known yet.
-    fn register(&mut self, generation: Generation, event: &ConnectionEvent) -> bool {
-        let Some(mut connection) = self.unregistered.take_if(|c| c.generation == generation) else {
-            return true;
-        };
-        if let ConnectionEvent::LocalCandidate(candidate) = event {
-            connection.untold.push(candidate.clone());
-            self.unregistered = Some(connection);
-            return false;
-        }
-        self.generation = generation;
-        self.connection = Some(connection);
-        true
-    }
-
-    /// Replaces the connection by one that is offered.
-    pub(super) fn offer_anew(&mut self) {
-        if self.replacements == MAX_REPLACEMENTS {
-            return self.event(EventKind::LimitHit {
-                limit: format!("{MAX_REPLACEMENTS} replacements of a link's connection"),
-            });
-        }
-        self.replacements += 1;
-        self.replace(true);
-        self.act(RecoveryPath::Replace);
-        self.perform(
-            Exchange::Offering,
-            ConnectionOperation::Offer { ice_restart: false },
-        );
-    }
-
     // ---- parts
-
-    pub(super) fn create(&mut self, offerer: bool) {
-        self.last = self.last.next();
-        self.generation = self.last;
-        self.recovery_on_new_connection();
-        self.connection = Some(Connection::new(self.generation));
-        self.command(self.generation, ConnectionCommand::Create { offerer });
-        self.event(EventKind::ConnectionCreated {
-            generation: self.generation,
-            incarnation: self.incarnation,
-            offerer,
-        });
-    }
-
-    pub(super) fn replace(&mut self, offerer: bool) {
-        self.close_connection("replaced");
-        self.create(offerer);
-    }
-
-    pub(super) fn close_connection(&mut self, cause: &str) {
-        if let Some(connection) = self.connection.take() {
-            self.command(connection.generation, ConnectionCommand::Close);
-            self.event(EventKind::ConnectionClosed {
-                generation: connection.generation,
-                cause: cause.to_owned(),
-            });
-        }
-    }
 
     pub(super) fn perform(&mut self, exchange: Exchange, operation: ConnectionOperation) {
         if let Some(connection) = &mut self.connection {
@@ -433,29 +358,6 @@ impl Link {
             generation: self.generation,
             state,
         });
-    }
-
-    /// Whether a timer of that generation may fire.
-    pub(super) fn is_due(&mut self, generation: Generation, timer: &str) -> bool {
-        let current = self.connection.is_some() && generation == self.generation;
-        current || self.accept_stale(generation, timer)
-    }
-
-    /// Something of an older generation wants to take effect: whether it may, which only a client
-    /// without the rule lets it.
-    fn accept_stale(&mut self, generation: Generation, input: &str) -> bool {
-        if self.rules.check_generation || self.connection.is_none() {
-            self.event(EventKind::StaleIgnored {
-                generation,
-                input: input.to_owned(),
-            });
-            return false;
-        }
-        self.event(EventKind::CrossedGeneration {
-            from: generation,
-            on: self.generation,
-        });
-        true
     }
 
     pub(super) fn command(&mut self, generation: Generation, command: ConnectionCommand) {

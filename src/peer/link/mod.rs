@@ -4,6 +4,7 @@
 
 mod connection;
 mod exchange;
+mod generations;
 mod machine;
 mod memory;
 mod recovery;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rtcstorm::impair::{DEFAULT_QUEUE, Profile};
-use rtcstorm::scenario::{self, ClientRules, Diagnostics, Override, Scenario, bundled, parse};
+use rtcstorm::scenario::{self, ClientRules, Diagnostics, Override, Scenario, bundled, parse, profiles};
 
 use super::{Grammar, blocks, grouped, read, row};
 
@@ -106,7 +106,16 @@ fn every_key_step_and_rule_of_the_language_is_explained() {
         assert!(text.contains(&format!("\n### `{step}`\n")), "`{step}`");
     }
     for rule in ClientRules::NAMES {
-        assert_eq!(row(&text, rule).matches(" | ").count(), 3, "`{rule}`");
+        // What a rule does is said in one place, its table, and so is its value.
+        let about = ClientRules::about(rule).expect("a rule");
+        let value = ClientRules::default().value(rule).expect("a rule");
+        let begin = format!("| `{rule}` | {about}. | `{value}` | ");
+        let row = row(&text, rule);
+        assert!(row.starts_with(&begin), "{row}\n{begin}");
+        assert_eq!(row.matches(" | ").count(), 4, "`{rule}`");
+    }
+    for (profile, _) in profiles() {
+        row(&text, profile);
     }
     for (around, least) in [
         ("rooms: {peers: 2, @: 1}, steps: [join]", 2),
@@ -119,7 +128,7 @@ fn every_key_step_and_rule_of_the_language_is_explained() {
             "rooms: {peers: 2}, target: {url: 'ws://h/', @: 1}, steps: [join]",
             2,
         ),
-        ("rooms: {peers: 2}, client: {@: 1}, steps: [join]", 10),
+        ("rooms: {peers: 2}, client: {@: 1}, steps: [join]", 30),
         ("groups: [{name: a, peers: 2, steps: [join], @: 1}]", 5),
         ("rooms: {peers: 2}, steps: [{join: {expect: rejected, @: 1}}]", 1),
         (
@@ -158,7 +167,7 @@ fn every_key_step_and_rule_of_the_language_is_explained() {
             2,
         ),
         ("rooms: {peers: 2}, target: {protocol: @}, steps: [join]", 1),
-        ("rooms: {peers: 2}, client: @, steps: [join]", 1),
+        ("rooms: {peers: 2}, client: @, steps: [join]", 3),
         ("rooms: {peers: 2}, network: {@: 1}, steps: [join]", 6),
         ("rooms: {peers: 2}, network: @, steps: [join]", 5),
     ] {
