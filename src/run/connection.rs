@@ -128,7 +128,10 @@ impl Connection {
         let repeats = identity.clone();
         let runtime = ConnectionRuntime::new(
             stack.world.rtc_runtime(),
-            stack.tricks,
+            Tricks {
+                one_cause: stack.world.repeats(),
+                ..stack.tricks
+            },
             stack.census.clone(),
             Some(path),
             move || {

@@ -125,6 +125,10 @@ impl World for SimWorld {
         Some(Arc::new(SeededProvider::new(rng)))
     }
 
+    fn repeats(&self) -> bool {
+        true
+    }
+
     fn udp_addrs(&self) -> Vec<String> {
         vec!["127.0.0.1:0".to_owned()]
     }

@@ -48,6 +48,11 @@ pub trait World: Send + Sync + 'static {
         None
     }
 
+    /// Whether a run has to be the same again, so that nothing may be left to the state of a thread.
+    fn repeats(&self) -> bool {
+        false
+    }
+
     /// Where connections bind their UDP sockets (`127.0.0.1:0`, or a wildcard for every interface).
     fn udp_addrs(&self) -> Vec<String>;
 
