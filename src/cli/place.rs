@@ -138,3 +138,43 @@ fn refused(what: &str, error: &io::Error) -> String {
         "{what}: {error}\n  help: look at the limits of this machine (`ulimit -a`) and at what else runs on it"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::load::Grammar,
+        plan,
+        scenario::{bundled, parse},
+        world::Tricks,
+    };
+
+    /// Never over, and always awake.
+    async fn restless() {
+        std::future::poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            std::task::Poll::Pending
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_simulation_that_makes_no_progress_ends_and_says_so() {
+        let (name, text) = bundled()[0];
+        let scenario = parse(name, text, &Grammar).expect("it is sound");
+        let plan = Arc::new(plan::expand(&scenario, 1, &plan::Options::default()));
+        let options = Options {
+            ice_servers: Vec::new(),
+            tricks: Tricks::default(),
+            interrupt: Box::pin(restless()),
+        };
+        let place = Place::sim(Schedule::Fifo, 1);
+        let played = place.play(Arc::default(), plan, options, Vec::new()).await;
+        let trouble = played.err().expect("it stalls");
+        assert!(
+            trouble
+                .starts_with("the simulation has stalled: after 0ns of virtual time tasks wake each other"),
+            "{trouble}"
+        );
+    }
+}

@@ -190,12 +190,8 @@ async fn run_one(
     let ran = match ran {
         Ok(ran) => ran,
         Err(trouble) => {
-            eprintln!(
-                "error: {}: {trouble}\n  help: this is a bug of rtcstorm's. Report it with `{}`; what happened until then is in {}",
-                scenario.name,
-                repeat(&args.scenarios[index], args, plan.seed),
-                folder.path().display()
-            );
+            let repeat = repeat(&args.scenarios[index], args, plan.seed);
+            eprintln!("{}", bug(&scenario.name, &trouble, &repeat, folder.path()));
             return ExitCode::Bug;
         }
     };
@@ -233,6 +229,14 @@ async fn run_one(
         Ok(()) => code,
         Err(trouble) => ExitCode::worst([code, trouble_with_files(&trouble)]),
     }
+}
+
+/// A run that has not come to its end.
+fn bug(scenario: &str, trouble: &str, repeat: &str, folder: &Path) -> String {
+    format!(
+        "error: {scenario}: {trouble}\n  help: this is a bug of rtcstorm's. Report it with `{repeat}`; what happened until then is in {}",
+        folder.display()
+    )
 }
 
 fn value(hash: &LogHash) -> u64 {
@@ -347,4 +351,38 @@ fn without_secrets(url: &str) -> String {
 fn unix_ms(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Args, Command};
+
+    #[test]
+    fn a_run_that_has_not_come_to_its_end_is_told_with_its_seed_and_schedule() {
+        let line = [
+            "rtcstorm",
+            "run",
+            "smoke",
+            "--sim",
+            "--schedule",
+            "pct:2",
+            "--rooms",
+            "1",
+        ];
+        let Command::Run(args) = Args::parse_from(line).command else {
+            unreachable!("it says run");
+        };
+        assert_eq!(
+            bug(
+                "smoke",
+                "it stalls",
+                &repeat("smoke", &args, 77),
+                Path::new("out")
+            ),
+            "error: smoke: it stalls\n  help: this is a bug of rtcstorm's. Report it with `rtcstorm run smoke --seed 77 --sim --schedule pct:2 --rooms 1`; what happened until then is in out"
+        );
+    }
 }

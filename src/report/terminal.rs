@@ -62,14 +62,14 @@ fn verdict(paper: &mut Paper, report: &RunReport) {
         paper.wrapped(Ink::Plain, &blank, about);
     }
     let took = units::duration(Some(report.duration_ms));
-    let mut facts = format!(
+    let facts = format!(
         "{} world, {}, {took}, started {}",
         report.world, report.target, report.started_at.text
     );
-    if let Some(hash) = report.log_hash {
-        facts += &format!(", log {hash:016x}");
-    }
     paper.wrapped(Ink::Plain, &blank, &facts);
+    if let Some(hash) = report.log_hash {
+        paper.line(format!("{blank}log {hash:016x}"));
+    }
     for reason in &verdict.reasons {
         paper.wrapped(ink, "  - ", reason);
     }

@@ -128,7 +128,10 @@ impl Connection {
         let repeats = identity.clone();
         let runtime = ConnectionRuntime::new(
             stack.world.rtc_runtime(),
-            stack.tricks,
+            Tricks {
+                one_cause: stack.world.repeats(),
+                ..stack.tricks
+            },
             stack.census.clone(),
             Some(path),
             move || {
@@ -218,6 +221,7 @@ impl Connection {
     async fn perform(&mut self, operation: ConnectionOperation) {
         let before = self.signaling;
         let allowed = operation.allowed_in(before, self.has_remote);
+        self.take_time().await;
         let result = self.call(&operation).await.map_err(|error| error.to_string());
         if result.is_ok() {
             self.signaling = match &operation {
@@ -239,6 +243,17 @@ impl Connection {
                 result,
             }))
             .await;
+    }
+
+    /// Before the operation and not after: what it causes, candidates for one, never comes before its result.
+    async fn take_time(&self) {
+        let whose = &self.identity;
+        let takes = self
+            .world
+            .operation_takes(whose.peer, whose.remote, whose.generation);
+        if !takes.is_zero() {
+            self.world.sleep_until(self.world.now() + takes).await;
+        }
     }
 
     async fn call(

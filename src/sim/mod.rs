@@ -7,8 +7,10 @@ mod crypto;
 mod executor;
 mod network;
 mod runtime;
+mod schedule;
 mod server;
 mod world;
 
 pub use executor::Stalled;
-pub use world::{Schedule, SimWorld};
+pub use schedule::Schedule;
+pub use world::SimWorld;

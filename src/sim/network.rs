@@ -3,7 +3,7 @@ use std::{
     fmt,
     io::{self, IoSliceMut},
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -17,8 +17,12 @@ use super::executor::Executor;
 /// to cross, the peers' own links add.
 pub(super) const HOP: Duration = Duration::from_micros(50);
 
-/// Where datagrams go: from one socket of the simulation to another, by address. Nothing is lost here, and
-/// nothing overtakes.
+/// Where datagrams go: from one socket of the simulation to another. Nothing is lost here, and nothing
+/// overtakes.
+///
+/// Addresses are the operating system's, which gives the port of a closed socket to somebody else when it
+/// likes. So a sender reaches who had the address when it first sent there, and nobody after: whether a peer
+/// that looks for a crashed one meets a stranger would be another thing in each run.
 pub(super) struct Network {
     executor: Arc<Executor>,
     mailboxes: Mutex<BTreeMap<SocketAddr, Arc<Mailbox>>>,
@@ -47,6 +51,7 @@ impl Network {
             addr,
             mailbox,
             network: self.clone(),
+            remotes: Mutex::default(),
             _held: held,
         }))
     }
@@ -55,17 +60,21 @@ impl Network {
         self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn deliver(&self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
-        // Nobody there: lost, as on any network.
-        let Some(mailbox) = self.mailboxes().get(&to).cloned() else {
-            return;
-        };
-        mailbox.datagrams().push_back((from, datagram));
-        mailbox.reader.wake();
+    /// Who has that address now.
+    fn mailbox(&self, addr: SocketAddr) -> Weak<Mailbox> {
+        self.mailboxes()
+            .get(&addr)
+            .map(Arc::downgrade)
+            .unwrap_or_default()
     }
 }
 
 impl Mailbox {
+    fn put(&self, from: SocketAddr, datagram: Vec<u8>) {
+        self.datagrams().push_back((from, datagram));
+        self.reader.wake();
+    }
+
     fn datagrams(&self) -> std::sync::MutexGuard<'_, VecDeque<(SocketAddr, Vec<u8>)>> {
         self.datagrams.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,7 +84,17 @@ struct Socket {
     addr: SocketAddr,
     mailbox: Arc<Mailbox>,
     network: Arc<Network>,
+    /// Whom it has sent to.
+    remotes: Mutex<BTreeMap<SocketAddr, Weak<Mailbox>>>,
     _held: std::net::UdpSocket,
+}
+
+impl Socket {
+    fn remote(&self, addr: SocketAddr) -> Weak<Mailbox> {
+        let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        let remote = remotes.entry(addr).or_insert_with(|| self.network.mailbox(addr));
+        remote.clone()
+    }
 }
 
 impl fmt::Debug for Socket {
@@ -98,12 +117,16 @@ impl AsyncUdpSocket for Socket {
     fn poll_send(&self, _cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         let at = self.network.executor.now() + HOP;
+        let remote = self.remote(transmit.destination);
         for contents in transmit.contents.chunks(segment) {
-            let (from, to, datagram) = (self.addr, transmit.destination, contents.to_vec());
-            let network = self.network.clone();
-            self.network
-                .executor
-                .call_at(at, move || network.deliver(from, to, datagram));
+            let (from, datagram) = (self.addr, contents.to_vec());
+            let to = remote.clone();
+            self.network.executor.call_at(at, move || {
+                // Nobody there: lost, as on any network.
+                if let Some(mailbox) = to.upgrade() {
+                    mailbox.put(from, datagram);
+                }
+            });
         }
         Poll::Ready(Ok(transmit.contents.len()))
     }
@@ -131,5 +154,58 @@ impl AsyncUdpSocket for Socket {
         meta.len = length;
         meta.stride = length.max(1);
         Poll::Ready(Ok(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::executor::Order;
+
+    fn send(from: &Arc<dyn AsyncUdpSocket>, to: SocketAddr) {
+        let transmit = Transmit {
+            destination: to,
+            ecn: None,
+            contents: b"datagram",
+            segment_size: None,
+            src_ip: None,
+        };
+        let sent = from.poll_send(&mut Context::from_waker(Waker::noop()), &transmit);
+        assert!(matches!(sent, Poll::Ready(Ok(8))));
+    }
+
+    fn has_something(socket: &Arc<dyn AsyncUdpSocket>) -> bool {
+        let mut buf = [0; 100];
+        let mut meta = [RecvMeta::default()];
+        let mut cx = Context::from_waker(Waker::noop());
+        socket
+            .poll_recv(&mut cx, &mut [IoSliceMut::new(&mut buf)], &mut meta)
+            .is_ready()
+    }
+
+    #[test]
+    fn who_gets_a_closed_sockets_port_hears_nobody_that_meant_the_other() {
+        let executor = Executor::new(Order::Fifo);
+        let network = Network::new(executor.clone());
+        let bound = |addr: &str| {
+            let socket = std::net::UdpSocket::bind(addr).expect("a free port");
+            let addr = socket.local_addr().expect("it has one");
+            (network.socket(socket).expect("it has an address"), addr)
+        };
+        let (acquaintance, _) = bound("127.0.0.1:0");
+        let (other, _) = bound("127.0.0.1:0");
+        let (old, addr) = bound("127.0.0.1:0");
+        let a_while = || executor.block_on(executor.sleep_until(executor.now() + HOP * 2));
+        send(&acquaintance, addr);
+        assert_eq!(a_while(), Ok(()));
+        assert!(has_something(&old));
+        drop(old);
+        let (new, _) = bound(&addr.to_string());
+        send(&acquaintance, addr);
+        assert_eq!(a_while(), Ok(()));
+        assert!(!has_something(&new));
+        send(&other, addr);
+        assert_eq!(a_while(), Ok(()));
+        assert!(has_something(&new));
     }
 }

@@ -3,40 +3,24 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_util::{Sink, Stream, task::AtomicWaker};
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use reference_server::room::{ClientId, Hub, HubConfig, Now, Output, RoomRoster};
 
-use super::{executor::Executor, network::HOP};
+use super::{
+    executor::Executor,
+    network::HOP,
+    schedule::{Delays, Stream as Whose},
+};
 use crate::base::Instant;
 
 /// The reference server: its room core, and sockets in memory.
 pub(super) struct Server {
     executor: Arc<Executor>,
-    transit: Mutex<Transit>,
+    delays: Arc<Delays>,
     epoch_unix_ms: u64,
     state: Mutex<State>,
-}
-
-/// How long frames take between a peer's access link and the server.
-pub(super) enum Transit {
-    /// [`HOP`].
-    Steady,
-    /// Up to so much more than that, drawn for each; none overtakes another on its socket.
-    Random(Box<ChaCha8Rng>, Duration),
-}
-
-impl Transit {
-    fn draw(&mut self) -> Duration {
-        match self {
-            Self::Steady => HOP,
-            Self::Random(rng, most) => HOP + rng.random_range(Duration::ZERO..=*most),
-        }
-    }
 }
 
 struct State {
@@ -72,12 +56,12 @@ impl Server {
         executor: Arc<Executor>,
         config: HubConfig,
         token_seed: [u8; 32],
-        transit: Transit,
+        delays: Arc<Delays>,
         epoch_unix_ms: u64,
     ) -> Self {
         Self {
             executor,
-            transit: Mutex::new(transit),
+            delays,
             epoch_unix_ms,
             state: Mutex::new(State {
                 hub: Hub::new(config, token_seed),
@@ -135,15 +119,16 @@ impl Server {
     /// Carries out what the hub wants after whatever it has been told.
     fn follow(self: &Arc<Self>, state: &mut State) {
         while let Some(output) = state.hub.poll_output() {
-            let (inbox, event) = match output {
-                Output::Send { to, frame } => (state.sockets.get(&to).cloned(), Ok(frame.to_string())),
+            let (client, inbox, event) = match output {
+                Output::Send { to, frame } => (to, state.sockets.get(&to).cloned(), Ok(frame.to_string())),
                 Output::Close { client, code, reason } => (
+                    client,
                     state.sockets.remove(&client),
                     Err(format!("closed by the server: {code} {reason}")),
                 ),
             };
             if let Some(inbox) = inbox {
-                let at = self.arrival(&inbox.last);
+                let at = self.arrival(Whose::ToClient(client), &inbox.last);
                 self.executor.call_at(at, move || inbox.push(event));
             }
         }
@@ -162,8 +147,8 @@ impl Server {
     }
 
     /// When a frame that is sent now arrives; `last` is when the one before it on its socket does.
-    fn arrival(&self, last: &Mutex<Instant>) -> Instant {
-        let takes = self.transit.lock().unwrap_or_else(PoisonError::into_inner).draw();
+    fn arrival(&self, whose: Whose, last: &Mutex<Instant>) -> Instant {
+        let takes = HOP + self.delays.next(whose);
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = (*last).max(self.executor.now() + takes);
         *last
@@ -197,7 +182,7 @@ impl Socket {
     /// After everything that was sent before.
     fn tell(&self, what: impl FnOnce(&Arc<Server>, ClientId) + Send + 'static) {
         let (server, client) = (self.server.clone(), self.client);
-        let at = self.server.arrival(&self.last);
+        let at = self.server.arrival(Whose::ToServer(client), &self.last);
         self.server.executor.call_at(at, move || what(&server, client));
     }
 }

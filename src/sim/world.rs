@@ -4,17 +4,16 @@ use std::{
     time::{Duration, Instant as StdInstant},
 };
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use reference_server::room::HubConfig;
 use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
 
 use super::{
     crypto::SeededProvider,
-    executor::{Executor, Order, Stalled},
+    executor::{Executor, Stalled},
     network::{HOP, Network},
     runtime::SimRuntime,
-    server::{Server, Transit},
+    schedule::{Delays, Schedule, Stream},
+    server::Server,
 };
 use crate::{
     base::{Generation, Instant, PeerId, Purpose, RootSeed},
@@ -24,40 +23,20 @@ use crate::{
 /// 2000-01-01T00:00:00Z, at which every simulation begins.
 const EPOCH_UNIX_MS: u64 = 946_684_800_000;
 
-/// What of the order of things is left to chance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Schedule {
-    /// Nothing: who was woken first goes first, and every frame takes one hop.
-    #[default]
-    Fifo,
-    /// The seed decides which of those that are ready in the same instant goes first, and adds up to 20 ms to
-    /// the time that each signaling frame takes.
-    Random,
-}
-
-/// The most that a frame takes longer in a random schedule: so much that one negotiation step can overtake
-/// another's on a different socket.
-const TRANSIT_MAX: Duration = Duration::from_millis(20);
-
 /// The simulated world. It is over with the future that [`SimWorld::block_on`] runs.
 pub struct SimWorld {
     executor: Arc<Executor>,
     runtime: Arc<SimRuntime>,
     server: Arc<Server>,
     seed: RootSeed,
+    delays: Arc<Delays>,
 }
 
 impl SimWorld {
     /// At the start of its time, with an empty server. `token_seed` makes the server's membership tokens.
     pub fn new(config: HubConfig, token_seed: [u8; 32], schedule: Schedule, seed: RootSeed) -> Self {
-        let mut root = seed.run(Purpose::Schedule);
-        let (order, transit) = match schedule {
-            Schedule::Fifo => (Order::Fifo, Transit::Steady),
-            Schedule::Random => (
-                Order::Random(Box::new(ChaCha8Rng::from_rng(&mut root))),
-                Transit::Random(Box::new(ChaCha8Rng::from_rng(&mut root)), TRANSIT_MAX),
-            ),
-        };
+        let (order, delays) = schedule.draw(seed);
+        let delays = Arc::new(delays);
         let executor = Executor::new(order);
         let runtime = SimRuntime {
             executor: executor.clone(),
@@ -69,12 +48,13 @@ impl SimWorld {
                 executor.clone(),
                 config,
                 token_seed,
-                transit,
+                delays.clone(),
                 EPOCH_UNIX_MS,
             )),
             runtime: Arc::new(runtime),
             executor,
             seed,
+            delays,
         }
     }
 
@@ -123,6 +103,14 @@ impl World for SimWorld {
     ) -> Option<Arc<dyn RTCCryptoProvider>> {
         let rng = self.seed.connection(peer, remote, generation, Purpose::Crypto);
         Some(Arc::new(SeededProvider::new(rng)))
+    }
+
+    fn operation_takes(&self, peer: PeerId, remote: PeerId, generation: Generation) -> Duration {
+        self.delays.next(Stream::Operations(peer, remote, generation))
+    }
+
+    fn repeats(&self) -> bool {
+        true
     }
 
     fn udp_addrs(&self) -> Vec<String> {

@@ -6,6 +6,7 @@
 
 mod census;
 mod flight;
+mod gate;
 mod link;
 mod network;
 mod runtime;

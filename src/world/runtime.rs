@@ -16,10 +16,10 @@ use std::{
 use futures_util::task::AtomicWaker;
 use webrtc::runtime::{AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime};
 
-use super::{Census, Counted, Holding, RemotePath, link::Wire, socket::Socket};
+use super::{Census, Counted, Holding, RemotePath, gate::Gate, link::Wire, socket::Socket};
 
-/// What [`ConnectionRuntime`] does to a connection. Both are always on but in the tests that show what
-/// happens without them.
+/// What [`ConnectionRuntime`] does to a connection. The first two are always on but in the tests that show
+/// what happens without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tricks {
     /// Let the driver's loop turn once more after each receive, and after [`DriverWaker::wake`]: it goes
@@ -28,6 +28,8 @@ pub struct Tricks {
     pub wake_driver: bool,
     /// Send a lost DTLS flight again ([`FlightRepair`](super::FlightRepair)).
     pub repair_flights: bool,
+    /// Let the driver find one thing ready at a time, in an order that is always the same: the simulation's.
+    pub one_cause: bool,
 }
 
 impl Default for Tricks {
@@ -35,6 +37,7 @@ impl Default for Tricks {
         Self {
             wake_driver: true,
             repair_flights: true,
+            one_cause: false,
         }
     }
 }
@@ -55,6 +58,7 @@ pub(super) struct State {
     pub turns: AtomicU8,
     /// The driver's task, while it sleeps.
     asleep: AtomicWaker,
+    pub gate: Gate,
     pub census: Arc<Census>,
     pub on_repeat: Box<dyn Fn() + Send + Sync>,
 }
@@ -85,6 +89,7 @@ impl ConnectionRuntime {
                 tricks,
                 turns: AtomicU8::new(0),
                 asleep: AtomicWaker::new(),
+                gate: Gate::new(tricks.one_cause),
                 census,
                 on_repeat: Box::new(on_repeat),
             }),
@@ -101,7 +106,7 @@ impl ConnectionRuntime {
         future: Pin<Box<dyn Future<Output = ()> + Send>>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(Driver {
-            id: self.state.id,
+            state: self.state.clone(),
             future,
             _counted: self.state.census.count(Holding::Task),
         })
@@ -219,21 +224,24 @@ impl Future for DriverSleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // Registered before the flag is read: a wake in between is seen by one or the other.
         self.state.asleep.register(cx.waker());
-        let owed = |turns: u8| turns.checked_sub(1);
-        let turns = &self.state.turns;
-        if turns
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, owed)
-            .is_ok()
-        {
-            return Poll::Ready(());
-        }
-        self.inner.as_mut().poll(cx)
+        let Self { inner, state, .. } = &mut *self;
+        state.gate.sleep(|| {
+            let owed = |turns: u8| turns.checked_sub(1);
+            let is_owed = state
+                .turns
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, owed)
+                .is_ok();
+            match is_owed {
+                true => Poll::Ready(()),
+                false => inner.as_mut().poll(cx),
+            }
+        })
     }
 }
 
 /// A task of the connection: says so while it is polled.
 struct Driver {
-    id: u64,
+    state: Arc<State>,
     future: Pin<Box<dyn Future<Output = ()> + Send>>,
     _counted: Counted,
 }
@@ -242,8 +250,9 @@ impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let outer = POLLING.replace(Some(self.id));
-        let polled = self.future.as_mut().poll(cx);
+        let outer = POLLING.replace(Some(self.state.id));
+        let Self { state, future, .. } = &mut *self;
+        let polled = state.gate.poll(|| future.as_mut().poll(cx));
         POLLING.set(outer);
         polled
     }

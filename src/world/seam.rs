@@ -1,4 +1,4 @@
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Sink, Stream};
 use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
@@ -46,6 +46,17 @@ pub trait World: Send + Sync + 'static {
         _generation: Generation,
     ) -> Option<Arc<dyn RTCCryptoProvider>> {
         None
+    }
+
+    /// How long an operation of a connection (`createOffer`, `setRemoteDescription`, …) takes beside what the
+    /// stack needs: what comes in meanwhile meets one that is under way.
+    fn operation_takes(&self, _peer: PeerId, _remote: PeerId, _generation: Generation) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Whether a run has to be the same again, so that nothing may be left to the state of a thread.
+    fn repeats(&self) -> bool {
+        false
     }
 
     /// Where connections bind their UDP sockets (`127.0.0.1:0`, or a wildcard for every interface).

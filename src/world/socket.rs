@@ -85,7 +85,7 @@ impl AsyncUdpSocket for Socket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        let received = self.wire.poll_recv(cx, bufs, meta);
+        let received = self.state.gate.read(cx, |cx| self.wire.poll_recv(cx, bufs, meta));
         if let Poll::Ready(Ok(count)) = &received {
             let datagrams = bufs.iter().zip(meta.iter()).take(*count);
             let turns = datagrams.map(|(buf, meta)| turns_after(&buf[..meta.len])).max();

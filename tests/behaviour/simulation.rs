@@ -17,9 +17,10 @@ use rtcstorm::{
 
 use crate::local::{Events, Unjudged};
 
-/// Every event of a scenario's run, with an override of it, and how long it took.
+/// Every event of a run of a scenario's first rooms, with an override of it, and how long it took.
 fn played(
     name: &str,
+    rooms: u32,
     set: Option<&str>,
     schedule: Schedule,
     seed: u64,
@@ -31,7 +32,12 @@ fn played(
         .1;
     let set: Vec<Override> = set.iter().map(|set| Override::set("--set", *set)).collect();
     let scenario = Scenario::with_overrides(name, text, &set, &Unjudged).expect("it is sound");
-    let plan = Arc::new(expand(&scenario, seed, &plan::Options::default()));
+    let segment = format!("1/{}", scenario.rooms.div_ceil(rooms));
+    let options = plan::Options {
+        run_id: None,
+        segment: segment.parse().expect("there is a room"),
+    };
+    let plan = Arc::new(expand(&scenario, seed, &options));
     let world = Arc::new(SimWorld::new(
         HubConfig::default(),
         [7; 32],
@@ -56,7 +62,7 @@ fn played(
 
 /// Every event of a scenario's run with that seed; panics if an invariant is broken.
 fn simulated(name: &str, schedule: Schedule, seed: u64) -> Vec<RunEvent> {
-    let (events, plan, took) = played(name, None, schedule, seed);
+    let (events, plan, took) = played(name, u32::MAX, None, schedule, seed);
     let mut checkers = Checkers::new(&plan, Visibility::BUNDLED);
     for event in &events {
         checkers.observe(event);
@@ -90,22 +96,27 @@ fn every_bundled_scenario_holds_in_virtual_time() {
 /// loss.
 const NARROW: &str = "network={delay: 20ms, jitter: 5ms, loss: 2%, rate: 1mbit}";
 
+/// In a fresh process, too: `run --sim --verify` sees to that.
 #[test]
 fn a_seed_is_the_same_run_again() {
+    let pct = Schedule::Pct { depth: 3 };
     for (name, _) in bundled() {
-        for (schedule, network) in [(Schedule::Fifo, None), (Schedule::Random, Some(NARROW))] {
-            let play = move || log(&played(name, network, schedule, 3).0);
+        for (schedule, network) in [
+            (Schedule::Fifo, None),
+            (Schedule::Random, Some(NARROW)),
+            (pct, Some(NARROW)),
+        ] {
+            let play = move || log(&played(name, 2, network, schedule, 3).0);
             let first = play();
-            played("smoke", Some(NARROW), Schedule::Random, 5);
+            for other in 0..5 {
+                played("smoke", 1, Some(NARROW), Schedule::Random, other);
+            }
             let again = play();
             let elsewhere = std::thread::spawn(play).join().expect("it is played there, too");
             for (n, line) in first.iter().enumerate() {
-                assert_eq!(Some(line), again.get(n), "{name}, event {n} after another seed");
-                assert_eq!(
-                    Some(line),
-                    elsewhere.get(n),
-                    "{name}, event {n} on another thread"
-                );
+                let there = elsewhere.get(n);
+                assert_eq!(Some(line), again.get(n), "{name}, {schedule:?}, later");
+                assert_eq!(Some(line), there, "{name}, {schedule:?}, on another thread");
             }
             assert_eq!([again.len(), elsewhere.len()], [first.len(); 2]);
         }
@@ -113,9 +124,11 @@ fn a_seed_is_the_same_run_again() {
 }
 
 #[test]
-fn every_seed_of_a_random_schedule_is_another_run_and_holds() {
-    let runs: BTreeSet<Vec<String>> = (0..20)
-        .map(|seed| log(&simulated("smoke", Schedule::Random, seed)))
-        .collect();
-    assert_eq!(runs.len(), 20);
+fn every_seed_of_a_schedule_by_chance_is_another_run_and_holds() {
+    for schedule in [Schedule::Random, Schedule::Pct { depth: 3 }] {
+        let runs: BTreeSet<Vec<String>> = (0..20)
+            .map(|seed| log(&simulated("smoke", schedule, seed)))
+            .collect();
+        assert_eq!(runs.len(), 20);
+    }
 }

@@ -8,6 +8,7 @@ mod interrupt;
 mod language;
 mod program;
 mod run;
+mod simulation;
 
 /// Two peers who come together and go; judged by nothing that depends on the machine's speed.
 const QUICK: &str = "

@@ -212,48 +212,6 @@ fn a_threshold_without_samples_proves_nothing() {
 }
 
 #[test]
-fn a_simulation_is_the_same_command_with_virtual_durations() {
-    let desk = Desk::new("sim");
-    let output = desk.run(&[
-        "run",
-        "network-drops",
-        "--sim",
-        "--json",
-        "--quiet",
-        "--out",
-        "out",
-    ]);
-    output.assert_code(0);
-    let summary = json(&output.stdout);
-    assert_eq!(summary["world"], "sim");
-    let duration_ms = summary["duration_ms"].as_f64().expect("a number");
-    assert!(
-        duration_ms > 26_000.0,
-        "the network is away that long: {duration_ms}"
-    );
-    let again = desk.run(&[
-        "run",
-        "network-drops",
-        "--sim",
-        "--json",
-        "--quiet",
-        "--out",
-        "again",
-    ]);
-    for figures in ["metrics", "counters", "duration_ms"] {
-        assert_eq!(json(&again.stdout)[figures], summary[figures], "{figures}");
-    }
-}
-
-#[test]
-fn a_simulation_has_no_url() {
-    let desk = Desk::new("sim-url");
-    let output = desk.run(&["run", "smoke", "--sim", "--url", "ws://127.0.0.1:1/ws/"]);
-    output.assert_code(2);
-    assert!(output.stderr.contains("--url"), "{}", output.stderr);
-}
-
-#[test]
 fn each_of_several_scenarios_has_a_folder_of_its_own_and_the_worst_decides() {
     let desk = Desk::new("several");
     desk.write("quick.yaml", QUICK);
