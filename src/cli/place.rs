@@ -170,7 +170,7 @@ mod tests {
         };
         let place = Place::sim(Schedule::Fifo, 1);
         let played = place.play(Arc::default(), plan, options, Vec::new()).await;
-        let trouble = played.err().expect("it stalls");
+        let trouble = played.expect_err("it stalls");
         assert!(
             trouble
                 .starts_with("the simulation has stalled: after 0ns of virtual time tasks wake each other"),

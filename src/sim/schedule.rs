@@ -50,7 +50,7 @@ impl Schedule {
         let (order, how) = match self {
             Self::Fifo => (Order::Fifo, How::None),
             Self::Random => (Order::Random(rng()), How::Random(rng())),
-            Self::Pct { depth } => (Order::Fifo, How::Priorities(Priorities::new(*rng(), depth))),
+            Self::Pct { depth } => (Order::Fifo, How::Priorities(Box::new(Priorities::new(*rng(), depth)))),
         };
         (order, Delays(Mutex::new(how)))
     }
@@ -71,7 +71,7 @@ pub(super) struct Delays(Mutex<How>);
 enum How {
     None,
     Random(Box<ChaCha8Rng>),
-    Priorities(Priorities),
+    Priorities(Box<Priorities>),
 }
 
 impl Delays {
