@@ -88,7 +88,7 @@ rules! {
     queue_descriptions: bool = true;
     /// Candidates that come before their remote description are kept until it is set
     keep_early_candidates: bool = true;
-    /// An offer that may be lost is sent again, and so is an answer: over a new signaling socket, and to an impolite side's remote that offers instead of answering
+    /// What may be lost is sent again: an offer or an answer over a new signaling socket, an impolite side's offer to who offers instead of answering, an answer to who offers the same again
     repeat_unanswered: bool = true;
     /// A newcomer to whom a member has not offered within 1 s offers itself
     offer_fallback: bool = true;

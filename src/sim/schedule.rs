@@ -50,7 +50,10 @@ impl Schedule {
         let (order, how) = match self {
             Self::Fifo => (Order::Fifo, How::None),
             Self::Random => (Order::Random(rng()), How::Random(rng())),
-            Self::Pct { depth } => (Order::Fifo, How::Priorities(Box::new(Priorities::new(*rng(), depth)))),
+            Self::Pct { depth } => (
+                Order::Fifo,
+                How::Priorities(Box::new(Priorities::new(*rng(), depth))),
+            ),
         };
         (order, Delays(Mutex::new(how)))
     }

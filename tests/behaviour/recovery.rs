@@ -125,6 +125,58 @@ fn a_restart_is_done_whichever_of_ice_and_the_answer_comes_first() {
     }
 }
 
+/// Found by `hunt network-drops --schedule pct:3`: the answer to a restart went to the half-open socket of the
+/// one who had offered, who then offered the same over a new one, and was taken for a duplicate.
+#[test]
+fn who_offers_the_same_again_gets_the_same_answer_again() {
+    let told = |rules: ClientRules| {
+        let mut link = Link::new(rules, PeerId(1), PeerId(0), Incarnation(1), Generation(0));
+        let (offer, answer) = (
+            description(SdpType::Offer, 1, "theirs"),
+            description(SdpType::Answer, 1, "ours"),
+        );
+        let mut done = |link: &mut Link, operation, before, made| {
+            let done = Done {
+                operation,
+                before,
+                allowed: true,
+                result: Ok(made),
+            };
+            link.handle_connection(
+                Generation(1),
+                ConnectionEvent::OperationDone(done),
+                Instant::START,
+            );
+        };
+        link.handle_description(offer.clone(), Instant::START);
+        done(
+            &mut link,
+            ConnectionOperation::SetRemote(offer.clone()),
+            SignalingState::Stable,
+            None,
+        );
+        // While it is being answered a copy needs no answer of its own.
+        link.handle_description(offer.clone(), Instant::START);
+        let answers = offer.fingerprint();
+        done(
+            &mut link,
+            ConnectionOperation::Answer { answers },
+            SignalingState::HaveRemoteOffer,
+            Some(answer.clone()),
+        );
+        link.handle_description(offer, Instant::START);
+        let sent = std::iter::from_fn(|| link.poll_output());
+        sent.filter(|output| *output == LinkOutput::SendDescription(answer.clone()))
+            .count()
+    };
+    assert_eq!(told(ClientRules::default()), 2);
+    let rules = ClientRules {
+        repeat_unanswered: false,
+        ..ClientRules::default()
+    };
+    assert_eq!(told(rules), 1);
+}
+
 #[test]
 fn a_cut_socket_has_not_recovered_before_another_one_has_been_answered() {
     let join = Action::Join {

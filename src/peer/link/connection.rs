@@ -24,8 +24,8 @@ pub(super) struct Connection {
     pub answered: bool,
     /// The last offer that was made here.
     pub offer: Option<Description>,
-    /// Our last answer.
-    pub answer: Option<Description>,
+    /// The fingerprint of the last offer that was answered here, and the answer.
+    pub answer: Option<(u64, Description)>,
     /// The ufrag of the local description that is set.
     pub local_ufrag: Option<String>,
     /// Local candidates that came before the description they belong to was sent.

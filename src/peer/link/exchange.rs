@@ -104,7 +104,8 @@ impl Link {
             }
         };
         if repeated {
-            return self.ignore(&description, IgnoreReason::Duplicate);
+            self.ignore(&description, IgnoreReason::Duplicate);
+            return self.repeat_answer(&description);
         }
         if self.is_busy() && self.rules.queue_descriptions {
             if self.queued.len() == MAX_QUEUED_DESCRIPTIONS {
@@ -164,6 +165,16 @@ impl Link {
             return self.ignore(&offer, IgnoreReason::State);
         }
         self.perform(Exchange::TakingOffer, ConnectionOperation::SetRemote(offer));
+    }
+
+    /// Who offers the same again may never have got our answer. Who has drops the copy.
+    fn repeat_answer(&mut self, offer: &Description) {
+        let settled = self.signaling() == SignalingState::Stable && self.rules.repeat_unanswered;
+        let answer = self.connection.as_ref().and_then(|c| c.answer.as_ref());
+        let answer = answer.filter(|(answered, _)| settled && *answered == offer.fingerprint());
+        if let Some((_, answer)) = answer.cloned() {
+            self.repeat(answer);
+        }
     }
 
     /// Who offers to us instead of answering may never have got ours. Who has drops the copy.
@@ -287,7 +298,7 @@ impl Link {
                 self.end_exchange();
                 if let Ok(Some(answer)) = done.result {
                     if let Some(connection) = &mut self.connection {
-                        connection.answer = Some(answer.clone());
+                        connection.answer = Some((answers, answer.clone()));
                     }
                     self.send(answer, Some(answers));
                 }

@@ -87,7 +87,7 @@ impl Link {
         }
         let unsure = self.connection.as_ref().and_then(|c| match c.signaling {
             SignalingState::HaveLocalOffer => c.offer.clone(),
-            SignalingState::Stable => c.answer.clone(),
+            SignalingState::Stable => c.answer.as_ref().map(|(_, answer)| answer.clone()),
             _ => None,
         });
         if let Some(description) = unsure {
