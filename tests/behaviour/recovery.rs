@@ -135,7 +135,7 @@ fn who_offers_the_same_again_gets_the_same_answer_again() {
             description(SdpType::Offer, 1, "theirs"),
             description(SdpType::Answer, 1, "ours"),
         );
-        let mut done = |link: &mut Link, operation, before, made| {
+        let done = |link: &mut Link, operation, before, made| {
             let done = Done {
                 operation,
                 before,
