@@ -187,7 +187,7 @@ pub(super) struct RunArgs {
     pub allow_target: Vec<String>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct HuntArgs {
     /// Path, or name of a bundled scenario (see `rtcstorm scenarios`)
     #[arg(value_name = "SCENARIO")]
@@ -224,6 +224,11 @@ pub(super) struct HuntArgs {
         default_value = "random"
     )]
     pub schedule: ScheduleArg,
+
+    /// Hunt the scenario's own client, which must not fail, then each of its `mutants` until its first failing
+    /// seed. 0: every mutant was caught, and the client is innocent
+    #[arg(long, env = "RTCSTORM_MUTANTS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub mutants: bool,
 
     /// A threshold that does not hold is a failure, too. They are made for whole runs: look at what they say of
     /// one room before you judge each seed by them

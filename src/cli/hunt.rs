@@ -13,7 +13,9 @@ use super::{
     artifacts::RunFolder,
     case::{Case, Outcome},
     interrupt::Interrupt,
-    load, print_data,
+    load,
+    mutants::hunt_mutants,
+    print_data,
     run::{RUNS, stamp, trouble_with_files},
     schedule::ScheduleArg,
     sweep::{Breaking, End, Smallest, Sweep, shrink_all},
@@ -63,6 +65,9 @@ pub(super) fn hunt(args: &HuntArgs) -> ExitCode {
         }
     };
     let interrupt = runtime.block_on(async { Interrupt::listen("no further run begins") });
+    if args.mutants {
+        return hunt_mutants(args, &scenario, folder.path(), &interrupt);
+    }
     match sweep(args, &scenario, &folder, &interrupt) {
         Ok((findings, end)) => {
             if args.json {
@@ -91,10 +96,13 @@ fn scenario(args: &HuntArgs) -> Option<Scenario> {
     if !args.thresholds {
         scenario.thresholds.clear();
     }
+    if !args.mutants {
+        scenario.mutants.clear();
+    }
     Some(scenario)
 }
 
-fn sweep(
+pub(super) fn sweep(
     args: &HuntArgs,
     scenario: &Scenario,
     folder: &RunFolder,

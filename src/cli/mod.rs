@@ -14,6 +14,7 @@ mod interrupt;
 mod live;
 mod load;
 mod machine;
+mod mutants;
 mod place;
 mod plan;
 mod readers;

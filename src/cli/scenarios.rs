@@ -1,16 +1,22 @@
 use super::print_data;
 use crate::{scenario, verdict::ExitCode};
 
-/// `rtcstorm scenarios`: the bundled ones, with what they are about.
+/// `rtcstorm scenarios`: the bundled ones, with what they are about, and the known races.
 pub(super) fn scenarios() -> ExitCode {
-    let bundled = scenario::bundled();
-    let width = bundled.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, text) in bundled {
+    print_data(listed(scenario::bundled()));
+    print_data("\nKnown races, to be hunted (`rtcstorm hunt NAME --mutants`):\n");
+    print_data(listed(scenario::races()));
+    ExitCode::Pass
+}
+
+fn listed(scenarios: &[(&str, &str)]) -> String {
+    let width = scenarios.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines = scenarios.iter().map(|(name, text)| {
         let about = text
             .lines()
             .find_map(|line| line.strip_prefix("about:"))
             .unwrap_or("");
-        print_data(format!("{name:width$}  {}\n", about.trim()));
-    }
-    ExitCode::Pass
+        format!("{name:width$}  {}\n", about.trim())
+    });
+    lines.collect()
 }

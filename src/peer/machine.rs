@@ -323,6 +323,7 @@ impl Peer {
         if let Some(link) = self.links.get_mut(&remote) {
             link.handle_connection(generation, event, now);
             self.drain_link(remote, now);
+            self.check_settled(now);
         }
         // A member whose socket closed, and who went on talking to us until now.
         let deserted = |link: &Link| !link.is_open();

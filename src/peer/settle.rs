@@ -99,7 +99,8 @@ impl Peer {
     }
 
     /// Sends the last message on every channel that is open by now; settled once each member's has come
-    /// back and the rosters have caught up.
+    /// back, the rosters have caught up and no exchange of descriptions is under way: the script may have ended
+    /// with an offer.
     pub(super) fn check_settled(&mut self, now: Instant) {
         let Phase::Settling { fin_sent, .. } = &self.phase else {
             return;
@@ -123,8 +124,9 @@ impl Peer {
             .members
             .iter()
             .all(|m| fins.contains(m) && fin_sent.contains(m));
+        let exchanging = self.links.values().any(super::Link::is_exchanging);
         let rosters_agree = !self.is_member() || self.server_roster == self.believed();
-        if *pong && all_fins && rosters_agree && self.faults.is_empty() {
+        if *pong && all_fins && !exchanging && rosters_agree && self.faults.is_empty() {
             self.report_settled();
         }
     }

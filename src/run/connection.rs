@@ -20,6 +20,7 @@ use crate::{
     base::{Generation, PeerId},
     metrics::{CandidateKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
+    scenario::ClientRules,
     signaling::{Candidate, ChannelMessage, Description, SdpType, with_steady_origin},
     world::{Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, World},
 };
@@ -29,8 +30,6 @@ const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 const ICE_MAX_CHECKS: u16 = 600;
 /// How long a pair through a relay waits for a direct one.
 const RELAY_ACCEPTANCE: Duration = Duration::from_millis(200);
-/// How long a description waits for the candidates that are there at once: the host's.
-const GATHER_WITHIN: Duration = Duration::from_millis(10);
 /// Commands that wait for the connection.
 const COMMANDS: usize = 1024;
 
@@ -40,6 +39,24 @@ pub(super) struct Stack {
     pub census: Arc<Census>,
     pub ice_servers: Vec<RTCIceServer>,
     pub tricks: Tricks,
+}
+
+/// How a connection is to begin.
+#[derive(Clone, Copy)]
+pub(super) struct Begin {
+    pub offerer: bool,
+    /// How long a description waits for the candidates that are there at once: the host's.
+    pub gather_within: Duration,
+}
+
+impl Begin {
+    /// In a client of these rules.
+    pub fn of(rules: &ClientRules, offerer: bool) -> Self {
+        Self {
+            offerer,
+            gather_within: rules.gather_within,
+        }
+    }
 }
 
 /// Which connection it is, and whom it tells.
@@ -70,7 +87,7 @@ pub(super) fn start(
     network: &Arc<PeerNetwork>,
     (peer, remote): (PeerId, PeerId),
     generation: Generation,
-    offerer: bool,
+    begin: Begin,
     inputs: mpsc::Sender<PeerInput>,
 ) -> mpsc::Sender<ConnectionCommand> {
     let (sender, commands) = mpsc::channel(COMMANDS);
@@ -89,7 +106,7 @@ pub(super) fn start(
     let world = stack.world.clone();
     let span = tracing::info_span!("link", remote = remote.0, generation = generation.0);
     let task = async move {
-        match Connection::build(&stack, path, identity.clone(), offerer).await {
+        match Connection::build(&stack, path, identity.clone(), begin).await {
             Ok((connection, channels)) => connection.serve(commands, channels).await,
             Err(error) => identity.tell(ConnectionEvent::CreateFailed(error)).await,
         }
@@ -113,6 +130,7 @@ struct Connection {
     world: Arc<dyn World>,
     /// Told when gathering is complete.
     gathering: Arc<Notify>,
+    gather_within: Duration,
     _counted: crate::world::Counted,
 }
 
@@ -121,7 +139,7 @@ impl Connection {
         stack: &Stack,
         path: RemotePath,
         identity: Identity,
-        offerer: bool,
+        begin: Begin,
     ) -> Result<(Self, mpsc::Receiver<Arc<dyn DataChannel>>), String> {
         let text = |error: webrtc::error::Error| error.to_string();
         let counted = stack.census.count(Holding::Connection);
@@ -166,7 +184,7 @@ impl Connection {
                 .await
                 .map_err(text)?,
         );
-        let channel = if offerer {
+        let channel = if begin.offerer {
             let channel = peer_connection.create_data_channel(ChannelMessage::LABEL, None);
             Some(channel.await.map_err(text)?)
         } else {
@@ -181,6 +199,7 @@ impl Connection {
             driver,
             world: stack.world.clone(),
             gathering,
+            gather_within: begin.gather_within,
             _counted: counted,
         };
         Ok((connection, incoming))
@@ -316,7 +335,10 @@ impl Connection {
         self.peer_connection
             .set_local_description(description.clone())
             .await?;
-        let until = self.world.now() + GATHER_WITHIN;
+        if self.gather_within.is_zero() {
+            return Ok(description);
+        }
+        let until = self.world.now() + self.gather_within;
         tokio::select! {
             biased;
             () = self.gathering.notified() => {}

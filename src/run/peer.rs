@@ -335,12 +335,13 @@ impl PeerTask {
     fn command(&mut self, remote: PeerId, generation: Generation, command: ConnectionCommand) {
         if let ConnectionCommand::Create { offerer } = command {
             let inputs = self.shared.inputs[self.id.index()].clone();
+            let rules = &self.shared.plan.peers[self.id.index()].rules;
             let commands = connection::start(
                 &self.shared.stack,
                 &self.network,
                 (self.id, remote),
                 generation,
-                offerer,
+                connection::Begin::of(rules, offerer),
                 inputs,
             );
             self.connections.insert((remote, generation), commands);

@@ -20,3 +20,24 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
         "dashboard-slo",
     ]
 }
+
+/// The known races, which ship with the program, too: each has `mutants` that it breaks, and the reference
+/// survives it.
+pub fn races() -> &'static [(&'static str, &'static str)] {
+    scenarios![
+        "races/register-late",
+        "races/duplicate-offer",
+        "races/duplicate-answer",
+        "races/stale-timeout",
+        "races/close-unfinished",
+        "races/glare",
+        "races/early-candidate",
+        "races/stale-connection",
+        "races/rejoin-lock",
+        "races/leave-under-way",
+        "races/ice-restart",
+        "races/late-answer",
+        "races/server-restart",
+        "races/ghost",
+    ]
+}

@@ -86,6 +86,8 @@ rules! {
     expect_answers: bool = true;
     /// One description is in process at a time; later ones wait their turn
     queue_descriptions: bool = true;
+    /// How long a description waits for the candidates of its own end and takes them along; later ones are trickled. `0s` trickles all
+    gather_within: Duration = Duration::from_millis(10);
     /// Candidates that come before their remote description are kept until it is set
     keep_early_candidates: bool = true;
     /// What may be lost is sent again: an offer or an answer over a new signaling socket, an impolite side's offer to who offers instead of answering, an answer to who offers the same again

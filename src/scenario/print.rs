@@ -66,6 +66,12 @@ impl Scenario {
         if let Some((rules, profile)) = common {
             terms(&mut text, 0, &rules, profile);
         }
+        if !self.mutants.is_empty() {
+            line(&mut text, 0, "mutants:");
+        }
+        for mutant in &self.mutants {
+            line(&mut text, 1, &format!("- {}", mutant.to_yaml()));
+        }
         if grouped {
             line(&mut text, 0, "groups:");
             for group in &self.groups {
@@ -151,29 +157,30 @@ fn arrive(arrive: &Arrival) -> Option<String> {
 
 /// How peers negotiate and what their links are like.
 fn terms(text: &mut String, level: usize, rules: &ClientRules, profile: Profile) {
-    if let Some(client) = client(rules) {
-        line(text, level, &format!("client: {client}"));
+    if *rules != ClientRules::default() {
+        line(text, level, &format!("client: {}", client(rules)));
     }
     if profile != Profile::none() {
         line(text, level, &format!("network: {}", network(profile)));
     }
 }
 
-/// By the profile that leaves the least to say; `None` for the reference.
-fn client(rules: &ClientRules) -> Option<String> {
+/// By the profile that leaves the least to say.
+pub(super) fn client(rules: &ClientRules) -> String {
     let bases = profiles().filter_map(|(name, _)| Some((name, ClientRules::profile(name)?)));
     let (name, changes) = bases
         .map(|(name, base)| (name, rules.changes_from(&base)))
-        .min_by_key(|(_, changes)| changes.len())?;
+        .min_by_key(|(_, changes)| changes.len())
+        .expect("there are profiles");
     if changes.is_empty() {
-        return (name != REFERENCE).then(|| name.to_owned());
+        return name.to_owned();
     }
     let extends = (name != REFERENCE).then(|| format!("extends: {name}"));
     let changes = changes
         .into_iter()
         .map(|(name, value)| format!("{name}: {value}"));
     let parts: Vec<String> = extends.into_iter().chain(changes).collect();
-    Some(format!("{{ {} }}", parts.join(", ")))
+    format!("{{ {} }}", parts.join(", "))
 }
 
 fn network(profile: Profile) -> String {

@@ -5,7 +5,7 @@ use super::{
     diagnostic::did_you_mean,
     fields::Reader,
     source::Sources,
-    tree::{self, Entry, Node, Value},
+    tree::{self, Node, Value},
 };
 
 macro_rules! profiles {
@@ -52,10 +52,10 @@ pub(super) fn client_keys() -> Vec<&'static str> {
 }
 
 /// The profile or the map of rules under `client`, on top of `base`.
-pub(super) fn read_client(reader: &mut Reader<'_>, entry: &Entry, base: ClientRules) -> Option<ClientRules> {
-    match entry.value.value {
-        Value::Scalar(_) => read_profile(reader, &entry.value),
-        _ => read_rules(reader, &entry.value, base),
+pub(super) fn read_client(reader: &mut Reader<'_>, node: &Node, base: ClientRules) -> Option<ClientRules> {
+    match node.value {
+        Value::Scalar(_) => read_profile(reader, node),
+        _ => read_rules(reader, node, base),
     }
 }
 

@@ -2,6 +2,7 @@ use super::{
     ClientRules,
     arrive::{check_stages, read_arrive},
     fields::Reader,
+    mutants::read_mutants,
     network::read_network,
     profiles::read_client,
     rooms::{Common, Draft, check_groups, check_peers, read_parts, read_rooms},
@@ -14,7 +15,7 @@ use super::{
 use crate::impair::Profile;
 
 /// The keys of a scenario.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 15] = [
     "name",
     "about",
     "seed",
@@ -22,6 +23,7 @@ pub(super) const KEYS: [&str; 14] = [
     "rooms",
     "arrive",
     "client",
+    "mutants",
     "network",
     "groups",
     "steps",
@@ -58,9 +60,12 @@ pub(super) fn read_scenario(
         .take("target")
         .map_or(Some(BUNDLED), |entry| read_target(reader, entry));
     let rules = match fields.take("client") {
-        Some(entry) => read_client(reader, entry, ClientRules::default()),
+        Some(entry) => read_client(reader, &entry.value, ClientRules::default()),
         None => Some(ClientRules::default()),
     };
+    let mutants = fields
+        .take("mutants")
+        .map_or(Some(Vec::new()), |entry| read_mutants(reader, entry));
     let network = fields
         .take("network")
         .map_or(Some(Profile::none()), |entry| read_network(reader, entry));
@@ -114,6 +119,7 @@ pub(super) fn read_scenario(
         peers: peers?,
         arrive: arrive.map_or(Some(Arrival::AtOnce), |(_, arrive)| arrive)?,
         groups: groups?.into_iter().map(Draft::finish).collect::<Option<_>>()?,
+        mutants: mutants?,
         thresholds: threshold_list?,
         connect_timeout: connect_timeout?,
         message_timeout: message_timeout?,

@@ -167,7 +167,7 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option
             .need(reader, "peers", at, "peers: 1")
             .and_then(|entry| reader.count(entry, MAX_PEERS));
         let rules = fields.take("client").map_or(Some(common.rules), |entry| {
-            read_client(reader, entry, common.rules)
+            read_client(reader, &entry.value, common.rules)
         });
         let network = fields
             .take("network")

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{ClientRules, source::Span};
+use super::{ClientRules, Mutant, source::Span};
 use crate::{
     base::{DurationRange, Rate},
     impair::Profile,
@@ -46,6 +46,8 @@ pub struct Scenario {
     pub arrive: Arrival,
     /// The parts of a room; exactly one, without a name, if the file has no `groups:`.
     pub groups: Vec<Group>,
+    /// The clients that are known to break in it, in the order of the file.
+    pub mutants: Vec<Mutant>,
     /// In the order of the file.
     pub thresholds: Vec<Threshold>,
     /// When a link that has not opened counts as failed.

@@ -24,6 +24,8 @@ pub(super) struct Connection {
     pub answered: bool,
     /// The last offer that was made here.
     pub offer: Option<Description>,
+    /// Whether that restarts ICE.
+    pub restarts: bool,
     /// The fingerprint of the last offer that was answered here, and the answer.
     pub answer: Option<(u64, Description)>,
     /// The ufrag of the local description that is set.
@@ -85,6 +87,7 @@ impl Connection {
             remote: None,
             answered: false,
             offer: None,
+            restarts: false,
             answer: None,
             local_ufrag: None,
             untold: Vec::new(),

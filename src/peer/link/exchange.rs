@@ -149,6 +149,9 @@ impl Link {
             _ => None,
         };
         self.outputs.extend(rung.map(LinkOutput::Acted));
+        if collides && self.rules.perfect_negotiation && rung.is_none() {
+            self.want_again();
+        }
         let yields = collides && self.rules.perfect_negotiation && self.rules.replace_in_glare;
         let is_stale = |c: &Connection| c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls);
         match &self.connection {
@@ -209,7 +212,18 @@ impl Link {
             return self.doubt_answer(&answer, now);
         }
         self.remember_answer(&answer, now);
+        if self.rules.replace_stale && self.is_foreign(&answer) {
+            self.ignore(&answer, IgnoreReason::Unexpected);
+            return self.offer_anew();
+        }
         self.perform(Exchange::TakingAnswer, ConnectionOperation::SetRemote(answer));
+    }
+
+    /// Whether an answer to a renegotiation is another client's than the connection is with: the remote has crashed
+    /// and is back, and took the offer for a first one.
+    fn is_foreign(&self, answer: &Description) -> bool {
+        let known = self.connection.as_ref().and_then(|c| c.remote.as_ref());
+        known.is_some_and(|known| known.dtls != RemoteIdentity::of(answer).dtls)
     }
 
     /// Answers do not say which offer they answer: a remote that left and came back may have answered one that

@@ -151,6 +151,11 @@ impl Link {
         self.connection.as_ref().is_some_and(|c| c.open_channels > 0)
     }
 
+    /// Whether an exchange of descriptions is under way, or wanted as soon as another is over.
+    pub fn is_exchanging(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::is_unfinished) || self.recovery.is_wanting()
+    }
+
     /// Open channels and signaling state, for the invariants of a settled room.
     pub fn settled(&self) -> EventKind {
         let (open_channels, signaling_state) = match &self.connection {

@@ -43,6 +43,12 @@ struct Wanted {
     ice_restart: bool,
 }
 
+impl Recovery {
+    pub(super) fn is_wanting(&self) -> bool {
+        self.wanted.is_some()
+    }
+}
+
 impl Link {
     /// Offers anew on the same connection, as soon as no exchange is under way; `false` if there is no open
     /// connection.
@@ -56,6 +62,14 @@ impl Link {
         // What it is now does not count: the restart has still to begin.
         self.recovery.ice_is_back = false;
         self.want(true)
+    }
+
+    /// Our offer is rolled back for one that restarts nothing: if ours did, it has to be made anew, as W3C's
+    /// `[[LocalIceCredentialsToReplace]]` sees to in a browser.
+    pub(super) fn want_again(&mut self) {
+        if self.connection.as_ref().is_some_and(|c| c.was_open && c.restarts) {
+            self.recovery.wanted = Some(Wanted { ice_restart: true });
+        }
     }
 
     fn want(&mut self, ice_restart: bool) -> bool {
@@ -76,6 +90,9 @@ impl Link {
             return;
         }
         if let Some(Wanted { ice_restart }) = self.recovery.wanted.take() {
+            if let Some(connection) = &mut self.connection {
+                connection.restarts = ice_restart;
+            }
             self.perform(Exchange::Offering, ConnectionOperation::Offer { ice_restart });
         }
     }

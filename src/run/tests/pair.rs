@@ -218,7 +218,7 @@ impl Pair {
                                 &self.network,
                                 ends,
                                 generation,
-                                offerer,
+                                connection::Begin::of(&ClientRules::default(), offerer),
                                 sender,
                             ));
                         }

@@ -79,6 +79,7 @@ fn about(key: &str) -> &'static str {
         "rooms" => "How many rooms, and how many peers in each",
         "arrive" => "When peers arrive; all at once if nothing is said",
         "client" => "How peers negotiate",
+        "mutants" => "Clients that are known to break in it: what they change in every peer's",
         "network" => "What every peer's access link does to what crosses it; nothing if it is not said",
         "groups" => "The parts that a room's peers play, each with steps of its own",
         "steps" => "What every peer does",
@@ -114,6 +115,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         }),
         "arrive" => arrive(),
         "client" => defined("client"),
+        "mutants" => json!({ "type": "array", "minItems": 1, "items": mutant() }),
         "network" => defined("network"),
         "groups" => json!({ "type": "array", "minItems": 1, "items": group() }),
         "steps" => defined("steps"),
@@ -146,6 +148,10 @@ fn client() -> Value {
         None => profile(),
     });
     json!({ "anyOf": [profile(), rules] })
+}
+
+fn mutant() -> Value {
+    with(defined("client"), json!({ "minProperties": 1 }))
 }
 
 fn network() -> Value {
