@@ -74,7 +74,10 @@ impl Sweep<'_> {
                 bar.set_position(tally.runs());
                 bar.set_message(match tally.failed() {
                     0 => "no failure".to_owned(),
-                    failed => format!("{failed} failed, in {} ways", tally.groups().len()),
+                    failed => match tally.groups().len() {
+                        1 => format!("{failed} failed"),
+                        ways => format!("{failed} failed, in {ways} ways"),
+                    },
                 });
                 if end == End::Whole && self.is_enough(&tally, &mut end) {
                     stop.store(true, Ordering::Relaxed);
@@ -113,14 +116,15 @@ impl Sweep<'_> {
     }
 }
 
-/// The smallest scenario that breaks as the one that it comes from.
-pub(super) struct Smallest {
+/// A scenario that breaks as the one that it comes from, as small as it got.
+pub(super) struct Shrunk {
     pub scenario: Scenario,
     pub seed: u64,
     pub schedule: Schedule,
     pub size: [usize; 3],
     pub tries: u32,
-    pub blamed: Vec<(&'static str, String)>,
+    /// Known if nothing more can go.
+    pub blamed: Option<Vec<(&'static str, String)>>,
     pub failure: Failure,
     pub events: Vec<RunEvent>,
 }
@@ -138,9 +142,9 @@ pub(super) fn shrink_all(
     breaking: &[Breaking],
     shrink: bool,
     bar: &ProgressBar,
-) -> Vec<Smallest> {
+) -> Vec<Shrunk> {
     let next = AtomicU64::new(0);
-    let found: Mutex<Vec<(usize, Smallest)>> = Mutex::default();
+    let found: Mutex<Vec<(usize, Shrunk)>> = Mutex::default();
     let at_once = of.jobs.min(breaking.len()).max(1);
     let jobs = (of.jobs / at_once).max(1);
     std::thread::scope(|threads| {
@@ -165,7 +169,7 @@ pub(super) fn shrink_all(
     found.into_iter().map(|(_, smallest)| smallest).collect()
 }
 
-fn shrink_one(of: &Sweep<'_>, breaking: &Breaking, jobs: usize, shrink: bool, bar: &ProgressBar) -> Smallest {
+fn shrink_one(of: &Sweep<'_>, breaking: &Breaking, jobs: usize, shrink: bool, bar: &ProgressBar) -> Shrunk {
     let mut trial = Trial {
         jobs,
         signature: &breaking.failure.signature,
@@ -202,7 +206,7 @@ fn shrink_one(of: &Sweep<'_>, breaking: &Breaking, jobs: usize, shrink: bool, ba
             scenario.name, trial.signature
         ));
     }
-    Smallest {
+    Shrunk {
         scenario,
         seed,
         schedule: trial.schedule,

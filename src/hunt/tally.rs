@@ -119,7 +119,7 @@ impl fmt::Display for Share {
             self.hits as f64 / self.of as f64
         };
         let percent = |share: f64| match share * 100.0 {
-            p if p == 0.0 || p == 100.0 || p >= 10.0 => format!("{p:.0}"),
+            p if p == 0.0 || p == 100.0 || (10.0..99.5).contains(&p) => format!("{p:.0}"),
             p if p >= 1.0 => format!("{p:.1}"),
             p => format!("{p:.2}"),
         };
