@@ -170,13 +170,16 @@ impl Link {
         self.perform(Exchange::TakingOffer, ConnectionOperation::SetRemote(offer));
     }
 
-    /// Who offers the same again may never have got our answer. Who has drops the copy.
+    /// Who offers the same again may never have got our answer, nor what we have offered since. Who has drops
+    /// the copies.
     fn repeat_answer(&mut self, offer: &Description) {
-        let settled = self.signaling() == SignalingState::Stable && self.rules.repeat_unanswered;
         let answer = self.connection.as_ref().and_then(|c| c.answer.as_ref());
-        let answer = answer.filter(|(answered, _)| settled && *answered == offer.fingerprint());
-        if let Some((_, answer)) = answer.cloned() {
+        let answer = answer.filter(|(answered, _)| *answered == offer.fingerprint());
+        if let Some((_, answer)) = answer.filter(|_| self.rules.repeat_unanswered).cloned() {
             self.repeat(answer);
+            if self.signaling() == SignalingState::HaveLocalOffer {
+                self.repeat_offer();
+            }
         }
     }
 
