@@ -3,13 +3,8 @@
 use std::{fmt::Write, path::Path};
 
 use super::{
-    args::HuntArgs,
-    artifacts::RunFolder,
-    hunt::sweep,
-    interrupt::Interrupt,
-    print_data,
-    run::trouble_with_files,
-    sweep::End,
+    args::HuntArgs, artifacts::RunFolder, hunt::sweep, interrupt::Interrupt, print_data,
+    run::trouble_with_files, sweep::End,
 };
 use crate::{
     hunt::{Findings, Found},

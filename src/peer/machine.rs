@@ -106,6 +106,8 @@ pub(super) enum PeerTimer {
     Fence,
     /// The room did not settle.
     Settle,
+    /// It has, but for an offer that is not answered.
+    Exchange,
     /// Something did not close.
     Gone,
     /// The server has to be asked whether it is still there.
@@ -284,6 +286,7 @@ impl Peer {
                 PeerTimer::Reconnect => self.reconnect(),
                 PeerTimer::Fence => self.report_ended(),
                 PeerTimer::Settle => self.report_settled(),
+                PeerTimer::Exchange => self.exchange_overdue(),
                 PeerTimer::Gone => self.be_gone(now),
                 PeerTimer::Heartbeat => self.send_heartbeat(now),
                 PeerTimer::HeartbeatExpiry => self.heartbeat_expired(now),

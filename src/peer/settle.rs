@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::machine::{Peer, PeerOutput, PeerTimer};
 use crate::{
@@ -6,6 +6,10 @@ use crate::{
     metrics::EventKind,
     signaling::Seq,
 };
+
+/// How long a room that has otherwise settled waits for an answer: one that is lost for good must not be made up for
+/// by what happens when ICE gives up.
+const EXCHANGE: Duration = Duration::from_secs(5);
 
 /// Where a peer is between its first step and being gone.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,18 +121,33 @@ impl Peer {
                 fin_sent.insert(remote);
             }
         }
+        if !self.has_otherwise_settled() {
+            self.timers.stop(PeerTimer::Exchange);
+        } else if !self.links.values().any(super::Link::is_exchanging) {
+            self.report_settled();
+        } else if !self.timers.is_set(PeerTimer::Exchange) {
+            self.timers.set(PeerTimer::Exchange, now + EXCHANGE);
+        }
+    }
+
+    /// The answer that all waits for has not come.
+    pub(super) fn exchange_overdue(&mut self) {
+        if self.has_otherwise_settled() {
+            self.report_settled();
+        }
+    }
+
+    /// Whether all has settled but for exchanges of descriptions.
+    fn has_otherwise_settled(&self) -> bool {
         let Phase::Settling { pong, fins, fin_sent } = &self.phase else {
-            return;
+            return false;
         };
         let all_fins = self
             .members
             .iter()
             .all(|m| fins.contains(m) && fin_sent.contains(m));
-        let exchanging = self.links.values().any(super::Link::is_exchanging);
         let rosters_agree = !self.is_member() || self.server_roster == self.believed();
-        if *pong && all_fins && !exchanging && rosters_agree && self.faults.is_empty() {
-            self.report_settled();
-        }
+        *pong && all_fins && rosters_agree && self.faults.is_empty()
     }
 
     /// A fresh channel is open: a last message that went out on the one before it may have been lost with that.
@@ -153,6 +172,7 @@ impl Peer {
     /// Tells what the room looks like from here, settled or out of time.
     pub(super) fn report_settled(&mut self) {
         self.timers.stop(PeerTimer::Settle);
+        self.timers.stop(PeerTimer::Exchange);
         self.phase = Phase::Settled;
         if self.is_member() {
             let kind = EventKind::RosterSeen {
@@ -174,7 +194,12 @@ impl Peer {
             return;
         }
         self.abandon_script();
-        for timer in [PeerTimer::Fence, PeerTimer::Settle, PeerTimer::Reconnect] {
+        for timer in [
+            PeerTimer::Fence,
+            PeerTimer::Settle,
+            PeerTimer::Exchange,
+            PeerTimer::Reconnect,
+        ] {
             self.timers.stop(timer);
         }
         self.phase = Phase::Leaving { fenced: false };

@@ -2,7 +2,7 @@
 
 use rtcstorm::{
     plan::{Options, expand},
-    scenario::{Scenario, bundled, parse},
+    scenario::{Scenario, bundled, parse, races},
 };
 
 use crate::local::Unjudged;
@@ -36,11 +36,12 @@ fn assert_printed_is_the_same(text: &str) {
         .collect()
     };
     assert_eq!(conditions(&scenario), conditions(&again));
+    assert_eq!(scenario.mutants, again.mutants, "{printed}");
 }
 
 #[test]
 fn every_bundled_scenario_is_printed_as_what_it_is() {
-    for (_, text) in bundled() {
+    for (_, text) in bundled().iter().chain(races()) {
         assert_printed_is_the_same(text);
     }
 }
@@ -59,6 +60,7 @@ connect_timeout: 10s
 message_timeout: 1m
 duration: 90s
 network: { profile: wifi, loss: 2% }
+mutants: [{ offer_lock: 0s }, dashboard-4.0, { extends: reference }, { extends: dashboard-4.0-fixed, offer_lock: 3s }]
 groups:
   - name: 'true'
     peers: 2

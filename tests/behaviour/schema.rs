@@ -6,7 +6,7 @@ use boon::{Compiler, SchemaIndex, Schemas};
 use proptest::prelude::*;
 use rtcstorm::{
     metrics::{CATALOGUE, Kind},
-    scenario::{MetricWords, bundled, parse, schema},
+    scenario::{MetricWords, bundled, parse, races, schema},
     verdict::Threshold,
 };
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ fn read(yaml: &str) -> Option<Value> {
 #[test]
 fn every_bundled_scenario_is_valid() {
     let language = Validator::of_the_language();
-    for (name, text) in bundled() {
+    for (name, text) in bundled().iter().chain(races()) {
         let value = read(text).expect("YAML");
         language
             .check(&value)

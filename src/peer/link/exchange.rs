@@ -215,7 +215,7 @@ impl Link {
             return self.doubt_answer(&answer, now);
         }
         self.remember_answer(&answer, now);
-        if self.rules.replace_stale && self.is_foreign(&answer) {
+        if expected && self.rules.replace_stale && self.is_foreign(&answer) {
             self.ignore(&answer, IgnoreReason::Unexpected);
             return self.offer_anew();
         }

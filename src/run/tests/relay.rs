@@ -10,6 +10,7 @@ use crate::{
     metrics::{CandidateKind, EventKind},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, PeerInput},
     run::connection,
+    scenario::ClientRules,
     world::Tricks,
 };
 

@@ -95,7 +95,10 @@ impl Membership {
             return Presence::Member;
         }
         let gone = self.gone.is_some_and(|gone| gone < at);
-        let leaving = self.left.is_some_and(|left| left <= at);
+        // Nor does it leave before all the others have told, though that may be the same microsecond, too.
+        let leaving = self
+            .left
+            .is_some_and(|left| left < at || left == at && self.settled.is_none());
         let in_doubt = self.in_doubt.is_some_and(|since| since <= at)
             || self
                 .was_in_doubt

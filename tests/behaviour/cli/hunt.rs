@@ -202,3 +202,46 @@ fn what_makes_no_sense_is_said() {
         .assert_code(104)
         .assert_says("is no hunt");
 }
+
+#[test]
+fn mutants_are_hunted_until_each_is_caught() {
+    let desk = Desk::new("hunt-mutants");
+    let mutants = |list: &str| REPEATING.replace("steps:", &format!("mutants: {list}\nsteps:"));
+    desk.write("caught.yaml", &mutants("[{ dedupe_offers: false }]"));
+    let hunt = ["--mutants", "--seeds", "3", "--no-shrink", "--out", "out"];
+    let output = desk.run(&[&["hunt", "caught.yaml"], &hunt[..]].concat());
+    output.assert_code(0).assert_sane();
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(lines[0], "own client: innocent in 3 seeds");
+    assert!(
+        lines[1].starts_with("{ dedupe_offers: false }: caught by seed 0, invariant 7"),
+        "{output:#?}"
+    );
+    desk.run(&["replay", "out/mutant-01"])
+        .assert_code(99)
+        .assert_sane();
+
+    // One that is as good as the reference here, and an own client that is the mutant itself.
+    desk.write("missed.yaml", &mutants("[{ dedupe_answers: false }]"));
+    let output = desk.run(&[&["hunt", "missed.yaml"], &hunt[..]].concat());
+    output.assert_code(99).assert_sane();
+    assert!(
+        output
+            .stdout
+            .contains("{ dedupe_answers: false }: NOT CAUGHT in 3 seeds")
+    );
+    let guilty = ["hunt", "caught.yaml", "--set", "client.dedupe_offers=false"];
+    let output = desk.run(&[&guilty[..], &hunt[..]].concat());
+    output.assert_code(99).assert_sane();
+    assert!(
+        output
+            .stdout
+            .starts_with("own client: FAILS by seed 0, invariant 7"),
+        "{output:#?}"
+    );
+
+    desk.write("none.yaml", REPEATING);
+    let output = desk.run(&[&["hunt", "none.yaml"], &hunt[..]].concat());
+    output.assert_code(104);
+    assert!(output.stderr.contains("none.yaml has no mutants"), "{output:#?}");
+}

@@ -3,6 +3,7 @@
 
 mod metrics;
 mod protocol;
+mod races;
 mod scenarios;
 
 use std::{fs, path::PathBuf};
