@@ -10,7 +10,7 @@ use rtcstorm::{
     plan::{self, expand},
     report::Normaliser,
     run::{self, EventReader},
-    scenario::{Scenario, parse, races},
+    scenario::{ClientRules, Scenario, parse, races},
     sim::{Schedule, SimWorld},
     world::{Census, Tricks},
 };
@@ -146,5 +146,22 @@ fn where_a_mutant_is_of_several_rules_one_masks_the_other() {
                 assert_eq!(alone, None, "{name}, {rule} alone, seed {seed}");
             }
         }
+    }
+}
+
+/// Where descriptions take their candidates along, nothing comes early: the race needs a client that trickles.
+#[test]
+fn candidates_that_come_with_their_description_are_not_early() {
+    let (name, text) = races()
+        .iter()
+        .find(|(race, _)| *race == "races/early-candidate")
+        .expect("it is there");
+    let scenario = read(name, text);
+    let mut gathering = scenario.with_mutant(&scenario.mutants[0]);
+    for group in &mut gathering.groups {
+        group.rules.take("gather_within", &ClientRules::default());
+    }
+    for seed in 1..=seeds(30) {
+        assert_eq!(broken(&gathering, Schedule::Random, seed), None, "seed {seed}");
     }
 }
