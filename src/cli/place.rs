@@ -1,11 +1,11 @@
 use std::{io, sync::Arc};
 
-use reference_server::{Config, Handle, Server, room::HubConfig};
+use reference_server::{Config, room::HubConfig};
 
 use super::load;
 use crate::{
     base::RootSeed,
-    net::{NetWorld, Target},
+    net::{Bundled, NetWorld, Target},
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
     scenario::Scenario,
@@ -22,7 +22,7 @@ pub(super) enum Place {
     Net {
         world: Arc<NetWorld>,
         /// The one that was started for the run.
-        server: Option<Arc<Handle>>,
+        server: Option<Arc<Bundled>>,
     },
     Sim(Arc<SimWorld>),
 }
@@ -39,7 +39,7 @@ impl Place {
                 (target, None)
             }
             None => {
-                let server = bundled().await;
+                let server = Bundled::start(Config::default()).await;
                 let server = server.map_err(|error| refused("the bundled server cannot start", &error))?;
                 (Target::Bundled(server.clone()), Some(server))
             }
@@ -96,10 +96,7 @@ impl Place {
             Self::Net { world, server } => {
                 let summary = run::execute(world, census, plan, options, readers).await;
                 if let Some(server) = server {
-                    match Arc::try_unwrap(server) {
-                        Ok(server) => server.shutdown().await,
-                        Err(_) => tracing::warn!("the bundled server is still in use"),
-                    }
+                    server.shutdown().await;
                 }
                 Ok(summary)
             }
@@ -125,11 +122,6 @@ pub(super) fn sim_world(schedule: Schedule, seed: u64) -> SimWorld {
 /// A simulation that makes no progress, in words.
 pub(super) fn stalled(why: Stalled) -> String {
     format!("the simulation has stalled: {why}")
-}
-
-async fn bundled() -> io::Result<Arc<Handle>> {
-    let server = Server::bind("127.0.0.1:0", Config::default()).await?;
-    Ok(Arc::new(server.spawn()))
 }
 
 /// What the machine does not give.

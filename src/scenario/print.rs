@@ -4,7 +4,10 @@ use std::{fmt::Write, time::Duration};
 
 use super::{
     ClientRules, profiles,
-    types::{Arrival, Cut, DEFAULT_TIMEOUT, Group, RestartLinks, Scenario, Scope, Step, StepKind, WaitFor},
+    types::{
+        Arrival, Cut, DEFAULT_TIMEOUT, Group, RestartLinks, Scenario, Scope, ServerFault, Step, StepKind,
+        WaitFor,
+    },
 };
 use crate::{
     base::{BitRate, Size, show_duration},
@@ -307,6 +310,10 @@ fn step_text(step: &StepKind) -> String {
             let names = (!names.is_empty()).then(|| format!("with: [{}]", names.join(", ")));
             with("drop_network", &[scope, time("for", *lasting), names])
         }
+        StepKind::Server(ServerFault::Restart { away }) => match away.is_zero() {
+            true => "server: restart".to_owned(),
+            false => format!("server: {{ restart: {{ for: {} }} }}", show_duration(*away)),
+        },
         StepKind::Network(profile) => format!("network: {}", network(*profile)),
         StepKind::CutSignaling(how) => format!(
             "cut_signaling: {}",

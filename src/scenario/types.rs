@@ -219,6 +219,8 @@ pub enum StepKind {
     CutSignaling(Cut),
     /// End like a process that is killed.
     Crash,
+    /// Do something to the server, for everybody.
+    Server(ServerFault),
 }
 
 /// A name in `with` and its place: see [`Scenario::party`].
@@ -262,6 +264,16 @@ pub enum Cut {
     Reset,
     /// Not at all, but nothing comes through any more (half-open) until the peer gives it up.
     Silent,
+}
+
+/// What a step does to the bundled server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerFault {
+    /// Its process ends, and another one starts that knows nothing.
+    Restart {
+        /// How long there is none in between.
+        away: Duration,
+    },
 }
 
 /// What a `wait` waits for.

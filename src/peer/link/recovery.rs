@@ -95,6 +95,15 @@ impl Link {
         }
     }
 
+    /// The signaling socket is a new one and the membership, too, so that the remote is to offer or has been
+    /// offered to. Only one's own open offer may be needed still: a copy of an old answer would be taken for the
+    /// answer to what is offered anew.
+    pub fn signaling_renewed(&mut self) {
+        if self.signaling() == SignalingState::HaveLocalOffer {
+            self.repeat_offer();
+        }
+    }
+
     // ---- what happens to the connection
 
     pub(super) fn ice_became(&mut self, state: TransportState, now: Instant) {
