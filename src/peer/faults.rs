@@ -286,7 +286,10 @@ impl Peer {
 
     /// What `wait: recovered` still waits for.
     pub(super) fn unrecovered(&self) -> Option<Vec<PeerId>> {
-        let missing: Vec<PeerId> = self.faults.keys().chain(&self.unrecovered).copied().collect();
+        let missing = self.faults.keys().chain(&self.unrecovered).copied();
+        let missing: Vec<PeerId> = missing
+            .filter(|remote| !self.seen.left.contains(remote))
+            .collect();
         let reachable = self.is_member() && self.is_online() && self.is_answered();
         (!missing.is_empty() || !reachable).then_some(missing)
     }

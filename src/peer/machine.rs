@@ -338,9 +338,13 @@ impl Peer {
             self.drain_link(remote, now);
         }
         // A member whose socket closed, and who went on talking to us until now.
-        let deserted = |link: &Link| !link.is_open();
+        let deserted = |link: &Link| !link.is_open() || link.is_unwell();
         if !self.members.contains(&remote) && self.links.get(&remote).is_some_and(deserted) {
+            if self.is_member() {
+                self.seen.left.insert(remote);
+            }
             self.let_go(remote, "member_left", now);
+            self.check_wait(now);
         }
     }
 

@@ -362,7 +362,8 @@ impl Peer {
         self.members.remove(&remote);
         self.early_fins.remove(&remote);
         // A member whose socket closed may still be talking to us over its channel.
-        let healthy = self.links.get(&remote).is_some_and(Link::is_open);
+        let healthy = |link: &Link| link.is_open() && !link.is_unwell();
+        let healthy = self.links.get(&remote).is_some_and(healthy);
         if reason != LeaveReason::Closed || !healthy {
             self.seen.left.insert(remote);
             if self.rules().close_on_leave {

@@ -1,11 +1,11 @@
 //! The server ends and begins anew: who was a member is one again, links that are open live on, and what was
 //! being negotiated is made up for.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use rtcstorm::{
     base::{Instant, PeerId},
-    metrics::{EventKind, Recorder, RecoveryPath, RunEvent, Snapshot},
+    metrics::{EventKind, FaultCause, Recorder, RecoveryPath, RunEvent, Snapshot},
     plan::Options,
     sim::Schedule,
 };
@@ -196,4 +196,76 @@ fn who_comes_and_goes_meanwhile_is_made_up_for_in_whatever_order() {
     // Who crashes before it has got its new token is refused for the ghost that it has left behind.
     accused.retain(|what| !what.contains("condition: \"joined\""));
     assert_eq!(accused, [""; 0]);
+}
+
+/// Both rooms are hit by each room's step, and nobody makes a connection anew.
+#[test]
+fn an_open_link_is_not_touched_and_no_case_of_the_metrics() {
+    let played = simulated(CONNECTED, None, Schedule::Fifo, 1);
+    let events = &played.0;
+    let created = |kind: &EventKind| matches!(kind, EventKind::ConnectionCreated { .. });
+    assert_eq!(count(events, created), 12, "six links of two ends");
+    let resumed = |kind: &EventKind| matches!(kind, EventKind::MembershipResumed { .. });
+    assert_eq!(count(events, resumed), 6);
+    let figures = figures(&played);
+    assert_eq!(figures.counter("server_restarts"), 2);
+    assert_eq!(figures.counter("faults_started"), 0);
+    let back = figures.trend("signaling_reconnect_ms").expect("six members");
+    assert_eq!((back.successes(), back.failures()), (6, 0));
+    assert!(back.min_ms() >= 500.0, "the server was away for so long");
+}
+
+#[test]
+fn a_client_that_tears_its_links_down_is_measured() {
+    let off = Some("client.survive_restart=false");
+    let played = simulated(CONNECTED, off, Schedule::Random, 1);
+    assert_eq!(accusations("off", &played), [""; 0]);
+    let paths = played.0.iter().filter_map(|event| match event.kind {
+        EventKind::LinkRecovered { path, .. } => Some(path),
+        _ => None,
+    });
+    assert_eq!(paths.collect::<Vec<_>>(), [RecoveryPath::Rejoin; 6]);
+    let figures = figures(&played);
+    let torn = figures.trend("reconnect_ms{cause:server_restart,path:rejoin}");
+    assert_eq!(torn.expect("six links").successes(), 6);
+}
+
+/// No answer may be waited for that went down with the server's sockets.
+#[test]
+fn without_repeating_what_is_unanswered_a_renegotiation_is_stuck() {
+    let stuck = |seed| {
+        let off = Some("client.repeat_unanswered=false");
+        !accusations("off", &simulated(RENEGOTIATING, off, Schedule::Random, seed)).is_empty()
+    };
+    assert!((0..20).any(stuck));
+}
+
+/// Over real sockets: each is cut off without a closing word, the port refuses, and then there is another server.
+#[test]
+fn in_real_time_everybody_comes_back_to_another_server() {
+    let played = runtime().block_on(play(CONNECTED));
+    let events = &played.events;
+    let restarted = |event: &&RunEvent| matches!(event.kind, EventKind::ServerRestarted { .. });
+    let first = events.iter().find(restarted).expect("it is a step").at;
+    for peer in (0..6).map(PeerId) {
+        let of_peer = |wanted: fn(&EventKind) -> bool| {
+            let mut mine = events.iter().filter(move |event| event.peer == Some(peer) && event.at >= first);
+            mine.find(move |event| wanted(&event.kind)).map(|event| &event.kind)
+        };
+        let lost = of_peer(|kind| matches!(kind, EventKind::SignalingLost { .. }));
+        let Some(EventKind::SignalingLost { reason }) = lost else {
+            panic!("{peer} has kept its socket");
+        };
+        assert!(!reason.contains("closed by the server"), "a closing word: {reason}");
+        let back = of_peer(|kind| matches!(kind, EventKind::MembershipResumed { .. }));
+        assert!(back.is_some(), "{peer} is not back");
+    }
+    let back = played.snapshot.trend("signaling_reconnect_ms").expect("six members");
+    assert_eq!((back.successes(), back.failures()), (6, 0));
+    assert!(back.min_ms() >= 480.0, "{} ms: the server was not away", back.min_ms());
+    let expired = count(events, |kind| matches!(kind, EventKind::WaitExpired { .. }));
+    assert_eq!(expired, 0);
+    let broken: Vec<_> = played.invariants.iter().filter(|invariant| invariant.is_broken()).collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+    let _ = (FaultCause::ServerRestart, Duration::ZERO);
 }

@@ -80,6 +80,11 @@ impl Link {
         }
     }
 
+    /// Whether this end has noticed that the connection is not well, and has no proof yet that it is again.
+    pub fn is_unwell(&self) -> bool {
+        self.recovery.unwell
+    }
+
     /// The signaling socket is a new one: what the last one carried may be lost.
     pub fn signaling_resumed(&mut self) {
         if !self.rules.repeat_unanswered {
