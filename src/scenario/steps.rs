@@ -113,6 +113,7 @@ fn read_map(reader: &mut Reader<'_>, at: Span, entries: &[Entry], depth: usize) 
             "within" | "to" if beside == "wait" => {
                 format!("write `wait: {{for: connected, {}: …}}`", other.key)
             }
+            "for" if beside == "server" => "write `server: {restart: {for: …}}`".to_owned(),
             "within" if beside == "barrier" => "write `barrier: {name: …, within: …}`".to_owned(),
             "steps" => "only `repeat` has steps of its own".to_owned(),
             _ => format!(
