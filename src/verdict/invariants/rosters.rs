@@ -301,7 +301,7 @@ mod tests {
     fn after_a_restart_of_the_server_who_is_not_back_is_expected_nowhere() {
         let mut tale = restarted();
         assert!(told(&mut tale, &[0]).is_empty(), "1 is not back");
-        tale.server_roster(0, &[], false).assert_broken(&[]);
+        tale.wait(1).server_roster(0, &[], false).assert_broken(&[]);
         // What the server said before its end comes in after it.
         let mut late = Tale::of(&[2]);
         late.join(0).event(1, None, EventKind::SignalingConnected);
