@@ -31,12 +31,12 @@ pub(super) enum Command {
         after_help = "Example:  rtcstorm run smoke --set client.dedupe_offers=false\nExample:  rtcstorm run join-storm chat-load --out results --segment 1/2\nExample:  rtcstorm run my.yaml --url wss://rtc.example.org/ws/ --allow-target rtc.example.org"
     )]
     Run(Box<RunArgs>),
-    /// Play a scenario in virtual time with many seeds, and make what fails as small as it gets
+    /// Sweep seeds in virtual time, and make what fails as small as it gets
     #[command(
         after_help = "Example:  rtcstorm hunt leave-rejoin --rooms 1 --seeds 1000\nExample:  rtcstorm hunt my.yaml --time 5m --failures 10 --set client.dedupe_offers=false\n\nExit codes: 0 nothing failed, 99 something did, 105 interrupted (what was found is written)."
     )]
     Hunt(Box<HuntArgs>),
-    /// Play a case that a hunt has found, or a seed of it, once more
+    /// Play once more what a hunt has found
     #[command(
         after_help = "Example:  rtcstorm replay reports/runs/20261124-101500-hunt-smoke/failures/01-wait-connected\nExample:  rtcstorm replay 417\n\nExit codes: 99 it fails, 0 it does not any more."
     )]

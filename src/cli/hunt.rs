@@ -16,7 +16,7 @@ use super::{
     load, print_data,
     run::{RUNS, stamp, trouble_with_files},
     schedule::ScheduleArg,
-    sweep::{Breaking, End, Smallest, Sweep, shrink_all},
+    sweep::{Breaking, End, Shrunk, Sweep, shrink_all},
 };
 use crate::{
     base::show_duration,
@@ -153,10 +153,11 @@ fn sweep(
     Ok((findings, end))
 }
 
-fn write(group: &hunt::Group, tally: &Tally, smallest: Smallest, path: &Path) -> Result<Found, String> {
+fn write(group: &hunt::Group, tally: &Tally, smallest: Shrunk, path: &Path) -> Result<Found, String> {
     let blamed = smallest
         .blamed
         .iter()
+        .flatten()
         .map(|(name, value)| ((*name).to_owned(), value.clone()));
     let schedule = ScheduleArg::from(smallest.schedule);
     let small = hunt::Case {
@@ -164,6 +165,7 @@ fn write(group: &hunt::Group, tally: &Tally, smallest: Smallest, path: &Path) ->
         seed: smallest.seed,
         schedule: schedule.to_string(),
         tries: smallest.tries,
+        smallest: smallest.blamed.is_some(),
         blamed: blamed.collect(),
     };
     let case = Case {

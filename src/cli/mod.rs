@@ -29,14 +29,25 @@ mod verdict;
 mod verify;
 
 use std::{
+    fmt,
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
 use clap::FromArgMatches;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        format::Writer,
+        time::{FormatTime, SystemTime},
+    },
+};
 
 use self::args::{Args, Command};
+use crate::sim::virtual_now;
+
+/// How verbose it is to log what the stack does, too.
+const TRACE: u8 = 3;
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
@@ -44,8 +55,12 @@ pub fn main() -> ExitCode {
     let matches = environment::command().get_matches();
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // A server has nothing but its log to say where it is.
-    let serves = matches!(args.command, Command::Serve(_));
-    log_to_stderr(args.verbose + u8::from(serves));
+    let verbose = match &args.command {
+        Command::Serve(_) => args.verbose + 1,
+        Command::Replay(replay) if replay.trace => TRACE,
+        _ => args.verbose,
+    };
+    log_to_stderr(verbose);
     match args.command {
         Command::Run(args) => run::run(&args).into(),
         Command::Hunt(args) => hunt::hunt(&args).into(),
@@ -78,14 +93,28 @@ fn log_to_stderr(verbose: u8) {
     let default = match verbose {
         0 => "rtcstorm=warn,reference_server=warn,off",
         1 => "rtcstorm=info,reference_server=info,warn",
-        _ => "rtcstorm=debug,reference_server=debug,info",
+        2 => "rtcstorm=debug,reference_server=debug,info",
+        TRACE.. => "debug",
     };
     let filter = EnvFilter::try_from_env("RTCSTORM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_timer(Clock)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal() && !no_color())
         .init();
+}
+
+/// What is logged in a simulation happens in its time: ms since the run's start.
+struct Clock;
+
+impl FormatTime for Clock {
+    fn format_time(&self, to: &mut Writer<'_>) -> fmt::Result {
+        match virtual_now() {
+            Some(now) => write!(to, "{:>12.3} ms", now.as_millis_f64()),
+            None => SystemTime.format_time(to),
+        }
+    }
 }
 
 /// Whether the user wants no colours (<https://no-color.org>).

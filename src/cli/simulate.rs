@@ -92,3 +92,32 @@ impl EventReader for Kept {
         events.push(event.clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli::load::Grammar, scenario::parse};
+
+    struct Asks(Arc<Mutex<Vec<Option<u64>>>>);
+
+    impl EventReader for Asks {
+        fn read(&mut self, _event: &RunEvent) {
+            self.0.lock().expect("nobody panics").push(seed_at_hand());
+        }
+    }
+
+    #[test]
+    fn whoever_panics_in_a_simulation_can_tell_its_seed() {
+        let text = "{ name: short, rooms: { peers: 2 }, steps: [join] }";
+        let scenario = parse("short", text, &Grammar).expect("it is sound");
+        let plan = Arc::new(plan::expand(&scenario, 7, &plan::Options::default()));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        play(&plan, Schedule::Fifo, Box::new(Asks(told.clone()))).expect("it makes progress");
+        let told = told.lock().expect("nobody panics");
+        assert!(
+            !told.is_empty() && told.iter().all(|seed| *seed == Some(7)),
+            "{told:?}"
+        );
+        assert_eq!(seed_at_hand(), None);
+    }
+}

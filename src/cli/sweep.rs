@@ -74,7 +74,10 @@ impl Sweep<'_> {
                 bar.set_position(tally.runs());
                 bar.set_message(match tally.failed() {
                     0 => "no failure".to_owned(),
-                    failed => format!("{failed} failed, in {} ways", tally.groups().len()),
+                    failed => match tally.groups().len() {
+                        1 => format!("{failed} failed"),
+                        ways => format!("{failed} failed, in {ways} ways"),
+                    },
                 });
                 if end == End::Whole && self.is_enough(&tally, &mut end) {
                     stop.store(true, Ordering::Relaxed);
@@ -113,14 +116,15 @@ impl Sweep<'_> {
     }
 }
 
-/// The smallest scenario that breaks as the one that it comes from.
-pub(super) struct Smallest {
+/// A scenario that breaks as the one that it comes from, as small as it got.
+pub(super) struct Shrunk {
     pub scenario: Scenario,
     pub seed: u64,
     pub schedule: Schedule,
     pub size: [usize; 3],
     pub tries: u32,
-    pub blamed: Vec<(&'static str, String)>,
+    /// Known if nothing more can go.
+    pub blamed: Option<Vec<(&'static str, String)>>,
     pub failure: Failure,
     pub events: Vec<RunEvent>,
 }
@@ -138,18 +142,20 @@ pub(super) fn shrink_all(
     breaking: &[Breaking],
     shrink: bool,
     bar: &ProgressBar,
-) -> Vec<Smallest> {
+) -> Vec<Shrunk> {
     let next = AtomicU64::new(0);
-    let found: Mutex<Vec<(usize, Smallest)>> = Mutex::default();
+    let found: Mutex<Vec<(usize, Shrunk)>> = Mutex::default();
+    let at_once = of.jobs.min(breaking.len()).max(1);
+    let jobs = (of.jobs / at_once).max(1);
     std::thread::scope(|threads| {
-        for _ in 0..of.jobs.min(breaking.len()) {
+        for _ in 0..at_once {
             threads.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed) as usize;
                     let Some(breaking) = breaking.get(index) else {
                         return;
                     };
-                    let smallest = shrink_one(of, breaking, shrink, bar);
+                    let smallest = shrink_one(of, breaking, jobs, shrink, bar);
                     found
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -163,8 +169,9 @@ pub(super) fn shrink_all(
     found.into_iter().map(|(_, smallest)| smallest).collect()
 }
 
-fn shrink_one(of: &Sweep<'_>, breaking: &Breaking, shrink: bool, bar: &ProgressBar) -> Smallest {
+fn shrink_one(of: &Sweep<'_>, breaking: &Breaking, jobs: usize, shrink: bool, bar: &ProgressBar) -> Shrunk {
     let mut trial = Trial {
+        jobs,
         signature: &breaking.failure.signature,
         schedule: of.schedule,
         interrupted: of.interrupted,
@@ -192,8 +199,15 @@ fn shrink_one(of: &Sweep<'_>, breaking: &Breaking, shrink: bool, bar: &ProgressB
     }
     let seed = seed_of(shrinker.best());
     let Simulated { events, failure } = simulate(shrinker.best(), seed, trial.schedule);
-    Smallest {
-        scenario: shrinker.best().clone(),
+    let mut scenario = shrinker.best().clone();
+    if shrinker.tries() > 0 {
+        scenario.about = Some(format!(
+            "The smallest case of {} that was found for: {}",
+            scenario.name, trial.signature
+        ));
+    }
+    Shrunk {
+        scenario,
         seed,
         schedule: trial.schedule,
         size: shrinker.size(),
@@ -210,6 +224,8 @@ fn seed_of(scenario: &Scenario) -> u64 {
 
 /// Whether smaller scenarios break in the same way.
 struct Trial<'a> {
+    /// How many runs go on at once.
+    jobs: usize,
     signature: &'a Signature,
     schedule: Schedule,
     interrupted: &'a (dyn Fn() -> bool + Sync),
@@ -225,12 +241,34 @@ impl Trial<'_> {
 
     /// The first seed with which it does, from its own on.
     fn breaks(&self, scenario: &Scenario) -> Option<u64> {
+        let own = seed_of(scenario);
+        if (self.interrupted)() {
+            return None;
+        }
+        if self.breaks_in(scenario, own, self.schedule) {
+            return Some(own);
+        }
         // In the plain order a seed decides nothing but draws.
-        let luck = if self.schedule == Schedule::Fifo { 0 } else { LUCK };
-        (0..=luck)
-            .map(|n| seed_of(scenario).wrapping_add(n))
-            .take_while(|_| !(self.interrupted)())
-            .find(|seed| self.breaks_in(scenario, *seed, self.schedule))
+        if self.schedule == Schedule::Fifo {
+            return None;
+        }
+        let (next, first) = (AtomicU64::new(1), AtomicU64::new(u64::MAX));
+        let work = || {
+            loop {
+                let luck = next.fetch_add(1, Ordering::Relaxed);
+                if luck > LUCK.min(first.load(Ordering::Relaxed)) || (self.interrupted)() {
+                    return;
+                }
+                if self.breaks_in(scenario, own.wrapping_add(luck), self.schedule) {
+                    first.fetch_min(luck, Ordering::Relaxed);
+                }
+            }
+        };
+        std::thread::scope(|threads| {
+            (0..self.jobs).for_each(|_| drop(threads.spawn(work)));
+        });
+        let first = first.into_inner();
+        (first <= LUCK).then(|| own.wrapping_add(first))
     }
 
     fn breaks_in(&self, scenario: &Scenario, seed: u64, schedule: Schedule) -> bool {

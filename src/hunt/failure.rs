@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// Letters of a folder's name.
+const MAX_SLUG: usize = 60;
+
 /// What broke first in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -87,7 +90,11 @@ impl Signature {
                 _ => slug.push('-'),
             }
         }
-        slug.truncate(60);
+        // Whole words.
+        if slug.len() > MAX_SLUG {
+            let end = slug[..=MAX_SLUG].rfind('-').unwrap_or(MAX_SLUG);
+            slug.truncate(end);
+        }
         slug.trim_end_matches('-').to_owned()
     }
 }
@@ -201,4 +208,27 @@ fn failed_threshold(
             },
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::IgnoreReason;
+
+    #[test]
+    fn a_slug_is_made_of_whole_words() {
+        let signature = |broken, phase| Signature { broken, phase };
+        let wait = Broken::Step("wait: connected".to_owned());
+        let locked = LinkPhase::OfferDropped(IgnoreReason::Locked);
+        assert_eq!(
+            signature(wait, Some(locked)).slug(),
+            "wait-connected-offer-dropped-the-lock-of-an-earlier-one-is"
+        );
+        let invariant = Broken::Invariant(7, "one offer is answered at most once");
+        assert_eq!(signature(invariant, None).slug(), "invariant-7");
+        let odd = Broken::Step("join refused: ÄÖ / DUPLICATE_USERNAME!".to_owned());
+        assert_eq!(signature(odd, None).slug(), "join-refused-duplicate-username");
+        let endless = Broken::Step("x".repeat(200));
+        assert_eq!(signature(endless, None).slug().len(), MAX_SLUG);
+    }
 }

@@ -59,7 +59,9 @@ pub struct Case {
     pub schedule: String,
     /// How many scenarios were tried.
     pub tries: u32,
-    /// The rules of the clients that it takes.
+    /// Whether nothing more can go.
+    pub smallest: bool,
+    /// The rules of the clients that it takes; known of the smallest case alone.
     pub blamed: Vec<(String, String)>,
 }
 
@@ -121,6 +123,7 @@ impl Findings {
             case_peers: found.case.size[1],
             case_steps: found.case.size[2],
             tries: found.case.tries,
+            smallest: found.case.smallest,
             blamed: found
                 .case
                 .blamed
@@ -170,7 +173,8 @@ impl Found {
         let case = &self.case;
         let _ = writeln!(
             text,
-            "   smallest case: {}, {}, {}; seed {}, {} order ({} tried)",
+            "   {}: {}, {}, {}; seed {}, {} order ({} tried)",
+            if case.smallest { "smallest case" } else { "case" },
             counted(case.size[0] as u64, "room", "rooms"),
             counted(case.size[1] as u64, "peer", "peers"),
             counted(case.size[2] as u64, "step", "steps"),
@@ -233,6 +237,7 @@ struct GroupJson<'a> {
     case_peers: usize,
     case_steps: usize,
     tries: u32,
+    smallest: bool,
     blamed: Vec<String>,
     folder: &'a str,
 }

@@ -107,9 +107,14 @@ impl<'a> Shrinker<'a> {
     }
 
     /// The rules of the clients that it takes, as the scenario writes them: with all others as in the reference
-    /// it breaks still. Known when nothing can go any more.
-    pub fn blamed(&self) -> Vec<(&'static str, String)> {
-        edits::changed_rules(&self.blamed)
+    /// it breaks still. `None` until nothing can go any more.
+    pub fn blamed(&self) -> Option<Vec<(&'static str, String)>> {
+        self.is_done().then(|| edits::changed_rules(&self.blamed))
+    }
+
+    /// Whether nothing can go any more.
+    pub fn is_done(&self) -> bool {
+        self.stage == Stage::Done
     }
 
     /// Rooms, peers of a room, and steps of all peers of a room, every repetition written out.
@@ -199,7 +204,8 @@ mod tests {
             shrinker.tell(breaks(&attempt).then_some(9));
         }
         assert!(breaks(shrinker.best()));
-        (shrinker.best().to_yaml(), shrinker.blamed())
+        let blamed = shrinker.blamed().expect("nothing can go any more");
+        (shrinker.best().to_yaml(), blamed)
     }
 
     fn crowd(scenario: &Scenario) -> bool {

@@ -119,7 +119,7 @@ impl fmt::Display for Share {
             self.hits as f64 / self.of as f64
         };
         let percent = |share: f64| match share * 100.0 {
-            p if p == 0.0 || p == 100.0 || p >= 10.0 => format!("{p:.0}"),
+            p if p == 0.0 || p == 100.0 || (10.0..99.5).contains(&p) => format!("{p:.0}"),
             p if p >= 1.0 => format!("{p:.1}"),
             p => format!("{p:.2}"),
         };
@@ -192,13 +192,13 @@ mod tests {
 
     #[test]
     fn a_share_is_told_with_its_interval() {
-        assert_eq!(
-            Share { hits: 3, of: 1_000 }.to_string(),
-            "3 of 1000: 0.30 % (0.10–0.88 %)"
-        );
-        assert_eq!(
-            Share { hits: 20, of: 20 }.to_string(),
-            "20 of 20: 100 % (84–100 %)"
-        );
+        for (hits, of, told) in [
+            (3, 1_000, "3 of 1000: 0.30 % (0.10–0.88 %)"),
+            (20, 20, "20 of 20: 100 % (84–100 %)"),
+            (1_000, 1_000, "1000 of 1000: 100 % (99.6–100 %)"),
+            (0, 0, "0 of 0: 0 % (0–100 %)"),
+        ] {
+            assert_eq!(Share { hits, of }.to_string(), told);
+        }
     }
 }

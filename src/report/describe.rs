@@ -97,18 +97,18 @@ pub fn what(kind: &EventKind) -> String {
             fingerprint,
             answers,
         } => {
-            let to = answers.map_or(String::new(), |offer| format!(" to offer {}", short(offer)));
+            let to = answers.map_or(String::new(), |offer| format!(" to offer {offer}"));
             format!(
                 "sent {} {}{to} on {generation}",
                 kind_name(*description),
-                short(*fingerprint)
+                fingerprint
             )
         }
         DescriptionReceived {
             description,
             fingerprint,
         } => {
-            format!("got {} {}", kind_name(*description), short(*fingerprint))
+            format!("got {} {}", kind_name(*description), fingerprint)
         }
         DescriptionIgnored {
             description,
@@ -118,7 +118,7 @@ pub fn what(kind: &EventKind) -> String {
             format!(
                 "ignored {} {}: {}",
                 kind_name(*description),
-                short(*fingerprint),
+                fingerprint,
                 ignored(*reason)
             )
         }
@@ -272,10 +272,6 @@ fn id(incarnation: Incarnation, seq: u32) -> String {
 }
 
 /// The first half of a fingerprint tells descriptions apart.
-fn short(fingerprint: u64) -> String {
-    format!("{:08x}", fingerprint >> 32)
-}
-
 fn kind_name(description: DescriptionKind) -> &'static str {
     match description {
         DescriptionKind::Offer => "offer",
@@ -352,12 +348,12 @@ mod tests {
         let answer = EventKind::DescriptionSent {
             generation: Generation(2),
             description: DescriptionKind::Answer,
-            fingerprint: 0x3fa9_0021_0000_0000,
-            answers: Some(0x77aa_0000_0000_0000),
+            fingerprint: 7,
+            answers: Some(5),
         };
         assert_eq!(
             describe(&event(answer)),
-            "    1204.311 ms  peer-1 → peer-0  sent answer 3fa90021 to offer 77aa0000 on g2"
+            "    1204.311 ms  peer-1 → peer-0  sent answer 7 to offer 5 on g2"
         );
         let opened = EventKind::ChannelOpened {
             generation: Generation(2),

@@ -35,7 +35,15 @@ impl<'a> Story<'a> {
             ..Diagram::default()
         };
         let until = self.point.map_or(Instant::from_micros(u64::MAX), |(at, _)| at);
-        let events: Vec<&RunEvent> = self.own().filter(|event| event.at <= until).collect();
+        // What its point is, is said last.
+        let is_point = |event: &RunEvent| {
+            self.point
+                .is_some_and(|(at, what)| at == event.at && what == super::what(&event.kind))
+        };
+        let events: Vec<&RunEvent> = self
+            .own()
+            .filter(|event| event.at <= until && !is_point(event))
+            .collect();
         for event in &events {
             diagram.draw(event);
         }

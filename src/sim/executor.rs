@@ -1,4 +1,5 @@
 use std::{
+    cell::Cell,
     collections::{BTreeMap, VecDeque},
     future::Future,
     pin::Pin,
@@ -15,6 +16,16 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{base::Instant, world::BoxFuture};
+
+thread_local! {
+    /// What the simulation that this thread runs takes for now.
+    static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Virtual time, on a thread that runs a simulation: what is logged there happens then.
+pub fn virtual_now() -> Option<Instant> {
+    NOW.get()
+}
 
 /// Polls within one instant, after which no time will ever pass.
 const MAX_POLLS_AT_ONCE: u64 = 10_000_000;
@@ -140,6 +151,7 @@ impl Executor {
             let value = root.await;
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         }));
+        NOW.set(Some(self.now()));
         let ran = loop {
             if let Err(stalled) = self.run_ready(MAX_POLLS_AT_ONCE) {
                 break Err(stalled);
@@ -152,6 +164,7 @@ impl Executor {
             }
         };
         self.clear();
+        NOW.set(None);
         ran
     }
 
@@ -173,6 +186,7 @@ impl Executor {
             return false;
         };
         core.now = core.now.max(at);
+        NOW.set(Some(core.now));
         drop(core);
         match due {
             Due::Timer(timer) => {

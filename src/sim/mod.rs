@@ -11,6 +11,6 @@ mod schedule;
 mod server;
 mod world;
 
-pub use executor::Stalled;
+pub use executor::{Stalled, virtual_now};
 pub use schedule::Schedule;
 pub use world::SimWorld;

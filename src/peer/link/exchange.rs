@@ -167,16 +167,14 @@ impl Link {
         self.perform(Exchange::TakingOffer, ConnectionOperation::SetRemote(offer));
     }
 
-    /// Who offers the same again may never have got our answer. Who has drops the copy. Should we have offered
-    /// since, that came too early for who waits for the answer.
+    /// Who offers the same again may never have got our answer, nor what we have offered since. Who has drops
+    /// the copies.
     fn repeat_answer(&mut self, offer: &Description) {
-        let signaling = self.signaling();
-        let settled = matches!(signaling, SignalingState::Stable | SignalingState::HaveLocalOffer);
         let answer = self.connection.as_ref().and_then(|c| c.answer.as_ref());
-        let answer = answer.filter(|(answered, _)| settled && *answered == offer.fingerprint());
+        let answer = answer.filter(|(answered, _)| *answered == offer.fingerprint());
         if let Some((_, answer)) = answer.filter(|_| self.rules.repeat_unanswered).cloned() {
             self.repeat(answer);
-            if signaling == SignalingState::HaveLocalOffer && !self.is_busy() {
+            if self.signaling() == SignalingState::HaveLocalOffer {
                 self.repeat_offer();
             }
         }

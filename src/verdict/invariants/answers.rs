@@ -53,7 +53,7 @@ impl Check for Answers {
                 peer: Some(peer),
                 remote: Some(remote),
                 at: event.at,
-                what: format!("offer {offer:016x} was answered again on {generation}"),
+                what: format!("offer {offer} was answered again on {generation}"),
                 last_events: story.last.of_link(peer, remote, Explains::Control),
             });
             return;
