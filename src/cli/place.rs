@@ -1,6 +1,9 @@
 use std::{io, sync::Arc};
 
-use reference_server::{Config, room::HubConfig};
+use reference_server::{
+    Config,
+    room::{self, HubConfig},
+};
 
 use super::load;
 use crate::{
@@ -8,7 +11,7 @@ use crate::{
     net::{Bundled, NetWorld, Target},
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
-    scenario::Scenario,
+    scenario::{RelayMode, Scenario, Target as ScenarioTarget},
     sim::{Schedule, SimWorld, Stalled},
     verdict::invariants::Visibility,
     world::{Census, World},
@@ -39,7 +42,11 @@ impl Place {
                 (target, None)
             }
             None => {
-                let server = Bundled::start(Config::default()).await;
+                let config = Config {
+                    hub: hub(&scenario.target),
+                    ..Config::default()
+                };
+                let server = Bundled::start(config).await;
                 let server = server.map_err(|error| refused("the bundled server cannot start", &error))?;
                 (Target::Bundled(server.clone()), Some(server))
             }
@@ -52,8 +59,8 @@ impl Place {
         })
     }
 
-    pub fn sim(schedule: Schedule, seed: u64) -> Self {
-        Self::Sim(Arc::new(sim_world(schedule, seed)))
+    pub fn sim(scenario: &Scenario, schedule: Schedule, seed: u64) -> Self {
+        Self::Sim(Arc::new(sim_world(&scenario.target, schedule, seed)))
     }
 
     /// `local`, `live` or `sim`.
@@ -115,8 +122,19 @@ impl Place {
 }
 
 /// The simulated world with that seed.
-pub(super) fn sim_world(schedule: Schedule, seed: u64) -> SimWorld {
-    SimWorld::new(HubConfig::default(), TOKEN_SEED, schedule, RootSeed(seed))
+pub(super) fn sim_world(target: &ScenarioTarget, schedule: Schedule, seed: u64) -> SimWorld {
+    SimWorld::new(hub(target), TOKEN_SEED, schedule, RootSeed(seed))
+}
+
+/// What the bundled server's rooms are like.
+fn hub(target: &ScenarioTarget) -> HubConfig {
+    HubConfig {
+        relay_mode: match target.relay_mode {
+            RelayMode::Rooms => room::RelayMode::Rooms,
+            RelayMode::Deployed => room::RelayMode::Deployed,
+        },
+        ..HubConfig::default()
+    }
 }
 
 /// A simulation that makes no progress, in words.
@@ -160,7 +178,7 @@ mod tests {
             tricks: Tricks::default(),
             interrupt: Box::pin(restless()),
         };
-        let place = Place::sim(Schedule::Fifo, 1);
+        let place = Place::sim(&scenario, Schedule::Fifo, 1);
         let played = place.play(Arc::default(), plan, options, Vec::new()).await;
         let trouble = played.expect_err("it stalls");
         assert!(

@@ -5,8 +5,8 @@ use std::{fmt::Write, time::Duration};
 use super::{
     ClientRules, profiles,
     types::{
-        Arrival, Cut, DEFAULT_TIMEOUT, Group, RestartLinks, Scenario, Scope, ServerFault, Step, StepKind,
-        WaitFor,
+        Arrival, Cut, DEFAULT_TIMEOUT, Group, RelayMode, RestartLinks, Scenario, Scope, ServerFault, Step,
+        StepKind, WaitFor,
     },
 };
 use crate::{
@@ -33,6 +33,8 @@ impl Scenario {
         }
         if let Some(url) = &self.target.url {
             line(&mut text, 0, &format!("target: {{ url: {} }}", quoted(url)));
+        } else if self.target.relay_mode == RelayMode::Deployed {
+            line(&mut text, 0, "target: { relay_mode: deployed }");
         }
         let grouped = self.groups.iter().any(|group| group.name.is_some());
         let mut rooms = Vec::new();

@@ -65,6 +65,18 @@ pub struct Target {
     pub protocol: Protocol,
     /// `ws://` or `wss://`; `None` starts the bundled server for the run.
     pub url: Option<String>,
+    /// How the bundled server relays.
+    pub relay_mode: RelayMode,
+}
+
+/// How the bundled server relays frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RelayMode {
+    /// As the protocol's design promises: what is said in a room stays in it.
+    #[default]
+    Rooms,
+    /// As the deployment does: every frame to every subscriber, whatever its room.
+    Deployed,
 }
 
 impl Target {
@@ -339,6 +351,7 @@ mod tests {
             let target = Target {
                 protocol: Protocol::Dashboard,
                 url: Some(url.to_owned()),
+                relay_mode: RelayMode::Rooms,
             };
             assert_eq!(target.host(), Some(host), "{url}");
         }
