@@ -1,14 +1,17 @@
 use std::{io, sync::Arc};
 
-use reference_server::{Config, Handle, Server, room::HubConfig};
+use reference_server::{
+    Config,
+    room::{self, HubConfig},
+};
 
 use super::load;
 use crate::{
     base::RootSeed,
-    net::{NetWorld, Target},
+    net::{Bundled, NetWorld, Target},
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
-    scenario::Scenario,
+    scenario::{RelayMode, Scenario, Target as ScenarioTarget},
     sim::{Schedule, SimWorld, Stalled},
     verdict::invariants::Visibility,
     world::{Census, World},
@@ -22,7 +25,7 @@ pub(super) enum Place {
     Net {
         world: Arc<NetWorld>,
         /// The one that was started for the run.
-        server: Option<Arc<Handle>>,
+        server: Option<Arc<Bundled>>,
     },
     Sim(Arc<SimWorld>),
 }
@@ -39,7 +42,11 @@ impl Place {
                 (target, None)
             }
             None => {
-                let server = bundled().await;
+                let config = Config {
+                    hub: hub(&scenario.target),
+                    ..Config::default()
+                };
+                let server = Bundled::start(config).await;
                 let server = server.map_err(|error| refused("the bundled server cannot start", &error))?;
                 (Target::Bundled(server.clone()), Some(server))
             }
@@ -52,8 +59,8 @@ impl Place {
         })
     }
 
-    pub fn sim(schedule: Schedule, seed: u64) -> Self {
-        Self::Sim(Arc::new(sim_world(schedule, seed)))
+    pub fn sim(scenario: &Scenario, schedule: Schedule, seed: u64) -> Self {
+        Self::Sim(Arc::new(sim_world(&scenario.target, schedule, seed)))
     }
 
     /// `local`, `live` or `sim`.
@@ -96,10 +103,7 @@ impl Place {
             Self::Net { world, server } => {
                 let summary = run::execute(world, census, plan, options, readers).await;
                 if let Some(server) = server {
-                    match Arc::try_unwrap(server) {
-                        Ok(server) => server.shutdown().await,
-                        Err(_) => tracing::warn!("the bundled server is still in use"),
-                    }
+                    server.shutdown().await;
                 }
                 Ok(summary)
             }
@@ -118,18 +122,24 @@ impl Place {
 }
 
 /// The simulated world with that seed.
-pub(super) fn sim_world(schedule: Schedule, seed: u64) -> SimWorld {
-    SimWorld::new(HubConfig::default(), TOKEN_SEED, schedule, RootSeed(seed))
+pub(super) fn sim_world(target: &ScenarioTarget, schedule: Schedule, seed: u64) -> SimWorld {
+    SimWorld::new(hub(target), TOKEN_SEED, schedule, RootSeed(seed))
+}
+
+/// What the bundled server's rooms are like.
+fn hub(target: &ScenarioTarget) -> HubConfig {
+    HubConfig {
+        relay_mode: match target.relay_mode {
+            RelayMode::Rooms => room::RelayMode::Rooms,
+            RelayMode::Deployed => room::RelayMode::Deployed,
+        },
+        ..HubConfig::default()
+    }
 }
 
 /// A simulation that makes no progress, in words.
 pub(super) fn stalled(why: Stalled) -> String {
     format!("the simulation has stalled: {why}")
-}
-
-async fn bundled() -> io::Result<Arc<Handle>> {
-    let server = Server::bind("127.0.0.1:0", Config::default()).await?;
-    Ok(Arc::new(server.spawn()))
 }
 
 /// What the machine does not give.
@@ -168,7 +178,7 @@ mod tests {
             tricks: Tricks::default(),
             interrupt: Box::pin(restless()),
         };
-        let place = Place::sim(Schedule::Fifo, 1);
+        let place = Place::sim(&scenario, Schedule::Fifo, 1);
         let played = place.play(Arc::default(), plan, options, Vec::new()).await;
         let trouble = played.expect_err("it stalls");
         assert!(

@@ -148,7 +148,7 @@ async fn run_one(
     };
     let census = Arc::new(Census::default());
     let place = match args.sim {
-        true => Ok(Place::sim(args.schedule.into(), plan.seed)),
+        true => Ok(Place::sim(scenario, args.schedule.into(), plan.seed)),
         false => Place::net(scenario, census.clone()).await,
     };
     let place = match place {

@@ -38,7 +38,7 @@ pub(super) struct Simulated {
 pub(super) fn simulate(scenario: &Scenario, seed: u64, schedule: Schedule) -> Simulated {
     let plan = Arc::new(plan::expand(scenario, seed, &plan::Options::default()));
     let events = Kept::default();
-    let played = play(&plan, schedule, Box::new(events.clone()));
+    let played = play(scenario, &plan, schedule, Box::new(events.clone()));
     let events = events.take();
     let failure = match played {
         Ok(summary) => hunt::judge(scenario, &plan, &events, Instant::START + summary.duration),
@@ -50,13 +50,14 @@ pub(super) fn simulate(scenario: &Scenario, seed: u64, schedule: Schedule) -> Si
     Simulated { events, failure }
 }
 
-/// Plays a plan; the reader gets normalised events.
+/// Plays a plan of a scenario's; the reader gets normalised events.
 pub(super) fn play(
+    scenario: &Scenario,
     plan: &Arc<Plan>,
     schedule: Schedule,
     reader: Box<dyn EventReader>,
 ) -> Result<RunSummary, Stalled> {
-    let world = Arc::new(sim_world(schedule, plan.seed));
+    let world = Arc::new(sim_world(&scenario.target, schedule, plan.seed));
     let options = Options {
         ice_servers: Vec::new(),
         tricks: Tricks::default(),
@@ -112,7 +113,7 @@ mod tests {
         let scenario = parse("short", text, &Grammar).expect("it is sound");
         let plan = Arc::new(plan::expand(&scenario, 7, &plan::Options::default()));
         let told = Arc::new(Mutex::new(Vec::new()));
-        play(&plan, Schedule::Fifo, Box::new(Asks(told.clone()))).expect("it makes progress");
+        play(&scenario, &plan, Schedule::Fifo, Box::new(Asks(told.clone()))).expect("it makes progress");
         let told = told.lock().expect("nobody panics");
         assert!(
             !told.is_empty() && told.iter().all(|seed| *seed == Some(7)),

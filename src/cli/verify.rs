@@ -20,6 +20,7 @@ use crate::{
     plan::{self, Plan},
     report::events,
     run::EventReader,
+    scenario::Scenario,
     sim::Schedule,
     verdict::ExitCode,
 };
@@ -56,7 +57,7 @@ pub(super) fn only_log(args: &RunArgs, loaded: &Loaded) -> ExitCode {
         // A reader that is gone has seen enough.
         let _ = stdout.write_all(line.as_bytes());
     });
-    match play(&loaded.plan, args.schedule.into(), printer) {
+    match play(&loaded.scenario, &loaded.plan, args.schedule.into(), printer) {
         Ok(()) => ExitCode::Pass,
         Err(trouble) => {
             eprintln!("error: {trouble}");
@@ -68,10 +69,11 @@ pub(super) fn only_log(args: &RunArgs, loaded: &Loaded) -> ExitCode {
 /// The hash that all four logs have, and how many events that is.
 fn verify_one(args: &RunArgs, named: &str, loaded: &Loaded) -> Result<(u64, usize), String> {
     let schedule: Schedule = args.schedule.into();
-    let (plan, seed) = (&loaded.plan, loaded.plan.seed);
+    let (scenario, plan, seed) = (&loaded.scenario, &loaded.plan, loaded.plan.seed);
     let first = Arc::new(Mutex::new(First::default()));
     let keep = first.clone();
     play(
+        scenario,
         plan,
         schedule,
         Lines::new(move |line: &str| lock(&keep).take(line)),
@@ -85,14 +87,14 @@ fn verify_one(args: &RunArgs, named: &str, loaded: &Loaded) -> Result<(u64, usiz
     };
     for other in 1..=OTHER_SEEDS {
         let other = plan::expand(&loaded.scenario, seed.wrapping_add(other), &options);
-        play(&other, schedule, Lines::new(|_: &str| {}))?;
+        play(scenario, &other, schedule, Lines::new(|_: &str| {}))?;
     }
     let (after, reader) = Follower::of(&first);
-    play(plan, schedule, reader)?;
+    play(scenario, plan, schedule, reader)?;
     lock(&after).told(&format!("after {OTHER_SEEDS} other seeds"))?;
 
     let (elsewhere, reader) = Follower::of(&first);
-    thread::scope(|scope| scope.spawn(|| play(plan, schedule, reader)).join())
+    thread::scope(|scope| scope.spawn(|| play(scenario, plan, schedule, reader)).join())
         .unwrap_or_else(|_| Err("the simulation has ended early on another thread".to_owned()))?;
     lock(&elsewhere).told("on another thread")?;
 
@@ -102,8 +104,13 @@ fn verify_one(args: &RunArgs, named: &str, loaded: &Loaded) -> Result<(u64, usiz
     Ok((first.hash.value(), first.lines.len()))
 }
 
-fn play(plan: &Plan, schedule: Schedule, reader: impl EventReader + 'static) -> Result<(), String> {
-    match simulate::play(&Arc::new(plan.clone()), schedule, Box::new(reader)) {
+fn play(
+    scenario: &Scenario,
+    plan: &Plan,
+    schedule: Schedule,
+    reader: impl EventReader + 'static,
+) -> Result<(), String> {
+    match simulate::play(scenario, &Arc::new(plan.clone()), schedule, Box::new(reader)) {
         Ok(_) => Ok(()),
         Err(stalled) => Err(place::stalled(stalled)),
     }

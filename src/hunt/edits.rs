@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::{
     base::DurationRange,
     impair::Profile,
-    scenario::{Arrival, ClientRules, Group, Party, RestartLinks, Scenario, Scope, Step, StepKind},
+    scenario::{
+        Arrival, ClientRules, Group, Party, RestartLinks, Scenario, Scope, ServerFault, Step, StepKind,
+    },
 };
 
 /// Steps that a `repeat` may become when it is written out.
@@ -361,6 +363,11 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
             scopes
                 .into_iter()
                 .chain(for_less.map(|lasting| drop(*scope, lasting)))
+                .collect()
+        }
+        StepKind::Server(ServerFault::Restart { away }) => {
+            let less = shorter_times(*away).into_iter();
+            less.map(|away| StepKind::Server(ServerFault::Restart { away }))
                 .collect()
         }
         StepKind::Network(profile) => {

@@ -188,6 +188,9 @@ pub enum EventKind {
         planned: Instant,
         incarnation: Incarnation,
     },
+    /// A step of this peer ended the bundled server: every socket, room, membership and token is gone. At `ends`
+    /// another one is there that knows nothing; until then no socket is to be had.
+    ServerRestarted { planned: Instant, ends: Instant },
     /// A new signaling socket took the membership over, after the old one was lost.
     MembershipResumed { incarnation: Incarnation },
 
@@ -265,6 +268,7 @@ pub enum FaultCause {
     CutSignaling,
     Crash,
     Rejoin,
+    ServerRestart,
 }
 
 /// What brought a link back: the rungs of the ladder, lowest first.

@@ -89,6 +89,7 @@ impl FaultCause {
             Self::CutSignaling => "cut_signaling",
             Self::Crash => "crash",
             Self::Rejoin => "rejoin",
+            Self::ServerRestart => "server_restart",
         }
     }
 }
@@ -157,7 +158,7 @@ const CAUSES: Tag = tag(
         "cut_signaling",
         "crash",
         "suspend",
-        "server",
+        "server_restart",
     ],
 );
 const RECONNECT: &[Tag] = &[PATHS, CAUSES];
@@ -380,6 +381,11 @@ pub const CATALOGUE: &[Metric] = &[
         "Times that an end began to do something about a link that was not well.",
     ),
     counter("crashes", &[], "Peers that crashed, each time."),
+    counter(
+        "server_restarts",
+        &[],
+        "Restarts of the bundled server by `server: restart`.",
+    ),
     counter(
         "wait_expired",
         &[],

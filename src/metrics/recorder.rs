@@ -427,7 +427,10 @@ impl Recorder {
 fn ends_membership(cause: FaultCause) -> bool {
     match cause {
         FaultCause::Crash | FaultCause::Rejoin => true,
-        FaultCause::DropNetwork | FaultCause::IceRestart | FaultCause::CutSignaling => false,
+        FaultCause::DropNetwork
+        | FaultCause::IceRestart
+        | FaultCause::CutSignaling
+        | FaultCause::ServerRestart => false,
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! An edge. Knows the seam ([`crate::world`]) and the reference server; knows nothing of peers, plans or reports.
 
+mod bundled;
 mod lanes;
 mod usage;
 mod websocket;
 mod world;
 
+pub use bundled::Bundled;
 pub use world::{NetWorld, Target};

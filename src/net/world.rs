@@ -4,10 +4,9 @@ use std::{
     time::{Duration, Instant as StdInstant, SystemTime, UNIX_EPOCH},
 };
 
-use reference_server::{Handle, room::RoomRoster};
 use webrtc::runtime::{Runtime, TokioRuntime};
 
-use super::{lanes::Lanes, usage::usage, websocket};
+use super::{bundled::Bundled, lanes::Lanes, usage::usage, websocket};
 use crate::{
     base::{Instant, PeerId},
     world::{BoxFuture, Census, SignalingError, SignalingSocket, Usage, World},
@@ -16,7 +15,7 @@ use crate::{
 /// Where the signaling server is.
 pub enum Target {
     /// Started for the run, in this process.
-    Bundled(Arc<Handle>),
+    Bundled(Arc<Bundled>),
     /// Somebody's deployment.
     Foreign {
         /// `ws://` or `wss://`.
@@ -111,14 +110,18 @@ impl World for NetWorld {
 
     fn roster(&self, room_wire_id: &str) -> Option<Vec<String>> {
         match &self.target {
-            // No such room: nobody is in it.
-            Target::Bundled(server) => Some(
-                server
-                    .room(room_wire_id)
-                    .map(RoomRoster::into_user_ids)
-                    .unwrap_or_default(),
-            ),
+            Target::Bundled(server) => Some(server.roster(room_wire_id)),
             Target::Foreign { .. } => None,
+        }
+    }
+
+    fn restart_server(&self, until: Instant) -> bool {
+        match &self.target {
+            Target::Bundled(server) => {
+                server.restart((self.started + until.elapsed()).into());
+                true
+            }
+            Target::Foreign { .. } => false,
         }
     }
 

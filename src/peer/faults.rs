@@ -1,9 +1,6 @@
 use std::time::Duration;
 
-use super::{
-    link::Link,
-    machine::{Peer, PeerOutput, PeerTimer},
-};
+use super::machine::{Peer, PeerOutput, PeerTimer};
 use crate::{
     base::{Instant, PeerId},
     impair::Profile,
@@ -16,12 +13,17 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Fault {
     cause: FaultCause,
-    /// When it is planned to be over.
+    /// When it is planned to begin and to be over.
+    planned: Instant,
     ends: Instant,
     /// The last thing that either end did about it.
     path: RecoveryPath,
     /// The first probe that was sent after its end.
     probe: Option<u32>,
+    /// When the server restarted, if it did: data proves nothing before both ends are members again.
+    pub(super) restarted: Option<Instant>,
+    /// It has broken the link, as far as is known. A restart of the server need not.
+    told: bool,
 }
 
 /// Frames of descriptions that a step wants repeated.
@@ -144,7 +146,7 @@ impl Peer {
         self.memories.clear();
     }
 
-    fn open_links(&self, wanted: impl Fn(&PeerId) -> bool) -> Vec<PeerId> {
+    pub(super) fn open_links(&self, wanted: impl Fn(&PeerId) -> bool) -> Vec<PeerId> {
         let open = self
             .links
             .iter()
@@ -163,11 +165,26 @@ impl Peer {
         now: Instant,
     ) {
         self.event_of(Some(remote), EventKind::FaultStarted { cause, planned, ends });
+        self.owe_data(remote, cause, planned, ends, now).told = true;
+    }
+
+    /// From now on data has to prove that the link works, or works again.
+    pub(super) fn owe_data(
+        &mut self,
+        remote: PeerId,
+        cause: FaultCause,
+        planned: Instant,
+        ends: Instant,
+        now: Instant,
+    ) -> &mut Fault {
         let fault = self.faults.entry(remote).or_insert(Fault {
             cause,
+            planned,
             ends,
             path: RecoveryPath::Resume,
             probe: None,
+            restarted: None,
+            told: false,
         });
         fault.ends = fault.ends.max(ends);
         fault.probe = None;
@@ -178,6 +195,17 @@ impl Peer {
             PeerTimer::FaultExpiry(remote),
             ends.max(now) + self.recover_within,
         );
+        self.faults.get_mut(&remote).expect("it has just been put there")
+    }
+
+    /// The link is about to be closed because of its fault, if it has one that it seemed to live through.
+    pub(super) fn tell_fault(&mut self, remote: PeerId) {
+        if let Some(fault) = self.faults.get_mut(&remote)
+            && !std::mem::replace(&mut fault.told, true)
+        {
+            let (cause, planned, ends) = (fault.cause, fault.planned, fault.ends);
+            self.event_of(Some(remote), EventKind::FaultStarted { cause, planned, ends });
+        }
     }
 
     /// The network is back: whether data flows is to be seen. A restart is probed once it is done.
@@ -191,7 +219,9 @@ impl Peer {
     pub(super) fn fault_expired(&mut self, remote: PeerId) {
         if let Some(fault) = self.faults.remove(&remote) {
             self.unrecovered.insert(remote);
-            self.event_of(Some(remote), EventKind::RecoveryFailed { path: fault.path });
+            if fault.told {
+                self.event_of(Some(remote), EventKind::RecoveryFailed { path: fault.path });
+            }
         }
     }
 
@@ -207,8 +237,9 @@ impl Peer {
         }
         self.next_probe += 1;
         link.probe_sent(number);
-        if let Some(fault) = self.faults.get_mut(&remote)
-            && fault.ends <= now
+        let counts = |fault: &Fault| fault.ends <= now && self.is_reinstated(remote, fault.restarted);
+        if self.faults.get(&remote).is_some_and(counts)
+            && let Some(fault) = self.faults.get_mut(&remote)
         {
             fault.probe.get_or_insert(number);
         }
@@ -230,7 +261,9 @@ impl Peer {
                 self.timers.stop(timer(remote));
             }
             let path = fault.path;
-            self.event_of(Some(remote), EventKind::LinkRecovered { generation, path });
+            if fault.told {
+                self.event_of(Some(remote), EventKind::LinkRecovered { generation, path });
+            }
             self.check_wait(now);
             self.check_settled(now);
         }
@@ -253,7 +286,10 @@ impl Peer {
 
     /// What `wait: recovered` still waits for.
     pub(super) fn unrecovered(&self) -> Option<Vec<PeerId>> {
-        let missing: Vec<PeerId> = self.faults.keys().chain(&self.unrecovered).copied().collect();
+        let missing = self.faults.keys().chain(&self.unrecovered).copied();
+        let missing: Vec<PeerId> = missing
+            .filter(|remote| !self.seen.left.contains(remote))
+            .collect();
         let reachable = self.is_member() && self.is_online() && self.is_answered();
         (!missing.is_empty() || !reachable).then_some(missing)
     }
@@ -305,7 +341,9 @@ impl Peer {
     /// told that it joined.
     pub(super) fn resume_signaling(&mut self, resumed: bool, now: Instant) {
         if !resumed {
-            for remote in self.faults.keys().copied().collect::<Vec<_>>() {
+            // After a restart a link may live on.
+            let torn = self.faults.iter().filter(|(_, fault)| fault.restarted.is_none());
+            for remote in torn.map(|(remote, _)| *remote).collect::<Vec<_>>() {
                 self.acted(remote, RecoveryPath::Rejoin);
             }
         }
@@ -313,10 +351,17 @@ impl Peer {
             incarnation: self.incarnation,
         });
         for remote in self.links.keys().copied().collect::<Vec<_>>() {
+            // Who is no member (yet) can't be sent anything.
+            let there = self.members.contains(&remote);
             if let Some(link) = self.links.get_mut(&remote) {
-                Link::signaling_resumed(link);
+                match resumed {
+                    true => link.signaling_resumed(),
+                    false if there => link.signaling_renewed(),
+                    false => {}
+                }
             }
             self.drain_link(remote, now);
+            self.probe_reinstated(remote, now);
         }
     }
 }

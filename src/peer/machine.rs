@@ -48,6 +48,7 @@ pub struct Peer {
     pub(super) socket: Socket,
     /// Counts the sockets: what an earlier one says means nothing any more.
     pub(super) socket_number: u32,
+    pub(super) socket_opened_at: Instant,
     pub(super) pings: Pings,
     pub(super) membership: Membership,
     pub(super) incarnation: Incarnation,
@@ -62,6 +63,10 @@ pub struct Peer {
     /// Everybody in the room, as the server last told it in one piece.
     pub(super) server_roster: BTreeSet<PeerId>,
     pub(super) seen: SinceJoin,
+    /// When the server restarted, if that has not been made up for yet.
+    pub(super) restarted: Option<Instant>,
+    /// Who was forgotten by the server together with this peer, with an open link.
+    pub(super) survivors: BTreeSet<PeerId>,
 
     pub(super) links: BTreeMap<PeerId, Link>,
     /// What ended links have left to later ones.
@@ -143,6 +148,8 @@ pub enum PeerInput {
     },
     /// Everybody has reached the barrier.
     BarrierReleased(BarrierId),
+    /// A step of another peer has restarted the server, which is back at `ends`.
+    ServerRestarted { planned: Instant, ends: Instant },
     /// Every script of the room has ended.
     RoomEnded,
     /// Everybody of the room has settled (or the run stops early): leave and end.
@@ -166,6 +173,8 @@ pub enum PeerOutput {
     },
     /// Do this to its sockets.
     Network(NetworkCommand),
+    /// Restart the server now, so that it is back at `ends`, and tell every other peer.
+    RestartServer { planned: Instant, ends: Instant },
     /// It has reached a barrier.
     ReachBarrier(BarrierId),
     /// Its script has ended, and the server has processed all that it sent.
@@ -202,6 +211,7 @@ impl Peer {
             protocol: Dashboard::new(&room.wire_id, &mine.user_id),
             socket: Socket::Closed,
             socket_number: 0,
+            socket_opened_at: Instant::START,
             pings: Pings::default(),
             membership: Membership::Outside,
             incarnation: Incarnation(0),
@@ -212,6 +222,8 @@ impl Peer {
             members: BTreeSet::new(),
             server_roster: BTreeSet::new(),
             seen: SinceJoin::default(),
+            restarted: None,
+            survivors: BTreeSet::new(),
             links: BTreeMap::new(),
             memories: BTreeMap::new(),
             generations: BTreeMap::new(),
@@ -270,6 +282,7 @@ impl Peer {
                 event,
             } => self.handle_connection(remote, generation, event, now),
             PeerInput::BarrierReleased(barrier) => self.barrier_released(barrier, now),
+            PeerInput::ServerRestarted { planned, ends } => self.server_restarted(planned, ends, now),
             PeerInput::RoomEnded => self.settle(now),
             PeerInput::Leave => self.leave_for_good(now),
         }
@@ -329,9 +342,13 @@ impl Peer {
             self.check_settled(now);
         }
         // A member whose socket closed, and who went on talking to us until now.
-        let deserted = |link: &Link| !link.is_open();
+        let deserted = |link: &Link| !link.is_open() || link.is_unwell();
         if !self.members.contains(&remote) && self.links.get(&remote).is_some_and(deserted) {
-            self.close_link(remote, "member_left", now);
+            if self.is_member() {
+                self.seen.left.insert(remote);
+            }
+            self.let_go(remote, "member_left", now);
+            self.check_wait(now);
         }
     }
 

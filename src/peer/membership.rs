@@ -61,6 +61,8 @@ impl Peer {
         self.next_seq = 0;
         self.seen = SinceJoin::default();
         self.server_roster.clear();
+        self.survivors.clear();
+        self.restarted = None;
         self.early_fins.clear();
         self.joining_as = Some(name.clone());
         self.join_is_sent = false;
@@ -309,8 +311,13 @@ impl Peer {
         }
         let present = self.peers_of(members);
         // Where the membership goes on over another socket: nobody has told who left meanwhile.
-        for remote in self.members.difference(&present).copied().collect::<Vec<_>>() {
-            self.member_left(remote, LeaveReason::Closed, now);
+        let missing: Vec<PeerId> = self.members.difference(&present).copied().collect();
+        if goes_on && !resumed {
+            self.renew(missing, now);
+        } else {
+            for remote in missing {
+                self.member_left(remote, LeaveReason::Closed, now);
+            }
         }
         for remote in present {
             if remote != self.plan.id && self.members.insert(remote) {
@@ -334,15 +341,18 @@ impl Peer {
         self.event_of(Some(remote), EventKind::MemberJoined { again });
         self.members.insert(remote);
         self.seen.left.remove(&remote);
+        if self.survives(remote) {
+            return self.member_is_back(remote, now);
+        }
         // Whatever is left of its earlier membership belongs to a client that is gone.
         if self.rules().close_on_leave && !self.rules().keep_living {
-            self.close_link(remote, "replaced", now);
+            self.let_go(remote, "replaced", now);
         }
         self.link(remote).offer();
         self.drain_link(remote, now);
     }
 
-    fn member_left(&mut self, remote: PeerId, reason: LeaveReason, now: Instant) {
+    pub(super) fn member_left(&mut self, remote: PeerId, reason: LeaveReason, now: Instant) {
         self.event_of(
             Some(remote),
             EventKind::MemberLeft {
@@ -352,7 +362,8 @@ impl Peer {
         self.members.remove(&remote);
         self.early_fins.remove(&remote);
         // A member whose socket closed may still be talking to us over its channel.
-        let healthy = self.links.get(&remote).is_some_and(Link::is_open);
+        let healthy = |link: &Link| link.is_open() && !link.is_unwell();
+        let healthy = self.links.get(&remote).is_some_and(healthy);
         if reason != LeaveReason::Closed || !healthy {
             self.seen.left.insert(remote);
             if self.rules().close_on_leave {
@@ -364,13 +375,18 @@ impl Peer {
     }
 
     pub(super) fn close_link(&mut self, remote: PeerId, cause: &str, now: Instant) {
+        self.end_link(remote, cause, now);
+        self.forget_fault(remote);
+    }
+
+    /// The same, but what a fault of the link still owes is not forgotten.
+    pub(super) fn end_link(&mut self, remote: PeerId, cause: &str, now: Instant) {
         if let Some(link) = self.links.get_mut(&remote) {
             link.close(cause);
             self.drain_link(remote, now);
             if let Some(link) = self.links.remove(&remote) {
                 self.remember(remote, link, now);
             }
-            self.forget_fault(remote);
         }
     }
 

@@ -7,6 +7,7 @@ mod faults;
 mod link;
 mod machine;
 mod membership;
+mod restart;
 mod script;
 mod settle;
 mod socket;

@@ -75,12 +75,14 @@ impl LimitMistake {
 /// connection each to the other. Where peers join again or recover from a fault, a closing connection may
 /// still hold its socket when its successor opens: those rooms count their sockets twice.
 pub fn check_limits(plan: &Plan, machine: Machine) -> Vec<LimitMistake> {
+    let scripts = plan.peers.iter().flat_map(|peer| &peer.script);
+    let restarts = scripts.map(|step| &step.action).any(is_restart);
     let mut connections = 0;
     let mut files = FILES_OF_THE_PROGRAM + plan.peers.len() as u64 * FILES_PER_PEER;
     for room in &plan.rooms {
         let peers = room.peers.len() as u64;
         let here = peers * peers.saturating_sub(1);
-        let overlap = if replaces(plan, room) { 2 } else { 1 };
+        let overlap = if restarts || replaces(plan, room) { 2 } else { 1 };
         connections += here;
         files += here * overlap * FILES_PER_CONNECTION;
     }
@@ -121,6 +123,12 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
         | Action::Chat { .. }
         | Action::DuplicateOffer { .. }
         | Action::DuplicateAnswer { .. }
-        | Action::Network { .. } => false,
+        | Action::Network { .. }
+        | Action::RestartServer { .. } => false,
     })
+}
+
+/// What hits every room.
+fn is_restart(action: &Action) -> bool {
+    matches!(action, Action::RestartServer { .. })
 }

@@ -162,6 +162,10 @@ fn fault(plan: &Plan, action: &Action) -> String {
             format!("cut the signaling socket: {how}")
         }
         Action::Crash => "crash".to_owned(),
+        Action::RestartServer { away } => match away.is_zero() {
+            true => "restart the server".to_owned(),
+            false => format!("restart the server, away for {}", show_duration(*away)),
+        },
         Action::Join { .. }
         | Action::Leave
         | Action::Wait { .. }

@@ -197,6 +197,14 @@ pub enum Action {
     /// End like a process that is killed: the sockets fall silent, nothing is closed or told to anybody.
     /// A later join comes back as a new client.
     Crash,
+    /// The bundled server's process ends, and with it every socket, room, membership and token; for `away` no
+    /// socket is to be had, then another one is there that knows nothing. It is everybody's, in every room.
+    /// The step is over at once.
+    RestartServer {
+        /// How long there is none.
+        #[serde(rename = "for_ms", serialize_with = "wire::duration")]
+        away: Duration,
+    },
 }
 
 /// What the server is expected to say to a join.

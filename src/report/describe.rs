@@ -164,6 +164,13 @@ pub fn what(kind: &EventKind) -> String {
         }
         RecoveryFailed { path } => format!("gave the link up, last by {}", path.name()),
         Crashed { incarnation, .. } => format!("crashed ({incarnation})"),
+        ServerRestarted { planned, ends } => {
+            let until = match ends.since(*planned).is_zero() {
+                true => String::new(),
+                false => format!(", away until {ends}"),
+            };
+            format!("restarted the server{until}")
+        }
         MembershipResumed { incarnation } => format!("took its membership over ({incarnation})"),
         NetworkDropped {
             lost,
@@ -387,6 +394,10 @@ mod tests {
                 planned: Instant::START,
                 incarnation: Incarnation(1),
             },
+            EventKind::ServerRestarted {
+                planned: Instant::from_millis(1_000),
+                ends: Instant::from_millis(1_500),
+            },
             EventKind::MembershipResumed {
                 incarnation: Incarnation(1),
             },
@@ -410,6 +421,7 @@ mod tests {
                 "data flows both ways on g2 again, by replace",
                 "gave the link up, last by replace",
                 "crashed (i1)",
+                "restarted the server, away until 1500.000 ms",
                 "took its membership over (i1)",
                 "its link dropped datagrams: 3 lost, 1 at a full queue, 20 blocked, 0 over our limit",
             ]

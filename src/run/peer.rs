@@ -172,6 +172,7 @@ impl PeerTask {
                     generation,
                     command,
                 } => self.command(remote, generation, command),
+                PeerOutput::RestartServer { planned, ends } => self.restart_server(planned, ends),
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator().reach_barrier(self.id, barrier);
                     self.release(release).await;
@@ -223,14 +224,29 @@ impl PeerTask {
             }
         }
         for (peer, input) in release.inputs {
-            let inputs = &self.shared.inputs[peer.index()];
-            if inputs.try_send(input.clone()).is_err() {
-                // Its queue is full: wait for it from a task of our own, for it may be waiting for us.
-                let inputs = inputs.clone();
-                self.shared.stack.world.spawn(Box::pin(async move {
-                    let _ = inputs.send(input).await;
-                }));
-            }
+            self.tell(peer, input);
+        }
+    }
+
+    fn tell(&self, peer: PeerId, input: PeerInput) {
+        let inputs = &self.shared.inputs[peer.index()];
+        if inputs.try_send(input.clone()).is_err() {
+            // Its queue is full: wait for it from a task of our own, for it may be waiting for us.
+            let inputs = inputs.clone();
+            self.shared.stack.world.spawn(Box::pin(async move {
+                let _ = inputs.send(input).await;
+            }));
+        }
+    }
+
+    fn restart_server(&self, planned: Instant, ends: Instant) {
+        if !self.shared.stack.world.restart_server(ends) {
+            tracing::warn!("a server that is not ours can't be restarted");
+            return;
+        }
+        let others = self.shared.plan.peers.iter().map(|peer| peer.id);
+        for peer in others.filter(|peer| *peer != self.id) {
+            self.tell(peer, PeerInput::ServerRestarted { planned, ends });
         }
     }
 

@@ -103,6 +103,8 @@ rules! {
     replace_stale: bool = true;
     /// When a member joins or an offer comes, a connection that is connected and stable, or not connected yet, is kept (and nothing offered); any other is replaced
     keep_living: bool = false;
+    /// When the server has forgotten everybody, links that are open live on: who joins anew over a new socket finds them as they were
+    survive_restart: bool = true;
     /// Connections to a member that left or was evicted are closed, and one's own on leaving
     close_on_leave: bool = true;
     /// They are closed even while they negotiate

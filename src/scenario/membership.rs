@@ -120,6 +120,8 @@ impl Walk<'_, '_> {
                 self.place = Place::Outside(Before::Crash);
                 self.broken = true;
             }
+            // Also for who is outside: it is everybody's server.
+            StepKind::Server(_) => self.broken = true,
             StepKind::Repeat { times, steps } => {
                 let before = self.place;
                 self.steps(steps);
@@ -177,7 +179,8 @@ impl Walk<'_, '_> {
             WaitFor::Connected | WaitFor::ConnectedToPresent => self.in_company(span, what, "connect to"),
             WaitFor::Recovered if !self.broken => {
                 let message = format!("{what} before any fault: there is nothing to recover from");
-                let help = "put `drop_network`, `ice_restart`, `cut_signaling` or `crash` before it";
+                let help =
+                    "put `drop_network`, `ice_restart`, `cut_signaling`, `crash` or `server` before it";
                 self.blame(span, message, help);
             }
             _ => {}

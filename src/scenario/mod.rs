@@ -23,6 +23,7 @@ mod read;
 mod rooms;
 mod rule;
 mod schema;
+mod server;
 mod source;
 mod steps;
 mod target;

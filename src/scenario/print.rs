@@ -4,7 +4,10 @@ use std::{fmt::Write, time::Duration};
 
 use super::{
     ClientRules, profiles,
-    types::{Arrival, Cut, DEFAULT_TIMEOUT, Group, RestartLinks, Scenario, Scope, Step, StepKind, WaitFor},
+    types::{
+        Arrival, Cut, DEFAULT_TIMEOUT, Group, RelayMode, RestartLinks, Scenario, Scope, ServerFault, Step,
+        StepKind, WaitFor,
+    },
 };
 use crate::{
     base::{BitRate, Size, show_duration},
@@ -30,6 +33,8 @@ impl Scenario {
         }
         if let Some(url) = &self.target.url {
             line(&mut text, 0, &format!("target: {{ url: {} }}", quoted(url)));
+        } else if self.target.relay_mode == RelayMode::Deployed {
+            line(&mut text, 0, "target: { relay_mode: deployed }");
         }
         let grouped = self.groups.iter().any(|group| group.name.is_some());
         let mut rooms = Vec::new();
@@ -314,6 +319,10 @@ fn step_text(step: &StepKind) -> String {
             let names = (!names.is_empty()).then(|| format!("with: [{}]", names.join(", ")));
             with("drop_network", &[scope, time("for", *lasting), names])
         }
+        StepKind::Server(ServerFault::Restart { away }) => match away.is_zero() {
+            true => "server: restart".to_owned(),
+            false => format!("server: {{ restart: {{ for: {} }} }}", show_duration(*away)),
+        },
         StepKind::Network(profile) => format!("network: {}", network(*profile)),
         StepKind::CutSignaling(how) => format!(
             "cut_signaling: {}",

@@ -108,7 +108,9 @@ pub(super) fn read_scenario(
     if let (Some((entry, Some(arrive))), Some(total)) = (&arrive, total) {
         check_stages(reader, entry, arrive, total);
     }
-    check_groups(reader, &groups, peers, total, at);
+    // Of a target that could not be read, a server of somebody else's was meant.
+    let bundled = target.as_ref().is_some_and(|target| target.url.is_none());
+    check_groups(reader, &groups, peers, total, at, bundled);
 
     Some(Scenario {
         name: name?,

@@ -7,6 +7,7 @@ use super::{
     parties::check_parties,
     profiles::read_client,
     read::read_name,
+    server::check_server,
     source::Span,
     steps::read_steps,
     tree::Entry,
@@ -214,13 +215,14 @@ pub(super) fn check_peers(
     u32::try_from(sum).ok()
 }
 
-/// What the steps of all groups mean together.
+/// What the steps of all groups mean together. `bundled`: no target is named.
 pub(super) fn check_groups(
     reader: &mut Reader<'_>,
     groups: &Option<Vec<Draft>>,
     peers: Option<u32>,
     total: Option<u64>,
     at: Span,
+    bundled: bool,
 ) {
     let mut bounded = true;
     let drafts = groups.iter().flatten();
@@ -241,6 +243,9 @@ pub(super) fn check_groups(
         return;
     };
     check_barriers(reader, &parts);
+    if !bundled {
+        check_server(reader, &parts);
+    }
     // Who is in a room is known only if every group could be read.
     if peers.is_some() && drafts.clone().all(|group| group.name.is_some()) {
         check_parties(reader, &parts);

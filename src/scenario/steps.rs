@@ -4,6 +4,7 @@ use super::{
     faults::{read_cut, read_drop, read_duplicate_answer, read_duplicate_offer, read_restart},
     fields::Reader,
     network::read_network,
+    server::read_server,
     source::Span,
     tree::{Entry, Node, Value},
     types::{Cut, MAX_REPEAT_DEPTH, Step, StepKind},
@@ -13,7 +14,7 @@ use super::{
 /// The longest user or barrier name.
 pub(super) const MAX_NAME: usize = 64;
 /// The steps of this version.
-pub(super) const STEPS: [&str; 16] = [
+pub(super) const STEPS: [&str; 17] = [
     "join",
     "leave",
     "rejoin",
@@ -30,9 +31,10 @@ pub(super) const STEPS: [&str; 16] = [
     "drop_network",
     "cut_signaling",
     "crash",
+    "server",
 ];
 /// The steps of the language that are not built yet.
-const LATER: [&str; 9] = [
+const LATER: [&str; 8] = [
     "late_answer",
     "stale_offer",
     "glare",
@@ -40,7 +42,6 @@ const LATER: [&str; 9] = [
     "nat_rebind",
     "signaling",
     "suspend",
-    "server",
     "send_raw",
 ];
 /// The keys of a `join` that says more than that.
@@ -112,6 +113,7 @@ fn read_map(reader: &mut Reader<'_>, at: Span, entries: &[Entry], depth: usize) 
             "within" | "to" if beside == "wait" => {
                 format!("write `wait: {{for: connected, {}: …}}`", other.key)
             }
+            "for" if beside == "server" => "write `server: {restart: {for: …}}`".to_owned(),
             "within" if beside == "barrier" => "write `barrier: {name: …, within: …}`".to_owned(),
             "steps" => "only `repeat` has steps of its own".to_owned(),
             _ => format!(
@@ -216,6 +218,10 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
             Some(entry) => read_cut(reader, entry)?,
             None => Cut::Reset,
         })),
+        "server" => {
+            let entry = needs(reader, "server: restart")?;
+            read_server(reader, entry)
+        }
         "repeat" => {
             reader.mistake_help(
                 at,

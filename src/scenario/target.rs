@@ -3,17 +3,21 @@ use super::{
     fields::Reader,
     read::all,
     tree::Entry,
-    types::{Protocol, Target},
+    types::{Protocol, RelayMode, Target},
 };
 
 /// What a scenario without `target:` is played against: the server that comes with the program.
 pub(super) const BUNDLED: Target = Target {
     protocol: Protocol::Dashboard,
     url: None,
+    relay_mode: RelayMode::Rooms,
 };
 
 /// The keys of `target`.
-pub(super) const TARGET_KEYS: [&str; 2] = ["protocol", "url"];
+pub(super) const TARGET_KEYS: [&str; 3] = ["protocol", "url", "relay_mode"];
+/// How the bundled server can relay.
+pub(super) const RELAY_MODES: [(&str, RelayMode); 2] =
+    [("rooms", RelayMode::Rooms), ("deployed", RelayMode::Deployed)];
 /// What can be spoken on the wire.
 pub(super) const PROTOCOLS: [&str; 1] = ["dashboard"];
 /// The longest URL.
@@ -34,10 +38,17 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
             }
         });
     let url = fields.take("url").map(|entry| read_url(reader, entry));
+    let given = fields.take("relay_mode");
+    let relay_mode = given.map_or(Some(RelayMode::Rooms), |entry| reader.choice(entry, &RELAY_MODES));
     fields.finish(reader, &TARGET_KEYS);
+    if let Some(entry) = given.filter(|_| url.is_some()) {
+        let message = "`relay_mode` is the bundled server's: it says nothing of one that has a `url`";
+        reader.mistake_help(entry.key_span, message, "leave out either of them");
+    }
     Some(Target {
         protocol: protocol?,
         url: all(url)?,
+        relay_mode: relay_mode?,
     })
 }
 

@@ -67,6 +67,18 @@ pub struct Target {
     pub protocol: Protocol,
     /// `ws://` or `wss://`; `None` starts the bundled server for the run.
     pub url: Option<String>,
+    /// How the bundled server relays.
+    pub relay_mode: RelayMode,
+}
+
+/// How the bundled server relays frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RelayMode {
+    /// As the protocol's design promises: what is said in a room stays in it.
+    #[default]
+    Rooms,
+    /// As the deployment does: every frame to every subscriber, whatever its room.
+    Deployed,
 }
 
 impl Target {
@@ -221,6 +233,8 @@ pub enum StepKind {
     CutSignaling(Cut),
     /// End like a process that is killed.
     Crash,
+    /// Do something to the server, for everybody.
+    Server(ServerFault),
 }
 
 /// A name in `with` and its place: see [`Scenario::party`].
@@ -264,6 +278,16 @@ pub enum Cut {
     Reset,
     /// Not at all, but nothing comes through any more (half-open) until the peer gives it up.
     Silent,
+}
+
+/// What a step does to the bundled server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerFault {
+    /// Its process ends, and another one starts that knows nothing.
+    Restart {
+        /// How long there is none in between.
+        away: Duration,
+    },
 }
 
 /// What a `wait` waits for.
@@ -329,6 +353,7 @@ mod tests {
             let target = Target {
                 protocol: Protocol::Dashboard,
                 url: Some(url.to_owned()),
+                relay_mode: RelayMode::Rooms,
             };
             assert_eq!(target.host(), Some(host), "{url}");
         }

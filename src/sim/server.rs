@@ -13,18 +13,23 @@ use super::{
     network::HOP,
     schedule::{Delays, Stream as Whose},
 };
-use crate::base::Instant;
+use crate::{base::Instant, world::SignalingError};
 
 /// The reference server: its room core, and sockets in memory.
 pub(super) struct Server {
     executor: Arc<Executor>,
     delays: Arc<Delays>,
     epoch_unix_ms: u64,
+    config: HubConfig,
     state: Mutex<State>,
 }
 
 struct State {
     hub: Hub,
+    /// The next hub's.
+    token_seed: [u8; 32],
+    /// No socket is to be had before that.
+    back_at: Instant,
     sockets: BTreeMap<ClientId, Arc<Inbox>>,
     last_client: u64,
     /// When the hub will be told that time has passed.
@@ -63,8 +68,11 @@ impl Server {
             executor,
             delays,
             epoch_unix_ms,
+            config: config.clone(),
             state: Mutex::new(State {
                 hub: Hub::new(config, token_seed),
+                token_seed,
+                back_at: Instant::START,
                 sockets: BTreeMap::new(),
                 last_client: 0,
                 alarm: None,
@@ -73,20 +81,44 @@ impl Server {
     }
 
     /// A socket that has just been accepted.
-    pub fn connect(self: &Arc<Self>) -> Socket {
+    ///
+    /// # Errors
+    /// There is no server at the moment.
+    pub fn connect(self: &Arc<Self>) -> Result<Socket, SignalingError> {
         let inbox = Arc::new(Inbox::default());
         let mut state = self.state();
+        if self.executor.now() < state.back_at {
+            return Err(SignalingError {
+                url: "the bundled server".to_owned(),
+                reason: "connection refused".to_owned(),
+            });
+        }
         state.last_client += 1;
         let client = ClientId(state.last_client);
         state.sockets.insert(client, inbox.clone());
         state.hub.connect(client, self.now());
         self.follow(&mut state);
-        Socket {
+        Ok(Socket {
             server: self.clone(),
             client,
             inbox,
             last: Mutex::default(),
             closed: false,
+        })
+    }
+
+    /// Ends, and begins anew at `until`: what was on its way to clients still comes, what was on its way from
+    /// them is lost, and nobody is known any more.
+    pub fn restart(self: &Arc<Self>, until: Instant) {
+        let mut state = self.state();
+        // No token is given twice.
+        state.token_seed = state.token_seed.map(|byte| byte.wrapping_add(1));
+        state.hub = Hub::new(self.config.clone(), state.token_seed);
+        state.back_at = state.back_at.max(until);
+        for (client, inbox) in std::mem::take(&mut state.sockets) {
+            let at = self.arrival(Whose::ToClient(client), &inbox.last);
+            let reset = Err("connection reset: the server has ended".to_owned());
+            self.executor.call_at(at, move || inbox.push(reset));
         }
     }
 

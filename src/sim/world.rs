@@ -123,13 +123,18 @@ impl World for SimWorld {
         let shaken = self.executor.sleep_until(self.executor.now() + HOP * 4);
         Box::pin(async move {
             shaken.await;
-            let socket: SignalingSocket = Box::pin(server.connect());
+            let socket: SignalingSocket = Box::pin(server.connect()?);
             Ok(socket)
         })
     }
 
     fn roster(&self, room_wire_id: &str) -> Option<Vec<String>> {
         Some(self.server.roster(room_wire_id))
+    }
+
+    fn restart_server(&self, until: Instant) -> bool {
+        self.server.restart(until);
+        true
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -68,6 +68,12 @@ pub trait World: Send + Sync + 'static {
     /// The user ids in a room as the server itself knows them; `None` where the server can't be asked.
     fn roster(&self, room_wire_id: &str) -> Option<Vec<String>>;
 
+    /// Ends the server as a process ends, with all that it knows, and lets another one be there at `until`; `false`
+    /// where it is not ours.
+    fn restart_server(&self, _until: Instant) -> bool {
+        false
+    }
+
     /// What the process has used so far; `None` where that means nothing.
     fn usage(&self) -> Option<Usage>;
 }

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reference_server::{Config, Server};
+use reference_server::Config;
 use rtcstorm::{
     base::Instant,
     metrics::{Recorder, RunEvent, Snapshot},
-    net::{NetWorld, Target},
+    net::{Bundled, NetWorld, Target},
     plan::{self, expand},
     run::{self, EventReader, RunSummary},
     scenario::{ThresholdCheck, ThresholdMistake, parse},
@@ -55,10 +55,7 @@ pub async fn play(text: &str) -> Played {
     let scenario = parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
     let options = plan::Options::default();
     let plan = Arc::new(expand(&scenario, scenario.seed.unwrap_or(0), &options));
-    let server = Server::bind("127.0.0.1:0", Config::default())
-        .await
-        .expect("a free port");
-    let server = Arc::new(server.spawn());
+    let server = Bundled::start(Config::default()).await.expect("a free port");
     let census = Arc::new(Census::default());
     let target = Target::Bundled(server.clone());
     let world = Arc::new(NetWorld::new(target, census.clone()).expect("threads can be started"));
@@ -71,7 +68,6 @@ pub async fn play(text: &str) -> Played {
     let readers: Vec<Box<dyn EventReader>> = vec![Box::new(events.clone())];
     let summary = run::execute(world, census.clone(), plan.clone(), options, readers).await;
     assert!(census.is_empty(), "still held: {census:?}");
-    let server = Arc::try_unwrap(server).unwrap_or_else(|_| panic!("the world still holds the server"));
     server.shutdown().await;
 
     let events = events.take();

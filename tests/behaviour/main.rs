@@ -19,5 +19,6 @@ mod rules;
 mod runs;
 mod scenario_language;
 mod schema;
+mod server_restart;
 mod simulation;
 mod stage;

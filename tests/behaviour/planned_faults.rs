@@ -193,9 +193,27 @@ fn connections_that_are_replaced_count_their_sockets_twice() {
         "ice_restart",
         "cut_signaling",
         "{drop_network: {for: 1s}}",
+        "{server: restart}",
     ] {
         assert_eq!(needed(steps), once + 12, "{steps}");
     }
+}
+
+#[test]
+fn a_restart_of_the_server_takes_no_planned_time() {
+    let plan = played_by_all("{server: {restart: {for: 500ms}}}, {server: restart}");
+    let restart = |ms| Action::RestartServer {
+        away: Duration::from_millis(ms),
+    };
+    assert_eq!(script(&plan, 0), [(0, restart(500)), (0, restart(0))]);
+    let told = show(&plan);
+    assert!(told.contains("restart the server, away for 500ms\n"), "{told}");
+    assert!(told.contains("restart the server\n"), "{told}");
+    let json = serde_json::json!(plan);
+    assert_eq!(
+        json["peers"][0]["script"][1]["action"]["restart_server"]["for_ms"],
+        500.0
+    );
 }
 
 #[test]

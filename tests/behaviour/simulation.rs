@@ -17,27 +17,37 @@ use rtcstorm::{
 
 use crate::local::{Events, Unjudged};
 
-/// Every event of a run of a scenario's first rooms, with an override of it, and how long it took.
-fn played(
-    name: &str,
-    rooms: u32,
-    set: Option<&str>,
-    schedule: Schedule,
-    seed: u64,
-) -> (Vec<RunEvent>, Arc<Plan>, Duration) {
+/// Every event of a run, its plan, and how long it took.
+pub type Run = (Vec<RunEvent>, Arc<Plan>, Duration);
+
+/// A run of a bundled scenario's first rooms, with an override of it.
+fn played(name: &str, rooms: u32, set: Option<&str>, schedule: Schedule, seed: u64) -> Run {
     let text = bundled()
         .iter()
         .find(|(bundled, _)| *bundled == name)
         .expect("it is bundled")
         .1;
+    let options = |scenario: &Scenario| plan::Options {
+        run_id: None,
+        segment: format!("1/{}", scenario.rooms.div_ceil(rooms))
+            .parse()
+            .expect("there is a room"),
+    };
+    played_text(name, text, options, set, schedule, seed)
+}
+
+/// A run of any scenario.
+pub fn played_text(
+    name: &str,
+    text: &str,
+    options: impl Fn(&Scenario) -> plan::Options,
+    set: Option<&str>,
+    schedule: Schedule,
+    seed: u64,
+) -> Run {
     let set: Vec<Override> = set.iter().map(|set| Override::set("--set", *set)).collect();
     let scenario = Scenario::with_overrides(name, text, &set, &Unjudged).expect("it is sound");
-    let segment = format!("1/{}", scenario.rooms.div_ceil(rooms));
-    let options = plan::Options {
-        run_id: None,
-        segment: segment.parse().expect("there is a room"),
-    };
-    let plan = Arc::new(expand(&scenario, seed, &options));
+    let plan = Arc::new(expand(&scenario, seed, &options(&scenario)));
     let world = Arc::new(SimWorld::new(
         HubConfig::default(),
         [7; 32],
@@ -61,7 +71,7 @@ fn played(
 }
 
 /// What the reference client is accused of.
-fn accusations(name: &str, (events, plan, took): &(Vec<RunEvent>, Arc<Plan>, Duration)) -> Vec<String> {
+pub fn accusations(name: &str, (events, plan, took): &Run) -> Vec<String> {
     let mut checkers = Checkers::new(plan, Visibility::BUNDLED);
     events.iter().for_each(|event| checkers.observe(event));
     let results = checkers.finish(Instant::START + *took);

@@ -184,7 +184,7 @@ impl Link {
     }
 
     /// Who offers to us instead of answering may never have got ours. Who has drops the copy.
-    fn repeat_offer(&mut self) {
+    pub(super) fn repeat_offer(&mut self) {
         let offer = self.connection.as_ref().and_then(|c| c.offer.clone());
         if let Some(offer) = offer.filter(|_| self.rules.repeat_unanswered) {
             self.repeat(offer);

@@ -97,6 +97,11 @@ impl Link {
         }
     }
 
+    /// Whether this end has noticed that the connection is not well, and has no proof yet that it is again.
+    pub fn is_unwell(&self) -> bool {
+        self.recovery.unwell
+    }
+
     /// The signaling socket is a new one: what the last one carried may be lost.
     pub fn signaling_resumed(&mut self) {
         if !self.rules.repeat_unanswered {
@@ -109,6 +114,15 @@ impl Link {
         });
         if let Some(description) = unsure {
             self.repeat(description);
+        }
+    }
+
+    /// The signaling socket is a new one and the membership, too, so that the remote is to offer or has been
+    /// offered to. Only one's own open offer may be needed still: a copy of an old answer would be taken for the
+    /// answer to what is offered anew.
+    pub fn signaling_renewed(&mut self) {
+        if self.signaling() == SignalingState::HaveLocalOffer {
+            self.repeat_offer();
         }
     }
 

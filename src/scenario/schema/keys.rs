@@ -17,7 +17,7 @@ use crate::{
         profiles::{PROFILES, client_keys},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
         rooms::{GROUP_KEYS, ROOM_KEYS},
-        target::{MAX_URL, PROTOCOLS, TARGET_KEYS},
+        target::{MAX_URL, PROTOCOLS, RELAY_MODES, TARGET_KEYS},
         thresholds::THRESHOLD_KEYS,
         types::MAX_PEERS,
     },
@@ -107,6 +107,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         "target" => object(&TARGET_KEYS, &[], |key| match key {
             "protocol" => one_of(PROTOCOLS),
             "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^wss?://." }),
+            "relay_mode" => one_of(RELAY_MODES.map(|(word, _)| word)),
             other => missing(other),
         }),
         "rooms" => object(&ROOM_KEYS, &[], |key| match key {

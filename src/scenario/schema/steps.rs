@@ -10,6 +10,7 @@ use super::{
 use crate::scenario::{
     chat::CHAT_KEYS,
     faults::{ANSWER_KEYS, CUTS, DROP_KEYS, LINKS, OFFER_KEYS, RESTART_KEYS, SCOPES},
+    server::{SERVER_FAULTS, SERVER_RESTART_KEYS},
     steps::{JOIN_KEYS, JOIN_OUTCOMES, MAX_NAME, STEPS},
     types::{MAX_CHAT_COUNT, MAX_COPIES},
     waits::{BARRIER_KEYS, WAIT_KEYS, WAIT_TO, WAITS},
@@ -103,11 +104,20 @@ fn argument(word: &str) -> Argument {
         ),
         "drop_network" => ("Take the network away for a while", drop_network()),
         "cut_signaling" => ("Cut the signaling socket", one_of(CUTS.map(|(word, _)| word))),
+        "server" => ("Do something to the bundled server, for everybody", server()),
         other => missing(other),
     };
     let needed = matches!(
         word,
-        "wait" | "pause" | "barrier" | "chat" | "rename" | "duplicate_answer" | "network" | "drop_network"
+        "wait"
+            | "pause"
+            | "barrier"
+            | "chat"
+            | "rename"
+            | "duplicate_answer"
+            | "network"
+            | "drop_network"
+            | "server"
     );
     Argument {
         about,
@@ -161,6 +171,19 @@ fn copies(key: &str) -> Value {
         "within" | "for" => defined("positiveDuration"),
         other => missing(other),
     }
+}
+
+fn server() -> Value {
+    let restart = object(&SERVER_RESTART_KEYS, &[], |key| match key {
+        "for" => defined("duration"),
+        other => missing(other),
+    });
+    let long = object(&SERVER_FAULTS, &[], |key| match key {
+        "restart" => json!({ "anyOf": [{ "type": "null" }, restart.clone()] }),
+        other => missing(other),
+    });
+    let one = json!({ "minProperties": 1, "maxProperties": 1 });
+    json!({ "anyOf": [one_of(SERVER_FAULTS), with(long, one)] })
 }
 
 fn drop_network() -> Value {

@@ -20,6 +20,8 @@ pub(super) struct Memberships {
     wire_ids: BTreeMap<String, RoomId>,
     /// When the run was interrupted or its deadline came: rooms that settle after it do not count.
     stopped: Option<Instant>,
+    /// When the server has last restarted, knowing nobody any more.
+    restarted: Option<Instant>,
     ended: bool,
 }
 
@@ -28,6 +30,8 @@ struct PeerStory {
     room: RoomId,
     /// When the join that has no answer yet was asked for.
     asking: Option<Instant>,
+    /// Since when it has its signaling socket.
+    online: Option<Instant>,
     memberships: VecDeque<Membership>,
 }
 
@@ -122,6 +126,7 @@ impl Memberships {
                 .map(|peer| PeerStory {
                     room: peer.room,
                     asking: None,
+                    online: None,
                     memberships: VecDeque::new(),
                 })
                 .collect(),
@@ -132,6 +137,7 @@ impl Memberships {
                 .map(|room| (room.wire_id.clone(), room.id))
                 .collect(),
             stopped: None,
+            restarted: None,
             ended: false,
         }
     }
@@ -147,6 +153,15 @@ impl Memberships {
                 self.stopped = Some(self.stopped.map_or(event.at, |stopped| stopped.min(event.at)));
             }
             EventKind::RunEnded => self.ended = true,
+            EventKind::ServerRestarted { .. } => {
+                self.restarted = Some(event.at);
+                for story in &mut self.peers {
+                    story.online = None;
+                    if let Some(now) = story.current() {
+                        now.in_doubt.get_or_insert(event.at);
+                    }
+                }
+            }
             _ => {}
         }
         let Some(peer) = event.peer else { return };
@@ -161,7 +176,17 @@ impl Memberships {
                 }
             }
             EventKind::JoinRejected { .. } | EventKind::JoinFailed { .. } => story.asking = None,
-            EventKind::Joined { incarnation } => story.begin_membership(*incarnation, event.at),
+            EventKind::Joined { incarnation } => {
+                story.begin_membership(*incarnation, event.at);
+                // What the server said before it ended may still come in.
+                if self.restarted.is_some()
+                    && story.online < self.restarted
+                    && let Some(now) = story.current()
+                {
+                    now.in_doubt.get_or_insert(event.at);
+                }
+            }
+            EventKind::SignalingConnected => story.online = Some(event.at),
             EventKind::LeaveStarted { .. } => {
                 if let Some(now) = story.current() {
                     now.left = Some(event.at);
@@ -175,6 +200,7 @@ impl Memberships {
                 }
             }
             EventKind::SignalingLost { .. } => {
+                story.online = None;
                 if let Some(now) = story.current() {
                     now.in_doubt.get_or_insert(event.at);
                 }

@@ -282,6 +282,54 @@ mod tests {
         assert!(told(&mut asking, &[0]).is_empty(), "it is on its way back");
     }
 
+    /// The server knows nobody any more, and says so.
+    fn restarted() -> Tale {
+        let mut tale = Tale::of_two();
+        let at = crate::base::Instant::START;
+        tale.event(
+            0,
+            None,
+            EventKind::ServerRestarted {
+                planned: at,
+                ends: at,
+            },
+        );
+        tale
+    }
+
+    #[test]
+    fn after_a_restart_of_the_server_who_is_not_back_is_expected_nowhere() {
+        let mut tale = restarted();
+        assert!(told(&mut tale, &[0]).is_empty(), "1 is not back");
+        tale.wait(1).server_roster(0, &[], false).assert_broken(&[]);
+        // What the server said before its end comes in after it.
+        let mut late = Tale::of(&[2]);
+        late.join(0).event(1, None, EventKind::SignalingConnected);
+        let at = crate::base::Instant::START;
+        late.event(
+            0,
+            None,
+            EventKind::ServerRestarted {
+                planned: at,
+                ends: at,
+            },
+        );
+        late.join(1)
+            .wait(1)
+            .server_roster(0, &[], false)
+            .assert_broken(&[]);
+    }
+
+    #[test]
+    fn after_a_restart_of_the_server_who_is_back_is_expected_everywhere() {
+        let mut tale = restarted();
+        assert_eq!(told(tale.resume(0).resume(1), &[0]).len(), 2);
+        // A new one is a member from the new server's word on.
+        let mut new = restarted();
+        new.event(1, None, EventKind::SignalingConnected).join(1);
+        assert_eq!(told(&mut new, &[0]).len(), 2);
+    }
+
     #[test]
     fn a_member_without_a_signaling_socket_may_be_in_a_roster_or_not() {
         for roster in [&[0][..], &[0, 1]] {
