@@ -271,6 +271,7 @@ impl Peer {
             PeerInput::RoomEnded => self.settle(now),
             PeerInput::Leave => self.leave_for_good(now),
         }
+        self.check_settled(now);
     }
 
     /// Fires what is due.

@@ -19,6 +19,10 @@ impl<K: Ord + Copy> Timers<K> {
         self.due.insert(timer, at);
     }
 
+    pub(super) fn is_set(&self, timer: K) -> bool {
+        self.due.contains_key(&timer)
+    }
+
     pub(super) fn stop(&mut self, timer: K) {
         self.due.remove(&timer);
     }
