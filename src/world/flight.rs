@@ -57,10 +57,10 @@ impl Handshake {
         }
     }
 
-    /// Whether the flight begins with `dtls`, which is then the stack's own repetition of it.
-    fn begins_with(&self, dtls: &[u8]) -> bool {
-        let first = self.flight.front().and_then(|datagram| dtls_of(datagram));
-        first.is_some_and(|first| beginning(first) == beginning(dtls))
+    /// Whether it is in the flight already: then this is the stack's own repetition.
+    fn has(&self, dtls: &[u8]) -> bool {
+        let mut flight = self.flight.iter().filter_map(|datagram| dtls_of(datagram));
+        flight.any(|datagram| beginning(datagram) == beginning(dtls))
     }
 }
 
@@ -95,15 +95,12 @@ impl FlightRepair {
         if !is_handshake_traffic(dtls) {
             return;
         }
-        let news = std::mem::take(&mut handshake.answered);
-        if news {
-            handshake.repeats = 0;
-        }
-        if news || handshake.begins_with(dtls) {
+        if std::mem::take(&mut handshake.answered) {
             handshake.flight.clear();
             handshake.again.clear();
+            handshake.repeats = 0;
         }
-        if handshake.flight.len() < MAX_DATAGRAMS {
+        if handshake.flight.len() < MAX_DATAGRAMS && !handshake.has(dtls) {
             handshake.flight.push_back(datagram.to_vec());
         }
     }
@@ -322,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stacks_own_repetition_takes_the_place_of_the_flight() {
+    fn the_stacks_own_repetition_does_not_make_the_flight_longer() {
         let mut repair = FlightRepair::default();
         repair.received(remote(), &message(1, 0));
         for _ in 0..3 {
