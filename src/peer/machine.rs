@@ -271,7 +271,6 @@ impl Peer {
             PeerInput::RoomEnded => self.settle(now),
             PeerInput::Leave => self.leave_for_good(now),
         }
-        self.check_settled(now);
     }
 
     /// Fires what is due.

@@ -99,7 +99,7 @@ impl Peer {
     }
 
     /// Sends the last message on every channel that is open by now; settled once each member's has come
-    /// back, the rosters have caught up and no link is in the middle of an exchange.
+    /// back and the rosters have caught up.
     pub(super) fn check_settled(&mut self, now: Instant) {
         let Phase::Settling { fin_sent, .. } = &self.phase else {
             return;
@@ -124,9 +124,7 @@ impl Peer {
             .iter()
             .all(|m| fins.contains(m) && fin_sent.contains(m));
         let rosters_agree = !self.is_member() || self.server_roster == self.believed();
-        // An ICE restart may just have begun.
-        let quiet = self.links.values().all(super::Link::is_quiet);
-        if *pong && all_fins && rosters_agree && quiet && self.faults.is_empty() {
+        if *pong && all_fins && rosters_agree && self.faults.is_empty() {
             self.report_settled();
         }
     }

@@ -153,11 +153,6 @@ impl Link {
         self.connection.as_ref().is_some_and(|c| c.open_channels > 0)
     }
 
-    /// Whether no exchange is under way.
-    pub fn is_quiet(&self) -> bool {
-        !self.connection.as_ref().is_some_and(Connection::is_unfinished)
-    }
-
     /// Open channels and signaling state, for the invariants of a settled room.
     pub fn settled(&self) -> EventKind {
         let (open_channels, signaling_state) = match &self.connection {

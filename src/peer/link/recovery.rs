@@ -116,7 +116,7 @@ impl Link {
         }
     }
 
-    /// ICE is connected for the first time: DTLS, SCTP and the channel are to follow.
+    /// ICE has connected, or DTLS: the rest is to follow.
     fn expect_channel(&mut self, now: Instant) {
         let opened = self.connection.as_ref().is_none_or(|c| c.was_open);
         let timer = LinkTimer::NotOpen(self.generation);
@@ -156,8 +156,11 @@ impl Link {
         match state {
             TransportState::Connected => {
                 self.memory.restarts = 0;
-                self.timers.stop(LinkTimer::NotOpen(generation));
-                self.expect_channel(now);
+                let connection = self.connection.as_mut();
+                if connection.is_some_and(|c| !std::mem::replace(&mut c.was_connected, true)) {
+                    self.timers.stop(LinkTimer::NotOpen(generation));
+                    self.expect_channel(now);
+                }
             }
             TransportState::Disconnected => {
                 if let Some(after) = self.rules.remove_after_disconnected {

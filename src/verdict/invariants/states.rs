@@ -62,6 +62,7 @@ impl Check for States {
         if !self.mesh {
             return;
         }
+        let mut lossy = 0;
         for &peer in story.members.rooms().flat_map(|(_, peers)| peers) {
             let Some((membership, _)) = story.members.settled(peer) else {
                 continue;
@@ -71,9 +72,13 @@ impl Check for States {
                     continue;
                 }
                 found.case();
-                // Out of time in the middle of being replaced, as invariant 1 allows.
-                let replaced = link.open_channels == 0 && story.losses.heavy(peer, remote);
-                if link.signaling_state != SignalingState::Stable && !replaced {
+                let unstable = link.signaling_state != SignalingState::Stable;
+                // ICE is disconnected now and then, and whoever notices offers: this may have been just now.
+                if unstable && story.losses.heavy(peer, remote) {
+                    lossy += 1;
+                    continue;
+                }
+                if unstable {
                     found.breach(|| Finding {
                         peer: Some(peer),
                         remote: Some(remote),
@@ -87,6 +92,11 @@ impl Check for States {
                     });
                 }
             }
+        }
+        if lossy > 0 {
+            found.note(format!(
+                "{lossy} ends of links were in an exchange over a network that loses more than a fifth of everything"
+            ));
         }
     }
 }
@@ -145,12 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn a_settled_link_without_a_channel_may_be_unstable_where_more_than_a_fifth_is_lost() {
-        for (share, channels, broken) in [("20%", 0, false), ("10%", 0, true), ("20%", 1, true)] {
+    fn a_settled_link_may_be_unstable_where_more_than_a_fifth_is_lost() {
+        for (share, broken) in [("20%", false), ("10%", true)] {
             let mut tale = Tale::of_two();
             tale.losing(share)
-                .link_settled(0, 1, channels, SignalingState::HaveLocalOffer);
-            assert_eq!(tale.result(5).is_broken(), broken, "{share}, {channels}");
+                .link_settled(0, 1, 1, SignalingState::HaveLocalOffer);
+            let result = tale.result(5);
+            assert_eq!(result.is_broken(), broken, "{share}");
+            assert_eq!(result.note.is_some(), !broken, "{share}");
         }
     }
 
