@@ -125,11 +125,11 @@ fn the_reference_client_is_not_accused_in_whatever_order() {
     assert!(accused.is_empty(), "{}:\n{}", accused.len(), accused.join("\n"));
 }
 
-/// A link loses 19 % one way. Each seed failed before a repeated flight was kept from the stack (43, 71) or
-/// before a connection whose channel does not open was replaced (19, 38, 47, 49).
+/// A link loses 19 % one way. Seed 9 fails when a flight that the remote repeats is handed to the stack, the
+/// others when a connection whose channel does not open is not replaced.
 #[test]
 fn every_link_opens_where_each_access_link_loses_a_tenth() {
-    for seed in [43, 71, 19, 38, 47, 49] {
+    for seed in [9, 6, 16, 17, 19, 30] {
         let played = played("smoke", 1, Some("network.loss=10%"), Schedule::Random, seed);
         assert_eq!(accusations("smoke", &played), [""; 0], "seed {seed}");
     }
