@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::wire;
 use crate::{
-    base::{BarrierId, Instant, PeerId, RoomId},
+    base::{BarrierId, Fraction, Instant, PeerId, RoomId},
     impair::Profile,
     scenario::{ClientRules, Cut, RestartLinks, Scope},
 };
@@ -85,6 +85,18 @@ pub struct PeerPlan {
     /// last step keeps the peer busy until then. Never below the last step's offset.
     #[serde(rename = "ends_after_ms", serialize_with = "wire::duration")]
     pub ends_after: Duration,
+}
+
+impl PeerPlan {
+    /// The largest share of datagrams that its access link loses at any time, one way.
+    pub fn most_loss(&self) -> f64 {
+        let later = self.script.iter().filter_map(|step| match &step.action {
+            Action::Network { profile } => Some(profile.loss),
+            _ => None,
+        });
+        let losses = later.chain([self.network.loss]).map(Fraction::as_f64);
+        losses.fold(0.0, f64::max)
+    }
 }
 
 /// One step at its planned offset.

@@ -120,6 +120,8 @@ rules! {
     restart_failed: bool = false;
     /// How often ICE is restarted without being connected in between; `none` is without end
     max_restarts: Option<u32> = None;
+    /// How long DTLS may take after ICE has connected, and the channel after DTLS has; then the connection is replaced, by the impolite side at once, by the other 2 s later. `none` is for ever
+    open_within: Option<Duration> = Some(seconds(10));
     /// A connection that has failed, whose channel is closed or through which no data comes is replaced
     replace_failed: bool = true;
     /// A connection that has failed, and for so long, is closed if its channel is; `none` is never

@@ -1,12 +1,13 @@
 //! Repair of lost DTLS flights, as a machine that sees datagrams go by.
 //!
 //! `rtc-dtls` 0.21 stops its retransmission timer on every handshake record that comes in, the remote's
-//! own retransmission included, and does not answer that: where flight 4 or 5 (RFC 6347 §4.2.4) is lost,
+//! own retransmission included, and does not answer that: where flight 3, 4 or 5 (RFC 6347 §4.2.4) is lost,
 //! both sides wait for ever. RFC 6347 wants a side that sees the remote repeat itself to send its last
 //! flight again, and that can be done from outside: the receiver's replay window drops what it already had.
+//! The repetition itself is kept from the stack, so that its timer goes on: the copy may get lost, too.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
 };
 
@@ -29,8 +30,11 @@ struct Handshake {
     flight: VecDeque<Vec<u8>>,
     /// Something new has come in since: the next datagram begins a flight.
     answered: bool,
-    /// How often each handshake message (or fragment of one) has come in.
-    seen: BTreeMap<MessageKey, u32>,
+    /// Handshake messages (or fragments of them) that have come in.
+    seen: BTreeSet<MessageKey>,
+    /// Those that have come in again since the flight last went out: one that is among them already begins
+    /// another repetition of the remote's flight.
+    again: BTreeSet<MessageKey>,
     repeats: u32,
     /// Application data has gone out.
     data_sent: bool,
@@ -48,9 +52,26 @@ impl Handshake {
     fn note_data(&mut self) {
         if self.is_done() {
             self.flight = VecDeque::new();
-            self.seen = BTreeMap::new();
+            self.seen = BTreeSet::new();
+            self.again = BTreeSet::new();
         }
     }
+
+    /// Whether it is in the flight already: then this is the stack's own repetition.
+    fn has(&self, dtls: &[u8]) -> bool {
+        let mut flight = self.flight.iter().filter_map(|datagram| dtls_of(datagram));
+        flight.any(|datagram| beginning(datagram) == beginning(dtls))
+    }
+}
+
+/// What is to be done about a datagram that has come in.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Hand it to the stack.
+    HandUp,
+    /// The stack had it, and answered it. Keep it back, and send these to where it came from: the flight,
+    /// or nothing, if another datagram of the same repetition has brought that.
+    Repeat(Vec<Vec<u8>>),
 }
 
 /// Type, `message_seq` and fragment offset of a handshake message.
@@ -76,45 +97,52 @@ impl FlightRepair {
         }
         if std::mem::take(&mut handshake.answered) {
             handshake.flight.clear();
+            handshake.again.clear();
             handshake.repeats = 0;
         }
-        if handshake.flight.len() < MAX_DATAGRAMS {
+        if handshake.flight.len() < MAX_DATAGRAMS && !handshake.has(dtls) {
             handshake.flight.push_back(datagram.to_vec());
         }
     }
 
-    /// A datagram came in. What is returned is the flight to send to `from` again; empty, usually.
-    pub fn received(&mut self, from: SocketAddr, datagram: &[u8]) -> Vec<Vec<u8>> {
+    /// A datagram came in.
+    pub fn received(&mut self, from: SocketAddr, datagram: &[u8]) -> Received {
         let Some(dtls) = dtls_of(datagram) else {
-            return Vec::new();
+            return Received::HandUp;
         };
         let handshake = self.remotes.entry(from).or_default();
         if handshake.is_done() {
-            return Vec::new();
+            return Received::HandUp;
         }
         if dtls.first() == Some(&APPLICATION_DATA) {
             handshake.data_received = true;
             handshake.note_data();
-            return Vec::new();
+            return Received::HandUp;
         }
-        let mut times = 0;
-        for key in handshake_messages(dtls) {
-            if handshake.seen.len() >= MAX_MESSAGES && !handshake.seen.contains_key(&key) {
-                continue;
-            }
-            let count = handshake.seen.entry(key).or_default();
-            *count += 1;
-            if *count == 1 {
+        let messages: Vec<MessageKey> = handshake_messages(dtls).collect();
+        let mut news = messages.is_empty();
+        for message in &messages {
+            if handshake.seen.len() < MAX_MESSAGES && handshake.seen.insert(*message) {
                 handshake.answered = true;
+                news = true;
             }
-            times = times.max(*count);
         }
-        // The n-th repetition of the remote's flight is answered once, however many datagrams it has.
-        if times < 2 || times - 1 <= handshake.repeats || handshake.repeats >= MAX_REPEATS {
-            return Vec::new();
+        // What was not answered, the stack may not have been ready for, or it waits for more of the flight.
+        let unanswered = handshake.answered || handshake.flight.is_empty();
+        if news || unanswered || handshake.repeats >= MAX_REPEATS {
+            return Received::HandUp;
         }
-        handshake.repeats += 1;
-        handshake.flight.iter().cloned().collect()
+        // A repetition is answered once, however many datagrams it has, whichever of them are lost.
+        let begins = handshake.again.is_empty() || messages.iter().any(|m| handshake.again.contains(m));
+        if begins {
+            handshake.again.clear();
+            handshake.repeats += 1;
+        }
+        handshake.again.extend(messages);
+        match begins {
+            true => Received::Repeat(handshake.flight.iter().cloned().collect()),
+            false => Received::Repeat(Vec::new()),
+        }
     }
 }
 
@@ -153,6 +181,11 @@ fn dtls_of(datagram: &[u8]) -> Option<&[u8]> {
         }
         _ => None,
     }
+}
+
+/// The type of the first record and, if that can be read, its handshake message.
+fn beginning(dtls: &[u8]) -> (Option<u8>, Option<MessageKey>) {
+    (dtls.first().copied(), handshake_messages(dtls).next())
 }
 
 /// The keys of the unencrypted handshake messages in a DTLS datagram.
@@ -224,39 +257,78 @@ mod tests {
         datagram
     }
 
+    fn repeat<const N: usize>(flight: [Vec<u8>; N]) -> Received {
+        Received::Repeat(flight.into())
+    }
+
     #[test]
     fn a_repeated_message_brings_the_last_flight_back_once_per_repetition() {
         for wrap in [<[u8]>::to_vec, in_channel_data, in_data_indication] {
             let mut repair = FlightRepair::default();
-            assert!(repair.received(remote(), &wrap(&message(1, 0))).is_empty());
+            assert_eq!(repair.received(remote(), &wrap(&message(1, 0))), Received::HandUp);
             repair.sent(remote(), &wrap(&message(2, 0)));
             repair.sent(remote(), &wrap(&message(11, 1)));
             assert_eq!(
                 repair.received(remote(), &wrap(&message(1, 0))),
-                [wrap(&message(2, 0)), wrap(&message(11, 1))]
+                repeat([wrap(&message(2, 0)), wrap(&message(11, 1))])
             );
             // The next message of the remote's flight is new, then the flight after it begins.
-            assert!(repair.received(remote(), &wrap(&message(16, 1))).is_empty());
+            assert_eq!(
+                repair.received(remote(), &wrap(&message(16, 1))),
+                Received::HandUp
+            );
             repair.sent(remote(), &wrap(&message(20, 2)));
             assert_eq!(
                 repair.received(remote(), &wrap(&message(16, 1))),
-                [wrap(&message(20, 2))]
+                repeat([wrap(&message(20, 2))])
             );
         }
     }
 
     #[test]
-    fn a_flight_of_several_datagrams_is_answered_once() {
+    fn a_flight_of_several_datagrams_is_answered_once_whichever_of_them_are_lost() {
         let mut repair = FlightRepair::default();
         repair.received(remote(), &message(2, 0));
         repair.received(remote(), &message(11, 1));
         repair.sent(remote(), &message(16, 0));
-        assert_eq!(repair.received(remote(), &message(2, 0)).len(), 1);
-        assert!(repair.received(remote(), &message(11, 1)).is_empty());
+        let flight = || repeat([message(16, 0)]);
+        assert_eq!(repair.received(remote(), &message(2, 0)), flight());
+        assert_eq!(repair.received(remote(), &message(11, 1)), repeat([]));
+        assert_eq!(repair.received(remote(), &message(2, 0)), flight(), "the second");
+        assert_eq!(repair.received(remote(), &message(2, 0)), flight(), "the third");
+        assert_eq!(repair.received(remote(), &message(11, 1)), repeat([]));
         assert_eq!(
-            repair.received(remote(), &message(2, 0)).len(),
-            1,
-            "the second repetition"
+            repair.received(remote(), &message(11, 1)),
+            flight(),
+            "the fourth, whose first datagram was lost"
+        );
+    }
+
+    #[test]
+    fn what_was_not_answered_is_handed_up_again() {
+        let mut repair = FlightRepair::default();
+        // Before the stack has begun its handshake.
+        for _ in 0..3 {
+            assert_eq!(repair.received(remote(), &message(1, 0)), Received::HandUp);
+        }
+        repair.sent(remote(), &message(2, 0));
+        // Half of a flight.
+        for _ in 0..3 {
+            assert_eq!(repair.received(remote(), &message(11, 1)), Received::HandUp);
+        }
+    }
+
+    #[test]
+    fn the_stacks_own_repetition_does_not_make_the_flight_longer() {
+        let mut repair = FlightRepair::default();
+        repair.received(remote(), &message(1, 0));
+        for _ in 0..3 {
+            repair.sent(remote(), &message(2, 0));
+            repair.sent(remote(), &message(11, 1));
+        }
+        assert_eq!(
+            repair.received(remote(), &message(1, 0)),
+            repeat([message(2, 0), message(11, 1)])
         );
     }
 
@@ -266,7 +338,7 @@ mod tests {
         repair.received(remote(), &message(1, 0));
         repair.sent(remote(), &message(2, 0));
         let repeated = (0..100)
-            .filter(|_| !repair.received(remote(), &message(1, 0)).is_empty())
+            .filter(|_| repair.received(remote(), &message(1, 0)) != Received::HandUp)
             .count();
         assert_eq!(repeated, MAX_REPEATS as usize);
 
@@ -275,12 +347,12 @@ mod tests {
         repair.sent(remote(), &message(2, 0));
         repair.received(remote(), &[APPLICATION_DATA, 0xfe, 0xfd]);
         assert_eq!(
-            repair.received(remote(), &message(1, 0)).len(),
-            1,
+            repair.received(remote(), &message(1, 0)),
+            repeat([message(2, 0)]),
             "only one side is done"
         );
         repair.sent(remote(), &[APPLICATION_DATA, 0xfe, 0xfd]);
-        assert!(repair.received(remote(), &message(1, 0)).is_empty());
+        assert_eq!(repair.received(remote(), &message(1, 0)), Received::HandUp);
     }
 
     proptest! {

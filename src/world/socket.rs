@@ -8,7 +8,7 @@ use std::{
 
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
-use super::{Counted, FlightRepair, Holding, link::Wire, runtime::State};
+use super::{Counted, FlightRepair, Holding, Received, link::Wire, runtime::State};
 
 /// How often the driver's loop turns until all that a datagram brings is out. Through TURN it is unpacked
 /// in one turn, and its answer leaves the TURN client's queue in the turn after it was made.
@@ -19,6 +19,9 @@ fn turns_after(datagram: &[u8]) -> u8 {
         _ => 1,
     }
 }
+
+/// Datagrams that are kept from the stack before others get their turn.
+const MAX_KEPT_BACK: usize = 64;
 
 /// The UDP socket of a connection: marks receives and repairs flights, above the link that its datagrams
 /// cross. So a flight that the link loses is repaired like one that the real network loses, its copies cross
@@ -42,6 +45,33 @@ impl Socket {
 
     fn repair(&self) -> MutexGuard<'_, FlightRepair> {
         self.repair.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Receives what the stack is to see.
+    fn poll_repaired(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        if !self.state.tricks.repair_flights || bufs.is_empty() || meta.is_empty() {
+            return self.wire.poll_recv(cx, bufs, meta);
+        }
+        for _ in 0..MAX_KEPT_BACK {
+            // One at a time: what is kept back must not leave a gap.
+            let received = self.wire.poll_recv(cx, &mut bufs[..1], &mut meta[..1]);
+            let Poll::Ready(Ok(1)) = received else {
+                return received;
+            };
+            let (from, datagram) = (meta[0].addr, &bufs[0][..meta[0].len]);
+            match self.repair().received(from, datagram) {
+                Received::HandUp => return received,
+                Received::Repeat(flight) if flight.is_empty() => {}
+                Received::Repeat(flight) => self.repeat(cx, from, &flight),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Sends a flight again; what the socket does not take is lost, as any datagram may be.
@@ -85,19 +115,14 @@ impl AsyncUdpSocket for Socket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        let received = self.state.gate.read(cx, |cx| self.wire.poll_recv(cx, bufs, meta));
+        let received = self
+            .state
+            .gate
+            .read(cx, |cx| self.poll_repaired(cx, &mut *bufs, &mut *meta));
         if let Poll::Ready(Ok(count)) = &received {
             let datagrams = bufs.iter().zip(meta.iter()).take(*count);
             let turns = datagrams.map(|(buf, meta)| turns_after(&buf[..meta.len])).max();
             self.state.turns.fetch_max(turns.unwrap_or(1), Ordering::Release);
-            if self.state.tricks.repair_flights {
-                for (buf, meta) in bufs.iter().zip(meta.iter()).take(*count) {
-                    let flight = self.repair().received(meta.addr, &buf[..meta.len]);
-                    if !flight.is_empty() {
-                        self.repeat(cx, meta.addr, &flight);
-                    }
-                }
-            }
         }
         received
     }

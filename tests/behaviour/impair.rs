@@ -17,7 +17,11 @@ use rtcstorm::{
     impair::{Profile, Remotes, Scope},
     world::{Census, ConnectionRuntime, Holding, PeerNetwork, RemotePath, Tricks},
 };
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
 use webrtc::runtime::{AsyncUdpSocket, Runtime, TokioRuntime};
 
 /// For what must happen.
@@ -34,6 +38,7 @@ struct End {
     received: mpsc::UnboundedReceiver<(Instant, Vec<u8>)>,
     driver: JoinHandle<()>,
     census: Arc<Census>,
+    repeats: Arc<Notify>,
 }
 
 impl End {
@@ -45,8 +50,15 @@ impl End {
         };
         let census = Arc::new(Census::default());
         let tricks = Tricks::default();
-        let runtime =
-            ConnectionRuntime::new(Arc::new(TokioRuntime), tricks, census.clone(), Some(path), || {});
+        let repeats = Arc::new(Notify::new());
+        let told = repeats.clone();
+        let runtime = ConnectionRuntime::new(
+            Arc::new(TokioRuntime),
+            tricks,
+            census.clone(),
+            Some(path),
+            move || told.notify_one(),
+        );
         let bound = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
         let socket = runtime.wrap_udp_socket(bound).expect("a socket");
         let (sender, received) = mpsc::unbounded_channel();
@@ -64,6 +76,7 @@ impl End {
             received,
             driver,
             census,
+            repeats,
         }
     }
 
@@ -392,7 +405,9 @@ async fn a_dtls_flight_that_the_link_has_lost_is_repeated_across_it() {
     alice.until_timers(1).await;
     // It comes out at 120, and the copy goes in then, to come out at 140.
     clock.turn_to(120);
-    alice.receive().await;
+    let repeated = timeout(PATIENCE, alice.repeats.notified()).await;
+    repeated.expect("it is repeated");
+    assert!(alice.received.try_recv().is_err(), "the stack had it");
     assert!(bob.received.try_recv().is_err(), "the copy is on its way");
     clock.turn_to(140);
     assert_eq!(bob.receive().await.1, handshake(2, 0));

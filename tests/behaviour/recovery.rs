@@ -30,7 +30,11 @@ struct Offerer {
 
 impl Offerer {
     fn new(rules: ClientRules) -> Self {
-        let mut link = Link::new(rules, PeerId(0), PeerId(1), Incarnation(1), Generation(0));
+        Self::between(rules, PeerId(0), PeerId(1))
+    }
+
+    fn between(rules: ClientRules, me: PeerId, remote: PeerId) -> Self {
+        let mut link = Link::new(rules, me, remote, Incarnation(1), Generation(0));
         link.offer();
         let generation = link.generation();
         Self {
@@ -271,6 +275,60 @@ fn what_is_dead_for_long_enough_is_removed_if_its_channel_is_closed() {
             removed,
             "{rules:?} {states:?} {closed}"
         );
+    }
+}
+
+#[test]
+fn a_connection_whose_channel_does_not_open_is_replaced_unless_it_gets_on() {
+    let never = ClientRules {
+        open_within: None,
+        ..ClientRules::default()
+    };
+    let connected = TransportState::Connected;
+    let (ice, dtls) = (
+        ConnectionEvent::IceState(connected),
+        ConnectionEvent::State(connected),
+    );
+    let pair = CandidateKind::Host;
+    let channel = ConnectionEvent::ChannelOpened { pair };
+    let (polite, impolite) = ([0, 1], [1, 0]);
+    for (ends, rules, happens, replaced) in [
+        (impolite, ClientRules::default(), vec![(0, &ice)], Some(10_000)),
+        (polite, ClientRules::default(), vec![(0, &ice)], Some(12_000)),
+        (impolite, never, vec![(0, &ice)], None),
+        (impolite, ClientRules::default(), vec![], None),
+        // What has connected before does not count.
+        (
+            impolite,
+            ClientRules::default(),
+            vec![(0, &ice), (9_000, &dtls), (12_000, &ice), (15_000, &dtls)],
+            Some(19_000),
+        ),
+        (
+            impolite,
+            ClientRules::default(),
+            vec![(0, &ice), (9_000, &dtls), (18_999, &channel)],
+            None,
+        ),
+    ] {
+        let mut offerer = Offerer::between(rules, PeerId(ends[0]), PeerId(ends[1]));
+        offerer.offered(1, false);
+        let answer = description(SdpType::Answer, 1, "theirs");
+        offerer.link.handle_description(answer.clone(), Instant::START);
+        offerer.answer_is_set(answer);
+        for (at, event) in &happens {
+            offerer.at(*at);
+            offerer.happens((*event).clone());
+        }
+        let mut when = None;
+        for at in [9_999, 10_000, 11_999, 12_000, 18_999, 19_000, 60_000] {
+            if happens.last().is_none_or(|(last, _)| at >= *last) {
+                offerer.at(at);
+                let closed = is_closed(&offerer.drain(), offerer.generation);
+                when = when.or(closed.then_some(at));
+            }
+        }
+        assert_eq!(when, replaced, "{ends:?} {rules:?} {happens:?}");
     }
 }
 

@@ -141,6 +141,13 @@ fn crash(rules: ClientRules) -> Stage {
     Stage::new(rules, &[0, 10], vec![ann, script(&bob, 1_000)])
 }
 
+/// ICE and DTLS connect, and that is all.
+fn no_channel(rules: ClientRules) -> Stage {
+    let ann = script(&[(0, join("Ann"))], 20_000);
+    let bob = script(&[(0, join("Bob"))], 20_000);
+    Stage::new(rules, &[0, 10], vec![ann, bob]).with_stuck(1)
+}
+
 // ---- the mutants
 
 #[test]
@@ -193,6 +200,12 @@ fn every_further_mutant_is_caught_and_the_reference_is_not_accused() {
             name: "replace_failed",
             rules: without(|r| r.replace_failed = false),
             race: failure,
+            breaks: &[1],
+        },
+        Mutant {
+            name: "open_within",
+            rules: without(|r| r.open_within = None),
+            race: no_channel,
             breaks: &[1],
         },
         Mutant {

@@ -35,6 +35,8 @@ pub(super) struct Connection {
     /// Local candidates of the current ICE generation that were trickled.
     pub told: Vec<Candidate>,
     pub open_channels: u32,
+    /// Whether ICE and DTLS were ever connected.
+    pub was_connected: bool,
     /// Whether a channel was ever open: then an offer of one's own can be rolled back.
     pub was_open: bool,
     /// `connectionState`.
@@ -93,6 +95,7 @@ impl Connection {
             untold: Vec::new(),
             told: Vec::new(),
             open_channels: 0,
+            was_connected: false,
             was_open: false,
             state: TransportState::New,
         }

@@ -54,6 +54,8 @@ pub(super) enum LinkTimer {
     OfferFallback(Generation),
     /// ICE is not back: restart it.
     RestartIce(Generation),
+    /// ICE is connected and the channel does not open: replace the connection.
+    NotOpen(Generation),
     /// ICE is back and no data has come through: replace the connection.
     NoData(Generation),
     /// The channel is closed and the remote has not left: replace the connection.
@@ -195,7 +197,10 @@ impl Link {
         self.timers.stop_all_but(|timer| match timer {
             LinkTimer::RemoveFailed(_) | LinkTimer::RemoveDisconnected(_) => true,
             LinkTimer::OfferFallback(_) => false,
-            LinkTimer::RestartIce(_) | LinkTimer::NoData(_) | LinkTimer::ChannelClosed(_) => !all,
+            LinkTimer::NotOpen(_)
+            | LinkTimer::RestartIce(_)
+            | LinkTimer::NoData(_)
+            | LinkTimer::ChannelClosed(_) => !all,
         });
     }
 
@@ -213,6 +218,7 @@ impl Link {
         while let Some((timer, _)) = self.timers.expire(now) {
             match timer {
                 LinkTimer::OfferFallback(generation) => self.offer_overdue(generation),
+                LinkTimer::NotOpen(generation) => self.replace_unopened(generation),
                 LinkTimer::RestartIce(generation) => self.restart_due(generation),
                 LinkTimer::NoData(generation) | LinkTimer::ChannelClosed(generation) => {
                     self.replace_dead(generation);

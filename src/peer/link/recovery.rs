@@ -2,7 +2,8 @@
 //!
 //! *resume* (it comes back by itself) → *ice_restart*, as soon as ICE is `disconnected` → *replace*, when ICE
 //! has failed, or is back and no data comes through: SCTP waits for a retransmission time-out that it has
-//! doubled for as long as the network was away. What is above (*rejoin*) is its peer's.
+//! doubled for as long as the network was away. For the same reason a connection is replaced whose channel
+//! does not open in time. What is above (*rejoin*) is its peer's.
 
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ const DATA_WITHIN: Duration = Duration::from_secs(3);
 /// How long a channel may be closed before its connection is replaced: the remote may be leaving, and its
 /// word of it still on the way.
 const CLOSED_FOR: Duration = Duration::from_secs(2);
+
+/// How much longer the polite side waits before it replaces a connection, should the other do so.
+const POLITE_WAIT: Duration = Duration::from_secs(2);
 
 /// What a link knows of its own trouble.
 #[derive(Debug, Default)]
@@ -135,10 +139,24 @@ impl Link {
             TransportState::Connected | TransportState::Completed => {
                 self.recovery.ice_is_back = true;
                 self.restart_is_done();
+                self.expect_channel(now);
                 self.ice_returned(now);
             }
             TransportState::New | TransportState::Checking => self.recovery.ice_is_back = false,
             TransportState::Connecting | TransportState::Closed => {}
+        }
+    }
+
+    /// ICE has connected, or DTLS: the rest is to follow.
+    fn expect_channel(&mut self, now: Instant) {
+        let opened = self.connection.as_ref().is_none_or(|c| c.was_open);
+        let timer = LinkTimer::NotOpen(self.generation);
+        if let Some(within) = self.rules.open_within
+            && !opened
+            && !self.timers.is_set(timer)
+        {
+            let polite_wait = if self.polite { POLITE_WAIT } else { Duration::ZERO };
+            self.timers.set(timer, now + within + polite_wait);
         }
     }
 
@@ -167,7 +185,14 @@ impl Link {
     pub(super) fn state_became(&mut self, state: TransportState, now: Instant) {
         let generation = self.generation;
         match state {
-            TransportState::Connected => self.memory.restarts = 0,
+            TransportState::Connected => {
+                self.memory.restarts = 0;
+                let connection = self.connection.as_mut();
+                if connection.is_some_and(|c| !std::mem::replace(&mut c.was_connected, true)) {
+                    self.timers.stop(LinkTimer::NotOpen(generation));
+                    self.expect_channel(now);
+                }
+            }
             TransportState::Disconnected => {
                 if let Some(after) = self.rules.remove_after_disconnected {
                     let timer = LinkTimer::RemoveDisconnected(generation);
@@ -209,6 +234,7 @@ impl Link {
     }
 
     pub(super) fn channel_opened(&mut self, now: Instant) {
+        self.timers.stop(LinkTimer::NotOpen(self.generation));
         self.timers.stop(LinkTimer::ChannelClosed(self.generation));
         if self.recovery.unwell {
             self.ask_for_probe(now);
@@ -217,7 +243,7 @@ impl Link {
 
     pub(super) fn channel_closed(&mut self, now: Instant) {
         if !self.is_open() && self.rules.replace_failed {
-            let polite_wait = if self.polite { CLOSED_FOR } else { Duration::ZERO };
+            let polite_wait = if self.polite { POLITE_WAIT } else { Duration::ZERO };
             self.timers.set(
                 LinkTimer::ChannelClosed(self.generation),
                 now + CLOSED_FOR + polite_wait,
@@ -278,6 +304,13 @@ impl Link {
         self.recovery.wanted = Some(Wanted { ice_restart: true });
         self.offer_if_wanted();
         true
+    }
+
+    /// Replaces a connection whose channel has not opened in time.
+    pub(super) fn replace_unopened(&mut self, generation: Generation) {
+        if self.is_due(generation, "open") && !self.is_open() {
+            self.offer_anew();
+        }
     }
 
     /// Replaces a connection that carries no data, or whose channel has closed.

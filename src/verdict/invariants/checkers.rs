@@ -5,6 +5,7 @@ use super::{
     delivery::Delivery,
     generations::Generations,
     last_events::LastEvents,
+    losses::Losses,
     membership::Memberships,
     nothing_left::NothingLeft,
     one_channel::OneChannel,
@@ -18,6 +19,7 @@ use super::{
 pub(super) struct Story {
     pub last: LastEvents,
     pub members: Memberships,
+    pub losses: Losses,
 }
 
 /// One invariant.
@@ -65,6 +67,7 @@ impl Checkers {
             story: Story {
                 last: LastEvents::default(),
                 members: Memberships::new(plan),
+                losses: Losses::new(plan),
             },
             checks: checks
                 .into_iter()

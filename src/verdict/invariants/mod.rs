@@ -9,6 +9,7 @@ mod delivery;
 mod flow;
 mod generations;
 mod last_events;
+mod losses;
 mod membership;
 mod nothing_left;
 mod one_channel;

@@ -116,7 +116,10 @@ impl Findings {
     }
 
     pub fn note(&mut self, note: String) {
-        self.note = Some(note);
+        self.note = Some(match self.note.take() {
+            Some(earlier) => format!("{earlier}; {note}"),
+            None => note,
+        });
     }
 
     /// A breach. `finding` is made only if there is room for it: its events are costly to collect.

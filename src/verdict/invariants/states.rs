@@ -62,6 +62,7 @@ impl Check for States {
         if !self.mesh {
             return;
         }
+        let mut lossy = 0;
         for &peer in story.members.rooms().flat_map(|(_, peers)| peers) {
             let Some((membership, _)) = story.members.settled(peer) else {
                 continue;
@@ -71,7 +72,13 @@ impl Check for States {
                     continue;
                 }
                 found.case();
-                if link.signaling_state != SignalingState::Stable {
+                let unstable = link.signaling_state != SignalingState::Stable;
+                // ICE is disconnected now and then, and whoever notices offers: this may have been just now.
+                if unstable && story.losses.heavy(peer, remote) {
+                    lossy += 1;
+                    continue;
+                }
+                if unstable {
                     found.breach(|| Finding {
                         peer: Some(peer),
                         remote: Some(remote),
@@ -85,6 +92,11 @@ impl Check for States {
                     });
                 }
             }
+        }
+        if lossy > 0 {
+            found.note(format!(
+                "{lossy} ends of links were in an exchange over a network that loses more than a fifth of everything"
+            ));
         }
     }
 }
@@ -140,6 +152,18 @@ mod tests {
             tale.breaches(5),
             ["setRemoteDescription was called on g1 in state stable: unexpected answer"]
         );
+    }
+
+    #[test]
+    fn a_settled_link_may_be_unstable_where_more_than_a_fifth_is_lost() {
+        for (share, broken) in [("20%", false), ("10%", true)] {
+            let mut tale = Tale::of_two();
+            tale.losing(share)
+                .link_settled(0, 1, 1, SignalingState::HaveLocalOffer);
+            let result = tale.result(5);
+            assert_eq!(result.is_broken(), broken, "{share}");
+            assert_eq!(result.note.is_some(), !broken, "{share}");
+        }
     }
 
     #[test]

@@ -83,6 +83,14 @@ impl Tale {
         self
     }
 
+    /// What each peer's access link loses.
+    pub fn losing(&mut self, share: &str) -> &mut Self {
+        for peer in &mut self.plan.peers {
+            peer.network.loss = share.parse().expect("a share");
+        }
+        self
+    }
+
     pub fn wait(&mut self, ms: u64) -> &mut Self {
         self.now += Duration::from_millis(ms);
         self

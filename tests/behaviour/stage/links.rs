@@ -75,9 +75,11 @@ impl Stage {
         else {
             return;
         };
+        let stuck = self.stuck > 0;
+        self.stuck -= u32::from(stuck);
         for (end, far) in [(far, end), (end, far)] {
             if let Some(connection) = self.connections.get_mut(&end) {
-                connection.open = true;
+                (connection.open, connection.failed) = (!stuck, stuck);
                 connection.far = Some(far);
             }
             for state in [ConnectionEvent::IceState, ConnectionEvent::State] {
@@ -85,7 +87,8 @@ impl Stage {
             }
             // Two that were both made to offer have a channel each; a rollback takes none away.
             let both = self.connections[&end].offerer && self.connections[&far].offerer;
-            for _ in 0..if both { 2 } else { 1 } {
+            let channels = if both { 2 } else { 1 };
+            for _ in 0..if stuck { 0 } else { channels } {
                 let pair = CandidateKind::Host;
                 self.tell(end, Way::Callback, ConnectionEvent::ChannelOpened { pair });
             }

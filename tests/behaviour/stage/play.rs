@@ -54,6 +54,8 @@ pub struct Stage {
     rule: Rule,
     latency: Latency,
     pub(super) repeats_callbacks: bool,
+    /// How many links are still to connect without their channel's opening.
+    pub(super) stuck: u32,
     /// Every script is over.
     pub(super) room_ended: bool,
     gone: usize,
@@ -85,6 +87,7 @@ impl Stage {
             rule: Box::new(|_, _| Fate::Deliver),
             latency: calm(),
             repeats_callbacks: false,
+            stuck: 0,
             room_ended: false,
             gone: 0,
             events: Vec::new(),
@@ -122,6 +125,12 @@ impl Stage {
     /// Connections tell each of their states twice.
     pub fn with_repeated_callbacks(mut self) -> Self {
         self.repeats_callbacks = true;
+        self
+    }
+
+    /// The channels of the first links that connect do not open.
+    pub fn with_stuck(mut self, links: u32) -> Self {
+        self.stuck = links;
         self
     }
 
