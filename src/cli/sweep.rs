@@ -16,7 +16,7 @@ use super::{
     simulate::{Simulated, simulate},
 };
 use crate::{
-    hunt::{Failure, Shrinker, Signature, Tally},
+    hunt::{Failure, Shrinker, Signature, Tally, with_reference},
     metrics::RunEvent,
     scenario::Scenario,
     sim::Schedule,
@@ -174,12 +174,14 @@ fn shrink_one(of: &Sweep<'_>, breaking: &Breaking, jobs: usize, shrink: bool, ba
         jobs,
         signature: &breaking.failure.signature,
         schedule: of.schedule,
+        spares_reference: false,
         interrupted: of.interrupted,
     };
     let scenario = Scenario {
         seed: Some(breaking.seed),
         ..of.scenario.clone()
     };
+    trial.spares_reference = shrink && trial.is_survived_by_reference(&scenario, breaking.seed, of.schedule);
     let mut shrinker = Shrinker::new(scenario, &Grammar);
     if shrink {
         trial.try_fifo(shrinker.best());
@@ -228,6 +230,9 @@ struct Trial<'a> {
     jobs: usize,
     signature: &'a Signature,
     schedule: Schedule,
+    /// The reference survives what its clients do not: so it has to survive whatever that is made of, or it would
+    /// end as another failure, which is nobody's or everybody's.
+    spares_reference: bool,
     interrupted: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -274,5 +279,12 @@ impl Trial<'_> {
     fn breaks_in(&self, scenario: &Scenario, seed: u64, schedule: Schedule) -> bool {
         let failure = simulate(scenario, seed, schedule).failure;
         failure.is_some_and(|failure| failure.signature == *self.signature)
+            && (!self.spares_reference || self.is_survived_by_reference(scenario, seed, schedule))
+    }
+
+    /// `false` as well if nobody but the reference is in it.
+    fn is_survived_by_reference(&self, scenario: &Scenario, seed: u64, schedule: Schedule) -> bool {
+        let reference = with_reference(scenario);
+        reference.is_some_and(|reference| simulate(&reference, seed, schedule).failure.is_none())
     }
 }

@@ -59,6 +59,17 @@ pub(super) fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     found
 }
 
+/// The same with the reference as every client; `None` if it has no other.
+pub fn with_reference(scenario: &Scenario) -> Option<Scenario> {
+    let mut changed = scenario.clone();
+    for group in &mut changed.groups {
+        group.rules = ClientRules::default();
+    }
+    let differs = |(a, b): (&Group, &Group)| a.rules != b.rules;
+    let other = changed.groups.iter().zip(&scenario.groups).any(differs);
+    other.then_some(changed)
+}
+
 /// Every scenario whose clients keep one rule more as the reference does.
 pub(super) fn more_like_reference(scenario: &Scenario) -> Vec<Scenario> {
     let mut names: Vec<&str> = Vec::new();

@@ -10,6 +10,7 @@ mod phase;
 mod shrink;
 mod tally;
 
+pub use edits::with_reference;
 pub use failure::{Broken, Failure, Signature, judge};
 pub use findings::{Case, Findings, Found};
 pub use phase::LinkPhase;
