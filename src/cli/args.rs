@@ -128,7 +128,7 @@ pub(super) struct RunArgs {
     /// With --sim: `fifo` is the plainest order of things; with `random` the seed decides who goes first of
     /// those who are ready in the same instant, how long each signaling frame takes (up to 20 ms more), and
     /// each operation of a connection (up to 5 ms); with `pct:DEPTH` (1 to 10) each socket and connection has
-    /// a priority, of which DEPTH - 1 drop while it runs: the surest to reach a rare order
+    /// a priority, of which DEPTH - 1 drop while it runs
     #[arg(
         long,
         env = "RTCSTORM_SCHEDULE",
