@@ -14,6 +14,26 @@ steps:
   - pause: 1s
 ";
 
+/// One of two leaves and is back at once.
+const COMING_AND_GOING: &str = "
+name: coming-and-going
+groups:
+  - { name: host, peers: 1, steps: [join] }
+  - name: guest
+    peers: 1
+    steps: [join, { wait: connected }, { pause: 0s..1s }, leave, join, { wait: connected }]
+";
+
+/// One of two loses its network for long enough that ICE is restarted.
+const TUNNEL: &str = "
+name: tunnel
+groups:
+  - name: guest
+    peers: 1
+    steps: [join, { wait: connected }, { drop_network: { scope: media, for: 8s } }, { wait: recovered }]
+  - { name: host, peers: 1, steps: [join] }
+";
+
 #[test]
 fn a_mutant_is_found_grouped_and_shrunk_and_its_case_replays() {
     let desk = Desk::new("hunt");
@@ -90,6 +110,63 @@ fn a_mutant_is_found_grouped_and_shrunk_and_its_case_replays() {
         .filter(|line| line.contains("heard of it joining"));
     assert_eq!(told.count(), 1, "{seed:#?}");
     assert!(seed.stdout.contains("The same as before"), "{seed:#?}");
+}
+
+/// What a hunt says by itself of the model of a deployed client.
+#[test]
+fn the_deployed_clients_faults_are_found_shrunk_and_blamed_on_its_rules() {
+    let desk = Desk::new("deployed");
+    let found = |out: &str, args: &[&str]| {
+        let output = desk.run(&[&["hunt"], args, &["--out", out]].concat());
+        output.assert_code(99);
+        let findings = desk.json(&format!("{out}/hunt.json"));
+        findings["groups"][0].clone()
+    };
+    desk.write("coming.yaml", COMING_AND_GOING);
+    desk.write("tunnel.yaml", TUNNEL);
+    let plain = found(
+        "plain",
+        &[
+            "smoke",
+            "--rooms",
+            "1",
+            "--client",
+            "dashboard-4.0",
+            "--seeds",
+            "3",
+        ],
+    );
+    let steps = plain["case_steps"].as_u64();
+    assert_eq!(
+        (&plain["case_peers"], steps),
+        (&2.into(), Some(3)),
+        "two joins and a wait: {plain:#}"
+    );
+    assert_eq!(
+        plain["blamed"],
+        serde_json::json!(["offers_in: [have-local-offer]"])
+    );
+    assert!(
+        plain["signature"]
+            .as_str()
+            .is_some_and(|s| s.contains("offer dropped")),
+        "{plain:#}"
+    );
+
+    let fixed = ["--client", "dashboard-4.0-fixed", "--seeds", "6"];
+    let lock = found("lock", &[&["coming.yaml"], &fixed[..]].concat());
+    let blamed = lock["blamed"].as_array().expect("a list");
+    assert!(blamed.contains(&"offer_lock: 2s".into()), "{lock:#}");
+
+    // Shrinking waits for recoveries in vain takes its time: that it is found is enough here.
+    let restart = [&["tunnel.yaml", "--no-shrink"], &fixed[..]].concat();
+    let signature = found("restart", &restart)["signature"].clone();
+    assert!(
+        signature
+            .as_str()
+            .is_some_and(|s| s.starts_with("wait: recovered")),
+        "{signature}"
+    );
 }
 
 #[test]
