@@ -149,6 +149,7 @@ pub(super) fn sweep(
         failed: tally.share(),
         took,
         groups: found,
+        more_groups: groups.len().saturating_sub(MAX_GROUPS),
         ended_by: match end {
             End::Whole => None,
             End::Failures => args.failures.map(|most| format!("--failures {most}")),

@@ -29,6 +29,8 @@ pub struct Findings {
     pub took: Duration,
     /// The most frequent first.
     pub groups: Vec<Found>,
+    /// How many more there are, all of them rarer.
+    pub more_groups: usize,
     /// The hunt was ended before its last seed, and by what.
     pub ended_by: Option<String>,
 }
@@ -95,13 +97,21 @@ impl Findings {
         let _ = match self.groups.len() {
             0 => writeln!(text, "No run failed: {}", self.failed),
             1 => writeln!(text, "Runs that failed: {}", self.failed),
-            n => writeln!(text, "Runs that failed: {}, in {n} ways", self.failed),
+            n => writeln!(
+                text,
+                "Runs that failed: {}, in {} ways",
+                self.failed,
+                n + self.more_groups
+            ),
         };
         if let Some(ended_by) = &self.ended_by {
             let _ = writeln!(text, "Ended by {ended_by}, before the last seed");
         }
         for (index, found) in self.groups.iter().enumerate() {
             found.tell(index + 1, &mut text);
+        }
+        if self.more_groups > 0 {
+            let _ = writeln!(text, "\nAnd {} ways that are rarer", self.more_groups);
         }
         text
     }
@@ -145,6 +155,7 @@ impl Findings {
             took_ms: self.took.as_secs_f64() * 1_000.0,
             ended_by: self.ended_by.as_deref(),
             groups: groups.collect(),
+            more_groups: self.more_groups,
         };
         let mut bytes = serde_json::to_vec_pretty(&whole).expect("its fields are all JSON");
         bytes.push(b'\n');
@@ -213,6 +224,7 @@ struct HuntJson<'a> {
     took_ms: f64,
     ended_by: Option<&'a str>,
     groups: Vec<GroupJson<'a>>,
+    more_groups: usize,
 }
 
 #[derive(Serialize)]
