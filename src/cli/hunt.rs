@@ -38,6 +38,12 @@ const FAILURES: &str = "failures";
 const MAX_GROUPS: usize = 20;
 
 pub(super) fn hunt(args: &HuntArgs) -> ExitCode {
+    if args.change.url.is_some() {
+        eprintln!(
+            "error: --url: a hunt plays in virtual time, where there is no server but the bundled one\n  help: leave it out (in the environment it is RTCSTORM_URL)"
+        );
+        return ExitCode::Usage;
+    }
     let Some(scenario) = scenario(args) else {
         return ExitCode::Configuration;
     };

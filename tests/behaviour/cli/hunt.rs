@@ -256,6 +256,9 @@ fn what_makes_no_sense_is_said() {
         .assert_code(2);
     desk.run(&["hunt", "repeating.yaml", "--jobs", "0"])
         .assert_code(2);
+    desk.run(&["hunt", "repeating.yaml", "--url", "ws://127.0.0.1:9/ws/"])
+        .assert_code(2)
+        .assert_says("virtual time");
     desk.run(&["hunt", "nowhere.yaml"]).assert_code(104);
     desk.run(&["hunt", "repeating.yaml", "--client", "nobody"])
         .assert_code(104)
