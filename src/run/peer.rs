@@ -116,7 +116,8 @@ struct PeerTask {
     former_networks: Vec<Arc<PeerNetwork>>,
     /// What its access link is like: the last that was set.
     profile: Profile,
-    /// Kept as long as the deadline stays: most inputs leave it as it was.
+    /// Left where it is when the deadline moves on: to be woken early now and then costs less than to move it with
+    /// every input.
     timer: Option<(Instant, BoxFuture<()>)>,
     /// Inputs that have been taken since the signaling socket was last asked.
     inputs_in_a_row: u32,
@@ -129,8 +130,10 @@ impl PeerTask {
         inputs: &mut mpsc::Receiver<PeerInput>,
         deadline: Option<Instant>,
     ) -> Option<PeerInput> {
-        if self.timer.as_ref().map(|(at, _)| *at) != deadline {
-            self.timer = deadline.map(|at| (at, self.shared.stack.world.sleep_until(at)));
+        if let Some(deadline) = deadline
+            && self.timer.as_ref().is_none_or(|(at, _)| *at > deadline)
+        {
+            self.set_timer(deadline);
         }
         poll_fn(|cx| {
             // Inputs first: what they make the peer send then leaves in one write. But not for ever.
@@ -146,14 +149,23 @@ impl PeerTask {
             if waited && let Poll::Ready(input) = self.poll_inputs(inputs, cx) {
                 return Poll::Ready(Some(input));
             }
-            let Some((_, sleep)) = &mut self.timer else {
-                return Poll::Pending;
-            };
-            ready!(sleep.as_mut().poll(cx));
-            self.timer = None;
-            Poll::Ready(None)
+            while let Some((at, sleep)) = &mut self.timer {
+                ready!(sleep.as_mut().poll(cx));
+                let at = *at;
+                self.timer = None;
+                match deadline {
+                    Some(deadline) if deadline <= at => return Poll::Ready(None),
+                    Some(deadline) => self.set_timer(deadline),
+                    None => {}
+                }
+            }
+            Poll::Pending
         })
         .await
+    }
+
+    fn set_timer(&mut self, at: Instant) {
+        self.timer = Some((at, self.shared.stack.world.sleep_until(at)));
     }
 
     /// Does all that the peer wants by now; `true` once it is gone.
