@@ -49,6 +49,8 @@ pub(super) struct Membership {
     /// It ended without a word to the server, which may hold it for a time of grace: the peer crashed, or
     /// had no signaling socket. Gone is what the server has told somebody has left, or who came back.
     silent: bool,
+    /// The server has told somebody that it has ended.
+    told: bool,
     /// Since when the peer has no signaling socket, or has been asking for another membership, this one
     /// being lost or not.
     in_doubt: Option<Instant>,
@@ -203,6 +205,8 @@ impl Memberships {
                 story.online = None;
                 if let Some(now) = story.current() {
                     now.in_doubt.get_or_insert(event.at);
+                } else {
+                    story.doubt_leave();
                 }
             }
             EventKind::MembershipResumed { incarnation } => story.resume(*incarnation, event.at),
@@ -361,6 +365,7 @@ impl PeerStory {
             left: None,
             gone: None,
             silent: false,
+            told: false,
             in_doubt: None,
             was_in_doubt: None,
             settled: None,
@@ -383,6 +388,16 @@ impl PeerStory {
         }
     }
 
+    /// The socket that carried the last leave was lost: unless the server has shown that it knows, it may not.
+    fn doubt_leave(&mut self) {
+        if let Some(last) = self.memberships.back_mut()
+            && !last.told
+        {
+            last.silent = true;
+            last.gone = None;
+        }
+    }
+
     fn resume(&mut self, incarnation: Incarnation, at: Instant) {
         if let Some(now) = self.current()
             && now.incarnation == incarnation
@@ -394,10 +409,11 @@ impl PeerStory {
 
     /// The server told somebody that this peer has left. Until the last one is told, some may know it.
     fn told_gone(&mut self, at: Instant) {
-        if let Some(last) = self.memberships.back_mut()
-            && last.silent
-        {
-            last.gone = last.gone.max(Some(at));
+        if let Some(last) = self.memberships.back_mut() {
+            last.told |= last.left.is_some();
+            if last.silent {
+                last.gone = last.gone.max(Some(at));
+            }
         }
     }
 }

@@ -251,4 +251,16 @@ mod tests {
         resumed.lose_signaling(1).resume(1).leave(1).leave(0);
         resumed.server_roster(0, &[1], true).assert_broken(&[2]);
     }
+
+    /// Found by a hunt at a loss of 20 %: the leave waited for a retransmission time-out when the socket that
+    /// carried it was given up.
+    #[test]
+    fn who_loses_the_socket_that_carried_its_leave_may_not_have_told_anybody() {
+        let mut tale = Tale::of_two();
+        tale.leave(1).leave(0).lose_signaling(1);
+        tale.server_roster(0, &[1], true).assert_broken(&[]);
+        let mut told = Tale::of_two();
+        told.leave(1).told_of_leave(0, 1).leave(0).lose_signaling(1);
+        told.server_roster(0, &[1], true).assert_broken(&[2]);
+    }
 }
