@@ -3,19 +3,16 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use reference_server::room::HubConfig;
 use rtcstorm::{
-    base::{Instant, RootSeed},
+    base::Instant,
     hunt::{Signature, judge},
     plan::{self, expand},
     report::Normaliser,
-    run::{self, EventReader},
     scenario::{ClientRules, Scenario, parse, races},
-    sim::{Schedule, SimWorld},
-    world::{Census, Tricks},
+    sim::Schedule,
 };
 
-use crate::local::{Events, Unjudged};
+use crate::{local::Unjudged, simulated};
 
 /// Seeds of each race that its own client survives.
 const INNOCENT: u64 = 8;
@@ -35,32 +32,13 @@ pub fn read(name: &str, text: &str) -> Scenario {
 /// What broke first with that seed.
 fn broken(scenario: &Scenario, schedule: Schedule, seed: u64) -> Option<Signature> {
     let plan = Arc::new(expand(scenario, seed, &plan::Options::default()));
-    let hub = HubConfig::default();
-    let world = Arc::new(SimWorld::new(hub, [7; 32], schedule, RootSeed(seed)));
-    let events = Events::default();
-    let options = run::Options {
-        ice_servers: Vec::new(),
-        tricks: Tricks::default(),
-        interrupt: Box::pin(std::future::pending()),
-    };
-    let readers: Vec<Box<dyn EventReader>> = vec![Box::new(events.clone())];
-    let run = run::execute(
-        world.clone(),
-        Arc::new(Census::default()),
-        plan.clone(),
-        options,
-        readers,
-    );
-    let summary = world
-        .block_on(run)
-        .unwrap_or_else(|stalled| panic!("{}, seed {seed}: {stalled}", scenario.name));
+    let (events, took) = simulated::play(&plan, schedule);
     let mut normaliser = Normaliser::default();
     let events: Vec<_> = events
-        .take()
         .iter()
         .map(|event| normaliser.normal(event).into_owned())
         .collect();
-    judge(scenario, &plan, &events, Instant::START + summary.duration).map(|failure| failure.signature)
+    judge(scenario, &plan, &events, Instant::START + took).map(|failure| failure.signature)
 }
 
 #[test]

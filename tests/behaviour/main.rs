@@ -20,5 +20,6 @@ mod runs;
 mod scenario_language;
 mod schema;
 mod server_restart;
+mod simulated;
 mod simulation;
 mod stage;

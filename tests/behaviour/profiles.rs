@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use reference_server::room::HubConfig;
 use rtcstorm::{
-    base::{PeerId, RootSeed},
+    base::PeerId,
     metrics::{DescriptionKind, EventKind, IgnoreReason, RecoveryPath, RunEvent},
     plan::{self, expand},
-    run::{self, EventReader},
     scenario::{Override, Scenario},
-    sim::{Schedule, SimWorld},
-    world::{Census, Tricks},
+    sim::Schedule,
 };
 
-use crate::local::{Events, Unjudged};
+use crate::{local::Unjudged, simulated};
 
 const JOIN: &str = "
 name: join
@@ -56,20 +53,7 @@ fn simulated(text: &str, client: &str, schedule: Schedule, seed: u64) -> Vec<Run
     let scenario = Scenario::with_overrides("x", text, &sets, &Unjudged)
         .unwrap_or_else(|mistakes| panic!("{}", mistakes.listing()));
     let plan = Arc::new(expand(&scenario, seed, &plan::Options::default()));
-    let hub = HubConfig::default();
-    let world = Arc::new(SimWorld::new(hub, [7; 32], schedule, RootSeed(seed)));
-    let events = Events::default();
-    let options = run::Options {
-        ice_servers: Vec::new(),
-        tricks: Tricks::default(),
-        interrupt: Box::pin(std::future::pending()),
-    };
-    let readers: Vec<Box<dyn EventReader>> = vec![Box::new(events.clone())];
-    let run = run::execute(world.clone(), Arc::new(Census::default()), plan, options, readers);
-    world
-        .block_on(run)
-        .unwrap_or_else(|stalled| panic!("{client}, seed {seed}: {stalled}"));
-    events.take()
+    simulated::play(&plan, schedule).0
 }
 
 fn count(events: &[RunEvent], is: impl Fn(&EventKind) -> bool) -> usize {

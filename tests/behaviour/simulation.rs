@@ -2,20 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use reference_server::room::HubConfig;
 use rtcstorm::{
-    base::{Instant, RootSeed},
+    base::Instant,
     metrics::{EventKind, RunEvent},
     plan::{self, Plan, expand},
     report::{Normaliser, events::ndjson},
-    run::{self, EventReader},
     scenario::{Override, Scenario, bundled},
-    sim::{Schedule, SimWorld},
+    sim::Schedule,
     verdict::invariants::{Checkers, InvariantStatus, Visibility},
-    world::{Census, Tricks},
 };
 
-use crate::local::{Events, Unjudged};
+use crate::{local::Unjudged, simulated};
 
 /// Every event of a run, its plan, and how long it took.
 pub type Run = (Vec<RunEvent>, Arc<Plan>, Duration);
@@ -48,26 +45,8 @@ pub fn played_text(
     let set: Vec<Override> = set.iter().map(|set| Override::set("--set", *set)).collect();
     let scenario = Scenario::with_overrides(name, text, &set, &Unjudged).expect("it is sound");
     let plan = Arc::new(expand(&scenario, seed, &options(&scenario)));
-    let world = Arc::new(SimWorld::new(
-        HubConfig::default(),
-        [7; 32],
-        schedule,
-        RootSeed(seed),
-    ));
-    let census = Arc::new(Census::default());
-    let events = Events::default();
-    let options = run::Options {
-        ice_servers: Vec::new(),
-        tricks: Tricks::default(),
-        interrupt: Box::pin(std::future::pending()),
-    };
-    let readers: Vec<Box<dyn EventReader>> = vec![Box::new(events.clone())];
-    let run = run::execute(world.clone(), census.clone(), plan.clone(), options, readers);
-    let summary = world
-        .block_on(run)
-        .unwrap_or_else(|stalled| panic!("{name}, seed {seed}: {stalled}"));
-    assert!(census.is_empty(), "still held: {census:?}");
-    (events.take(), plan, summary.duration)
+    let (events, took) = simulated::play(&plan, schedule);
+    (events, plan, took)
 }
 
 /// What the reference client is accused of.
