@@ -13,6 +13,7 @@ mod negotiation;
 mod planned_faults;
 mod plans;
 mod profiles;
+mod race_findings;
 mod races;
 mod recovery;
 mod rules;
