@@ -32,6 +32,8 @@ struct Replayed {
     case: Case,
     /// Which rtcstorm has written it.
     written_by: String,
+    /// Whether its outcome is on record: of a group with many seeds only the first are.
+    is_known: bool,
 }
 
 pub(super) fn replay(args: &ReplayArgs) -> ExitCode {
@@ -39,7 +41,11 @@ pub(super) fn replay(args: &ReplayArgs) -> ExitCode {
         Ok(seed) => of_hunt(args.hunt.as_deref(), seed),
         Err(_) => of_folder(Path::new(&args.what)),
     };
-    let Replayed { case, written_by } = match found {
+    let Replayed {
+        case,
+        written_by,
+        is_known,
+    } = match found {
         Ok(found) => found,
         Err(trouble) => {
             eprintln!("error: {trouble}");
@@ -56,7 +62,8 @@ pub(super) fn replay(args: &ReplayArgs) -> ExitCode {
     };
     print_data(shown);
     let now = Outcome::of(simulated.failure.as_ref());
-    print_data(format!("\n{}\n", told(&case.outcome, &now, &written_by)));
+    let then = is_known.then_some(&case.outcome);
+    print_data(format!("\n{}\n", told(then, &now, &written_by)));
     match simulated.failure {
         Some(_) => ExitCode::Failed,
         None => ExitCode::Pass,
@@ -64,11 +71,14 @@ pub(super) fn replay(args: &ReplayArgs) -> ExitCode {
 }
 
 /// Whether it went as it did when the case was written.
-fn told(then: &Outcome, now: &Outcome, written_by: &str) -> String {
+fn told(then: Option<&Outcome>, now: &Outcome, written_by: &str) -> String {
     let what = |outcome: &Outcome| match (&outcome.signature, &outcome.what, outcome.at_ms) {
         (None, ..) => "nothing breaks".to_owned(),
         (Some(signature), Some(what), Some(at)) => format!("{signature}, at {at:.3} ms: {what}"),
         (Some(signature), ..) => signature.clone(),
+    };
+    let Some(then) = then else {
+        return format!("What it came to before is not on record. Now: {}", what(now));
     };
     if then.is_met_by(now) {
         return format!("The same as before: {}", what(now));
@@ -128,7 +138,11 @@ fn of_folder(folder: &Path) -> Result<Replayed, String> {
     }
     if !folder.join(FINDINGS).is_file() {
         let (case, written_by) = Case::read(folder)?;
-        return Ok(Replayed { case, written_by });
+        return Ok(Replayed {
+            case,
+            written_by,
+            is_known: true,
+        });
     }
     let cases: Vec<String> = findings(folder)?
         .groups
@@ -139,7 +153,11 @@ fn of_folder(folder: &Path) -> Result<Replayed, String> {
         [] => Err(format!("{}: nothing failed in that hunt", folder.display())),
         [only] => {
             let (case, written_by) = Case::read(Path::new(only))?;
-            Ok(Replayed { case, written_by })
+            Ok(Replayed {
+                case,
+                written_by,
+                is_known: true,
+            })
         }
         several => Err(format!(
             "{}: which of its cases?\n  help: one of\n    {}",
@@ -153,6 +171,10 @@ fn of_folder(folder: &Path) -> Result<Replayed, String> {
 #[derive(Deserialize)]
 struct FindingsJson {
     rtcstorm: String,
+    first_seed: u64,
+    seeds: u64,
+    ended_by: Option<String>,
+    more_groups: usize,
     schedule: String,
     groups: Vec<GroupJson>,
 }
@@ -160,6 +182,7 @@ struct FindingsJson {
 #[derive(Deserialize)]
 struct GroupJson {
     signature: String,
+    runs: u64,
     seeds: Vec<u64>,
     folder: String,
 }
@@ -181,10 +204,15 @@ fn of_hunt(hunt: Option<&Path>, seed: u64) -> Result<Replayed, String> {
     let text = fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error))?;
     let name = path.display().to_string();
     let scenario = parse(&name, &text, &Grammar).map_err(|mistakes| mistakes.listing())?;
+    let is_first_or_all = |group: &GroupJson| group.seeds.len() as u64 == group.runs;
+    let tried = findings.first_seed..findings.first_seed.saturating_add(findings.seeds);
+    let whole = findings.ended_by.is_none() && findings.more_groups == 0 && tried.contains(&seed);
+    let all_are_named = whole && findings.groups.iter().all(is_first_or_all);
     let group = findings
         .groups
         .into_iter()
         .find(|group| group.seeds.contains(&seed));
+    let is_known = group.is_some() || all_are_named;
     let case = Case {
         scenario,
         seed,
@@ -201,6 +229,7 @@ fn of_hunt(hunt: Option<&Path>, seed: u64) -> Result<Replayed, String> {
     Ok(Replayed {
         case,
         written_by: findings.rtcstorm,
+        is_known,
     })
 }
 

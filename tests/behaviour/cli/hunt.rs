@@ -218,6 +218,28 @@ fn the_reference_is_not_accused_and_the_share_has_an_interval() {
     assert_eq!(findings["schema"], "rtcstorm.hunt/1");
 }
 
+/// Only the first hundred seeds of a group are on record.
+#[test]
+fn a_seed_whose_outcome_is_not_on_record_is_not_called_another_one() {
+    let desk = Desk::new("record");
+    desk.write(
+        "lone.yaml",
+        "{ name: lone, rooms: { peers: 2 }, steps: [join, { wait: connected }] }",
+    );
+    let deployed = ["--client", "dashboard-4.0", "--no-shrink", "--out", "out"];
+    desk.run(&[&["hunt", "lone.yaml", "--seeds", "102"], &deployed[..]].concat())
+        .assert_code(99);
+    for (seed, says) in [
+        ("99", "The same as before"),
+        ("101", "not on record"),
+        ("500", "not on record"),
+    ] {
+        let output = desk.run(&["replay", seed, "--hunt", "out"]);
+        output.assert_code(99);
+        assert!(output.stdout.contains(says), "{seed}: {output:#?}");
+    }
+}
+
 #[test]
 fn a_hunt_ends_after_so_many_failures() {
     let desk = Desk::new("enough");
