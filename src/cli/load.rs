@@ -88,15 +88,14 @@ fn read(named: &str, change: &ChangeArgs) -> Option<Scenario> {
 
 fn text_of(named: &str) -> Option<String> {
     let path = Path::new(named);
-    let known = || scenario::bundled().iter().chain(scenario::races());
-    let bundled = known().find(|(name, _)| *name == named);
+    let bundled = scenario::shipped().find(|(name, _)| *name == named);
     if let Some((_, text)) = bundled.filter(|_| !path.is_file()) {
         return Some((*text).to_owned());
     }
     match fs::read_to_string(path) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let names: Vec<&str> = known().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = scenario::shipped().map(|(name, _)| *name).collect();
             // A third of it may be mistyped: more, and the hint is a guess.
             let far = named.chars().count() / 3;
             let close = names

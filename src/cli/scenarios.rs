@@ -1,9 +1,11 @@
 use super::print_data;
 use crate::{scenario, verdict::ExitCode};
 
-/// `rtcstorm scenarios`: the bundled ones, with what they are about, and the known races.
+/// `rtcstorm scenarios`: the bundled ones, with what they are about, the faults and the known races.
 pub(super) fn scenarios() -> ExitCode {
     print_data(listed(scenario::bundled()));
+    print_data("\nFaults, one after the other (docs/FAULTS.md):\n");
+    print_data(listed(scenario::faults()));
     print_data("\nKnown races, to be hunted (`rtcstorm hunt NAME --mutants`):\n");
     print_data(listed(scenario::races()));
     ExitCode::Pass

@@ -41,3 +41,13 @@ pub fn races() -> &'static [(&'static str, &'static str)] {
         "races/ghost",
     ]
 }
+
+/// One scenario for each thing that a network or a server does to people in a call; they ship with the program, too.
+pub fn faults() -> &'static [(&'static str, &'static str)] {
+    scenarios!["faults/partition"]
+}
+
+/// All of them.
+pub fn shipped() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    bundled().iter().chain(races()).chain(faults())
+}

@@ -32,7 +32,7 @@ mod tree;
 mod types;
 mod waits;
 
-pub use bundled::{bundled, races};
+pub use bundled::{bundled, faults, races, shipped};
 pub use client::ClientRules;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use mutants::Mutant;

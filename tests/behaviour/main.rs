@@ -6,6 +6,7 @@ mod fault_steps;
 mod hunting;
 mod impair;
 mod impair_pair;
+mod known_faults;
 mod known_races;
 mod layout;
 mod local;
