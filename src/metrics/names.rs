@@ -90,6 +90,10 @@ impl FaultCause {
             Self::Crash => "crash",
             Self::Rejoin => "rejoin",
             Self::ServerRestart => "server_restart",
+            Self::BlockUdp => "block_udp",
+            Self::Roam => "roam",
+            Self::NatRebind => "nat_rebind",
+            Self::Suspend => "suspend",
         }
     }
 }

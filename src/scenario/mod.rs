@@ -11,6 +11,7 @@ mod client;
 mod diagnostic;
 mod faults;
 mod fields;
+mod host;
 mod membership;
 mod mutants;
 mod network;
