@@ -163,6 +163,7 @@ const CAUSES: Tag = tag(
         "crash",
         "suspend",
         "server_restart",
+        "block_udp",
     ],
 );
 const RECONNECT: &[Tag] = &[PATHS, CAUSES];
