@@ -6,7 +6,8 @@ use crate::{
     base::DurationRange,
     impair::Profile,
     scenario::{
-        Arrival, ClientRules, Group, Party, RestartLinks, Scenario, Scope, ServerFault, Step, StepKind,
+        Arrival, ClientRules, DropNetwork, Group, Party, RestartLinks, Scenario, Scope, ServerFault,
+        SocketOnRoam, Step, StepKind, Ways,
     },
 };
 
@@ -111,8 +112,9 @@ pub(super) fn split(scenario: &Scenario) -> Scenario {
         .flat_map(|group| {
             let mut steps = written_out(&group.steps);
             for step in &mut steps {
-                if let StepKind::DropNetwork { with, .. } = &mut step.kind {
-                    *with = with.iter().flat_map(|party| named(&parts, party)).collect();
+                if let StepKind::DropNetwork(what) = &mut step.kind {
+                    let parties = what.with.iter();
+                    what.with = parties.flat_map(|party| named(&parts, party)).collect();
                 }
             }
             members(group).into_iter().map(move |name| Group {
@@ -360,22 +362,27 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
             }
             found
         }
-        StepKind::DropNetwork { scope, lasting, with } => {
-            let drop = |scope, lasting| StepKind::DropNetwork {
-                scope,
-                lasting,
-                with: with.clone(),
+        StepKind::DropNetwork(what) => simpler_drop(what),
+        StepKind::BlockUdp { lasting } => {
+            let block = |lasting| StepKind::BlockUdp {
+                lasting: Some(lasting),
             };
-            let scopes = match scope {
-                Scope::Both => vec![drop(Scope::Media, *lasting), drop(Scope::Signaling, *lasting)],
-                _ => Vec::new(),
-            };
-            let for_less = shorter_times(*lasting).into_iter().filter(|time| !time.is_zero());
-            scopes
-                .into_iter()
-                .chain(for_less.map(|lasting| drop(*scope, lasting)))
-                .collect()
+            lasting.map_or_else(Vec::new, |time| lasting_less(time, block))
         }
+        StepKind::Roam { signaling } => {
+            let kept = StepKind::Roam {
+                signaling: SocketOnRoam::Kept,
+            };
+            if *signaling == SocketOnRoam::Kept {
+                Vec::new()
+            } else {
+                vec![kept]
+            }
+        }
+        StepKind::Suspend { lasting, clock } => lasting_less(*lasting, |lasting| StepKind::Suspend {
+            lasting,
+            clock: *clock,
+        }),
         StepKind::Server(ServerFault::Restart { away }) => {
             let less = shorter_times(*away).into_iter();
             less.map(|away| StepKind::Server(ServerFault::Restart { away }))
@@ -387,6 +394,38 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
         }
         _ => Vec::new(),
     }
+}
+
+fn simpler_drop(what: &DropNetwork) -> Vec<StepKind> {
+    let mut found = Vec::new();
+    let mut put = |change: &dyn Fn(&mut DropNetwork)| {
+        let mut changed = what.clone();
+        change(&mut changed);
+        if changed != *what {
+            found.push(StepKind::DropNetwork(changed));
+        }
+    };
+    put(&|w| w.server_lost = false);
+    if what.scope == Scope::Both {
+        put(&|w| (w.scope, w.server_lost) = (Scope::Media, false));
+        if what.with.is_empty() {
+            put(&|w| w.scope = Scope::Signaling);
+        }
+    }
+    put(&|w| w.direction = Ways::Both);
+    for lasting in shorter_times(what.lasting)
+        .into_iter()
+        .filter(|time| !time.is_zero())
+    {
+        put(&|w| w.lasting = lasting);
+    }
+    found
+}
+
+/// The step with shorter times, none of them zero.
+fn lasting_less(time: Duration, step: impl Fn(Duration) -> StepKind) -> Vec<StepKind> {
+    let for_less = shorter_times(time).into_iter().filter(|time| !time.is_zero());
+    for_less.map(step).collect()
 }
 
 fn exactly(time: Duration) -> DurationRange {

@@ -10,7 +10,9 @@ mod properties;
 mod shaper;
 mod stream;
 
-pub use outage::{MAX_OUTAGES, Outages, Remotes, Scope, SignalingPath, TooManyOutages};
+pub use outage::{
+    Carrier, Cutting, MAX_OUTAGES, Outages, Remotes, Scope, SignalingPath, TooManyOutages, Way,
+};
 pub use profile::{DEFAULT_QUEUE, Profile};
 pub use shaper::{DropReason, Fate, Shaper};
 pub use stream::{MAX_RETRANSMISSIONS, RTO_MAX, RTO_MIN, SEGMENT_BYTES, SEGMENT_OVERHEAD_BYTES, Stream};

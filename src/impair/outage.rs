@@ -19,16 +19,40 @@ pub enum Scope {
     Signaling,
     /// All of them.
     Both,
+    /// The UDP sockets of its connections, but not what they carry over TCP or TLS to a TURN server.
+    Udp,
 }
 
 impl Scope {
-    fn stalls_media(self) -> bool {
-        self != Self::Signaling
+    fn stalls_media(self, carrier: Carrier) -> bool {
+        match self {
+            Self::Media | Self::Both => true,
+            Self::Udp => carrier == Carrier::Udp,
+            Self::Signaling => false,
+        }
     }
 
     fn stalls_signaling(self) -> bool {
-        self != Self::Media
+        matches!(self, Self::Signaling | Self::Both)
     }
+}
+
+/// Which way something passes, as its peer sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// From the peer.
+    Out,
+    /// To the peer.
+    In,
+}
+
+/// What takes a datagram of a connection over the peer's access link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Carrier {
+    /// UDP itself.
+    Udp,
+    /// A TCP or TLS connection to a TURN server (RFC 8656 section 3.1).
+    Tcp,
 }
 
 /// Whom an outage cuts a peer off from.
@@ -60,6 +84,33 @@ pub enum SignalingPath {
     Muted,
 }
 
+/// One thing that an outage cuts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cutting {
+    /// Which of the peer's sockets.
+    pub scope: Scope,
+    /// From whom.
+    pub remotes: Remotes,
+    /// Which way; `None` is both.
+    pub way: Option<Way>,
+}
+
+impl Cutting {
+    /// These sockets from these, both ways.
+    pub fn both_ways(scope: Scope, remotes: Remotes) -> Self {
+        Self {
+            scope,
+            remotes,
+            way: None,
+        }
+    }
+
+    fn passes(&self, way: Option<Way>) -> bool {
+        // Who asks about no way needs both.
+        self.way.is_some() && way.is_some() && self.way != way
+    }
+}
+
 /// A peer's network while it is away: every outage that was asked for, as a machine that is told the time.
 ///
 /// An outage holds from its first instant up to, but not including, its last. Overlapping ones merge: the
@@ -72,8 +123,7 @@ pub struct Outages {
 
 #[derive(Debug, Clone)]
 struct Outage {
-    scope: Scope,
-    remotes: Remotes,
+    what: Cutting,
     from: Instant,
     until: Instant,
 }
@@ -85,15 +135,12 @@ impl Outage {
 
     /// Whether the other one only makes this one longer.
     fn adjoins(&self, other: &Self) -> bool {
-        self.scope == other.scope
-            && self.remotes == other.remotes
-            && self.from <= other.until
-            && other.from <= self.until
+        self.what == other.what && self.from <= other.until && other.from <= self.until
     }
 }
 
 impl Outages {
-    /// Cuts the network from `from` until `until`. An empty interval cuts nothing.
+    /// Cuts the network, both ways, from `from` until `until`. An empty interval cuts nothing.
     pub fn drop_network(
         &mut self,
         scope: Scope,
@@ -101,15 +148,15 @@ impl Outages {
         from: Instant,
         until: Instant,
     ) -> Result<(), TooManyOutages> {
+        self.cut(Cutting::both_ways(scope, remotes), from, until)
+    }
+
+    /// Cuts that from `from` until `until`. An empty interval cuts nothing.
+    pub fn cut(&mut self, what: Cutting, from: Instant, until: Instant) -> Result<(), TooManyOutages> {
         if until <= from || self.muted {
             return Ok(());
         }
-        let mut outage = Outage {
-            scope,
-            remotes,
-            from,
-            until,
-        };
+        let mut outage = Outage { what, from, until };
         // What is over before this one begins can't be asked about any more: time only goes on.
         self.outages.retain(|earlier| earlier.until > from);
         while let Some(at) = self.outages.iter().position(|other| other.adjoins(&outage)) {
@@ -130,27 +177,42 @@ impl Outages {
         self.outages = Vec::new();
     }
 
-    /// Whether datagrams to and from `remote` vanish.
+    /// Whether datagrams of UDP to and from `remote` vanish, one way or the other.
     pub fn media_blocked(&self, remote: PeerId, now: Instant) -> bool {
-        self.muted
-            || self
-                .outages
-                .iter()
-                .any(|o| o.scope.stalls_media() && o.holds(now) && o.remotes.include(remote))
+        [Way::Out, Way::In]
+            .into_iter()
+            .any(|way| self.blocks(remote, way, Carrier::Udp, now))
     }
 
-    /// How the way to the server is, and when it opens again if nothing else happens until then.
+    /// Whether what passes between the peer and `remote` in that way, and is carried like that, vanishes.
+    pub fn blocks(&self, remote: PeerId, way: Way, carrier: Carrier, now: Instant) -> bool {
+        let cut = |o: &Outage| {
+            o.what.scope.stalls_media(carrier)
+                && o.holds(now)
+                && o.what.remotes.include(remote)
+                && !o.what.passes(Some(way))
+        };
+        self.muted || self.outages.iter().any(cut)
+    }
+
+    /// How the way to the server is there and back, and when it opens again if nothing else happens until then.
     pub fn signaling(&self, now: Instant) -> SignalingPath {
+        self.signaling_one_way(None, now)
+    }
+
+    /// The same for what passes in that way; `None` is there and back, which a new connection needs.
+    pub fn signaling_one_way(&self, way: Option<Way>, now: Instant) -> SignalingPath {
         if self.muted {
             return SignalingPath::Muted;
         }
         let mut open_at = now;
         // One outage may begin before another is over: follow the chain to its end.
-        while let Some(outage) = self
-            .outages
-            .iter()
-            .find(|o| o.scope.stalls_signaling() && o.remotes == Remotes::All && o.holds(open_at))
-        {
+        while let Some(outage) = self.outages.iter().find(|o| {
+            o.what.scope.stalls_signaling()
+                && o.what.remotes == Remotes::All
+                && o.holds(open_at)
+                && !o.what.passes(way)
+        }) {
             open_at = outage.until;
         }
         if open_at == now {
@@ -250,6 +312,47 @@ mod tests {
         assert_eq!(outages.outages.len(), 3, "the two alike are one");
         assert!(outages.media_blocked(ALICE, ms(19)) && !outages.media_blocked(ALICE, ms(20)));
         assert!(outages.media_blocked(BOB, ms(39)) && !outages.media_blocked(BOB, ms(40)));
+    }
+
+    #[test]
+    fn an_outage_of_one_way_lets_the_other_pass() {
+        for (cut, other) in [(Way::Out, Way::In), (Way::In, Way::Out)] {
+            let mut outages = Outages::default();
+            let what = Cutting {
+                way: Some(cut),
+                ..Cutting::both_ways(Scope::Both, Remotes::All)
+            };
+            outages.cut(what, ms(0), ms(10)).expect("room");
+            assert!(outages.blocks(ALICE, cut, Carrier::Udp, ms(5)));
+            assert!(!outages.blocks(ALICE, other, Carrier::Udp, ms(5)));
+            assert!(!outages.blocks(ALICE, cut, Carrier::Udp, ms(10)));
+            let signaling = |way| outages.signaling_one_way(way, ms(5));
+            assert_eq!(signaling(Some(cut)), SignalingPath::BlockedUntil(ms(10)));
+            assert_eq!(signaling(Some(other)), SignalingPath::Open);
+            assert_eq!(
+                signaling(None),
+                SignalingPath::BlockedUntil(ms(10)),
+                "a handshake needs both"
+            );
+        }
+    }
+
+    #[test]
+    fn blocked_udp_lets_pass_what_is_carried_over_tcp_and_signaling() {
+        let mut outages = Outages::default();
+        let never = Instant::from_micros(u64::MAX);
+        outages
+            .drop_network(Scope::Udp, Remotes::All, ms(0), never)
+            .expect("room");
+        for way in [Way::Out, Way::In] {
+            assert!(outages.blocks(ALICE, way, Carrier::Udp, ms(1_000_000)));
+            assert!(!outages.blocks(ALICE, way, Carrier::Tcp, ms(1_000_000)));
+        }
+        assert_eq!(outages.signaling(ms(5)), SignalingPath::Open);
+        outages
+            .drop_network(Scope::Media, Remotes::All, ms(5), ms(10))
+            .expect("room");
+        assert!(outages.blocks(ALICE, Way::Out, Carrier::Tcp, ms(5)));
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Outages, Shaper, SignalingPath,
+    Outages, Shaper, SignalingPath, Way,
     shaper::{draw_delay, happens},
 };
 use crate::base::Instant;
@@ -32,6 +32,8 @@ pub const SEGMENT_OVERHEAD_BYTES: usize = 52;
 #[derive(Debug, Clone)]
 pub struct Stream {
     rng: ChaCha8Rng,
+    /// Which way it goes; `None`: any outage stalls it.
+    way: Option<Way>,
     /// Until when the sender repeats itself; what is written meanwhile is sent then.
     stalled_until: Instant,
     /// When the last byte so far arrives.
@@ -46,10 +48,18 @@ impl Stream {
     pub fn new(rng: ChaCha8Rng) -> Self {
         Self {
             rng,
+            way: None,
             stalled_until: Instant::START,
             last_out: Instant::START,
             broken: false,
         }
+    }
+
+    /// The same for bytes that go that way: outages of the other one don't stall it. (They do stall the
+    /// acknowledgements, and the sender then repeats what has arrived; nobody reads that twice.)
+    pub fn towards(mut self, way: Way) -> Self {
+        self.way = Some(way);
+        self
     }
 
     /// A new connection takes the place of this one: its time-outs are not those of the last.
@@ -83,7 +93,7 @@ impl Stream {
         let mut rto = link.profile().delay * 2 + RTO_MIN;
         let mut at = now.max(self.stalled_until);
         for _ in 0..=MAX_RETRANSMISSIONS {
-            let sent = match outages.signaling(at) {
+            let sent = match outages.signaling_one_way(self.way, at) {
                 SignalingPath::Muted => break,
                 SignalingPath::BlockedUntil(_) => None,
                 SignalingPath::Open if happens(link.profile().loss.as_f64(), &mut self.rng) => None,

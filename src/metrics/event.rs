@@ -269,6 +269,10 @@ pub enum FaultCause {
     Crash,
     Rejoin,
     ServerRestart,
+    BlockUdp,
+    Roam,
+    NatRebind,
+    Suspend,
 }
 
 /// What brought a link back: the rungs of the ladder, lowest first.

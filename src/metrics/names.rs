@@ -90,6 +90,10 @@ impl FaultCause {
             Self::Crash => "crash",
             Self::Rejoin => "rejoin",
             Self::ServerRestart => "server_restart",
+            Self::BlockUdp => "block_udp",
+            Self::Roam => "roam",
+            Self::NatRebind => "nat_rebind",
+            Self::Suspend => "suspend",
         }
     }
 }
@@ -159,6 +163,7 @@ const CAUSES: Tag = tag(
         "crash",
         "suspend",
         "server_restart",
+        "block_udp",
     ],
 );
 const RECONNECT: &[Tag] = &[PATHS, CAUSES];

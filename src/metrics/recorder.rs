@@ -430,7 +430,11 @@ fn ends_membership(cause: FaultCause) -> bool {
         FaultCause::DropNetwork
         | FaultCause::IceRestart
         | FaultCause::CutSignaling
-        | FaultCause::ServerRestart => false,
+        | FaultCause::ServerRestart
+        | FaultCause::BlockUdp
+        | FaultCause::Roam
+        | FaultCause::NatRebind
+        | FaultCause::Suspend => false,
     }
 }
 

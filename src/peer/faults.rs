@@ -5,7 +5,7 @@ use crate::{
     base::{Instant, PeerId},
     impair::Profile,
     metrics::{EventKind, FaultCause, RecoveryPath},
-    plan::{Cut, RestartLinks, Scope},
+    plan::{Cut, DropNetwork, RestartLinks, Scope, SleepingClock, SocketOnRoam},
     signaling::{Description, Message, SdpType, Seq},
 };
 
@@ -42,12 +42,16 @@ pub(super) struct Copies {
 /// What a step wants done to the sockets of its peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkCommand {
-    /// The network is away until then; `with` as in the plan.
-    Drop {
-        scope: Scope,
-        until: Instant,
-        with: Vec<PeerId>,
-    },
+    /// The network is away until then.
+    Drop { what: DropNetwork, until: Instant },
+    /// UDP does not pass until then; never again without.
+    BlockUdp { until: Option<Instant> },
+    /// The peer is in another network: its sockets of the old one are dead.
+    Roam { signaling: SocketOnRoam },
+    /// The NAT in front of the peer maps its UDP sockets anew.
+    RemapNat,
+    /// The peer's machine sleeps until then; [`PeerInput::Woke`](super::PeerInput::Woke) tells that it is awake.
+    Sleep { until: Instant, clock: SleepingClock },
     /// The peer's access link is like this from now on, those of later memberships too.
     Profile(Profile),
     /// The signaling socket is cut.
@@ -57,29 +61,21 @@ pub enum NetworkCommand {
 }
 
 impl Peer {
-    pub(super) fn drop_network(
-        &mut self,
-        scope: Scope,
-        lasting: Duration,
-        with: Vec<PeerId>,
-        planned: Instant,
-        now: Instant,
-    ) {
-        let until = planned + lasting;
-        self.output(PeerOutput::Network(NetworkCommand::Drop {
-            scope,
-            until,
-            with: with.clone(),
-        }));
-        if scope != Scope::Media && self.is_online() {
+    pub(super) fn drop_network(&mut self, what: DropNetwork, planned: Instant, now: Instant) {
+        let until = planned + what.lasting;
+        if what.hits_server() && self.is_online() {
             self.pings.await_proof();
             self.timers.set(PeerTimer::SignalingFaultEnd, until);
         }
-        if scope != Scope::Signaling {
-            let hit: Vec<PeerId> = self.open_links(|remote| with.is_empty() || with.contains(remote));
-            for remote in hit {
-                self.start_fault(remote, FaultCause::DropNetwork, planned, until, now);
+        let hit = match what.scope {
+            Scope::Signaling => Vec::new(),
+            Scope::Media | Scope::Both => {
+                self.open_links(|remote| what.with.is_empty() || what.with.contains(remote))
             }
+        };
+        self.output(PeerOutput::Network(NetworkCommand::Drop { what, until }));
+        for remote in hit {
+            self.start_fault(remote, FaultCause::DropNetwork, planned, until, now);
         }
     }
 
@@ -144,6 +140,13 @@ impl Peer {
         self.drop_membership("crash", now);
         // Another process knows nothing of what this one remembered.
         self.memories.clear();
+    }
+
+    /// Every open link has a fault of that kind.
+    pub(super) fn start_faults(&mut self, cause: FaultCause, planned: Instant, ends: Instant, now: Instant) {
+        for remote in self.open_links(|_| true) {
+            self.start_fault(remote, cause, planned, ends, now);
+        }
     }
 
     pub(super) fn open_links(&self, wanted: impl Fn(&PeerId) -> bool) -> Vec<PeerId> {

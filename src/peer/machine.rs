@@ -17,7 +17,7 @@ use super::{
 use crate::{
     base::{BarrierId, Generation, Incarnation, Instant, PeerId},
     metrics::EventKind,
-    plan::{PeerPlan, Plan},
+    plan::{PeerPlan, Plan, SleepingClock},
     scenario::ClientRules,
     signaling::{ChannelMessage, Dashboard, Message, Seq},
 };
@@ -150,6 +150,8 @@ pub enum PeerInput {
     BarrierReleased(BarrierId),
     /// A step of another peer has restarted the server, which is back at `ends`.
     ServerRestarted { planned: Instant, ends: Instant },
+    /// Its machine is awake again, after so long.
+    Woke { slept: Duration, clock: SleepingClock },
     /// Every script of the room has ended.
     RoomEnded,
     /// Everybody of the room has settled (or the run stops early): leave and end.
@@ -283,6 +285,7 @@ impl Peer {
             } => self.handle_connection(remote, generation, event, now),
             PeerInput::BarrierReleased(barrier) => self.barrier_released(barrier, now),
             PeerInput::ServerRestarted { planned, ends } => self.server_restarted(planned, ends, now),
+            PeerInput::Woke { slept, clock } => self.woke(slept, clock),
             PeerInput::RoomEnded => self.settle(now),
             PeerInput::Leave => self.leave_for_good(now),
         }

@@ -4,6 +4,7 @@
 
 mod connection;
 mod faults;
+mod host;
 mod link;
 mod machine;
 mod membership;

@@ -117,7 +117,11 @@ impl Peer {
                 lasting,
             } => self.duplicate_answer(copies, within, lasting, now),
             Action::IceRestart { links, both } => self.restart_ice(links, both, due, now),
-            Action::DropNetwork { scope, lasting, with } => self.drop_network(scope, lasting, with, due, now),
+            Action::DropNetwork(what) => self.drop_network(what, due, now),
+            Action::BlockUdp { lasting } => self.block_udp(lasting, due, now),
+            Action::Roam { signaling } => self.roam(signaling, due, now),
+            Action::NatRebind => self.remap_nat(due, now),
+            Action::Suspend { lasting, clock } => self.sleep(lasting, clock, due, now),
             Action::Network { profile } => {
                 self.output(PeerOutput::Network(NetworkCommand::Profile(profile)));
             }
@@ -301,7 +305,11 @@ fn name_of(action: &Action) -> &'static str {
         Action::DuplicateOffer { .. } => "duplicate_offer",
         Action::DuplicateAnswer { .. } => "duplicate_answer",
         Action::IceRestart { .. } => "ice_restart",
-        Action::DropNetwork { .. } => "drop_network",
+        Action::DropNetwork(_) => "drop_network",
+        Action::BlockUdp { .. } => "block_udp",
+        Action::Roam { .. } => "roam",
+        Action::NatRebind => "nat_rebind",
+        Action::Suspend { .. } => "suspend",
         Action::Network { .. } => "network",
         Action::CutSignaling { .. } => "cut_signaling",
         Action::Crash => "crash",

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::base::Instant;
 
@@ -33,6 +33,15 @@ impl<K: Ord + Copy> Timers<K> {
 
     pub(super) fn stop_all_but(&mut self, kept: impl Fn(K) -> bool) {
         self.due.retain(|timer, _| kept(*timer));
+    }
+
+    /// Those are due so much later.
+    pub(super) fn put_off(&mut self, by: Duration, which: impl Fn(K) -> bool) {
+        for (timer, at) in &mut self.due {
+            if which(*timer) {
+                *at += by;
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -75,5 +84,15 @@ mod tests {
         }
         assert_eq!(fired, [('c', 2), ('a', 5), ('b', 5)]);
         assert_eq!(timers.next(), Some(Instant::from_millis(9)));
+    }
+
+    #[test]
+    fn what_is_put_off_is_due_so_much_later_and_nothing_else_is() {
+        let mut timers = Timers::new();
+        timers.set('a', Instant::from_millis(5));
+        timers.set('b', Instant::from_millis(6));
+        timers.put_off(Duration::from_millis(10), |timer| timer == 'a');
+        assert_eq!(timers.next(), Some(Instant::from_millis(6)));
+        assert_eq!(timers.due[&'a'], Instant::from_millis(15));
     }
 }

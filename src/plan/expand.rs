@@ -6,12 +6,12 @@ use std::{
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Action, BarrierPlan, Burst, Condition, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan, Segment,
-    arrivals::arrivals,
+    Action, BarrierPlan, Burst, Condition, DropNetwork, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan,
+    Segment, arrivals::arrivals,
 };
 use crate::{
     base::{BarrierId, Instant, PeerId, Purpose, RoomId, RootSeed},
-    scenario::{Arrival, Group, Party, Scenario, Scope, ServerFault, Step, StepKind, WaitFor},
+    scenario::{self, Arrival, Group, OTHER_HALF, Scenario, ServerFault, Step, StepKind, WaitFor},
 };
 
 /// How long after a declared burst began lag does not count.
@@ -250,7 +250,22 @@ impl Script<'_> {
                 links: *links,
                 both: *both,
             }),
-            StepKind::DropNetwork { scope, lasting, with } => self.drop_network(*scope, *lasting, with),
+            StepKind::DropNetwork(what) => self.drop_network(what),
+            StepKind::BlockUdp { lasting } => {
+                self.push(Action::BlockUdp { lasting: *lasting });
+                self.after += lasting.unwrap_or_default();
+            }
+            StepKind::Roam { signaling } => self.push(Action::Roam {
+                signaling: *signaling,
+            }),
+            StepKind::NatRebind => self.push(Action::NatRebind),
+            StepKind::Suspend { lasting, clock } => {
+                self.push(Action::Suspend {
+                    lasting: *lasting,
+                    clock: *clock,
+                });
+                self.after += *lasting;
+            }
             StepKind::Network(profile) => self.push(Action::Network { profile: *profile }),
             StepKind::CutSignaling(how) => self.push(Action::CutSignaling { how: *how }),
             StepKind::Server(ServerFault::Restart { away }) => {
@@ -292,22 +307,36 @@ impl Script<'_> {
         self.was_member = true;
     }
 
-    fn drop_network(&mut self, scope: Scope, lasting: Duration, with: &[Party]) {
-        let named: BTreeSet<PeerId> = with
+    fn drop_network(&mut self, what: &scenario::DropNetwork) {
+        let named: BTreeSet<PeerId> = what
+            .with
             .iter()
-            .filter_map(|party| self.scenario.party(&party.name))
-            .flat_map(|positions| &self.members[positions.start as usize..positions.end as usize])
+            .flat_map(|party| self.party(&party.name))
             .copied()
             .filter(|peer| *peer != self.id)
             .collect();
         // To a plan, nobody named is everybody. To whom it alone was named, nothing happens meanwhile.
-        if with.is_empty() || !named.is_empty() {
-            self.push(Action::DropNetwork {
-                scope,
-                lasting,
+        if what.with.is_empty() || !named.is_empty() {
+            self.push(Action::DropNetwork(DropNetwork {
+                scope: what.scope,
+                direction: what.direction,
+                lasting: what.lasting,
                 with: named.into_iter().collect(),
-            });
+                server_lost: what.server_lost,
+            }));
         }
-        self.after += lasting;
+        self.after += what.lasting;
+    }
+
+    /// Whom a name in `with` means.
+    fn party(&self, name: &str) -> &[PeerId] {
+        if name == OTHER_HALF {
+            let (first, second) = self.members.split_at(self.members.len().div_ceil(2));
+            return if first.contains(&self.id) { second } else { first };
+        }
+        match self.scenario.party(name) {
+            Some(positions) => &self.members[positions.start as usize..positions.end as usize],
+            None => &[],
+        }
     }
 }

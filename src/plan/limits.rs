@@ -114,7 +114,11 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
     steps.any(|step| match step.action {
         Action::Join { again, .. } => again,
         Action::IceRestart { .. }
-        | Action::DropNetwork { .. }
+        | Action::DropNetwork(_)
+        | Action::BlockUdp { .. }
+        | Action::Roam { .. }
+        | Action::NatRebind
+        | Action::Suspend { .. }
         | Action::CutSignaling { .. }
         | Action::Crash => true,
         Action::Leave

@@ -1,6 +1,9 @@
 use std::{fmt::Write, time::Duration};
 
-use super::{Action, Condition, Cut, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope};
+use super::{
+    Action, Condition, Cut, DropNetwork, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope, SleepingClock,
+    SocketOnRoam, Ways,
+};
 use crate::base::{Size, show_duration};
 
 /// A plan for people: per room its barriers, per peer what it does and when. An instant that is known is
@@ -138,19 +141,24 @@ fn fault(plan: &Plan, action: &Action) -> String {
             let ends = if *both { ", both ends" } else { "" };
             format!("restart ICE on {which}{ends}")
         }
-        Action::DropNetwork { scope, lasting, with } => {
-            let what = match scope {
-                Scope::Media => "media",
-                Scope::Signaling => "signaling",
-                Scope::Both => "signaling and media",
+        Action::DropNetwork(what) => drop_network(plan, what),
+        Action::BlockUdp { lasting: None } => "block UDP until the end".to_owned(),
+        Action::BlockUdp { lasting: Some(time) } => format!("block UDP for {}", show_duration(*time)),
+        Action::Roam { signaling } => {
+            let signaling = match signaling {
+                SocketOnRoam::Broken => "broken",
+                SocketOnRoam::Silent => "silent",
+                SocketOnRoam::Kept => "kept",
             };
-            let named = with.iter().map(|peer| plan.peers[peer.index()].user_id.as_str());
-            let named: Vec<&str> = named.collect();
-            let whom = match named.as_slice() {
-                [] => String::new(),
-                some => format!(" towards {}", some.join(" ")),
+            format!("move to another network, signaling {signaling}")
+        }
+        Action::NatRebind => "have the UDP sockets mapped anew".to_owned(),
+        Action::Suspend { lasting, clock } => {
+            let clock = match clock {
+                SleepingClock::Stops => "stops",
+                SleepingClock::Jumps => "jumps",
             };
-            format!("drop the network ({what}{whom}) for {}", show_duration(*lasting))
+            format!("sleep for {}, the clock {clock}", show_duration(*lasting))
         }
         Action::Network { profile } => format!("network: {profile}"),
         Action::CutSignaling { how } => {
@@ -172,6 +180,30 @@ fn fault(plan: &Plan, action: &Action) -> String {
         | Action::Barrier { .. }
         | Action::Chat { .. } => unreachable!("shown where the anchors are"),
     }
+}
+
+fn drop_network(plan: &Plan, what: &DropNetwork) -> String {
+    let sockets = match what.scope {
+        Scope::Media => "media",
+        Scope::Signaling => "signaling",
+        Scope::Both => "signaling and media",
+    };
+    let way = match what.direction {
+        Ways::Both => "",
+        Ways::Out => " going out",
+        Ways::In => " coming in",
+    };
+    let named = what
+        .with
+        .iter()
+        .map(|peer| plan.peers[peer.index()].user_id.as_str());
+    let named: Vec<&str> = named.chain(what.server_lost.then_some("the server")).collect();
+    let whom = match named.as_slice() {
+        [] => String::new(),
+        some => format!(" towards {}", some.join(" ")),
+    };
+    let time = show_duration(what.lasting);
+    format!("drop the network ({sockets}{way}{whom}) for {time}")
 }
 
 /// `3 copies within 50ms`.

@@ -6,7 +6,7 @@ use super::wire;
 use crate::{
     base::{BarrierId, Fraction, Instant, PeerId, RoomId},
     impair::Profile,
-    scenario::{ClientRules, Cut, RestartLinks, Scope},
+    scenario::{ClientRules, Cut, RestartLinks, Scope, SleepingClock, SocketOnRoam, Ways},
 };
 
 /// What every peer will do and when. Complete: running it draws no further decision from the scenario.
@@ -88,6 +88,23 @@ pub struct PeerPlan {
 }
 
 impl PeerPlan {
+    /// Whether its script moves it to another network.
+    pub fn roams(&self) -> bool {
+        let mut actions = self.script.iter().map(|step| &step.action);
+        actions.any(|action| matches!(action, Action::Roam { .. }))
+    }
+
+    /// Whether its script does something to the machine that it runs on.
+    pub fn is_restless(&self) -> bool {
+        let mut actions = self.script.iter().map(|step| &step.action);
+        actions.any(|action| {
+            matches!(
+                action,
+                Action::Roam { .. } | Action::NatRebind | Action::Suspend { .. }
+            )
+        })
+    }
+
     /// The largest share of datagrams that its access link loses at any time, one way.
     pub fn most_loss(&self) -> f64 {
         let later = self.script.iter().filter_map(|step| match &step.action {
@@ -185,14 +202,29 @@ pub enum Action {
     },
     /// The network is away: what is sent is lost, what comes in, too; bytes of the signaling socket wait.
     /// The following step is planned after `lasting`.
-    DropNetwork {
-        /// Which of the peer's sockets.
-        scope: Scope,
+    DropNetwork(DropNetwork),
+    /// UDP does not pass, but for what is carried over TCP or TLS to a TURN server. The following step is planned
+    /// after `lasting`, or at once.
+    BlockUdp {
+        /// How long; `None` is until the end.
+        #[serde(rename = "for_ms", serialize_with = "wire::optional_duration")]
+        lasting: Option<Duration>,
+    },
+    /// Move to another network: a new address and new ports, the old ones dead. The step is over at once.
+    Roam {
+        /// What becomes of the signaling socket.
+        signaling: SocketOnRoam,
+    },
+    /// The NAT in front of the peer maps its UDP sockets anew. The step is over at once.
+    NatRebind,
+    /// The peer's machine sleeps: nothing of it runs, and datagrams that arrive meanwhile are lost. The following
+    /// step is planned after `lasting`.
+    Suspend {
         /// How long.
         #[serde(rename = "for_ms", serialize_with = "wire::duration")]
         lasting: Duration,
-        /// Only towards these; empty: towards everybody. Without meaning for signaling.
-        with: Vec<PeerId>,
+        /// What its clock does meanwhile.
+        clock: SleepingClock,
     },
     /// Change what the peer's access link is like, for what enters it from then on and for later
     /// memberships. The step is over at once.
@@ -217,6 +249,29 @@ pub enum Action {
         #[serde(rename = "for_ms", serialize_with = "wire::duration")]
         away: Duration,
     },
+}
+
+/// A network that is away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DropNetwork {
+    /// Which of the peer's sockets.
+    pub scope: Scope,
+    /// Which way.
+    pub direction: Ways,
+    /// How long.
+    #[serde(rename = "for_ms", serialize_with = "wire::duration")]
+    pub lasting: Duration,
+    /// Only towards these; empty: towards everybody.
+    pub with: Vec<PeerId>,
+    /// Whether the server is away with those of `with`. Without `with`, `scope` says it alone.
+    pub server_lost: bool,
+}
+
+impl DropNetwork {
+    /// Whether the way to the server is away.
+    pub fn hits_server(&self) -> bool {
+        self.scope != Scope::Media && (self.with.is_empty() || self.server_lost)
+    }
 }
 
 /// What the server is expected to say to a join.

@@ -22,7 +22,9 @@ use crate::{
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
     scenario::ClientRules,
     signaling::{Candidate, ChannelMessage, Description, SdpType, with_steady_origin},
-    world::{Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, World},
+    world::{
+        Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, UdpAddr, World,
+    },
 };
 
 /// Between two ICE connectivity checks of a pair, and how many there are at most.
@@ -47,6 +49,9 @@ pub(super) struct Begin {
     pub offerer: bool,
     /// How long a description waits for the candidates that are there at once: the host's.
     pub gather_within: Duration,
+    /// Its peer is going to move to another network. Every restart of ICE then breaks before it makes: it binds
+    /// its sockets anew.
+    pub roams: bool,
 }
 
 impl Begin {
@@ -55,7 +60,13 @@ impl Begin {
         Self {
             offerer,
             gather_within: rules.gather_within,
+            roams: false,
         }
+    }
+
+    /// The same in a peer that roams, or does not.
+    pub fn roaming(self, roams: bool) -> Self {
+        Self { roams, ..self }
     }
 }
 
@@ -104,6 +115,7 @@ pub(super) fn start(
     let counted = stack.census.count(Holding::Task);
     let stack = stack.clone();
     let world = stack.world.clone();
+    let host = network.host().clone();
     let span = tracing::info_span!("link", remote = remote.0, generation = generation.0);
     let task = async move {
         match Connection::build(&stack, path, identity.clone(), begin).await {
@@ -114,7 +126,7 @@ pub(super) fn start(
         drop(counted);
         identity.tell(ConnectionEvent::Closed).await;
     };
-    world.spawn(Box::pin(task.instrument(span)));
+    world.spawn(host.run(Box::pin(task.instrument(span))));
     sender
 }
 
@@ -144,6 +156,13 @@ impl Connection {
         let text = |error: webrtc::error::Error| error.to_string();
         let counted = stack.census.count(Holding::Connection);
         let repeats = identity.clone();
+        let home = stack.world.udp_addrs().into_iter();
+        let host = path.network.host().clone();
+        let addrs = home.map(|home| UdpAddr {
+            home,
+            host: host.clone(),
+        });
+        let addrs: Vec<UdpAddr> = addrs.collect();
         let runtime = ConnectionRuntime::new(
             stack.world.rtc_runtime(),
             Tricks {
@@ -176,10 +195,10 @@ impl Connection {
                         .build(),
                 )
                 .with_media_engine(MediaEngine::default())
-                .with_setting_engine(settings(&*stack.world, &identity))
+                .with_setting_engine(settings(&*stack.world, &identity, begin))
                 .with_runtime(Arc::new(runtime))
                 .with_handler(Arc::new(handler))
-                .with_udp_addrs(stack.world.udp_addrs())
+                .with_udp_addrs(addrs)
                 .build()
                 .await
                 .map_err(text)?,
@@ -392,7 +411,7 @@ impl Connection {
     }
 }
 
-fn settings(world: &dyn World, whose: &Identity) -> SettingEngine {
+fn settings(world: &dyn World, whose: &Identity, begin: Begin) -> SettingEngine {
     let mut settings = SettingEngineBuilder::new()
         .with_include_loopback_candidate(true)
         // Peers trickle addresses, never `.local` names.
@@ -406,7 +425,9 @@ fn settings(world: &dyn World, whose: &Identity) -> SettingEngine {
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         // A relayed pair leaves a direct one the time of a round trip, not the two seconds of the default.
-        .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTANCE));
+        .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTANCE))
+        // The addresses of the network that was left are nobody's any more.
+        .with_discard_local_candidates_during_ice_restart(begin.roams);
     if let Some(provider) = world.crypto_provider(whose.peer, whose.remote, whose.generation) {
         settings = settings.with_crypto_provider(provider);
     }

@@ -1,11 +1,12 @@
 //! The task that alone owns one [`Peer`]: feeds it and carries out what it wants.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     convert::Infallible,
     future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::sync::mpsc;
@@ -18,11 +19,11 @@ use super::{
 };
 use crate::{
     base::{Generation, Instant, PeerId, RootSeed},
-    impair::{self, Profile, Remotes},
+    impair::{self, Cutting, Profile, Remotes, Way},
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
-    plan::{self, Plan},
-    world::{BoxFuture, Dropped, Holding, PeerNetwork},
+    plan::{self, Cut, Plan, SleepingClock, SocketOnRoam},
+    world::{BoxFuture, Dropped, Holding, Host, PeerNetwork},
 };
 
 /// Inputs that wait for a peer. Those who have something to say wait for room; the peer itself never waits
@@ -60,6 +61,8 @@ pub(super) async fn play(
         network: network_of(&shared, id, profile),
         former_networks: Vec::new(),
         profile,
+        nap: None,
+        backlog: VecDeque::new(),
         timer: None,
         inputs_in_a_row: 0,
         shared,
@@ -67,6 +70,10 @@ pub(super) async fn play(
     let arrive_at = task.shared.plan.peers[id.index()].arrive_at;
     let mut arrived = false;
     while !task.carry_out().await {
+        if let Some(nap) = task.nap.take() {
+            task.sleep_through(nap, &mut inputs).await;
+            continue;
+        }
         let deadline = if arrived {
             task.peer.next_timeout()
         } else {
@@ -102,7 +109,48 @@ fn network_of(shared: &Shared, id: PeerId, profile: Profile) -> Arc<PeerNetwork>
     let seed = RootSeed(shared.plan.seed);
     let network = PeerNetwork::new(seed, id, move || world.now());
     network.set_profile(profile);
-    Arc::new(network)
+    Arc::new(match shared.plan.peers[id.index()].is_restless() {
+        true => network.on(Host::restless()),
+        false => network,
+    })
+}
+
+/// A sleep of a peer's machine.
+struct Nap {
+    since: Instant,
+    until: Instant,
+    clock: SleepingClock,
+}
+
+/// No run gets there.
+const NEVER: Instant = Instant::from_micros(u64::MAX);
+
+/// What has to be cut so that the network is away like that.
+fn cuttings(what: plan::DropNetwork) -> Vec<Cutting> {
+    let way = match what.direction {
+        plan::Ways::Both => None,
+        plan::Ways::Out => Some(Way::Out),
+        plan::Ways::In => Some(Way::In),
+    };
+    let scope = match what.scope {
+        plan::Scope::Media => impair::Scope::Media,
+        plan::Scope::Signaling => impair::Scope::Signaling,
+        plan::Scope::Both => impair::Scope::Both,
+    };
+    let mut cuttings = Vec::new();
+    if what.server_lost {
+        cuttings.push(Cutting {
+            scope: impair::Scope::Signaling,
+            remotes: Remotes::All,
+            way,
+        });
+    }
+    let remotes = match what.with.is_empty() {
+        true => Remotes::All,
+        false => Remotes::Only(what.with.into_iter().collect()),
+    };
+    cuttings.push(Cutting { scope, remotes, way });
+    cuttings
 }
 
 struct PeerTask {
@@ -116,6 +164,10 @@ struct PeerTask {
     former_networks: Vec<Arc<PeerNetwork>>,
     /// What its access link is like: the last that was set.
     profile: Profile,
+    /// It is about to sleep.
+    nap: Option<Nap>,
+    /// What was said to it while it slept.
+    backlog: VecDeque<PeerInput>,
     /// Left where it is when the deadline moves on: to be woken early now and then costs less than to move it with
     /// every input.
     timer: Option<(Instant, BoxFuture<()>)>,
@@ -285,6 +337,10 @@ impl PeerTask {
         inputs: &mut mpsc::Receiver<PeerInput>,
         cx: &mut Context<'_>,
     ) -> Poll<PeerInput> {
+        if let Some(input) = self.backlog.pop_front() {
+            self.inputs_in_a_row += 1;
+            return Poll::Ready(input);
+        }
         inputs.poll_recv(cx).map(|input| {
             self.inputs_in_a_row += 1;
             input.expect("the run holds a sender to every peer until all are gone")
@@ -300,24 +356,32 @@ impl PeerTask {
 
     async fn change_network(&mut self, command: NetworkCommand) {
         match command {
-            NetworkCommand::Drop { scope, until, with } => {
-                let remotes = if with.is_empty() {
-                    Remotes::All
-                } else {
-                    Remotes::Only(with.into_iter().collect())
-                };
-                let scope = match scope {
-                    plan::Scope::Media => impair::Scope::Media,
-                    plan::Scope::Signaling => impair::Scope::Signaling,
-                    plan::Scope::Both => impair::Scope::Both,
-                };
-                let now = self.shared.stack.world.now();
-                if let Err(limit) = self.network.drop_network(scope, remotes, now, until) {
-                    let kind = EventKind::LimitHit {
-                        limit: limit.to_string(),
-                    };
-                    self.shared.sink.tell(Some(self.id), None, kind).await;
+            NetworkCommand::Drop { what, until } => {
+                for cutting in cuttings(what) {
+                    self.cut_network(cutting, until).await;
                 }
+            }
+            NetworkCommand::BlockUdp { until } => {
+                let until = until.unwrap_or(NEVER);
+                self.cut_network(Cutting::both_ways(impair::Scope::Udp, Remotes::All), until)
+                    .await;
+            }
+            NetworkCommand::Roam { signaling: how } => {
+                self.network.host().roam();
+                match (&mut self.signaling, how) {
+                    (Some(signaling), SocketOnRoam::Broken) => signaling.leave_behind(),
+                    (Some(signaling), SocketOnRoam::Silent) => signaling.cut(Cut::Silent),
+                    (_, SocketOnRoam::Kept) | (None, _) => {}
+                }
+            }
+            NetworkCommand::RemapNat => self.network.host().remap(),
+            NetworkCommand::Sleep { until, clock } => {
+                self.network.host().fall_asleep();
+                self.nap = Some(Nap {
+                    since: self.shared.stack.world.now(),
+                    until,
+                    clock,
+                });
             }
             NetworkCommand::Profile(profile) => {
                 self.profile = profile;
@@ -336,6 +400,43 @@ impl PeerTask {
                     .push(std::mem::replace(&mut self.network, next));
             }
         }
+    }
+
+    async fn cut_network(&mut self, what: Cutting, until: Instant) {
+        let now = self.shared.stack.world.now();
+        if let Err(limit) = self.network.cut(what, now, until) {
+            let kind = EventKind::LimitHit {
+                limit: limit.to_string(),
+            };
+            self.shared.sink.tell(Some(self.id), None, kind).await;
+        }
+    }
+
+    /// Sleeps until the nap is over, or everybody has to leave. What is said to it meanwhile waits.
+    async fn sleep_through(&mut self, nap: Nap, inputs: &mut mpsc::Receiver<PeerInput>) {
+        let world = self.shared.stack.world.clone();
+        let mut over = world.sleep_until(nap.until);
+        loop {
+            let room = self.backlog.len() < INPUTS;
+            tokio::select! {
+                biased;
+                () = &mut over => break,
+                Some(input) = inputs.recv(), if room => {
+                    let leave = input == PeerInput::Leave;
+                    self.backlog.push_back(input);
+                    if leave {
+                        break;
+                    }
+                }
+            }
+        }
+        let slept = world.now().since(nap.since);
+        self.network.host().wake(match nap.clock {
+            SleepingClock::Stops => slept,
+            SleepingClock::Jumps => Duration::ZERO,
+        });
+        let clock = nap.clock;
+        self.peer.handle(PeerInput::Woke { slept, clock }, world.now());
     }
 
     /// Tells what has not crossed the peer's links, if anything has not.
@@ -363,13 +464,13 @@ impl PeerTask {
     fn command(&mut self, remote: PeerId, generation: Generation, command: ConnectionCommand) {
         if let ConnectionCommand::Create { offerer } = command {
             let inputs = self.shared.inputs[self.id.index()].clone();
-            let rules = &self.shared.plan.peers[self.id.index()].rules;
+            let mine = &self.shared.plan.peers[self.id.index()];
             let commands = connection::start(
                 &self.shared.stack,
                 &self.network,
                 (self.id, remote),
                 generation,
-                connection::Begin::of(rules, offerer),
+                connection::Begin::of(&mine.rules, offerer).roaming(mine.roams()),
                 inputs,
             );
             self.connections.insert((remote, generation), commands);

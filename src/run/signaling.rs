@@ -106,6 +106,25 @@ impl Signaling {
         }
     }
 
+    /// Its connection is of an address that the peer does not have any more: the peer hears so at once, the server
+    /// nothing at all for as long as its own time-outs take.
+    pub fn leave_behind(&mut self) {
+        let reason = "its address is gone: the peer has moved to another network".to_owned();
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Open(socket) => {
+                self.state = State::Lost(reason);
+                self.up.clear();
+                self.down.clear();
+                linger(&self.stack, async move {
+                    let _silent = socket;
+                    std::future::pending().await
+                });
+            }
+            State::Opening(_) => self.state = State::Lost(reason),
+            state => self.state = state,
+        }
+    }
+
     /// The peer wants it no more: what is on its way still arrives, and then it is closed.
     pub fn hang_up(mut self) {
         let stack = self.stack.clone();

@@ -44,7 +44,18 @@ pub fn races() -> &'static [(&'static str, &'static str)] {
 
 /// One scenario for each thing that a network or a server does to people in a call; they ship with the program, too.
 pub fn faults() -> &'static [(&'static str, &'static str)] {
-    scenarios!["faults/partition"]
+    scenarios![
+        "faults/partition",
+        "faults/one-way-drop",
+        "faults/split-room",
+        "faults/roam",
+        "faults/roam-unnoticed",
+        "faults/nat-rebind",
+        "faults/suspend",
+        "faults/suspend-clock-jumps",
+        "faults/signaling-drop",
+        "faults/block-udp",
+    ]
 }
 
 /// All of them.

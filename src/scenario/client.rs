@@ -114,6 +114,8 @@ rules! {
     // ---- recovery
     /// How long ICE may be disconnected before it is restarted; `none` is for ever
     restart_ice_after: Option<Duration> = Some(Duration::ZERO);
+    /// Who has come to another network restarts ICE on every link at once; otherwise once it is seen to be disconnected
+    restart_on_roam: bool = true;
     /// How much longer the impolite side waits with that, should the polite one be unable to
     impolite_restart_after: Duration = seconds(3);
     /// ICE that has failed is restarted, and at once

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{
     fields::{Fields, Reader},
+    host::{SERVER, WAYS},
     steps::MAX_NAME,
     tree::{Entry, Node, Value},
-    types::{Cut, MAX_COPIES, Party, RestartLinks, Scope, StepKind},
+    types::{Cut, DropNetwork, MAX_COPIES, Party, RestartLinks, Scope, StepKind, Ways},
 };
 
 /// The keys of a `duplicate_offer`.
@@ -16,7 +17,7 @@ pub(super) const ANSWER_KEYS: [&str; 3] = ["copies", "within", "for"];
 /// The keys of an `ice_restart`.
 pub(super) const RESTART_KEYS: [&str; 2] = ["links", "both"];
 /// The keys of a `drop_network`.
-pub(super) const DROP_KEYS: [&str; 3] = ["scope", "for", "with"];
+pub(super) const DROP_KEYS: [&str; 5] = ["scope", "for", "with", "direction", "server"];
 
 /// What `links` can be.
 pub(super) const LINKS: [(&str, RestartLinks); 2] = [("all", RestartLinks::All), ("one", RestartLinks::One)];
@@ -106,17 +107,37 @@ pub(super) fn read_drop(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKi
     let lasting = read_lasting(reader, &mut fields, entry);
     let with_entry = fields.take("with");
     let with = with_entry.map_or(Some(Vec::new()), |entry| read_with(reader, entry));
+    let direction = fields.take("direction");
+    let direction = direction.map_or(Some(Ways::Both), |entry| reader.choice(entry, &WAYS));
+    let server_entry = fields.take("server");
+    let server_lost = server_entry.map_or(Some(false), |entry| reader.choice(entry, &SERVER));
     fields.finish(reader, &DROP_KEYS);
+    if let Some(server) = server_entry.filter(|_| with_entry.is_none() || scope == Some(Scope::Media)) {
+        let (message, help) = match with_entry {
+            None => (
+                "`server` without `with`",
+                "towards everybody, `scope` says whether the server is lost: `media` keeps it",
+            ),
+            Some(_) => (
+                "`server` beside `scope: media`",
+                "media has nothing to do with the server: say `scope: both`, or leave `server` out",
+            ),
+        };
+        reader.mistake_help(server.key_span, message, help);
+        return None;
+    }
     if let (Some(Scope::Signaling), Some(with)) = (scope, with_entry) {
         let help = "signaling goes to the server alone: say `scope: media`, or leave `with` out";
         reader.mistake_help(with.key_span, "`with` beside `scope: signaling`", help);
         return None;
     }
-    Some(StepKind::DropNetwork {
+    Some(StepKind::DropNetwork(DropNetwork {
         scope: scope?,
+        direction: direction?,
         lasting: lasting?,
         with: with?,
-    })
+        server_lost: server_lost?,
+    }))
 }
 
 /// One name, or a list of them.

@@ -107,8 +107,26 @@ impl Walk<'_, '_> {
                 self.in_company(span, "`ice_restart`", "connect to");
                 self.broken = true;
             }
-            StepKind::DropNetwork { .. } => {
+            StepKind::DropNetwork(_) => {
                 self.inside(span, "`drop_network`");
+                self.broken = true;
+            }
+            StepKind::BlockUdp { .. } => {
+                self.inside(span, "`block_udp`");
+                self.in_company(span, "`block_udp`", "connect to");
+                self.broken = true;
+            }
+            StepKind::Roam { .. } => {
+                self.inside(span, "`roam`");
+                self.broken = true;
+            }
+            StepKind::NatRebind => {
+                self.inside(span, "`nat_rebind`");
+                self.in_company(span, "`nat_rebind`", "connect to");
+                self.broken = true;
+            }
+            StepKind::Suspend { .. } => {
+                self.inside(span, "`suspend`");
                 self.broken = true;
             }
             StepKind::CutSignaling(_) => {
@@ -179,8 +197,7 @@ impl Walk<'_, '_> {
             WaitFor::Connected | WaitFor::ConnectedToPresent => self.in_company(span, what, "connect to"),
             WaitFor::Recovered if !self.broken => {
                 let message = format!("{what} before any fault: there is nothing to recover from");
-                let help =
-                    "put `drop_network`, `ice_restart`, `cut_signaling`, `crash` or `server` before it";
+                let help = "put `drop_network`, `roam`, `suspend`, `cut_signaling`, `crash` or another fault before it";
                 self.blame(span, message, help);
             }
             _ => {}

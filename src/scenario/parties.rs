@@ -6,7 +6,7 @@ use super::{
     check::Part,
     diagnostic::nearest,
     fields::Reader,
-    types::{Group, Party, Scenario, Step, StepKind},
+    types::{Group, OTHER_HALF, Party, Scenario, Step, StepKind},
 };
 
 /// What peers of a scenario without groups are called.
@@ -66,7 +66,7 @@ fn check_steps(reader: &mut Reader<'_>, parts: &[Part<'_>], steps: &[Step], own:
     for step in steps {
         match &step.kind {
             StepKind::Repeat { steps, .. } => check_steps(reader, parts, steps, own.clone()),
-            StepKind::DropNetwork { with, .. } => check_with(reader, parts, with, &own),
+            StepKind::DropNetwork(what) => check_with(reader, parts, &what.with, &own),
             _ => {}
         }
     }
@@ -77,6 +77,11 @@ fn check_with(reader: &mut Reader<'_>, parts: &[Part<'_>], with: &[Party], own: 
     let mut all_known = true;
     let mut somebody = with.is_empty();
     for each in with {
+        if each.name == OTHER_HALF {
+            check_half(reader, parts, each);
+            somebody = true;
+            continue;
+        }
         match party(groups(), &each.name) {
             // A group of several is never alone with itself: to each of its peers the others remain.
             Some(range) => somebody |= own.len() > 1 || range != *own,
@@ -89,6 +94,17 @@ fn check_with(reader: &mut Reader<'_>, parts: &[Part<'_>], with: &[Party], own: 
     if let Some(first) = with.first().filter(|_| all_known && !somebody) {
         let help = "name other peers of the room, or leave `with` out for all of them";
         reader.mistake_help(first.span, "`with` names nobody but the peer itself", help);
+    }
+}
+
+/// Reports the name of the other half where there is none, or where it could mean somebody else.
+fn check_half(reader: &mut Reader<'_>, parts: &[Part<'_>], half: &Party) {
+    if parts.iter().any(|part| part.name == Some(OTHER_HALF)) {
+        let message = format!("`{OTHER_HALF}` means the room's other half, and a group is called so");
+        reader.mistake_help(half.span, message, "call the group something else");
+    } else if parts.iter().map(|part| part.peers).sum::<u32>() < 2 {
+        let help = "give the room at least two peers (`rooms: {peers: 2}`)";
+        reader.mistake_help(half.span, "a room of one has no other half", help);
     }
 }
 

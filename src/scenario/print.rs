@@ -3,10 +3,13 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    ClientRules, profiles,
+    ClientRules,
+    faults::SCOPES,
+    host::{CLOCKS, SOCKETS_ON_ROAM, WAYS, word_of},
+    profiles,
     types::{
-        Arrival, Cut, DEFAULT_TIMEOUT, Group, RelayMode, RestartLinks, Scenario, Scope, ServerFault, Step,
-        StepKind, WaitFor,
+        Arrival, Cut, DEFAULT_TIMEOUT, DropNetwork, Group, RelayMode, RestartLinks, Scenario, Scope,
+        ServerFault, SleepingClock, SocketOnRoam, Step, StepKind, WaitFor, Ways,
     },
 };
 use crate::{
@@ -305,19 +308,19 @@ fn step_text(step: &StepKind) -> String {
             let one = (*links == RestartLinks::One).then(|| "links: one".to_owned());
             with("ice_restart", &[one, both.then(|| "both: true".to_owned())])
         }
-        StepKind::DropNetwork {
-            scope,
-            lasting,
-            with: parties,
-        } => {
-            let scope = match scope {
-                Scope::Media => Some("scope: media".to_owned()),
-                Scope::Signaling => Some("scope: signaling".to_owned()),
-                Scope::Both => None,
-            };
-            let names: Vec<String> = parties.iter().map(|party| quoted(&party.name)).collect();
-            let names = (!names.is_empty()).then(|| format!("with: [{}]", names.join(", ")));
-            with("drop_network", &[scope, time("for", *lasting), names])
+        StepKind::DropNetwork(what) => drop_network(what),
+        StepKind::BlockUdp { lasting } => {
+            with("block_udp", &[lasting.and_then(|lasting| time("for", lasting))])
+        }
+        StepKind::Roam { signaling } => {
+            let said = (*signaling != SocketOnRoam::Broken).then(|| word_of(*signaling, &SOCKETS_ON_ROAM));
+            with("roam", &[said.map(|word| format!("signaling: {word}"))])
+        }
+        StepKind::NatRebind => "nat_rebind".to_owned(),
+        StepKind::Suspend { lasting, clock } => {
+            let said = (*clock != SleepingClock::Stops).then(|| word_of(*clock, &CLOCKS));
+            let clock = said.map(|word| format!("clock: {word}"));
+            with("suspend", &[time("for", *lasting), clock])
         }
         StepKind::Server(ServerFault::Restart { away }) => match away.is_zero() {
             true => "server: restart".to_owned(),
@@ -333,6 +336,20 @@ fn step_text(step: &StepKind) -> String {
             }
         ),
     }
+}
+
+fn drop_network(what: &DropNetwork) -> String {
+    let scope = (what.scope != Scope::Both).then(|| word_of(what.scope, &SCOPES));
+    let direction = (what.direction != Ways::Both).then(|| word_of(what.direction, &WAYS));
+    let names: Vec<String> = what.with.iter().map(|party| quoted(&party.name)).collect();
+    let parts = [
+        scope.map(|word| format!("scope: {word}")),
+        direction.map(|word| format!("direction: {word}")),
+        time("for", what.lasting),
+        (!names.is_empty()).then(|| format!("with: [{}]", names.join(", "))),
+        what.server_lost.then(|| "server: lost".to_owned()),
+    ];
+    with("drop_network", &parts)
 }
 
 fn wait(target: WaitFor, within: Option<String>) -> String {

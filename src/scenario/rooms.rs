@@ -1,6 +1,7 @@
 use super::{
     ClientRules,
     check::{Part, check_barriers, check_length, check_total, unrolled},
+    contradictions::check_contradictions,
     fields::{Fields, Reader},
     membership::check_membership,
     network::read_network,
@@ -229,6 +230,7 @@ pub(super) fn check_groups(
     for steps in drafts.clone().filter_map(|group| group.steps.as_deref()) {
         bounded &= check_length(reader, steps);
         check_membership(reader, steps, peers == Some(1));
+        check_contradictions(reader, steps);
     }
     let parts: Option<Vec<Part<'_>>> = drafts
         .clone()

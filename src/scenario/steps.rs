@@ -3,6 +3,7 @@ use super::{
     diagnostic::{did_you_mean, nearest},
     faults::{read_cut, read_drop, read_duplicate_answer, read_duplicate_offer, read_restart},
     fields::Reader,
+    host::{read_block, read_roam, read_suspend},
     network::read_network,
     server::read_server,
     source::Span,
@@ -14,7 +15,7 @@ use super::{
 /// The longest user or barrier name.
 pub(super) const MAX_NAME: usize = 64;
 /// The steps of this version.
-pub(super) const STEPS: [&str; 17] = [
+pub(super) const STEPS: [&str; 21] = [
     "join",
     "leave",
     "rejoin",
@@ -32,18 +33,13 @@ pub(super) const STEPS: [&str; 17] = [
     "cut_signaling",
     "crash",
     "server",
-];
-/// The steps of the language that are not built yet.
-const LATER: [&str; 8] = [
-    "late_answer",
-    "stale_offer",
-    "glare",
+    "block_udp",
     "roam",
     "nat_rebind",
-    "signaling",
     "suspend",
-    "send_raw",
 ];
+/// The steps of the language that are not built yet.
+const LATER: [&str; 5] = ["late_answer", "stale_offer", "glare", "signaling", "send_raw"];
 /// The keys of a `join` that says more than that.
 pub(super) const JOIN_KEYS: [&str; 1] = ["expect"];
 /// What a `join` can be expected to be.
@@ -168,7 +164,7 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
     };
     match word {
         "join" => read_join(reader, given),
-        "leave" | "rejoin" | "crash" => {
+        "leave" | "rejoin" | "crash" | "nat_rebind" => {
             if let Some(entry) = given {
                 reader.mistake(entry.value.span, format!("`{word}` takes no argument"));
                 return None;
@@ -176,6 +172,7 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
             Some(match word {
                 "leave" => StepKind::Leave,
                 "rejoin" => StepKind::Rejoin,
+                "nat_rebind" => StepKind::NatRebind,
                 _ => StepKind::Crash,
             })
         }
@@ -221,6 +218,12 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
         "server" => {
             let entry = needs(reader, "server: restart")?;
             read_server(reader, entry)
+        }
+        "block_udp" => read_block(reader, given),
+        "roam" => read_roam(reader, given),
+        "suspend" => {
+            let entry = needs(reader, "suspend: {for: 5s}")?;
+            read_suspend(reader, entry)
         }
         "repeat" => {
             reader.mistake_help(

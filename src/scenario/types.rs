@@ -218,14 +218,27 @@ pub enum StepKind {
         /// Whether both ends restart; otherwise the lower id of each link does.
         both: bool,
     },
-    /// Take the network away for a while.
-    DropNetwork {
-        /// From which sockets.
-        scope: Scope,
+    /// Take the network away for a while. The next step comes after it.
+    DropNetwork(DropNetwork),
+    /// Let no UDP pass.
+    BlockUdp {
+        /// How long; above zero. The next step comes after it. `None` is until the end, and the next step comes at
+        /// once.
+        lasting: Option<Duration>,
+    },
+    /// Move to another network.
+    Roam {
+        /// What becomes of the signaling socket.
+        signaling: SocketOnRoam,
+    },
+    /// Have the NAT forget how it maps the UDP sockets.
+    NatRebind,
+    /// Sleep, like a laptop whose lid is closed.
+    Suspend {
         /// How long; above zero. The next step comes after it.
         lasting: Duration,
-        /// Only towards these; empty: towards everybody.
-        with: Vec<Party>,
+        /// What the clock does meanwhile.
+        clock: SleepingClock,
     },
     /// Change what the access link is like.
     Network(Profile),
@@ -235,6 +248,59 @@ pub enum StepKind {
     Crash,
     /// Do something to the server, for everybody.
     Server(ServerFault),
+}
+
+/// The name in `with` for those of the room's other half: the peers of a room in their order are two halves, and
+/// the first is the larger by one if they are odd.
+pub const OTHER_HALF: &str = "other_half";
+
+/// What a `drop_network` takes away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DropNetwork {
+    /// From which sockets.
+    pub scope: Scope,
+    /// Which way.
+    pub direction: Ways,
+    /// How long; above zero.
+    pub lasting: Duration,
+    /// Only towards these; empty: towards everybody.
+    pub with: Vec<Party>,
+    /// Towards the server, too. Only beside `with`.
+    pub server_lost: bool,
+}
+
+/// Which ways a network is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ways {
+    /// Both.
+    Both,
+    /// What the peer sends is lost.
+    Out,
+    /// What is sent to the peer is lost.
+    In,
+}
+
+/// What becomes of the signaling socket of a peer that moves to another network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SocketOnRoam {
+    /// It is of the old address: the client hears at once that it is lost, the server does not.
+    Broken,
+    /// The same, and the client does not hear of it either (half-open).
+    Silent,
+    /// It lives on, as over a proxy or a second interface.
+    Kept,
+}
+
+/// What the clock of a machine does while that sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SleepingClock {
+    /// It stands still (`CLOCK_MONOTONIC` on Linux): what was due in 2 s is due 2 s after waking.
+    Stops,
+    /// It goes on (`mach_continuous_time`, `CLOCK_BOOTTIME`): what has become due fires at once on waking.
+    Jumps,
 }
 
 /// A name in `with` and its place: see [`Scenario::party`].

@@ -7,7 +7,9 @@
 mod census;
 mod flight;
 mod gate;
+mod host;
 mod link;
+mod moving;
 mod network;
 mod runtime;
 mod seam;
@@ -15,6 +17,7 @@ mod socket;
 
 pub use census::{Census, Counted, Holding};
 pub use flight::{FlightRepair, Received};
+pub use host::{Host, UdpAddr};
 pub use network::{Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
 pub use seam::{BoxFuture, SignalingError, SignalingSocket, SignalingTransport, Usage, World};

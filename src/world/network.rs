@@ -9,10 +9,12 @@ use std::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::Host;
 use crate::{
     base::{Instant, PeerId, Purpose, RootSeed},
     impair::{
-        DropReason, Fate, Outages, Profile, Remotes, Scope, Shaper, SignalingPath, Stream, TooManyOutages,
+        Carrier, Cutting, DropReason, Fate, Outages, Profile, Remotes, Scope, Shaper, SignalingPath, Stream,
+        TooManyOutages, Way,
     },
 };
 
@@ -23,6 +25,15 @@ pub enum Direction {
     Up,
     /// To the peer.
     Down,
+}
+
+impl Direction {
+    fn way(self) -> Way {
+        match self {
+            Self::Up => Way::Out,
+            Self::Down => Way::In,
+        }
+    }
 }
 
 /// A peer's access link with everything that crosses it: its connections' datagrams and its signaling.
@@ -36,6 +47,7 @@ pub struct PeerNetwork {
     impaired: AtomicBool,
     links: Mutex<Links>,
     dropped: DroppedCounts,
+    host: Arc<Host>,
 }
 
 struct Links {
@@ -87,12 +99,24 @@ impl PeerNetwork {
             links: Mutex::new(Links {
                 up: Shaper::new(Profile::none(), rng()),
                 down: Shaper::new(Profile::none(), rng()),
-                signaling_up: Stream::new(rng()),
-                signaling_down: Stream::new(rng()),
+                signaling_up: Stream::new(rng()).towards(Way::Out),
+                signaling_down: Stream::new(rng()).towards(Way::In),
                 outages: Outages::default(),
             }),
             dropped: DroppedCounts::default(),
+            host: Arc::default(),
         }
+    }
+
+    /// The same for a machine that moves or sleeps, or does neither.
+    pub fn on(mut self, host: Host) -> Self {
+        self.host = Arc::new(host);
+        self
+    }
+
+    /// The machine behind the link.
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
     }
 
     /// Changes what the link is like, both ways, for what enters it from now on. Nothing overtakes what is on
@@ -116,8 +140,16 @@ impl PeerNetwork {
         from: Instant,
         until: Instant,
     ) -> Result<(), TooManyOutages> {
+        self.cut(Cutting::both_ways(scope, remotes), from, until)
+    }
+
+    /// The same for one way, or for UDP alone.
+    ///
+    /// # Errors
+    /// Too many different cuts at once; this one is not made.
+    pub fn cut(&self, what: Cutting, from: Instant, until: Instant) -> Result<(), TooManyOutages> {
         let mut links = self.links();
-        let made = links.outages.drop_network(scope, remotes, from, until);
+        let made = links.outages.cut(what, from, until);
         self.note_impairments(&links);
         made
     }
@@ -179,11 +211,17 @@ impl PeerNetwork {
     }
 
     /// A datagram of `bytes` on the wire to or from `remote` enters the link; when it comes out, if it does.
-    pub(super) fn admit(&self, direction: Direction, remote: PeerId, bytes: usize) -> Option<Instant> {
+    pub(super) fn admit(
+        &self,
+        direction: Direction,
+        carrier: Carrier,
+        remote: PeerId,
+        bytes: usize,
+    ) -> Option<Instant> {
         let links = &mut *self.links();
         // Read inside of the lock, so that a link's time does not run backwards.
         let now = self.now();
-        if links.outages.media_blocked(remote, now) {
+        if links.outages.blocks(remote, direction.way(), carrier, now) {
             self.blame(Blame::Outage);
             return None;
         }
@@ -203,8 +241,12 @@ impl PeerNetwork {
     }
 
     /// Whether a datagram to or from `remote` that has crossed may come out now; it is counted if not.
-    pub(super) fn lets_out(&self, remote: PeerId) -> bool {
-        let blocked = self.is_impaired() && self.links().outages.media_blocked(remote, self.now());
+    pub(super) fn lets_out(&self, direction: Direction, carrier: Carrier, remote: PeerId) -> bool {
+        let blocks = || {
+            let links = self.links();
+            links.outages.blocks(remote, direction.way(), carrier, self.now())
+        };
+        let blocked = self.is_impaired() && blocks();
         if blocked {
             self.blame(Blame::Outage);
         }
@@ -293,12 +335,18 @@ mod tests {
             .drop_network(Scope::Media, Remotes::All, ms(10), ms(20))
             .expect("room");
         assert!(network.is_impaired(), "it is about to come");
-        assert_eq!(network.admit(Direction::Up, REMOTE, 100), Some(ms(0)));
+        assert_eq!(
+            network.admit(Direction::Up, Carrier::Udp, REMOTE, 100),
+            Some(ms(0))
+        );
         clock.store(10, Ordering::Relaxed);
-        assert_eq!(network.admit(Direction::Up, REMOTE, 100), None);
-        assert!(!network.lets_out(REMOTE));
+        assert_eq!(network.admit(Direction::Up, Carrier::Udp, REMOTE, 100), None);
+        assert!(!network.lets_out(Direction::Up, Carrier::Udp, REMOTE));
         clock.store(20, Ordering::Relaxed);
-        assert_eq!(network.admit(Direction::Down, REMOTE, 100), Some(ms(20)));
+        assert_eq!(
+            network.admit(Direction::Down, Carrier::Udp, REMOTE, 100),
+            Some(ms(20))
+        );
         assert!(!network.is_impaired());
         assert_eq!(
             network.dropped(),
@@ -313,7 +361,7 @@ mod tests {
         assert!(!network.is_impaired());
         network.mute();
         clock.store(1_000_000, Ordering::Relaxed);
-        assert_eq!(network.admit(Direction::Up, REMOTE, 100), None);
+        assert_eq!(network.admit(Direction::Up, Carrier::Udp, REMOTE, 100), None);
         assert!(network.is_impaired());
     }
 
@@ -326,7 +374,8 @@ mod tests {
             network.set_profile(lossy());
             (0..2_000)
                 .map(|_| {
-                    [Direction::Up, Direction::Down].map(|way| network.admit(way, REMOTE, 100).is_none())
+                    [Direction::Up, Direction::Down]
+                        .map(|way| network.admit(way, Carrier::Udp, REMOTE, 100).is_none())
                 })
                 .collect::<Vec<_>>()
         };
@@ -346,7 +395,7 @@ mod tests {
                     for _ in 0..frames {
                         network.signaling(100, Direction::Up, ms(0));
                     }
-                    network.admit(Direction::Up, REMOTE, 100).is_some()
+                    network.admit(Direction::Up, Carrier::Udp, REMOTE, 100).is_some()
                 })
                 .collect::<Vec<_>>()
         };
@@ -373,7 +422,7 @@ mod tests {
         // One time-out: 200 ms and the round trip of 40; the delay.
         assert_eq!(network.signaling(100, Direction::Up, ms(30)), Some(ms(290)));
         assert_eq!(
-            network.admit(Direction::Up, REMOTE, 100),
+            network.admit(Direction::Up, Carrier::Udp, REMOTE, 100),
             Some(ms(20)),
             "datagrams pass"
         );

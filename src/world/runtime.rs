@@ -16,7 +16,9 @@ use std::{
 use futures_util::task::AtomicWaker;
 use webrtc::runtime::{AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime};
 
-use super::{Census, Counted, Holding, RemotePath, gate::Gate, link::Wire, socket::Socket};
+use super::{
+    Census, Counted, Holding, Host, RemotePath, gate::Gate, link::Wire, moving::MovingSocket, socket::Socket,
+};
 
 /// What [`ConnectionRuntime`] does to a connection. The first two are always on but in the tests that show
 /// what happens without them.
@@ -105,11 +107,21 @@ impl ConnectionRuntime {
         &self,
         future: Pin<Box<dyn Future<Output = ()> + Send>>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(Driver {
+        let driver = Box::pin(Driver {
             state: self.state.clone(),
             future,
             _counted: self.state.census.count(Holding::Task),
-        })
+        });
+        match &self.path {
+            Some(path) => path.network.host().run(driver),
+            None => driver,
+        }
+    }
+
+    /// The machine that it is on, if something is going to happen to that.
+    fn restless(&self) -> Option<&Arc<Host>> {
+        let host = self.path.as_ref()?.network.host();
+        host.is_restless().then_some(host)
     }
 }
 
@@ -135,8 +147,12 @@ impl Runtime for ConnectionRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let mut socket = self.inner.wrap_udp_socket(socket)?;
+        if let (Some(path), Some(_)) = (&self.path, self.restless()) {
+            socket = Arc::new(MovingSocket::new(socket, self.inner.clone(), path.clone())?);
+        }
         let wire = Wire::new(
-            self.inner.wrap_udp_socket(socket)?,
+            socket,
             self.inner.clone(),
             self.state.census.clone(),
             self.path.clone(),
@@ -163,11 +179,17 @@ impl Runtime for ConnectionRuntime {
     }
 
     fn now(&self) -> Instant {
-        self.inner.now()
+        match self.restless() {
+            Some(host) => host.now(&*self.inner),
+            None => self.inner.now(),
+        }
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        let inner = self.inner.sleep(duration);
+        let inner = match self.restless() {
+            Some(host) => Box::pin(host.clone().sleep(self.inner.clone(), duration)),
+            None => self.inner.sleep(duration),
+        };
         let counted = self.state.census.count(Holding::Timer);
         if self.state.tricks.wake_driver && POLLING.get() == Some(self.state.id) {
             return Box::pin(DriverSleep {

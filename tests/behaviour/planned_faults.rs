@@ -5,7 +5,10 @@ use std::time::Duration;
 use rtcstorm::{
     base::PeerId,
     impair::Profile,
-    plan::{Action, Condition, Cut, Machine, Options, Plan, RestartLinks, Scope, check_limits, expand, show},
+    plan::{
+        Action, Condition, Cut, DropNetwork, Machine, Options, Plan, RestartLinks, Scope, SleepingClock,
+        SocketOnRoam, Ways, check_limits, expand, show,
+    },
     scenario::parse,
 };
 
@@ -33,11 +36,13 @@ fn script(plan: &Plan, peer: usize) -> Vec<(u64, Action)> {
 }
 
 fn drop_network(ms: u64, with: &[u32]) -> Action {
-    Action::DropNetwork {
+    Action::DropNetwork(DropNetwork {
         scope: Scope::Media,
+        direction: Ways::Both,
         lasting: Duration::from_millis(ms),
         with: with.iter().copied().map(PeerId).collect(),
-    }
+        server_lost: false,
+    })
 }
 
 #[test]
@@ -107,11 +112,13 @@ fn only_a_lost_network_takes_planned_time() {
             (0, Action::CutSignaling { how: Cut::Reset }),
             (
                 0,
-                Action::DropNetwork {
+                Action::DropNetwork(DropNetwork {
                     scope: Scope::Both,
+                    direction: Ways::Both,
                     lasting: Duration::from_secs(2),
-                    with: Vec::new()
-                }
+                    with: Vec::new(),
+                    server_lost: false,
+                })
             ),
             (
                 2_000,
@@ -220,4 +227,68 @@ fn a_restart_of_the_server_takes_no_planned_time() {
 fn plans_with_faults_read_like_this() {
     let plan = planned(include_str!("../data/scenario/faults.yaml"));
     insta::assert_snapshot!("plan_of_faults", show(&plan));
+}
+
+/// The first three of five are one half.
+#[test]
+fn the_other_half_is_whoever_is_not_in_ones_own() {
+    let plan = planned(
+        "{name: x, rooms: {count: 2, peers: 5}, steps: [join, {drop_network: {for: 1s, with: other_half, server: lost}}]}",
+    );
+    for (peer, others) in [
+        (0, [3, 4].as_slice()),
+        (2, &[3, 4]),
+        (3, &[0, 1, 2]),
+        (4, &[0, 1, 2]),
+        (5, &[8, 9]),
+        (9, &[5, 6, 7]),
+    ] {
+        let Some((0, Action::DropNetwork(what))) = script(&plan, peer).pop() else {
+            panic!("peer {peer} drops the network");
+        };
+        let with: Vec<u32> = what.with.iter().map(|peer| peer.0).collect();
+        assert_eq!(with, others, "peer {peer}");
+        assert!(what.hits_server());
+    }
+}
+
+#[test]
+fn who_sleeps_or_has_udp_blocked_for_a_while_goes_on_after_it() {
+    let plan = planned(
+        "{name: x, rooms: {peers: 2}, steps: [join, roam, {suspend: {for: 2s, clock: jumps}}, nat_rebind, {block_udp: {for: 3s}}, {roam: {signaling: kept}}, block_udp, {wait: recovered}]}",
+    );
+    let told: Vec<(u64, Action)> = script(&plan, 0);
+    assert_eq!(
+        told[..6],
+        [
+            (
+                0,
+                Action::Roam {
+                    signaling: SocketOnRoam::Broken
+                }
+            ),
+            (
+                0,
+                Action::Suspend {
+                    lasting: Duration::from_secs(2),
+                    clock: SleepingClock::Jumps
+                }
+            ),
+            (2_000, Action::NatRebind),
+            (
+                2_000,
+                Action::BlockUdp {
+                    lasting: Some(Duration::from_secs(3))
+                }
+            ),
+            (
+                5_000,
+                Action::Roam {
+                    signaling: SocketOnRoam::Kept
+                }
+            ),
+            (5_000, Action::BlockUdp { lasting: None }),
+        ]
+    );
+    assert_eq!(told[6].0, 5_000);
 }

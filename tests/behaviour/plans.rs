@@ -210,6 +210,12 @@ fn sound() -> impl Strategy<Value = Scenario> {
         (1..999_u32).prop_map(|ms| format!("{{drop_network: {{for: {ms}ms, with: [a, b-1]}}}}")),
         (1..999_u32).prop_map(|ms| format!("{{drop_network: {{for: {ms}ms}}}}")),
         Just("{network: lossy}, {network: {delay: 1ms}}".to_owned()),
+        (1..999_u32)
+            .prop_map(|ms| format!("{{drop_network: {{for: {ms}ms, with: other_half, direction: in}}}}")),
+        (1..999_u32).prop_map(|ms| format!("roam, {{suspend: {{for: {ms}ms}}}}, nat_rebind")),
+        (1..999_u32).prop_map(|ms| format!(
+            "{{block_udp: {{for: {ms}ms}}}}, {{roam: {{signaling: kept}}}}, {{pause: 1ms}}"
+        )),
         Just("cut_signaling, {cut_signaling: silent}".to_owned()),
         Just("crash, {pause: 0s..1s}, join".to_owned()),
     ];
@@ -253,10 +259,12 @@ proptest! {
             let mut after = Duration::ZERO;
             for step in &peer.script {
                 prop_assert!(step.after >= after, "offsets never decrease between anchors");
-                after = match step.action {
+                after = match &step.action {
                     Action::Wait { .. } | Action::Barrier { .. } => Duration::ZERO,
-                    Action::Chat { every, count, .. } => step.after + every * (count - 1),
-                    Action::DropNetwork { lasting, .. } => step.after + lasting,
+                    Action::Chat { every, count, .. } => step.after + *every * (count - 1),
+                    Action::DropNetwork(what) => step.after + what.lasting,
+                    Action::Suspend { lasting, .. } => step.after + *lasting,
+                    Action::BlockUdp { lasting } => step.after + lasting.unwrap_or_default(),
                     _ => step.after,
                 };
             }

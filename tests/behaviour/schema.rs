@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{docs::Grammar, scenario_language::FakeCheck};
 
 /// Files of `tests/data/scenario` whose mistakes lie in what their parts mean together, not in their shape.
-const ONLY_MEANT_WRONG: [&str; 17] = [
+const ONLY_MEANT_WRONG: [&str; 19] = [
     "arrive-total",
     "barrier-order",
     "barriers",
@@ -24,6 +24,8 @@ const ONLY_MEANT_WRONG: [&str; 17] = [
     "faults-places",
     "faults-recovery",
     "groups-sum",
+    "host-alone",
+    "host-contradictions",
     "membership",
     "network-jitter",
     "room-of-one",
@@ -35,7 +37,7 @@ const ONLY_MEANT_WRONG: [&str; 17] = [
 ];
 
 /// What the reader says of such mistakes.
-const MEANT_WRONG: [&str; 11] = [
+const MEANT_WRONG: [&str; 16] = [
     "the stages bring",
     "who has arrived can't un-arrive",
     "but the groups have",
@@ -47,6 +49,11 @@ const MEANT_WRONG: [&str; 11] = [
     "`with` names nobody but the peer itself",
     "is greater than the delay",
     "after a join that is expected to be accepted",
+    "in the instant of",
+    "while UDP is blocked",
+    "in a room of one",
+    "a group is called so",
+    "a room of one has no other half",
 ];
 
 struct Validator {
@@ -164,6 +171,18 @@ fn keys_that_exclude_or_need_each_other_are_refused_alike() {
         ),
         (
             "rooms: {peers: 2}, steps: [join, {drop_network: {for: 1s, scope: signaling, with: peer-2}}]",
+            false,
+        ),
+        (
+            "rooms: {peers: 2}, steps: [join, {drop_network: {for: 1s, server: lost, with: other_half}}]",
+            true,
+        ),
+        (
+            "rooms: {peers: 2}, steps: [join, {drop_network: {for: 1s, server: lost}}]",
+            false,
+        ),
+        (
+            "rooms: {peers: 2}, steps: [join, {drop_network: {for: 1s, server: lost, with: peer-2, scope: media}}]",
             false,
         ),
         (

@@ -138,6 +138,11 @@ impl Link {
         self.timers.next()
     }
 
+    /// Everything that was set a time for is due so much later.
+    pub fn put_off(&mut self, by: Duration) {
+        self.timers.put_off(by, |_| true);
+    }
+
     /// The last generation used.
     pub fn generation(&self) -> Generation {
         self.generation

@@ -68,6 +68,15 @@ impl Link {
         self.want(true)
     }
 
+    /// This end is in another network: the pair in use can't carry anything any more, so ICE is restarted at once.
+    pub fn network_changed(&mut self, now: Instant) {
+        self.fell_ill(now);
+        self.timers.stop(LinkTimer::RestartIce(self.generation));
+        if self.want_restart() {
+            self.act(RecoveryPath::IceRestart);
+        }
+    }
+
     /// Our offer is rolled back for one that restarts nothing: if ours did, it has to be made anew, as W3C's
     /// `[[LocalIceCredentialsToReplace]]` sees to in a browser.
     pub(super) fn want_again(&mut self) {

@@ -10,6 +10,7 @@ use super::{
 use crate::scenario::{
     chat::CHAT_KEYS,
     faults::{ANSWER_KEYS, CUTS, DROP_KEYS, LINKS, OFFER_KEYS, RESTART_KEYS, SCOPES},
+    host::{BLOCK_KEYS, CLOCKS, ROAM_KEYS, SERVER, SOCKETS_ON_ROAM, SUSPEND_KEYS, WAYS},
     server::{SERVER_FAULTS, SERVER_RESTART_KEYS},
     steps::{JOIN_KEYS, JOIN_OUTCOMES, MAX_NAME, STEPS},
     types::{MAX_CHAT_COUNT, MAX_COPIES},
@@ -105,6 +106,19 @@ fn argument(word: &str) -> Argument {
         "drop_network" => ("Take the network away for a while", drop_network()),
         "cut_signaling" => ("Cut the signaling socket", one_of(CUTS.map(|(word, _)| word))),
         "server" => ("Do something to the bundled server, for everybody", server()),
+        "block_udp" => (
+            "Let no UDP pass but what is carried over TCP or TLS to a TURN server",
+            object(&BLOCK_KEYS, &[], |_| defined("positiveDuration")),
+        ),
+        "roam" => (
+            "Move to another network: a new address, the old one dead",
+            object(&ROAM_KEYS, &[], |_| one_of(SOCKETS_ON_ROAM.map(|(word, _)| word))),
+        ),
+        "nat_rebind" => (
+            "Have the NAT map the UDP sockets anew, under living connections",
+            json!(false),
+        ),
+        "suspend" => ("Sleep, like a laptop whose lid is closed", suspend()),
         other => missing(other),
     };
     let needed = matches!(
@@ -118,6 +132,7 @@ fn argument(word: &str) -> Argument {
             | "network"
             | "drop_network"
             | "server"
+            | "suspend"
     );
     Argument {
         about,
@@ -190,6 +205,8 @@ fn drop_network() -> Value {
     let keys = object(&DROP_KEYS, &["for"], |key| match key {
         "scope" => one_of(SCOPES.map(|(word, _)| word)),
         "for" => defined("positiveDuration"),
+        "direction" => one_of(WAYS.map(|(word, _)| word)),
+        "server" => one_of(SERVER.map(|(word, _)| word)),
         "with" => {
             json!({ "anyOf": [text(2 * MAX_NAME), { "type": "array", "minItems": 1, "items": text(2 * MAX_NAME) }] })
         }
@@ -199,5 +216,20 @@ fn drop_network() -> Value {
         "if": { "required": ["with"] },
         "then": { "properties": { "scope": { "not": { "const": "signaling" } } } },
     });
-    with(keys, signaling_is_with_nobody)
+    let server_is_beside_others = json!({
+        "if": { "required": ["server"] },
+        "then": { "required": ["with"], "properties": { "scope": { "not": { "const": "media" } } } },
+    });
+    with(
+        keys,
+        json!({ "allOf": [signaling_is_with_nobody, server_is_beside_others] }),
+    )
+}
+
+fn suspend() -> Value {
+    object(&SUSPEND_KEYS, &["for"], |key| match key {
+        "for" => defined("positiveDuration"),
+        "clock" => one_of(CLOCKS.map(|(word, _)| word)),
+        other => missing(other),
+    })
 }

@@ -31,6 +31,10 @@ impl<T> Queue<T> {
         self.datagrams.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
     /// Takes a datagram in; `false` if there is no room.
     pub fn push(&mut self, due: Instant, datagram: T) -> bool {
         let room = self.datagrams.len() < MAX_HELD;

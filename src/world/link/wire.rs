@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -18,6 +18,7 @@ use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Runtime, Transmit};
 use super::queue::{Incoming, Outgoing, Queue};
 use crate::{
     base::Instant,
+    impair::Carrier,
     world::{Census, Counted, Direction, Holding, RemotePath, network::Blame},
 };
 
@@ -51,6 +52,8 @@ pub(in crate::world) struct Wire {
     runtime: Arc<dyn Runtime>,
     census: Arc<Census>,
     path: Option<RemotePath>,
+    /// The upheavals of the machine that this socket has lived through.
+    upheavals: AtomicU32,
     /// Something is held: even if the link does nothing any more, nobody may overtake that.
     holding: AtomicBool,
     held: Mutex<Held>,
@@ -89,6 +92,7 @@ impl Wire {
             inner,
             runtime,
             census,
+            upheavals: AtomicU32::new(path.as_ref().map_or(0, |path| path.network.host().upheavals())),
             path,
             holding: AtomicBool::new(false),
             held: Mutex::default(),
@@ -105,11 +109,12 @@ impl Wire {
         let Some(path) = self.path.as_ref().filter(|path| self.crosses(path)) else {
             return self.inner.poll_send(cx, transmit);
         };
+        let carrier = carrier_to(transmit.destination);
         let held = &mut *self.held();
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         for contents in transmit.contents.chunks(segment) {
             let bytes = contents.len() + overhead_bytes(transmit.destination);
-            let Some(due) = path.network.admit(Direction::Up, path.remote, bytes) else {
+            let Some(due) = path.network.admit(Direction::Up, carrier, path.remote, bytes) else {
                 continue;
             };
             let datagram = Outgoing {
@@ -163,7 +168,21 @@ impl Wire {
 
     /// Whether datagrams have to cross the link.
     fn crosses(&self, path: &RemotePath) -> bool {
+        self.note_upheavals(path);
         path.network.is_impaired() || self.holding.load(Ordering::Relaxed)
+    }
+
+    /// What was on its way when the machine moved or fell asleep is lost.
+    fn note_upheavals(&self, path: &RemotePath) {
+        let upheavals = path.network.host().upheavals();
+        if self.upheavals.load(Ordering::Relaxed) == upheavals {
+            return;
+        }
+        self.upheavals.store(upheavals, Ordering::Relaxed);
+        let held = std::mem::take(&mut *self.held());
+        for _ in 0..held.outgoing.len() + held.incoming.len() {
+            path.network.blame(Blame::Outage);
+        }
     }
 
     /// The driver also looks for more datagrams without wanting to be woken; that must not make us forget
@@ -204,7 +223,7 @@ impl Wire {
             let now = self.now();
             let all_sent = self.send_due(held, now, cx);
             while let Some(datagram) = held.incoming.pop_due(now) {
-                if self.lets_out() {
+                if self.lets_out(Direction::Down, datagram.meta.addr) {
                     hand_up(&datagram.meta, &datagram.contents, buf, meta);
                     return Poll::Ready(Ok(()));
                 }
@@ -235,7 +254,8 @@ impl Wire {
             let due = match &self.path {
                 Some(path) => {
                     let bytes = segment.len() + overhead_bytes(read.addr);
-                    path.network.admit(Direction::Down, path.remote, bytes)
+                    let carrier = carrier_to(read.addr);
+                    path.network.admit(Direction::Down, carrier, path.remote, bytes)
                 }
                 None => Some(Instant::START),
             };
@@ -251,7 +271,7 @@ impl Wire {
     /// Sends what is due; `false` if the socket does not take all of it, then `cx` is woken when it does.
     fn send_due(&self, held: &mut Held, now: Instant, cx: &mut Context<'_>) -> bool {
         while let Some(datagram) = held.outgoing.first_due(now) {
-            if self.lets_out() {
+            if self.lets_out(Direction::Up, datagram.to) {
                 let transmit = Transmit {
                     destination: datagram.to,
                     ecn: datagram.ecn,
@@ -318,10 +338,11 @@ impl Wire {
             .map_or(Instant::START, |path| path.network.now())
     }
 
-    fn lets_out(&self) -> bool {
-        self.path
-            .as_ref()
-            .is_none_or(|path| path.network.lets_out(path.remote))
+    fn lets_out(&self, direction: Direction, other_end: SocketAddr) -> bool {
+        self.path.as_ref().is_none_or(|path| {
+            path.network
+                .lets_out(direction, carrier_to(other_end), path.remote)
+        })
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -333,6 +354,12 @@ impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }
+}
+
+/// What takes a datagram to or from `other_end`: who puts a TCP connection behind an address of its own says so
+/// here, and `block_udp` lets it pass.
+fn carrier_to(_other_end: SocketAddr) -> Carrier {
+    Carrier::Udp
 }
 
 fn overhead_bytes(remote: SocketAddr) -> usize {
