@@ -90,6 +90,7 @@ impl FaultCause {
             Self::Crash => "crash",
             Self::Rejoin => "rejoin",
             Self::ServerRestart => "server_restart",
+            Self::ServerCrash => "server_crash",
         }
     }
 }
@@ -159,6 +160,7 @@ const CAUSES: Tag = tag(
         "crash",
         "suspend",
         "server_restart",
+        "server_crash",
     ],
 );
 const RECONNECT: &[Tag] = &[PATHS, CAUSES];
@@ -384,7 +386,19 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         "server_restarts",
         &[],
-        "Restarts of the bundled server by `server: restart`.",
+        "Restarts of the server by `server: restart`.",
+    ),
+    counter("server_crashes", &[], "Crashes of the server by `server: crash`."),
+    counter("server_pauses", &[], "Pauses of the server by `server: pause`."),
+    counter(
+        "server_slowdowns",
+        &[],
+        "Times that `server: slow` made the server take longer over each frame.",
+    ),
+    counter(
+        "server_commands_failed",
+        &[],
+        "Commands of `target.control` that failed or took too long: the run is INVALID.",
     ),
     counter(
         "wait_expired",

@@ -1,6 +1,6 @@
 use std::{fmt::Write, time::Duration};
 
-use super::{Action, Condition, Cut, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope};
+use super::{Action, Condition, Cut, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope, ServerFault};
 use crate::base::{Size, show_duration};
 
 /// A plan for people: per room its barriers, per peer what it does and when. An instant that is known is
@@ -162,15 +162,30 @@ fn fault(plan: &Plan, action: &Action) -> String {
             format!("cut the signaling socket: {how}")
         }
         Action::Crash => "crash".to_owned(),
-        Action::RestartServer { away } => match away.is_zero() {
-            true => "restart the server".to_owned(),
-            false => format!("restart the server, away for {}", show_duration(*away)),
-        },
+        Action::Server(fault) => server(*fault),
         Action::Join { .. }
         | Action::Leave
         | Action::Wait { .. }
         | Action::Barrier { .. }
         | Action::Chat { .. } => unreachable!("shown where the anchors are"),
+    }
+}
+
+fn server(fault: ServerFault) -> String {
+    match fault {
+        ServerFault::Restart { away: Duration::ZERO } => "restart the server".to_owned(),
+        ServerFault::Restart { away } => {
+            format!("restart the server, away for {}", show_duration(away))
+        }
+        ServerFault::Pause { lasting } => format!("pause the server for {}", show_duration(lasting)),
+        ServerFault::Crash { away: None } => "crash the server, for good".to_owned(),
+        ServerFault::Crash { away: Some(away) } => {
+            format!("crash the server, away for {}", show_duration(away))
+        }
+        ServerFault::Slow { by, lasting } => {
+            let (by, lasting) = (show_duration(by), show_duration(lasting));
+            format!("slow the server by {by} a frame, for {lasting}")
+        }
     }
 }
 

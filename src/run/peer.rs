@@ -14,6 +14,7 @@ use super::{
     connection::{self, Stack},
     coordinator::{Coordinator, Release},
     dispatcher::EventSink,
+    server::ServerStep,
     signaling::Signaling,
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     impair::{self, Profile, Remotes},
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
-    plan::{self, Plan},
+    plan::{self, Plan, ServerFault},
     world::{BoxFuture, Dropped, Holding, PeerNetwork},
 };
 
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub stack: Arc<Stack>,
     pub sink: EventSink,
     pub coordinator: Mutex<Coordinator>,
+    /// Where steps go that do something to the server.
+    pub server: mpsc::Sender<ServerStep>,
     /// How every peer is reached.
     pub inputs: Vec<mpsc::Sender<PeerInput>>,
 }
@@ -184,7 +187,7 @@ impl PeerTask {
                     generation,
                     command,
                 } => self.command(remote, generation, command),
-                PeerOutput::RestartServer { planned, ends } => self.restart_server(planned, ends),
+                PeerOutput::Server { fault, planned } => self.harm_server(fault, planned),
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator().reach_barrier(self.id, barrier);
                     self.release(release).await;
@@ -251,14 +254,16 @@ impl PeerTask {
         }
     }
 
-    fn restart_server(&self, planned: Instant, ends: Instant) {
-        if !self.shared.stack.world.restart_server(ends) {
-            tracing::warn!("a server that is not ours can't be restarted");
-            return;
-        }
-        let others = self.shared.plan.peers.iter().map(|peer| peer.id);
-        for peer in others.filter(|peer| *peer != self.id) {
-            self.tell(peer, PeerInput::ServerRestarted { planned, ends });
+    fn harm_server(&self, fault: ServerFault, planned: Instant) {
+        let by = self.id;
+        let steps = &self.shared.server;
+        if let Err(mpsc::error::TrySendError::Full(step)) = steps.try_send(ServerStep { by, fault, planned })
+        {
+            // The server is busy with what it was told before: it can wait, the peer can't.
+            let steps = steps.clone();
+            self.shared.stack.world.spawn(Box::pin(async move {
+                let _ = steps.send(step).await;
+            }));
         }
     }
 

@@ -44,7 +44,13 @@ pub fn races() -> &'static [(&'static str, &'static str)] {
 
 /// One scenario for each thing that a network or a server does to people in a call; they ship with the program, too.
 pub fn faults() -> &'static [(&'static str, &'static str)] {
-    scenarios!["faults/partition"]
+    scenarios![
+        "faults/partition",
+        "faults/server-restart",
+        "faults/server-pause",
+        "faults/server-crash",
+        "faults/server-slow",
+    ]
 }
 
 /// All of them.

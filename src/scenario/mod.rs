@@ -8,6 +8,7 @@ mod bundled;
 mod chat;
 mod check;
 mod client;
+mod control;
 mod diagnostic;
 mod faults;
 mod fields;

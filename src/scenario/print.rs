@@ -3,10 +3,12 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    ClientRules, profiles,
+    ClientRules,
+    control::COMMAND_WITHIN,
+    profiles,
     types::{
-        Arrival, Cut, DEFAULT_TIMEOUT, Group, RelayMode, RestartLinks, Scenario, Scope, ServerFault, Step,
-        StepKind, WaitFor,
+        Arrival, CommandLine, Cut, DEFAULT_TIMEOUT, Group, RelayMode, RestartLinks, Scenario, Scope,
+        ServerFault, Step, StepKind, WaitFor,
     },
 };
 use crate::{
@@ -32,7 +34,7 @@ impl Scenario {
             line(&mut text, 0, &format!("seed: {seed}"));
         }
         if let Some(url) = &self.target.url {
-            line(&mut text, 0, &format!("target: {{ url: {} }}", quoted(url)));
+            self.print_target(&mut text, url);
         } else if self.target.relay_mode == RelayMode::Deployed {
             line(&mut text, 0, "target: { relay_mode: deployed }");
         }
@@ -88,6 +90,29 @@ impl Scenario {
         }
         self.print_thresholds(&mut text);
         text
+    }
+
+    fn print_target(&self, text: &mut String, url: &str) {
+        let Some(control) = &self.target.control else {
+            return line(text, 0, &format!("target: {{ url: {} }}", quoted(url)));
+        };
+        line(text, 0, "target:");
+        line(text, 1, &format!("url: {}", quoted(url)));
+        let commands = control.commands();
+        let mut rows: Vec<String> = commands
+            .map(|(name, command)| match command {
+                CommandLine::Shell(text) => format!("{name}: {}", quoted(text)),
+                CommandLine::Words(words) => {
+                    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+                    format!("{name}: [{}]", words.join(", "))
+                }
+            })
+            .collect();
+        if control.within != COMMAND_WITHIN || rows.is_empty() {
+            rows.push(format!("within: {}", show_duration(control.within)));
+        }
+        line(text, 1, "control:");
+        rows.iter().for_each(|row| line(text, 2, row));
     }
 
     fn print_thresholds(&self, text: &mut String) {
@@ -319,10 +344,7 @@ fn step_text(step: &StepKind) -> String {
             let names = (!names.is_empty()).then(|| format!("with: [{}]", names.join(", ")));
             with("drop_network", &[scope, time("for", *lasting), names])
         }
-        StepKind::Server(ServerFault::Restart { away }) => match away.is_zero() {
-            true => "server: restart".to_owned(),
-            false => format!("server: {{ restart: {{ for: {} }} }}", show_duration(*away)),
-        },
+        StepKind::Server(fault) => server(*fault),
         StepKind::Network(profile) => format!("network: {}", network(*profile)),
         StepKind::CutSignaling(how) => format!(
             "cut_signaling: {}",
@@ -332,6 +354,22 @@ fn step_text(step: &StepKind) -> String {
                 Cut::Silent => "silent",
             }
         ),
+    }
+}
+
+fn server(fault: ServerFault) -> String {
+    let (word, arguments) = match fault {
+        ServerFault::Restart { away } => ("restart", vec![(!away.is_zero()).then_some(away)]),
+        ServerFault::Crash { away } => ("crash", vec![away]),
+        ServerFault::Pause { lasting } => ("pause", vec![Some(lasting)]),
+        ServerFault::Slow { by, lasting } => {
+            let (by, lasting) = (show_duration(by), show_duration(lasting));
+            return format!("server: {{ slow: {{ by: {by}, for: {lasting} }} }}");
+        }
+    };
+    match arguments.into_iter().flatten().next() {
+        None => format!("server: {word}"),
+        Some(time) => format!("server: {{ {word}: {{ for: {} }} }}", show_duration(time)),
     }
 }
 
