@@ -18,6 +18,7 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
         "network-drops",
         "crash-and-return",
         "dashboard-slo",
+        "soak",
     ]
 }
 
