@@ -15,7 +15,7 @@ use std::{
 use rtcstorm::{
     base::PeerId,
     metrics::{EventKind, Recorder, RunEvent},
-    net::{NetWorld, Target},
+    net::{Commands, NetWorld, Target},
     plan::{self, Plan, RoomPlan},
     run::{self, EventReader},
     scenario::{ThresholdCheck, ThresholdMistake, parse},
@@ -119,6 +119,7 @@ pub fn world(server: &Server, census: Arc<Census>) -> NetWorld {
     let target = Target::Foreign {
         url: server.url.clone(),
         loopback: true,
+        control: Commands::default(),
     };
     NetWorld::new(target, census).expect("threads can be started")
 }

@@ -132,6 +132,12 @@ impl Handle {
         self.shared.flow.pause(paused);
     }
 
+    /// From here on it takes so much longer over each frame of a client's; those of others it reads beside. Zero is
+    /// no longer than it needs.
+    pub fn slow(&self, by: Duration) {
+        self.shared.slow(by);
+    }
+
     /// Drops the port and every socket where they are, without a close frame, as if the process had been
     /// killed. It does not wait; [`Handle::shutdown`] afterwards does, and then the port is free. The rosters
     /// and counters stay as they were.

@@ -1,7 +1,10 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    sync::{Mutex, MutexGuard},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -25,6 +28,8 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) flow: FlowSwitch,
+    /// Microseconds that each frame takes longer.
+    slow_us: AtomicU64,
     started: Instant,
     state: Mutex<State>,
     log: Mutex<LogGate>,
@@ -95,6 +100,7 @@ impl Shared {
         Self {
             config,
             flow: FlowSwitch::new(),
+            slow_us: AtomicU64::new(0),
             started: Instant::now(),
             state: Mutex::new(state),
             log: Mutex::default(),
@@ -150,6 +156,19 @@ impl Shared {
         let refusal = state.hub.last_refusal();
         drop(state);
         self.log_refusal(client, refusal, text.len());
+    }
+
+    pub(crate) fn slow(&self, by: Duration) {
+        let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+        self.slow_us.store(by, Ordering::Relaxed);
+    }
+
+    /// Takes as long over a frame as it was told to.
+    pub(crate) async fn dawdle(&self) {
+        match self.slow_us.load(Ordering::Relaxed) {
+            0 => {}
+            by => tokio::time::sleep(Duration::from_micros(by)).await,
+        }
     }
 
     /// Something has come in that is no text frame; the client's queue says how its socket is closed.

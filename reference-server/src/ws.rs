@@ -155,6 +155,9 @@ async fn read(
             () = flow.changed() => continue,
             message = tokio::time::timeout(silence_max, stream.next()) => message,
         };
+        if matches!(message, Ok(Some(Ok(Message::Text(_) | Message::Binary(_))))) {
+            shared.dawdle().await;
+        }
         match message {
             Ok(Some(Ok(Message::Text(text)))) => shared.frame(client, text.as_str()),
             // The deployment reads binary frames as text, too.

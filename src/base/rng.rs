@@ -19,6 +19,8 @@ pub enum Purpose {
     Schedule = 5,
     /// In a simulation: what a connection draws, its ICE credentials and tie-breaker.
     Crypto = 6,
+    /// How long a peer waits before it tries to get its signaling socket back.
+    SignalingBackoff = 20,
 }
 
 /// The one number that a run repeats from.

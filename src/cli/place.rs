@@ -8,10 +8,10 @@ use reference_server::{
 use super::load;
 use crate::{
     base::RootSeed,
-    net::{Bundled, NetWorld, Target},
+    net::{Bundled, Command, Commands, NetWorld, Target},
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
-    scenario::{RelayMode, Scenario, Target as ScenarioTarget},
+    scenario::{CommandLine, Control, RelayMode, Scenario, Target as ScenarioTarget},
     sim::{Schedule, SimWorld, Stalled},
     verdict::invariants::Visibility,
     world::{Census, World},
@@ -38,6 +38,7 @@ impl Place {
                 let target = Target::Foreign {
                     url: url.clone(),
                     loopback: load::is_loopback(scenario),
+                    control: commands(scenario.target.control.as_deref()),
                 };
                 (target, None)
             }
@@ -124,6 +125,32 @@ impl Place {
 /// The simulated world with that seed.
 pub(super) fn sim_world(target: &ScenarioTarget, schedule: Schedule, seed: u64) -> SimWorld {
     SimWorld::new(hub(target), TOKEN_SEED, schedule, RootSeed(seed))
+}
+
+/// What starts and ends a server that was not started for the run.
+fn commands(control: Option<&Control>) -> Commands {
+    let Some(control) = control else {
+        return Commands::default();
+    };
+    let command = |line: &Option<CommandLine>| {
+        line.as_ref().and_then(|line| match line {
+            CommandLine::Shell(line) => Some(Command {
+                program: "sh".to_owned(),
+                arguments: vec!["-c".to_owned(), line.clone()],
+            }),
+            CommandLine::Words(words) => words.split_first().map(|(program, arguments)| Command {
+                program: program.clone(),
+                arguments: arguments.to_vec(),
+            }),
+        })
+    };
+    Commands {
+        start: command(&control.start),
+        stop: command(&control.stop),
+        pause: command(&control.pause),
+        resume: command(&control.resume),
+        within: control.within,
+    }
 }
 
 /// What the bundled server's rooms are like.

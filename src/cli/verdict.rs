@@ -68,6 +68,7 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         nothing_connected: nothing_connected(&metrics),
         interrupted: about.run.interrupted && about.by_user,
         aborted: aborted_by.is_some(),
+        server_commands_failed: counted(&metrics, "server_commands_failed"),
         config_error: false,
     });
     let exit_code = verdict.exit_code;
@@ -109,6 +110,10 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         files: about.files,
     };
     (report, exit_code)
+}
+
+fn counted(metrics: &Snapshot, name: &'static str) -> u64 {
+    metrics.counters.get(&MetricKey::new(name)).copied().unwrap_or(0)
 }
 
 /// Whether links were to connect, and every one failed.

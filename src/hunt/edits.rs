@@ -383,11 +383,7 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
             lasting,
             clock: *clock,
         }),
-        StepKind::Server(ServerFault::Restart { away }) => {
-            let less = shorter_times(*away).into_iter();
-            less.map(|away| StepKind::Server(ServerFault::Restart { away }))
-                .collect()
-        }
+        StepKind::Server(fault) => lesser_server_faults(*fault),
         StepKind::Network(profile) => {
             let plainer = plainer(*profile).into_iter().filter(|p| *p != Profile::none());
             plainer.map(StepKind::Network).collect()
@@ -426,6 +422,34 @@ fn simpler_drop(what: &DropNetwork) -> Vec<StepKind> {
 fn lasting_less(time: Duration, step: impl Fn(Duration) -> StepKind) -> Vec<StepKind> {
     let for_less = shorter_times(time).into_iter().filter(|time| !time.is_zero());
     for_less.map(step).collect()
+}
+
+fn lesser_server_faults(fault: ServerFault) -> Vec<StepKind> {
+    let above_zero = |time| shorter_times(time).into_iter().filter(|time| !time.is_zero());
+    let faults: Vec<ServerFault> = match fault {
+        ServerFault::Restart { away } => {
+            let less = shorter_times(away).into_iter();
+            less.map(|away| ServerFault::Restart { away }).collect()
+        }
+        ServerFault::Pause { lasting } => above_zero(lasting)
+            .map(|lasting| ServerFault::Pause { lasting })
+            .collect(),
+        ServerFault::Crash { away: None } => Vec::new(),
+        ServerFault::Crash { away: Some(away) } => {
+            let less = above_zero(away).map(|away| ServerFault::Crash { away: Some(away) });
+            // What a restart does as well is the plainer step.
+            std::iter::once(ServerFault::Restart { away })
+                .chain(less)
+                .collect()
+        }
+        ServerFault::Slow { by, lasting } => {
+            let faster = above_zero(by).map(|by| ServerFault::Slow { by, lasting });
+            faster
+                .chain(above_zero(lasting).map(|lasting| ServerFault::Slow { by, lasting }))
+                .collect()
+        }
+    };
+    faults.into_iter().map(StepKind::Server).collect()
 }
 
 fn exactly(time: Duration) -> DurationRange {

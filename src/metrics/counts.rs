@@ -17,6 +17,10 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::FaultDetected { .. } => "faults_detected",
         EventKind::Crashed { .. } => "crashes",
         EventKind::ServerRestarted { .. } => "server_restarts",
+        EventKind::ServerCrashed { .. } => "server_crashes",
+        EventKind::ServerPaused { .. } => "server_pauses",
+        EventKind::ServerSlowed { .. } => "server_slowdowns",
+        EventKind::ServerCommand { failed: Some(_), .. } => "server_commands_failed",
         EventKind::FaultStarted { cause, .. } => {
             return Some(Series::tagged("faults_started", [("cause", cause.name())]));
         }

@@ -188,9 +188,28 @@ pub enum EventKind {
         planned: Instant,
         incarnation: Incarnation,
     },
-    /// A step of this peer ended the bundled server: every socket, room, membership and token is gone. At `ends`
+    /// A step of this peer ended the server: every socket, room, membership and token is gone. At `ends`
     /// another one is there that knows nothing; until then no socket is to be had.
     ServerRestarted { planned: Instant, ends: Instant },
+    /// The same by a crash; without `ends` none comes back.
+    ServerCrashed { planned: Instant, ends: Option<Instant> },
+    /// A step of this peer made the server stand still until `ends`: it reads, answers and writes nothing, and
+    /// then does all that has waited.
+    ServerPaused { planned: Instant, ends: Instant },
+    /// A step of this peer made the server take so much longer over each frame, until `ends`.
+    ServerSlowed {
+        planned: Instant,
+        ends: Instant,
+        by_ms: u64,
+    },
+    /// A command of the scenario's for a server that was not started for the run: `start`, `stop`, `pause` or
+    /// `resume`. `failed`: why it has, if it has; `output`: the first of what it printed.
+    ServerCommand {
+        command: String,
+        took_ms: u64,
+        failed: Option<String>,
+        output: String,
+    },
     /// A new signaling socket took the membership over, after the old one was lost.
     MembershipResumed { incarnation: Incarnation },
 
@@ -273,6 +292,7 @@ pub enum FaultCause {
     Roam,
     NatRebind,
     Suspend,
+    ServerCrash,
 }
 
 /// What brought a link back: the rungs of the ladder, lowest first.

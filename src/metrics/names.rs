@@ -94,6 +94,7 @@ impl FaultCause {
             Self::Roam => "roam",
             Self::NatRebind => "nat_rebind",
             Self::Suspend => "suspend",
+            Self::ServerCrash => "server_crash",
         }
     }
 }
@@ -164,6 +165,7 @@ const CAUSES: Tag = tag(
         "suspend",
         "server_restart",
         "block_udp",
+        "server_crash",
     ],
 );
 const RECONNECT: &[Tag] = &[PATHS, CAUSES];
@@ -389,7 +391,19 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         "server_restarts",
         &[],
-        "Restarts of the bundled server by `server: restart`.",
+        "Restarts of the server by `server: restart`.",
+    ),
+    counter("server_crashes", &[], "Crashes of the server by `server: crash`."),
+    counter("server_pauses", &[], "Pauses of the server by `server: pause`."),
+    counter(
+        "server_slowdowns",
+        &[],
+        "Times that `server: slow` made the server take longer over each frame.",
+    ),
+    counter(
+        "server_commands_failed",
+        &[],
+        "Commands of `target.control` that failed or took too long: the run is INVALID.",
     ),
     counter(
         "wait_expired",

@@ -431,6 +431,7 @@ fn ends_membership(cause: FaultCause) -> bool {
         | FaultCause::IceRestart
         | FaultCause::CutSignaling
         | FaultCause::ServerRestart
+        | FaultCause::ServerCrash
         | FaultCause::BlockUdp
         | FaultCause::Roam
         | FaultCause::NatRebind

@@ -6,7 +6,7 @@ use std::{
 };
 
 use reference_server::{Config, Handle, Server, room::RoomRoster};
-use tokio::{net::TcpSocket, task::JoinHandle, time::Instant};
+use tokio::net::TcpSocket;
 
 /// Between two attempts to get the port back.
 const PORT_PAUSE: Duration = Duration::from_millis(10);
@@ -18,8 +18,6 @@ pub struct Bundled {
     addr: SocketAddr,
     url: String,
     config: Config,
-    /// Where its tasks are: those of peers, who ask for a restart, end before it does.
-    runtime: tokio::runtime::Handle,
     state: Mutex<State>,
 }
 
@@ -27,9 +25,8 @@ pub struct Bundled {
 struct State {
     /// `None` while it is away.
     server: Option<Handle>,
-    back_at: Option<Instant>,
-    /// Brings it back.
-    restart: Option<JoinHandle<()>>,
+    /// Its port meanwhile.
+    reserved: Option<TcpSocket>,
 }
 
 impl Bundled {
@@ -43,7 +40,6 @@ impl Bundled {
             addr: server.local_addr(),
             url: server.url(),
             config,
-            runtime: tokio::runtime::Handle::current(),
             state: Mutex::new(State {
                 server: Some(server),
                 ..State::default()
@@ -63,48 +59,53 @@ impl Bundled {
         roster.map(RoomRoster::into_user_ids).unwrap_or_default()
     }
 
-    /// Ends as a killed process does, and is back at `until`, knowing nothing.
-    pub(super) fn restart(self: &Arc<Self>, until: Instant) {
-        let mut state = self.state();
-        state.back_at = state.back_at.max(Some(until));
-        // Without one it is away already, and comes back at the later instant.
-        if let Some(server) = state.server.take() {
+    /// Ends as a killed process does. Nobody else gets the port until there is another one, and who asks for it is
+    /// refused.
+    pub(super) async fn stop(&self) {
+        let server = self.state().server.take();
+        if let Some(server) = server {
             server.kill();
-            let bundled = self.clone();
-            state.restart = Some(self.runtime.spawn(async move { bundled.come_back(server).await }));
+            server.shutdown().await;
+            let reserved = reserve(self.addr);
+            self.state().reserved = reserved.ok();
         }
     }
 
-    async fn come_back(self: Arc<Self>, killed: Handle) {
-        killed.shutdown().await;
-        // Nobody else gets the port meanwhile, and who asks for it is refused.
-        let reserved = reserve(self.addr);
-        loop {
-            let until = self.state().back_at.filter(|at| *at > Instant::now());
-            let Some(until) = until else { break };
-            tokio::time::sleep_until(until).await;
-        }
-        drop(reserved);
+    /// Another one, which knows nothing, at the same address.
+    ///
+    /// # Errors
+    /// The port is not to be had again.
+    pub(super) async fn come_back(&self) -> Result<(), String> {
+        drop(self.state().reserved.take());
         for _ in 0..PORT_ATTEMPTS {
             match Server::bind(self.addr, self.config.clone()).await {
                 Ok(server) => {
                     self.state().server = Some(server.spawn());
-                    return;
+                    return Ok(());
                 }
                 Err(error) => tracing::debug!(%error, "the bundled server's port is not free yet"),
             }
             tokio::time::sleep(PORT_PAUSE).await;
         }
-        tracing::error!("the bundled server does not get its port back");
+        Err("the bundled server does not get its port back".to_owned())
+    }
+
+    /// It stands still, or goes on.
+    pub(super) fn pause(&self, paused: bool) {
+        if let Some(server) = &self.state().server {
+            server.pause(paused);
+        }
+    }
+
+    /// Over each frame it takes so much longer from here on.
+    pub(super) fn slow(&self, by: Duration) {
+        if let Some(server) = &self.state().server {
+            server.slow(by);
+        }
     }
 
     /// Ends it for good; nothing of it is left then.
     pub async fn shutdown(&self) {
-        let restart = self.state().restart.take();
-        if let Some(restart) = restart {
-            restart.abort();
-            let _ = restart.await;
-        }
         let server = self.state().server.take();
         if let Some(server) = server {
             server.shutdown().await;

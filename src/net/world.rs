@@ -6,10 +6,10 @@ use std::{
 
 use webrtc::runtime::{Runtime, TokioRuntime};
 
-use super::{bundled::Bundled, lanes::Lanes, usage::usage, websocket};
+use super::{bundled::Bundled, commands::Commands, lanes::Lanes, usage::usage, websocket};
 use crate::{
     base::{Instant, PeerId},
-    world::{BoxFuture, Census, SignalingError, SignalingSocket, Usage, World},
+    world::{BoxFuture, Census, ServerAct, SignalingError, SignalingSocket, Usage, World},
 };
 
 /// Where the signaling server is.
@@ -22,6 +22,8 @@ pub enum Target {
         url: String,
         /// Whether it is on this machine: then peers bind 127.0.0.1.
         loopback: bool,
+        /// What starts and ends it.
+        control: Commands,
     },
 }
 
@@ -115,14 +117,30 @@ impl World for NetWorld {
         }
     }
 
-    fn restart_server(&self, until: Instant) -> bool {
+    fn act_on_server(&self, act: ServerAct) -> BoxFuture<Result<String, String>> {
         match &self.target {
             Target::Bundled(server) => {
-                server.restart((self.started + until.elapsed()).into());
-                true
+                let server = server.clone();
+                Box::pin(async move {
+                    match act {
+                        ServerAct::Start => server.come_back().await?,
+                        ServerAct::Stop => server.stop().await,
+                        ServerAct::Pause => server.pause(true),
+                        ServerAct::Resume => server.pause(false),
+                        ServerAct::Slow(by) => server.slow(by),
+                    }
+                    Ok(String::new())
+                })
             }
-            Target::Foreign { .. } => false,
+            Target::Foreign { control, .. } => {
+                let control = control.clone();
+                Box::pin(async move { control.act(act).await })
+            }
         }
+    }
+
+    fn commands_server(&self) -> bool {
+        matches!(self.target, Target::Foreign { .. })
     }
 
     fn usage(&self) -> Option<Usage> {

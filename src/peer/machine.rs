@@ -4,6 +4,8 @@ use std::{
     time::Duration,
 };
 
+use rand_chacha::ChaCha8Rng;
+
 use super::{
     connection::{ConnectionCommand, ConnectionEvent},
     faults::{Copies, Fault, NetworkCommand},
@@ -15,9 +17,9 @@ use super::{
     timers::Timers,
 };
 use crate::{
-    base::{BarrierId, Generation, Incarnation, Instant, PeerId},
+    base::{BarrierId, Generation, Incarnation, Instant, PeerId, Purpose, RootSeed},
     metrics::EventKind,
-    plan::{PeerPlan, Plan, SleepingClock},
+    plan::{PeerPlan, Plan, ServerFault, SleepingClock},
     scenario::ClientRules,
     signaling::{ChannelMessage, Dashboard, Message, Seq},
 };
@@ -48,6 +50,8 @@ pub struct Peer {
     pub(super) socket: Socket,
     /// Counts the sockets: what an earlier one says means nothing any more.
     pub(super) socket_number: u32,
+    /// How much each wait for another one is shortened.
+    pub(super) backoff: ChaCha8Rng,
     pub(super) socket_opened_at: Instant,
     pub(super) pings: Pings,
     pub(super) membership: Membership,
@@ -148,8 +152,8 @@ pub enum PeerInput {
     },
     /// Everybody has reached the barrier.
     BarrierReleased(BarrierId),
-    /// A step of another peer has restarted the server, which is back at `ends`.
-    ServerRestarted { planned: Instant, ends: Instant },
+    /// What a step does to the server, of this peer or another, has been done.
+    ServerHit { fault: ServerFault, planned: Instant },
     /// Its machine is awake again, after so long.
     Woke { slept: Duration, clock: SleepingClock },
     /// Every script of the room has ended.
@@ -175,8 +179,8 @@ pub enum PeerOutput {
     },
     /// Do this to its sockets.
     Network(NetworkCommand),
-    /// Restart the server now, so that it is back at `ends`, and tell every other peer.
-    RestartServer { planned: Instant, ends: Instant },
+    /// Do this to the server now, and tell every peer when it is done.
+    Server { fault: ServerFault, planned: Instant },
     /// It has reached a barrier.
     ReachBarrier(BarrierId),
     /// Its script has ended, and the server has processed all that it sent.
@@ -213,6 +217,7 @@ impl Peer {
             protocol: Dashboard::new(&room.wire_id, &mine.user_id),
             socket: Socket::Closed,
             socket_number: 0,
+            backoff: RootSeed(plan.seed).peer(id, Purpose::SignalingBackoff),
             socket_opened_at: Instant::START,
             pings: Pings::default(),
             membership: Membership::Outside,
@@ -284,7 +289,7 @@ impl Peer {
                 event,
             } => self.handle_connection(remote, generation, event, now),
             PeerInput::BarrierReleased(barrier) => self.barrier_released(barrier, now),
-            PeerInput::ServerRestarted { planned, ends } => self.server_restarted(planned, ends, now),
+            PeerInput::ServerHit { fault, planned } => self.server_hit(fault, planned, now),
             PeerInput::Woke { slept, clock } => self.woke(slept, clock),
             PeerInput::RoomEnded => self.settle(now),
             PeerInput::Leave => self.leave_for_good(now),

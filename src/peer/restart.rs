@@ -2,35 +2,51 @@
 
 use super::{
     link::Link,
-    machine::{Peer, PeerOutput},
+    machine::{Peer, PeerOutput, PeerTimer},
 };
 use crate::{
     base::{Instant, PeerId},
-    metrics::{EventKind, FaultCause, RecoveryPath},
+    metrics::{FaultCause, RecoveryPath},
+    plan::ServerFault,
     signaling::LeaveReason,
 };
 
 impl Peer {
-    /// The step: the server's process ends, and is back at `ends`.
-    pub(super) fn restart_server(&mut self, planned: Instant, ends: Instant, now: Instant) {
-        self.event(EventKind::ServerRestarted { planned, ends });
-        if self.is_online() {
-            // Only another socket can make up for it.
-            self.pings.await_proof();
-        }
-        self.server_restarted(planned, ends, now);
-        self.output(PeerOutput::RestartServer { planned, ends });
+    /// The step. From here on this peer has something to prove; the others have once it is done.
+    pub(super) fn harm_server(&mut self, fault: ServerFault, planned: Instant, now: Instant) {
+        self.server_hit(fault, planned, now);
+        self.output(PeerOutput::Server { fault, planned });
     }
 
-    /// Somebody's step has restarted the server. A client has no way to know that; its script does: what has
-    /// to be proven anew, and who has not left.
-    pub(super) fn server_restarted(&mut self, planned: Instant, ends: Instant, now: Instant) {
+    /// Somebody's step has done something to the server. A client has no way to know that; its script does: what
+    /// has to be proven anew, and who has not left.
+    pub(super) fn server_hit(&mut self, fault: ServerFault, planned: Instant, now: Instant) {
+        if self.is_online() {
+            self.pings.await_proof();
+        }
+        let (ended_by, lasting) = match fault {
+            ServerFault::Restart { away } => (Some(FaultCause::ServerRestart), Some(away)),
+            ServerFault::Crash { away } => (Some(FaultCause::ServerCrash), away),
+            ServerFault::Pause { lasting } | ServerFault::Slow { lasting, .. } => (None, Some(lasting)),
+        };
+        let ends = lasting.map(|lasting| planned + lasting);
+        if let Some(ends) = ends {
+            self.timers.set(PeerTimer::SignalingFaultEnd, ends.max(now));
+        }
+        if let Some(cause) = ended_by {
+            self.server_ended(cause, planned, ends, now);
+        }
+    }
+
+    /// Without `ends` no other server comes: there is nothing to be proven then.
+    fn server_ended(&mut self, cause: FaultCause, planned: Instant, ends: Option<Instant>, now: Instant) {
         if self.is_outside() {
             return;
         }
         self.restarted = Some(now);
+        let Some(ends) = ends else { return };
         for remote in self.open_links(|_| true) {
-            let fault = self.owe_data(remote, FaultCause::ServerRestart, planned, ends, now);
+            let fault = self.owe_data(remote, cause, planned, ends, now);
             fault.restarted = Some(now);
         }
     }

@@ -127,7 +127,7 @@ impl Peer {
             }
             Action::CutSignaling { how } => self.cut_signaling(how),
             Action::Crash => self.crash(due, now),
-            Action::RestartServer { away } => self.restart_server(due, due + away, now),
+            Action::Server(fault) => self.harm_server(fault, due, now),
         }
     }
 
@@ -313,7 +313,7 @@ fn name_of(action: &Action) -> &'static str {
         Action::Network { .. } => "network",
         Action::CutSignaling { .. } => "cut_signaling",
         Action::Crash => "crash",
-        Action::RestartServer { .. } => "server",
+        Action::Server(_) => "server",
     }
 }
 

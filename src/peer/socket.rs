@@ -4,7 +4,11 @@ use super::{
     machine::{Peer, PeerOutput, PeerTimer},
     membership::Membership,
 };
-use crate::{base::Instant, metrics::EventKind, signaling::Message};
+use crate::{
+    base::{DurationRange, Instant},
+    metrics::EventKind,
+    signaling::Message,
+};
 
 /// How long the server may take to answer when it is asked whether it is still there: a half-open socket says
 /// nothing by itself.
@@ -106,7 +110,12 @@ impl Peer {
             let wait = rules
                 .reconnect_first
                 .saturating_mul(2_u32.saturating_pow(attempt));
-            let wait = wait.min(rules.reconnect_max);
+            let mut wait = wait.min(rules.reconnect_max);
+            if rules.reconnect_jitter
+                && let Some(spread) = DurationRange::new(wait / 2, wait)
+            {
+                wait = spread.draw(&mut self.backoff);
+            }
             self.socket = Socket::BackingOff(attempt + 1);
             self.timers.set(PeerTimer::Reconnect, now + wait);
             return;

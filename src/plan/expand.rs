@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     base::{BarrierId, Instant, PeerId, Purpose, RoomId, RootSeed},
-    scenario::{self, Arrival, Group, OTHER_HALF, Scenario, ServerFault, Step, StepKind, WaitFor},
+    scenario::{self, Arrival, Group, OTHER_HALF, Scenario, Step, StepKind, WaitFor},
 };
 
 /// How long after a declared burst began lag does not count.
@@ -268,9 +268,7 @@ impl Script<'_> {
             }
             StepKind::Network(profile) => self.push(Action::Network { profile: *profile }),
             StepKind::CutSignaling(how) => self.push(Action::CutSignaling { how: *how }),
-            StepKind::Server(ServerFault::Restart { away }) => {
-                self.push(Action::RestartServer { away: *away });
-            }
+            StepKind::Server(fault) => self.push(Action::Server(*fault)),
             StepKind::Crash => {
                 self.push(Action::Crash);
                 self.was_member = true;

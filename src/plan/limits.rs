@@ -128,11 +128,11 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
         | Action::DuplicateOffer { .. }
         | Action::DuplicateAnswer { .. }
         | Action::Network { .. }
-        | Action::RestartServer { .. } => false,
+        | Action::Server(_) => false,
     })
 }
 
 /// What hits every room.
 fn is_restart(action: &Action) -> bool {
-    matches!(action, Action::RestartServer { .. })
+    matches!(action, Action::Server(_))
 }

@@ -19,5 +19,5 @@ pub use types::*;
 /// Words that plans use as they are.
 pub use crate::{
     impair::Profile,
-    scenario::{Cut, RestartLinks, Scope, SleepingClock, SocketOnRoam, Ways},
+    scenario::{Cut, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, Ways},
 };

@@ -1,8 +1,8 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    Action, Condition, Cut, DropNetwork, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope, SleepingClock,
-    SocketOnRoam, Ways,
+    Action, Condition, Cut, DropNetwork, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope, ServerFault,
+    SleepingClock, SocketOnRoam, Ways,
 };
 use crate::base::{Size, show_duration};
 
@@ -170,10 +170,7 @@ fn fault(plan: &Plan, action: &Action) -> String {
             format!("cut the signaling socket: {how}")
         }
         Action::Crash => "crash".to_owned(),
-        Action::RestartServer { away } => match away.is_zero() {
-            true => "restart the server".to_owned(),
-            false => format!("restart the server, away for {}", show_duration(*away)),
-        },
+        Action::Server(fault) => server(*fault),
         Action::Join { .. }
         | Action::Leave
         | Action::Wait { .. }
@@ -204,6 +201,24 @@ fn drop_network(plan: &Plan, what: &DropNetwork) -> String {
     };
     let time = show_duration(what.lasting);
     format!("drop the network ({sockets}{way}{whom}) for {time}")
+}
+
+fn server(fault: ServerFault) -> String {
+    match fault {
+        ServerFault::Restart { away: Duration::ZERO } => "restart the server".to_owned(),
+        ServerFault::Restart { away } => {
+            format!("restart the server, away for {}", show_duration(away))
+        }
+        ServerFault::Pause { lasting } => format!("pause the server for {}", show_duration(lasting)),
+        ServerFault::Crash { away: None } => "crash the server, for good".to_owned(),
+        ServerFault::Crash { away: Some(away) } => {
+            format!("crash the server, away for {}", show_duration(away))
+        }
+        ServerFault::Slow { by, lasting } => {
+            let (by, lasting) = (show_duration(by), show_duration(lasting));
+            format!("slow the server by {by} a frame, for {lasting}")
+        }
+    }
 }
 
 /// `3 copies within 50ms`.

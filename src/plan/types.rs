@@ -6,7 +6,7 @@ use super::wire;
 use crate::{
     base::{BarrierId, Fraction, Instant, PeerId, RoomId},
     impair::Profile,
-    scenario::{ClientRules, Cut, RestartLinks, Scope, SleepingClock, SocketOnRoam, Ways},
+    scenario::{ClientRules, Cut, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, Ways},
 };
 
 /// What every peer will do and when. Complete: running it draws no further decision from the scenario.
@@ -241,14 +241,8 @@ pub enum Action {
     /// End like a process that is killed: the sockets fall silent, nothing is closed or told to anybody.
     /// A later join comes back as a new client.
     Crash,
-    /// The bundled server's process ends, and with it every socket, room, membership and token; for `away` no
-    /// socket is to be had, then another one is there that knows nothing. It is everybody's, in every room.
-    /// The step is over at once.
-    RestartServer {
-        /// How long there is none.
-        #[serde(rename = "for_ms", serialize_with = "wire::duration")]
-        away: Duration,
-    },
+    /// Something happens to the server, for everybody in every room. The step is over at once.
+    Server(#[serde(serialize_with = "wire::server_fault")] ServerFault),
 }
 
 /// A network that is away.

@@ -3,9 +3,9 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{base::Instant, impair::Profile};
+use crate::{base::Instant, impair::Profile, scenario::ServerFault};
 
 /// Milliseconds since the run's start.
 pub(super) fn instant<S: Serializer>(at: &Instant, to: S) -> Result<S::Ok, S::Error> {
@@ -27,6 +27,26 @@ pub(super) fn optional_duration<S: Serializer>(
         Some(duration) => self::duration(duration, to),
         None => to.serialize_none(),
     }
+}
+
+/// `{"restart": {"for_ms": 500}}`; the `for_ms` of a crash is `null` where it is for good.
+pub(super) fn server_fault<S: Serializer>(fault: &ServerFault, to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Arguments {
+        #[serde(skip_serializing_if = "Duration::is_zero", serialize_with = "self::duration")]
+        by_ms: Duration,
+        #[serde(serialize_with = "self::optional_duration")]
+        for_ms: Option<Duration>,
+    }
+    let (word, by_ms, for_ms) = match *fault {
+        ServerFault::Restart { away } => ("restart", Duration::ZERO, Some(away)),
+        ServerFault::Pause { lasting } => ("pause", Duration::ZERO, Some(lasting)),
+        ServerFault::Crash { away } => ("crash", Duration::ZERO, away),
+        ServerFault::Slow { by, lasting } => ("slow", by, Some(lasting)),
+    };
+    let mut map = to.serialize_map(Some(1))?;
+    map.serialize_entry(word, &Arguments { by_ms, for_ms })?;
+    map.end()
 }
 
 /// A link, one way. Bits are per second; `null` is no limit.

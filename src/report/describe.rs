@@ -171,6 +171,21 @@ pub fn what(kind: &EventKind) -> String {
             };
             format!("restarted the server{until}")
         }
+        ServerCrashed { ends: None, .. } => "crashed the server, for good".to_owned(),
+        ServerCrashed { ends: Some(ends), .. } => format!("crashed the server, away until {ends}"),
+        ServerPaused { ends, .. } => format!("paused the server until {ends}"),
+        ServerSlowed { ends, by_ms, .. } => {
+            format!("slowed the server by {by_ms} ms a frame until {ends}")
+        }
+        ServerCommand {
+            command,
+            took_ms,
+            failed,
+            ..
+        } => match failed {
+            None => format!("the server's `{command}` command took {took_ms} ms"),
+            Some(why) => format!("the server's `{command}` command failed after {took_ms} ms: {why}"),
+        },
         MembershipResumed { incarnation } => format!("took its membership over ({incarnation})"),
         NetworkDropped {
             lost,

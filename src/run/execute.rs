@@ -13,6 +13,7 @@ use super::{
     coordinator::Coordinator,
     dispatcher::{EventReader, EventSink, dispatch},
     peer::{self, INPUTS, Shared},
+    server,
 };
 use crate::{
     base::Instant,
@@ -67,6 +68,7 @@ pub async fn execute(
 
     let (inputs, receivers): (Vec<_>, Vec<_>) = plan.peers.iter().map(|_| mpsc::channel(INPUTS)).unzip();
     let (alive, all_gone) = mpsc::channel(1);
+    let (server, server_left) = server::look_after(&world, &census, &sink, &plan, &inputs);
     let shared = Arc::new(Shared {
         stack: Arc::new(Stack {
             world: world.clone(),
@@ -76,6 +78,7 @@ pub async fn execute(
         }),
         sink: sink.clone(),
         coordinator: Mutex::new(Coordinator::new(&plan)),
+        server,
         inputs,
         plan: plan.clone(),
     });
@@ -97,6 +100,7 @@ pub async fn execute(
 
     drop(sampler);
     drop(shared);
+    wait_for_end(server_left).await;
     wind_down(&world, &census, &sink).await;
     sink.tell(None, None, EventKind::RunEnded).await;
     drop(sink);
@@ -146,6 +150,11 @@ async fn wait_for_all(
             }
         }
     }
+}
+
+/// Waits until nobody is left who could say anything.
+async fn wait_for_end<T>(mut of: mpsc::Receiver<T>) {
+    while of.recv().await.is_some() {}
 }
 
 /// Samples the generator until the returned guard is dropped.

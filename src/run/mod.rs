@@ -8,6 +8,7 @@ mod coordinator;
 mod dispatcher;
 mod execute;
 mod peer;
+mod server;
 mod signaling;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use super::{
     connection::{self, Stack},
     coordinator::{Coordinator, Release},
     dispatcher::EventSink,
+    server::ServerStep,
     signaling::Signaling,
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     impair::{self, Cutting, Profile, Remotes, Way},
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
-    plan::{self, Cut, Plan, SleepingClock, SocketOnRoam},
+    plan::{self, Cut, Plan, ServerFault, SleepingClock, SocketOnRoam},
     world::{BoxFuture, Dropped, Holding, Host, PeerNetwork},
 };
 
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub stack: Arc<Stack>,
     pub sink: EventSink,
     pub coordinator: Mutex<Coordinator>,
+    /// Where steps go that do something to the server.
+    pub server: mpsc::Sender<ServerStep>,
     /// How every peer is reached.
     pub inputs: Vec<mpsc::Sender<PeerInput>>,
 }
@@ -236,7 +239,7 @@ impl PeerTask {
                     generation,
                     command,
                 } => self.command(remote, generation, command),
-                PeerOutput::RestartServer { planned, ends } => self.restart_server(planned, ends),
+                PeerOutput::Server { fault, planned } => self.harm_server(fault, planned),
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator().reach_barrier(self.id, barrier);
                     self.release(release).await;
@@ -303,14 +306,16 @@ impl PeerTask {
         }
     }
 
-    fn restart_server(&self, planned: Instant, ends: Instant) {
-        if !self.shared.stack.world.restart_server(ends) {
-            tracing::warn!("a server that is not ours can't be restarted");
-            return;
-        }
-        let others = self.shared.plan.peers.iter().map(|peer| peer.id);
-        for peer in others.filter(|peer| *peer != self.id) {
-            self.tell(peer, PeerInput::ServerRestarted { planned, ends });
+    fn harm_server(&self, fault: ServerFault, planned: Instant) {
+        let by = self.id;
+        let steps = &self.shared.server;
+        if let Err(mpsc::error::TrySendError::Full(step)) = steps.try_send(ServerStep { by, fault, planned })
+        {
+            // The server is busy with what it was told before: it can wait, the peer can't.
+            let steps = steps.clone();
+            self.shared.stack.world.spawn(Box::pin(async move {
+                let _ = steps.send(step).await;
+            }));
         }
     }
 

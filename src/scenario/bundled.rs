@@ -18,6 +18,7 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
         "network-drops",
         "crash-and-return",
         "dashboard-slo",
+        "soak",
     ]
 }
 
@@ -55,6 +56,10 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
         "faults/suspend-clock-jumps",
         "faults/signaling-drop",
         "faults/block-udp",
+        "faults/server-restart",
+        "faults/server-pause",
+        "faults/server-crash",
+        "faults/server-slow",
     ]
 }
 

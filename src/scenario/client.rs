@@ -139,8 +139,10 @@ rules! {
     reconnect_first: Duration = Duration::from_millis(250);
     /// How long an attempt waits at most
     reconnect_max: Duration = seconds(10);
+    /// Each attempt waits between half of that and all of it, at random: who has lost the same server does not come back in one instant
+    reconnect_jitter: bool = true;
     /// How many attempts there are
-    reconnect_attempts: u32 = 5;
+    reconnect_attempts: u32 = 7;
     /// How often the server is asked whether it is still there; it has 4 s to answer. `none` is never: a half-open socket is not noticed
     heartbeat_every: Option<Duration> = Some(seconds(5));
 }

@@ -9,6 +9,7 @@ mod chat;
 mod check;
 mod client;
 mod contradictions;
+mod control;
 mod diagnostic;
 mod faults;
 mod fields;

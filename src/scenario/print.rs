@@ -4,12 +4,13 @@ use std::{fmt::Write, time::Duration};
 
 use super::{
     ClientRules,
+    control::COMMAND_WITHIN,
     faults::SCOPES,
     host::{CLOCKS, SOCKETS_ON_ROAM, WAYS, word_of},
     profiles,
     types::{
-        Arrival, Cut, DEFAULT_TIMEOUT, DropNetwork, Group, RelayMode, RestartLinks, Scenario, Scope,
-        ServerFault, SleepingClock, SocketOnRoam, Step, StepKind, WaitFor, Ways,
+        Arrival, CommandLine, Cut, DEFAULT_TIMEOUT, DropNetwork, Group, RelayMode, RestartLinks, Scenario,
+        Scope, ServerFault, SleepingClock, SocketOnRoam, Step, StepKind, WaitFor, Ways,
     },
 };
 use crate::{
@@ -35,7 +36,7 @@ impl Scenario {
             line(&mut text, 0, &format!("seed: {seed}"));
         }
         if let Some(url) = &self.target.url {
-            line(&mut text, 0, &format!("target: {{ url: {} }}", quoted(url)));
+            self.print_target(&mut text, url);
         } else if self.target.relay_mode == RelayMode::Deployed {
             line(&mut text, 0, "target: { relay_mode: deployed }");
         }
@@ -91,6 +92,29 @@ impl Scenario {
         }
         self.print_thresholds(&mut text);
         text
+    }
+
+    fn print_target(&self, text: &mut String, url: &str) {
+        let Some(control) = &self.target.control else {
+            return line(text, 0, &format!("target: {{ url: {} }}", quoted(url)));
+        };
+        line(text, 0, "target:");
+        line(text, 1, &format!("url: {}", quoted(url)));
+        let commands = control.commands();
+        let mut rows: Vec<String> = commands
+            .map(|(name, command)| match command {
+                CommandLine::Shell(text) => format!("{name}: {}", quoted(text)),
+                CommandLine::Words(words) => {
+                    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+                    format!("{name}: [{}]", words.join(", "))
+                }
+            })
+            .collect();
+        if control.within != COMMAND_WITHIN || rows.is_empty() {
+            rows.push(format!("within: {}", show_duration(control.within)));
+        }
+        line(text, 1, "control:");
+        rows.iter().for_each(|row| line(text, 2, row));
     }
 
     fn print_thresholds(&self, text: &mut String) {
@@ -322,10 +346,7 @@ fn step_text(step: &StepKind) -> String {
             let clock = said.map(|word| format!("clock: {word}"));
             with("suspend", &[time("for", *lasting), clock])
         }
-        StepKind::Server(ServerFault::Restart { away }) => match away.is_zero() {
-            true => "server: restart".to_owned(),
-            false => format!("server: {{ restart: {{ for: {} }} }}", show_duration(*away)),
-        },
+        StepKind::Server(fault) => server(*fault),
         StepKind::Network(profile) => format!("network: {}", network(*profile)),
         StepKind::CutSignaling(how) => format!(
             "cut_signaling: {}",
@@ -350,6 +371,22 @@ fn drop_network(what: &DropNetwork) -> String {
         what.server_lost.then(|| "server: lost".to_owned()),
     ];
     with("drop_network", &parts)
+}
+
+fn server(fault: ServerFault) -> String {
+    let (word, arguments) = match fault {
+        ServerFault::Restart { away } => ("restart", vec![(!away.is_zero()).then_some(away)]),
+        ServerFault::Crash { away } => ("crash", vec![away]),
+        ServerFault::Pause { lasting } => ("pause", vec![Some(lasting)]),
+        ServerFault::Slow { by, lasting } => {
+            let (by, lasting) = (show_duration(by), show_duration(lasting));
+            return format!("server: {{ slow: {{ by: {by}, for: {lasting} }} }}");
+        }
+    };
+    match arguments.into_iter().flatten().next() {
+        None => format!("server: {word}"),
+        Some(time) => format!("server: {{ {word}: {{ for: {} }} }}", show_duration(time)),
+    }
 }
 
 fn wait(target: WaitFor, within: Option<String>) -> String {

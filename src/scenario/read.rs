@@ -108,9 +108,7 @@ pub(super) fn read_scenario(
     if let (Some((entry, Some(arrive))), Some(total)) = (&arrive, total) {
         check_stages(reader, entry, arrive, total);
     }
-    // Of a target that could not be read, a server of somebody else's was meant.
-    let bundled = target.as_ref().is_some_and(|target| target.url.is_none());
-    check_groups(reader, &groups, peers, total, at, bundled);
+    check_groups(reader, &groups, peers, total, at, target.as_ref());
 
     Some(Scenario {
         name: name?,

@@ -12,7 +12,7 @@ use super::{
     source::Span,
     steps::read_steps,
     tree::Entry,
-    types::{Group, MAX_PEERS, Step},
+    types::{Group, MAX_PEERS, Step, Target},
 };
 use crate::impair::Profile;
 
@@ -216,14 +216,14 @@ pub(super) fn check_peers(
     u32::try_from(sum).ok()
 }
 
-/// What the steps of all groups mean together. `bundled`: no target is named.
+/// What the steps of all groups mean together. `target`: `None` if it could not be read.
 pub(super) fn check_groups(
     reader: &mut Reader<'_>,
     groups: &Option<Vec<Draft>>,
     peers: Option<u32>,
     total: Option<u64>,
     at: Span,
-    bundled: bool,
+    target: Option<&Target>,
 ) {
     let mut bounded = true;
     let drafts = groups.iter().flatten();
@@ -245,8 +245,8 @@ pub(super) fn check_groups(
         return;
     };
     check_barriers(reader, &parts);
-    if !bundled {
-        check_server(reader, &parts);
+    if let Some(target) = target.filter(|target| target.url.is_some()) {
+        check_server(reader, &parts, target);
     }
     // Who is in a room is known only if every group could be read.
     if peers.is_some() && drafts.clone().all(|group| group.name.is_some()) {

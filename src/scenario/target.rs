@@ -1,4 +1,5 @@
 use super::{
+    control::read_control,
     diagnostic::did_you_mean,
     fields::Reader,
     read::all,
@@ -11,10 +12,11 @@ pub(super) const BUNDLED: Target = Target {
     protocol: Protocol::Dashboard,
     url: None,
     relay_mode: RelayMode::Rooms,
+    control: None,
 };
 
 /// The keys of `target`.
-pub(super) const TARGET_KEYS: [&str; 3] = ["protocol", "url", "relay_mode"];
+pub(super) const TARGET_KEYS: [&str; 4] = ["protocol", "url", "relay_mode", "control"];
 /// How the bundled server can relay.
 pub(super) const RELAY_MODES: [(&str, RelayMode); 2] =
     [("rooms", RelayMode::Rooms), ("deployed", RelayMode::Deployed)];
@@ -40,7 +42,17 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
     let url = fields.take("url").map(|entry| read_url(reader, entry));
     let given = fields.take("relay_mode");
     let relay_mode = given.map_or(Some(RelayMode::Rooms), |entry| reader.choice(entry, &RELAY_MODES));
+    let control_entry = fields.take("control");
+    let control = control_entry.map(|entry| read_control(reader, entry));
     fields.finish(reader, &TARGET_KEYS);
+    if let Some(entry) = control_entry.filter(|_| url.is_none()) {
+        let message = "`control` without `url`: the bundled server needs no commands";
+        reader.mistake_help(
+            entry.key_span,
+            message,
+            "leave it out, or name the server's `url`",
+        );
+    }
     if let Some(entry) = given.filter(|_| url.is_some()) {
         let message = "`relay_mode` is the bundled server's: it says nothing of one that has a `url`";
         reader.mistake_help(entry.key_span, message, "leave out either of them");
@@ -49,6 +61,7 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
         protocol: protocol?,
         url: all(url)?,
         relay_mode: relay_mode?,
+        control: all(control)?.map(Box::new),
     })
 }
 

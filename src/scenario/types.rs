@@ -69,6 +69,8 @@ pub struct Target {
     pub url: Option<String>,
     /// How the bundled server relays.
     pub relay_mode: RelayMode,
+    /// What starts and ends the one at `url`, where a step does.
+    pub control: Option<Box<Control>>,
 }
 
 /// How the bundled server relays frames.
@@ -346,7 +348,7 @@ pub enum Cut {
     Silent,
 }
 
-/// What a step does to the bundled server.
+/// What a step does to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerFault {
     /// Its process ends, and another one starts that knows nothing.
@@ -354,6 +356,48 @@ pub enum ServerFault {
         /// How long there is none in between.
         away: Duration,
     },
+    /// It stands still: it reads, answers and writes nothing. Its sockets stay open, and afterwards it does all
+    /// that has waited.
+    Pause {
+        /// How long; above zero.
+        lasting: Duration,
+    },
+    /// Its process ends, as that of a restart does.
+    Crash {
+        /// When another one starts; `None` is never.
+        away: Option<Duration>,
+    },
+    /// It takes longer over each frame of a client's; those of others it reads beside.
+    Slow {
+        /// So much longer; above zero.
+        by: Duration,
+        /// How long; above zero.
+        lasting: Duration,
+    },
+}
+
+/// What to run when a step does something to a server that was not started for the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// Starts it. It is over when it has.
+    pub start: Option<CommandLine>,
+    /// Ends it.
+    pub stop: Option<CommandLine>,
+    /// Makes it stand still.
+    pub pause: Option<CommandLine>,
+    /// Lets it go on.
+    pub resume: Option<CommandLine>,
+    /// How long each command may take.
+    pub within: Duration,
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandLine {
+    /// A program and its arguments, never empty: `[systemctl, restart, signaling]`.
+    Words(Vec<String>),
+    /// A line for `sh -c`: `kill -STOP $(cat server.pid)`.
+    Shell(String),
 }
 
 /// What a `wait` waits for.
@@ -420,6 +464,7 @@ mod tests {
                 protocol: Protocol::Dashboard,
                 url: Some(url.to_owned()),
                 relay_mode: RelayMode::Rooms,
+                control: None,
             };
             assert_eq!(target.host(), Some(host), "{url}");
         }

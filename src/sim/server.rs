@@ -3,17 +3,27 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::{Sink, Stream, task::AtomicWaker};
 use reference_server::room::{ClientId, Hub, HubConfig, Now, Output, RoomRoster};
+use tokio::sync::watch;
 
 use super::{
     executor::Executor,
     network::HOP,
     schedule::{Delays, Stream as Whose},
 };
-use crate::{base::Instant, world::SignalingError};
+use crate::{
+    base::Instant,
+    world::{ServerAct, SignalingError},
+};
+
+/// The most frames that wait for a server that stands still.
+const WAITING_MAX: usize = 1 << 20;
+/// How long a socket may take to open, as in the other worlds.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The reference server: its room core, and sockets in memory.
 pub(super) struct Server {
@@ -28,12 +38,33 @@ struct State {
     hub: Hub,
     /// The next hub's.
     token_seed: [u8; 32],
-    /// No socket is to be had before that.
-    back_at: Instant,
+    flow: watch::Sender<Flow>,
+    /// What has come in while it stands still.
+    waiting: VecDeque<News>,
+    /// So much longer it takes over each frame.
+    slow: Duration,
     sockets: BTreeMap<ClientId, Arc<Inbox>>,
     last_client: u64,
     /// When the hub will be told that time has passed.
     alarm: Option<Instant>,
+}
+
+/// Whether the server does anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Runs,
+    /// Sockets stay open, and all that comes waits.
+    Stands,
+    /// There is none.
+    Gone,
+}
+
+/// What comes to the server.
+enum News {
+    Frame(ClientId, String),
+    Disconnect(ClientId),
+    /// The hub has to look at its clock.
+    Alarm,
 }
 
 /// What comes to one client: frames, then an error that tells why there are no more.
@@ -72,7 +103,9 @@ impl Server {
             state: Mutex::new(State {
                 hub: Hub::new(config, token_seed),
                 token_seed,
-                back_at: Instant::START,
+                flow: watch::Sender::new(Flow::Runs),
+                waiting: VecDeque::new(),
+                slow: Duration::ZERO,
                 sockets: BTreeMap::new(),
                 last_client: 0,
                 alarm: None,
@@ -80,14 +113,31 @@ impl Server {
         }
     }
 
-    /// A socket that has just been accepted.
+    /// A socket that is accepted as soon as the server does not stand still.
     ///
     /// # Errors
-    /// There is no server at the moment.
-    pub fn connect(self: &Arc<Self>) -> Result<Socket, SignalingError> {
+    /// There is no server at the moment, or it stands still for too long.
+    pub async fn open(self: Arc<Self>) -> Result<Socket, SignalingError> {
+        let mut flow = self.state().flow.subscribe();
+        let patience = self.executor.sleep_until(self.executor.now() + OPEN_WITHIN);
+        let running = tokio::select! {
+            biased;
+            found = flow.wait_for(|flow| *flow != Flow::Stands) => found.is_ok(),
+            () = patience => false,
+        };
+        match running {
+            true => self.connect(),
+            false => Err(SignalingError {
+                url: "the bundled server".to_owned(),
+                reason: format!("no answer within {} s", OPEN_WITHIN.as_secs()),
+            }),
+        }
+    }
+
+    fn connect(self: &Arc<Self>) -> Result<Socket, SignalingError> {
         let inbox = Arc::new(Inbox::default());
         let mut state = self.state();
-        if self.executor.now() < state.back_at {
+        if *state.flow.borrow() == Flow::Gone {
             return Err(SignalingError {
                 url: "the bundled server".to_owned(),
                 reason: "connection refused".to_owned(),
@@ -107,18 +157,43 @@ impl Server {
         })
     }
 
-    /// Ends, and begins anew at `until`: what was on its way to clients still comes, what was on its way from
-    /// them is lost, and nobody is known any more.
-    pub fn restart(self: &Arc<Self>, until: Instant) {
+    /// Does something to the server.
+    pub fn act(self: &Arc<Self>, act: ServerAct) {
+        match act {
+            ServerAct::Start => {
+                self.state().flow.send_replace(Flow::Runs);
+            }
+            ServerAct::Stop => self.stop(),
+            ServerAct::Pause => {
+                self.state().flow.send_replace(Flow::Stands);
+            }
+            ServerAct::Resume => self.resume(),
+            ServerAct::Slow(by) => self.state().slow = by,
+        }
+    }
+
+    /// What was on its way to clients still comes, what was on its way from them is lost, and nobody is known
+    /// any more.
+    fn stop(self: &Arc<Self>) {
         let mut state = self.state();
         // No token is given twice.
         state.token_seed = state.token_seed.map(|byte| byte.wrapping_add(1));
         state.hub = Hub::new(self.config.clone(), state.token_seed);
-        state.back_at = state.back_at.max(until);
+        state.waiting.clear();
+        state.flow.send_replace(Flow::Gone);
         for (client, inbox) in std::mem::take(&mut state.sockets) {
             let at = self.arrival(Whose::ToClient(client), &inbox.last);
             let reset = Err("connection reset: the server has ended".to_owned());
             self.executor.call_at(at, move || inbox.push(reset));
+        }
+    }
+
+    /// All that has come in meanwhile is done now, in its order.
+    fn resume(self: &Arc<Self>) {
+        let mut state = self.state();
+        state.flow.send_replace(Flow::Runs);
+        for news in std::mem::take(&mut state.waiting) {
+            self.take(&mut state, news);
         }
     }
 
@@ -128,24 +203,35 @@ impl Server {
         roster.map(RoomRoster::into_user_ids).unwrap_or_default()
     }
 
-    fn frame(self: &Arc<Self>, client: ClientId, frame: &str) {
+    /// Something has come in.
+    fn hear(self: &Arc<Self>, news: News) {
         let mut state = self.state();
-        state.hub.frame(client, frame, self.now());
-        self.follow(&mut state);
+        let standing = *state.flow.borrow() == Flow::Stands;
+        if !standing {
+            return self.take(&mut state, news);
+        }
+        // The buffers of an operating system are not without end either: who overruns them is cut off.
+        let full = state.waiting.len() >= WAITING_MAX;
+        match news {
+            News::Frame(client, _) if full => state.waiting.push_back(News::Disconnect(client)),
+            news => state.waiting.push_back(news),
+        }
     }
 
-    fn disconnect(self: &Arc<Self>, client: ClientId) {
-        let mut state = self.state();
-        state.sockets.remove(&client);
-        state.hub.disconnect(client, self.now());
-        self.follow(&mut state);
-    }
-
-    fn time_out(self: &Arc<Self>) {
-        let mut state = self.state();
-        state.alarm = None;
-        state.hub.handle_timeout(self.now());
-        self.follow(&mut state);
+    fn take(self: &Arc<Self>, state: &mut State, news: News) {
+        let now = self.now();
+        match news {
+            News::Frame(client, frame) => state.hub.frame(client, &frame, now),
+            News::Disconnect(client) => {
+                state.sockets.remove(&client);
+                state.hub.disconnect(client, now);
+            }
+            News::Alarm => {
+                state.alarm = None;
+                state.hub.handle_timeout(now);
+            }
+        }
+        self.follow(state);
     }
 
     /// Carries out what the hub wants after whatever it has been told.
@@ -174,7 +260,7 @@ impl Server {
             // An earlier alarm does no harm: the hub looks at its clock.
             state.alarm = Some(due);
             let server = self.clone();
-            self.executor.call_at(due, move || server.time_out());
+            self.executor.call_at(due, move || server.hear(News::Alarm));
         }
     }
 
@@ -212,16 +298,21 @@ pub(super) struct Socket {
 
 impl Socket {
     /// After everything that was sent before.
-    fn tell(&self, what: impl FnOnce(&Arc<Server>, ClientId) + Send + 'static) {
+    fn tell(&self, what: impl FnOnce(ClientId) -> News + Send + 'static) {
         let (server, client) = (self.server.clone(), self.client);
-        let at = self.server.arrival(Whose::ToServer(client), &self.last);
-        self.server.executor.call_at(at, move || what(&server, client));
+        let slow = self.server.state().slow;
+        let at = self.server.arrival(Whose::ToServer(client), &self.last) + slow;
+        // The next one is looked at when this one is done.
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        self.server
+            .executor
+            .call_at(at, move || server.hear(what(client)));
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.tell(Server::disconnect);
+        self.tell(News::Disconnect);
     }
 }
 
@@ -248,7 +339,7 @@ impl Sink<String> for Socket {
     }
 
     fn start_send(self: Pin<&mut Self>, frame: String) -> Result<(), String> {
-        self.tell(move |server, client| server.frame(client, &frame));
+        self.tell(move |client| News::Frame(client, frame));
         Ok(())
     }
 

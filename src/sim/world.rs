@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     base::{Generation, Instant, PeerId, Purpose, RootSeed},
-    world::{BoxFuture, SignalingError, SignalingSocket, Usage, World},
+    world::{BoxFuture, ServerAct, SignalingError, SignalingSocket, Usage, World},
 };
 
 /// 2000-01-01T00:00:00Z, at which every simulation begins.
@@ -123,7 +123,7 @@ impl World for SimWorld {
         let shaken = self.executor.sleep_until(self.executor.now() + HOP * 4);
         Box::pin(async move {
             shaken.await;
-            let socket: SignalingSocket = Box::pin(server.connect()?);
+            let socket: SignalingSocket = Box::pin(server.open().await?);
             Ok(socket)
         })
     }
@@ -132,9 +132,9 @@ impl World for SimWorld {
         Some(self.server.roster(room_wire_id))
     }
 
-    fn restart_server(&self, until: Instant) -> bool {
-        self.server.restart(until);
-        true
+    fn act_on_server(&self, act: ServerAct) -> BoxFuture<Result<String, String>> {
+        self.server.act(act);
+        Box::pin(std::future::ready(Ok(String::new())))
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -19,6 +19,8 @@ pub struct Judged<'a> {
     pub interrupted: bool,
     /// `abortOnFail` ended the run.
     pub aborted: bool,
+    /// Commands for the server that failed: what the scenario wanted done to it was not done.
+    pub server_commands_failed: u64,
     /// The target or the configuration turned out to be wrong after the run began.
     pub config_error: bool,
 }
@@ -68,6 +70,8 @@ pub enum Reason {
     Saturated(Saturation),
     /// Some planned step never began.
     OfferedLoadNotReached,
+    /// So many commands for the server failed.
+    ServerCommandsFailed(u64),
     /// Not one link connected.
     NothingConnected,
     /// An invariant was broken.
@@ -133,6 +137,9 @@ pub fn judge(run: Judged<'_>) -> Verdict {
         let list = if spoils { &mut reasons } else { &mut warnings };
         list.push(Reason::OfferedLoadNotReached);
     }
+    if run.server_commands_failed > 0 {
+        reasons.push(Reason::ServerCommandsFailed(run.server_commands_failed));
+    }
     reasons.append(&mut failures);
 
     let exit_code = ExitCode::worst(reasons.iter().map(Reason::exit_code));
@@ -164,7 +171,10 @@ impl Reason {
             Self::ConfigError => ExitCode::Configuration,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Aborted => ExitCode::Aborted,
-            Self::NoSamples(_) | Self::Saturated(_) | Self::OfferedLoadNotReached => ExitCode::Invalid,
+            Self::NoSamples(_)
+            | Self::Saturated(_)
+            | Self::OfferedLoadNotReached
+            | Self::ServerCommandsFailed(_) => ExitCode::Invalid,
             Self::NothingConnected | Self::InvariantBroken(_) | Self::ThresholdFailed { .. } => {
                 ExitCode::Failed
             }
@@ -196,6 +206,10 @@ impl fmt::Display for Reason {
                 f,
                 "the generator was saturated: its lag was {lag_p99_ms:.1} ms at p99, over {limit_ms} ms"
             ),
+            Self::ServerCommandsFailed(failed) => write!(
+                f,
+                "{failed} of the commands for the server failed (`target.control`): what was to happen to it did not"
+            ),
             Self::OfferedLoadNotReached => {
                 f.write_str("the offered load was not reached: a planned step never began")
             }
@@ -224,6 +238,7 @@ mod tests {
         nothing_connected: false,
         interrupted: false,
         aborted: false,
+        server_commands_failed: 0,
         config_error: false,
     };
     const LATE: Saturation = Saturation {

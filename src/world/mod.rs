@@ -20,4 +20,4 @@ pub use flight::{FlightRepair, Received};
 pub use host::{Host, UdpAddr};
 pub use network::{Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
-pub use seam::{BoxFuture, SignalingError, SignalingSocket, SignalingTransport, Usage, World};
+pub use seam::{BoxFuture, ServerAct, SignalingError, SignalingSocket, SignalingTransport, Usage, World};

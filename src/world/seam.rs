@@ -68,14 +68,34 @@ pub trait World: Send + Sync + 'static {
     /// The user ids in a room as the server itself knows them; `None` where the server can't be asked.
     fn roster(&self, room_wire_id: &str) -> Option<Vec<String>>;
 
-    /// Ends the server as a process ends, with all that it knows, and lets another one be there at `until`; `false`
-    /// where it is not ours.
-    fn restart_server(&self, _until: Instant) -> bool {
+    /// Does something to the server: what it has printed if a command of the user's has done it, or why it could
+    /// not be done.
+    fn act_on_server(&self, _act: ServerAct) -> BoxFuture<Result<String, String>> {
+        Box::pin(std::future::ready(Err("this server is not ours".to_owned())))
+    }
+
+    /// Whether the server is acted on by commands of the user's.
+    fn commands_server(&self) -> bool {
         false
     }
 
     /// What the process has used so far; `None` where that means nothing.
     fn usage(&self) -> Option<Usage>;
+}
+
+/// What can be done to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerAct {
+    /// Its process starts, and knows nothing.
+    Start,
+    /// It ends as a killed process does, with all that it knows.
+    Stop,
+    /// It stands still from here on: it reads, answers and writes nothing. Its sockets stay open.
+    Pause,
+    /// It goes on, with all that has waited.
+    Resume,
+    /// From here on it takes so much longer over each frame; zero: no longer than it needs.
+    Slow(Duration),
 }
 
 /// CPU time and memory of the generator.

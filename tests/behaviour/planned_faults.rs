@@ -6,8 +6,8 @@ use rtcstorm::{
     base::PeerId,
     impair::Profile,
     plan::{
-        Action, Condition, Cut, DropNetwork, Machine, Options, Plan, RestartLinks, Scope, SleepingClock,
-        SocketOnRoam, Ways, check_limits, expand, show,
+        Action, Condition, Cut, DropNetwork, Machine, Options, Plan, RestartLinks, Scope, ServerFault,
+        SleepingClock, SocketOnRoam, Ways, check_limits, expand, show,
     },
     scenario::parse,
 };
@@ -209,8 +209,10 @@ fn connections_that_are_replaced_count_their_sockets_twice() {
 #[test]
 fn a_restart_of_the_server_takes_no_planned_time() {
     let plan = played_by_all("{server: {restart: {for: 500ms}}}, {server: restart}");
-    let restart = |ms| Action::RestartServer {
-        away: Duration::from_millis(ms),
+    let restart = |ms| {
+        Action::Server(ServerFault::Restart {
+            away: Duration::from_millis(ms),
+        })
     };
     assert_eq!(script(&plan, 0), [(0, restart(500)), (0, restart(0))]);
     let told = show(&plan);
@@ -218,7 +220,7 @@ fn a_restart_of_the_server_takes_no_planned_time() {
     assert!(told.contains("restart the server\n"), "{told}");
     let json = serde_json::json!(plan);
     assert_eq!(
-        json["peers"][0]["script"][1]["action"]["restart_server"]["for_ms"],
+        json["peers"][0]["script"][1]["action"]["server"]["restart"]["for_ms"],
         500.0
     );
 }

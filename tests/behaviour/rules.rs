@@ -367,6 +367,7 @@ fn a_living_connection_is_kept_when_its_member_joins_again() {
         let rules = without(|r| {
             r.keep_living = keep_living;
             r.reconnect_first = Duration::from_secs(6);
+            r.reconnect_jitter = false;
         });
         let stage = staying(rules, 10, 10_000).with_cut(500, BOB).play();
         let kept = sent(&stage, DescriptionKind::Offer) == 1;
@@ -519,16 +520,28 @@ impl Online {
 
 #[test]
 fn a_lost_socket_is_opened_again_as_the_rules_say() {
-    assert_eq!(
-        Online::new(reference()).attempts(),
-        [250, 500, 1_000, 2_000, 4_000]
-    );
+    let even = without(|r| r.reconnect_jitter = false);
+    let longest = [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000];
+    assert_eq!(Online::new(even).attempts(), longest);
     let slow = without(|r| {
+        r.reconnect_jitter = false;
         r.reconnect_first = Duration::from_secs(1);
         r.reconnect_max = Duration::from_secs(3);
         r.reconnect_attempts = 4;
     });
     assert_eq!(Online::new(slow).attempts(), [1_000, 2_000, 3_000, 3_000]);
+}
+
+/// Who has lost the same server does not come back in one instant.
+#[test]
+fn each_wait_for_a_socket_is_shortened_by_chance() {
+    let waits = Online::new(reference()).attempts();
+    let longest = [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000];
+    assert_eq!(waits.len(), longest.len());
+    for (wait, longest) in std::iter::zip(&waits, longest) {
+        assert!((longest / 2..=longest).contains(wait), "{waits:?}");
+    }
+    assert_ne!(waits, longest);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::{
     scenario::{
         ClientRules,
         arrive::{ARRIVE_KEYS, STAGE_KEYS},
+        control::{CONTROL_KEYS, MAX_COMMAND, MAX_WORDS},
         network::NETWORK_KEYS,
         profiles::{PROFILES, client_keys},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
@@ -70,6 +71,15 @@ pub fn schema(metrics: &[MetricWords]) -> Value {
     with(keys, parts)
 }
 
+/// A line for the shell, or words.
+fn command() -> Value {
+    let word = json!({ "type": ["string", "number", "boolean"], "maxLength": MAX_COMMAND });
+    json!({ "anyOf": [
+        text(MAX_COMMAND),
+        { "type": "array", "minItems": 1, "maxItems": MAX_WORDS, "items": word },
+    ] })
+}
+
 fn about(key: &str) -> &'static str {
     match key {
         "name" => "Letters, digits, `-`, `_` and `.`: it becomes part of a folder's name",
@@ -108,6 +118,11 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
             "protocol" => one_of(PROTOCOLS),
             "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^wss?://." }),
             "relay_mode" => one_of(RELAY_MODES.map(|(word, _)| word)),
+            "control" => object(&CONTROL_KEYS, &[], |key| match key {
+                "within" => defined("positiveDuration"),
+                "start" | "stop" | "pause" | "resume" => command(),
+                other => missing(other),
+            }),
             other => missing(other),
         }),
         "rooms" => object(&ROOM_KEYS, &[], |key| match key {

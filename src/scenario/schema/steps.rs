@@ -11,7 +11,7 @@ use crate::scenario::{
     chat::CHAT_KEYS,
     faults::{ANSWER_KEYS, CUTS, DROP_KEYS, LINKS, OFFER_KEYS, RESTART_KEYS, SCOPES},
     host::{BLOCK_KEYS, CLOCKS, ROAM_KEYS, SERVER, SOCKETS_ON_ROAM, SUSPEND_KEYS, WAYS},
-    server::{SERVER_FAULTS, SERVER_RESTART_KEYS},
+    server::{SERVER_FAULTS, SERVER_KEYS, SERVER_SLOW_KEYS, SERVER_WORDS},
     steps::{JOIN_KEYS, JOIN_OUTCOMES, MAX_NAME, STEPS},
     types::{MAX_CHAT_COUNT, MAX_COPIES},
     waits::{BARRIER_KEYS, WAIT_KEYS, WAIT_TO, WAITS},
@@ -189,16 +189,24 @@ fn copies(key: &str) -> Value {
 }
 
 fn server() -> Value {
-    let restart = object(&SERVER_RESTART_KEYS, &[], |key| match key {
-        "for" => defined("duration"),
-        other => missing(other),
-    });
+    let lasting = |needed: &[&str], kind: &'static str| {
+        object(&SERVER_KEYS, needed, move |key| match key {
+            "for" => defined(kind),
+            other => missing(other),
+        })
+    };
     let long = object(&SERVER_FAULTS, &[], |key| match key {
-        "restart" => json!({ "anyOf": [{ "type": "null" }, restart.clone()] }),
+        "restart" => json!({ "anyOf": [{ "type": "null" }, lasting(&[], "duration")] }),
+        "crash" => json!({ "anyOf": [{ "type": "null" }, lasting(&[], "positiveDuration")] }),
+        "pause" => lasting(&["for"], "positiveDuration"),
+        "slow" => object(&SERVER_SLOW_KEYS, &SERVER_SLOW_KEYS, |key| match key {
+            "by" | "for" => defined("positiveDuration"),
+            other => missing(other),
+        }),
         other => missing(other),
     });
     let one = json!({ "minProperties": 1, "maxProperties": 1 });
-    json!({ "anyOf": [one_of(SERVER_FAULTS), with(long, one)] })
+    json!({ "anyOf": [one_of(SERVER_WORDS), with(long, one)] })
 }
 
 fn drop_network() -> Value {

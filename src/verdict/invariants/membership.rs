@@ -155,7 +155,7 @@ impl Memberships {
                 self.stopped = Some(self.stopped.map_or(event.at, |stopped| stopped.min(event.at)));
             }
             EventKind::RunEnded => self.ended = true,
-            EventKind::ServerRestarted { .. } => {
+            EventKind::ServerRestarted { .. } | EventKind::ServerCrashed { .. } => {
                 self.restarted = Some(event.at);
                 for story in &mut self.peers {
                     story.online = None;

@@ -1,0 +1,173 @@
+//! A server that was not started for the run: its own process, started and ended by the commands of the scenario.
+#![cfg(unix)]
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use super::program::{Desk, Output};
+
+/// A reference server of its own, as somebody's deployment. By process id, it is ended with the test.
+struct Deployment {
+    desk: Desk,
+    port: u16,
+}
+
+impl Deployment {
+    fn start(test: &str) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let deployment = Self {
+            desk: Desk::new(test),
+            port: free.expect("there is a port").port(),
+        };
+        let started = Command::new("sh")
+            .args(["-c", &deployment.start_line()])
+            .current_dir(deployment.desk.path(""))
+            .status();
+        assert!(started.is_ok_and(|status| status.success()));
+        deployment
+    }
+
+    /// Leaves it in the background once it serves.
+    fn start_line(&self) -> String {
+        let port = self.port;
+        let server = server();
+        let server = server.display();
+        format!(
+            "{server} --listen 127.0.0.1:{port} > server.log 2>&1 & echo $! > server.pid; \
+             until grep -q {port} server.log; do sleep 0.02; done; echo started"
+        )
+    }
+
+    /// The scenario `steps` of two peers, with these commands.
+    fn play(&self, commands: &str, steps: &str, thresholds: &str) -> Output {
+        let text = format!(
+            "name: control\ntarget:\n  url: ws://127.0.0.1:{}/ws/\n  control:\n    within: 20s\n{commands}\
+             groups:\n  - name: operator\n    peers: 1\n    steps:\n      - join\n      - wait: connected\n      - barrier: in\n{steps}\
+             \x20     - wait: {{ for: recovered, within: 20s }}\n      - barrier: {{ name: over, within: 1m }}\n\
+             \x20 - name: other\n    peers: 1\n    steps:\n      - join\n      - wait: connected\n      - barrier: in\n\
+             \x20     - chat: {{ every: 50ms, size: 64, for: 1s }}\n      - barrier: {{ name: over, within: 1m }}\n\
+             thresholds:\n{thresholds}",
+            self.port
+        );
+        self.desk.write("scenario.yaml", &text);
+        self.desk
+            .run(&["run", "scenario.yaml", "--out", "out", "--quiet"])
+    }
+
+    fn commands_run(&self) -> Vec<(String, Value)> {
+        let events = self.desk.events("out");
+        let commands = events.iter().filter(|event| event["kind"] == "server_command");
+        commands
+            .map(|event| {
+                (
+                    event["command"].as_str().unwrap_or_default().to_owned(),
+                    event["failed"].clone(),
+                )
+            })
+            .collect()
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        if let Ok(pid) = fs::read_to_string(self.desk.path("server.pid")) {
+            let _ = Command::new("kill").args(["-KILL", pid.trim()]).status();
+        }
+    }
+}
+
+/// The program of the other package of this workspace, beside ours.
+fn server() -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_rtcstorm")).with_file_name("reference-server");
+    if !path.exists() {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let built = Command::new(cargo)
+            .args(["build", "-p", "reference-server"])
+            .status();
+        assert!(built.is_ok_and(|status| status.success()));
+    }
+    path
+}
+
+const KILL: &str = "    stop: [sh, -c, \"kill -KILL $(cat server.pid)\"]\n";
+
+#[test]
+fn a_server_of_somebody_elses_is_restarted_by_its_own_commands() {
+    let deployment = Deployment::start("control-restart");
+    let start = serde_json::json!(deployment.start_line());
+    let output = deployment.play(
+        &format!("{KILL}    start: {start}\n"),
+        "      - server: { restart: { for: 500ms } }\n",
+        "  server_restarts: [\"count==1\"]\n  signaling_reconnect_ms: [\"min>400\"]\n  messages_lost: [\"count==0\"]\n  wait_expired: [\"count==0\"]\n",
+    );
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let run = deployment.commands_run();
+    assert_eq!(
+        run,
+        [
+            ("stop".to_owned(), Value::Null),
+            ("start".to_owned(), Value::Null)
+        ]
+    );
+}
+
+#[test]
+fn a_server_of_somebody_elses_is_paused_and_goes_on() {
+    let deployment = Deployment::start("control-pause");
+    let output = deployment.play(
+        "    pause: 'kill -STOP $(cat server.pid)'\n    resume: 'kill -CONT $(cat server.pid)'\n",
+        "      - server: { pause: { for: 11s } }\n",
+        // Longer than a client waits for the answer to its heartbeat.
+        "  server_pauses: [\"count==1\"]\n  signaling_reconnect_ms: [\"min>1000\"]\n  faults_started: [\"count==0\"]\n  wait_expired: [\"count==0\"]\n",
+    );
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let run = deployment.commands_run();
+    assert_eq!(
+        run,
+        [
+            ("pause".to_owned(), Value::Null),
+            ("resume".to_owned(), Value::Null)
+        ]
+    );
+}
+
+#[test]
+fn a_server_is_not_left_standing_still_because_the_run_was_over_first() {
+    let deployment = Deployment::start("control-over");
+    deployment.play(
+        "    pause: 'kill -STOP $(cat server.pid)'\n    resume: 'kill -CONT $(cat server.pid)'\n",
+        "      - server: { pause: { for: 1h } }\n      - leave\n      - join\n",
+        "  server_pauses: [\"count==1\"]\n",
+    );
+    let run: Vec<String> = deployment
+        .commands_run()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(run, ["pause", "resume"]);
+}
+
+#[test]
+fn a_command_that_fails_makes_the_run_invalid_and_says_what_it_printed() {
+    let deployment = Deployment::start("control-fails");
+    let output = deployment.play(
+        "    stop: 'echo who are you; exit 4'\n    start: [\"true\"]\n",
+        "      - server: restart\n      - pause: 100ms\n      - rejoin\n      - cut_signaling\n",
+        "  joins_started: [\"count>=2\"]\n",
+    );
+    assert_eq!(output.code, Some(98), "{output:?}");
+    let why = "1 of the commands for the server failed (`target.control`)";
+    assert!(output.stdout.contains(why), "{output:?}");
+    let run = deployment.commands_run();
+    let failed = run[0].1.as_str().unwrap_or_default();
+    assert!(
+        failed.contains("exit status: 4; it printed: who are you"),
+        "{run:?}"
+    );
+}
