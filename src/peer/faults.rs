@@ -3,9 +3,8 @@ use std::time::Duration;
 use super::machine::{Peer, PeerOutput, PeerTimer};
 use crate::{
     base::{Instant, PeerId},
-    impair::Profile,
     metrics::{EventKind, FaultCause, RecoveryPath},
-    plan::{Cut, RestartLinks, Scope},
+    plan::{Cut, Network, RestartLinks, Scope},
     signaling::{Description, Message, SdpType, Seq},
 };
 
@@ -48,8 +47,8 @@ pub enum NetworkCommand {
         until: Instant,
         with: Vec<PeerId>,
     },
-    /// The peer's access link is like this from now on, those of later memberships too.
-    Profile(Profile),
+    /// The peer's way to the others is like this from now on, those of later memberships too.
+    Become(Network),
     /// The signaling socket is cut.
     Cut(Cut),
     /// Every socket falls silent, for good: those of a later membership are new ones.

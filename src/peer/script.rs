@@ -118,8 +118,8 @@ impl Peer {
             } => self.duplicate_answer(copies, within, lasting, now),
             Action::IceRestart { links, both } => self.restart_ice(links, both, due, now),
             Action::DropNetwork { scope, lasting, with } => self.drop_network(scope, lasting, with, due, now),
-            Action::Network { profile } => {
-                self.output(PeerOutput::Network(NetworkCommand::Profile(profile)));
+            Action::Network { network } => {
+                self.output(PeerOutput::Network(NetworkCommand::Become(network)));
             }
             Action::CutSignaling { how } => self.cut_signaling(how),
             Action::Crash => self.crash(due, now),

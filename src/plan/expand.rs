@@ -6,12 +6,12 @@ use std::{
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Action, BarrierPlan, Burst, Condition, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan, Segment,
-    arrivals::arrivals,
+    Action, BarrierPlan, Burst, Condition, JoinOutcome, Network, PathPlan, PeerPlan, Plan, PlannedStep,
+    RoomPlan, Segment, arrivals::arrivals,
 };
 use crate::{
     base::{BarrierId, Instant, PeerId, Purpose, RoomId, RootSeed},
-    scenario::{Arrival, Group, Party, Scenario, Scope, ServerFault, Step, StepKind, WaitFor},
+    scenario::{self, Arrival, Group, Party, Scenario, Scope, ServerFault, Step, StepKind, WaitFor},
 };
 
 /// How long after a declared burst began lag does not count.
@@ -92,6 +92,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 was_member: false,
                 barrier: first_barrier,
             };
+            let network = script.network(&group.network);
             script.run(&group.steps);
             plan.peers.push(PeerPlan {
                 id,
@@ -100,7 +101,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 user_id: wire.peer(number),
                 arrive_at: arrivals[number as usize],
                 rules: group.rules,
-                network: group.network,
+                network,
                 script: script.steps,
                 ends_after: script.after,
             });
@@ -251,7 +252,10 @@ impl Script<'_> {
                 both: *both,
             }),
             StepKind::DropNetwork { scope, lasting, with } => self.drop_network(*scope, *lasting, with),
-            StepKind::Network(profile) => self.push(Action::Network { profile: *profile }),
+            StepKind::Network(network) => {
+                let network = self.network(network);
+                self.push(Action::Network { network });
+            }
             StepKind::CutSignaling(how) => self.push(Action::CutSignaling { how: *how }),
             StepKind::Server(ServerFault::Restart { away }) => {
                 self.push(Action::RestartServer { away: *away });
@@ -292,14 +296,29 @@ impl Script<'_> {
         self.was_member = true;
     }
 
-    fn drop_network(&mut self, scope: Scope, lasting: Duration, with: &[Party]) {
-        let named: BTreeSet<PeerId> = with
-            .iter()
+    /// The others of its room that are meant, ascending.
+    fn named(&self, with: &[Party]) -> BTreeSet<PeerId> {
+        with.iter()
             .filter_map(|party| self.scenario.party(&party.name))
             .flat_map(|positions| &self.members[positions.start as usize..positions.end as usize])
             .copied()
             .filter(|peer| *peer != self.id)
-            .collect();
+            .collect()
+    }
+
+    fn network(&self, network: &scenario::Network) -> Network {
+        let paths = network.to.iter().map(|towards| PathPlan {
+            with: self.named(&towards.with).into_iter().collect(),
+            link: towards.link,
+        });
+        Network {
+            link: network.link,
+            to: paths.filter(|path| !path.with.is_empty()).collect(),
+        }
+    }
+
+    fn drop_network(&mut self, scope: Scope, lasting: Duration, with: &[Party]) {
+        let named = self.named(with);
         // To a plan, nobody named is everybody. To whom it alone was named, nothing happens meanwhile.
         if with.is_empty() || !named.is_empty() {
             self.push(Action::DropNetwork {

@@ -1,6 +1,6 @@
 use std::{fmt::Write, time::Duration};
 
-use super::{Action, Condition, Cut, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope};
+use super::{Action, Condition, Cut, JoinOutcome, Network, PeerPlan, Plan, RestartLinks, Scope};
 use crate::base::{Size, show_duration};
 
 /// A plan for people: per room its barriers, per peer what it does and when. An instant that is known is
@@ -42,7 +42,7 @@ pub fn show(plan: &Plan) -> String {
             let arrival = show_duration(peer.arrive_at.elapsed());
             let network = match peer.network.is_none() {
                 true => String::new(),
-                false => format!(", network: {}", peer.network),
+                false => format!(", network: {}", network(plan, &peer.network)),
             };
             line(
                 2,
@@ -117,6 +117,20 @@ fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
     rows
 }
 
+/// A link, and what lies beyond it.
+fn network(plan: &Plan, network: &Network) -> String {
+    let mut text = network.link.to_string();
+    for path in &network.to {
+        let names: Vec<&str> = path
+            .with
+            .iter()
+            .map(|peer| plan.peers[peer.index()].user_id.as_str())
+            .collect();
+        write!(text, "; to {}: {}", names.join(" "), path.link).expect("a string takes everything");
+    }
+    text
+}
+
 /// A step that breaks something, or negotiates anew.
 fn fault(plan: &Plan, action: &Action) -> String {
     match action {
@@ -152,7 +166,7 @@ fn fault(plan: &Plan, action: &Action) -> String {
             };
             format!("drop the network ({what}{whom}) for {}", show_duration(*lasting))
         }
-        Action::Network { profile } => format!("network: {profile}"),
+        Action::Network { network } => format!("network: {}", self::network(plan, network)),
         Action::CutSignaling { how } => {
             let how = match how {
                 Cut::Closed => "closed",

@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    ops::Add,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -12,7 +13,8 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     base::{Instant, PeerId, Purpose, RootSeed},
     impair::{
-        DropReason, Fate, Outages, Profile, Remotes, Scope, Shaper, SignalingPath, Stream, TooManyOutages,
+        AccessLink, Delivery, Outages, Profile, Remotes, Scope, Shaper, SignalingPath, Stream, Tally,
+        TooManyOutages, Way,
     },
 };
 
@@ -36,11 +38,14 @@ pub struct PeerNetwork {
     impaired: AtomicBool,
     links: Mutex<Links>,
     dropped: DroppedCounts,
+    altered: AlteredCounts,
+    seed: RootSeed,
+    peer: PeerId,
 }
 
 struct Links {
-    up: Shaper,
-    down: Shaper,
+    up: Way,
+    down: Way,
     signaling_up: Stream,
     signaling_down: Stream,
     outages: Outages,
@@ -49,7 +54,6 @@ struct Links {
 /// Why a datagram did not cross.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blame {
-    Link(DropReason),
     Outage,
     Overflow,
 }
@@ -75,6 +79,49 @@ pub struct Dropped {
     pub overflowed: u64,
 }
 
+impl Add for Dropped {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            lost: self.lost + more.lost,
+            queue_full: self.queue_full + more.queue_full,
+            blocked: self.blocked + more.blocked,
+            overflowed: self.overflowed + more.overflowed,
+        }
+    }
+}
+
+#[derive(Default)]
+struct AlteredCounts {
+    duplicated: AtomicU64,
+    corrupted: AtomicU64,
+    reordered: AtomicU64,
+}
+
+/// Datagrams of a peer's connections that its link let pass, but not as they were, in either direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Altered {
+    /// Copied.
+    pub duplicated: u64,
+    /// Let out with a bit flipped.
+    pub corrupted: u64,
+    /// Let out before something that went in earlier.
+    pub reordered: u64,
+}
+
+impl Add for Altered {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            duplicated: self.duplicated + more.duplicated,
+            corrupted: self.corrupted + more.corrupted,
+            reordered: self.reordered + more.reordered,
+        }
+    }
+}
+
 impl PeerNetwork {
     /// The unimpaired network of a peer. `clock` is the peer's world's; randomness comes from the peer's
     /// stream of `seed` for networks, one part for each direction of datagrams and of signaling.
@@ -85,22 +132,43 @@ impl PeerNetwork {
             clock: Box::new(clock),
             impaired: AtomicBool::new(false),
             links: Mutex::new(Links {
-                up: Shaper::new(Profile::none(), rng()),
-                down: Shaper::new(Profile::none(), rng()),
+                up: Way::new(Shaper::new(Profile::none(), rng())),
+                down: Way::new(Shaper::new(Profile::none(), rng())),
                 signaling_up: Stream::new(rng()),
                 signaling_down: Stream::new(rng()),
                 outages: Outages::default(),
             }),
             dropped: DroppedCounts::default(),
+            altered: AlteredCounts::default(),
+            seed,
+            peer,
         }
     }
 
-    /// Changes what the link is like, both ways, for what enters it from now on. Nothing overtakes what is on
-    /// its way already.
+    /// Changes what the link is like, both ways alike and towards everybody: see [`PeerNetwork::set`].
     pub fn set_profile(&self, profile: Profile) {
+        self.set(AccessLink::both(profile), &[]);
+    }
+
+    /// Changes what the link is like, and what lies beyond it towards single remotes, for what enters it from now
+    /// on. Nothing overtakes what is on its way already.
+    ///
+    /// The chance of the way to a remote comes from a stream of the two, so that one more of them changes nothing for the
+    /// others.
+    pub fn set(&self, link: AccessLink, paths: &[(PeerId, AccessLink)]) {
         let mut links = self.links();
-        links.up.set_profile(profile);
-        links.down.set_profile(profile);
+        let Links { up, down, .. } = &mut *links;
+        for (way, of, part) in [
+            (up, AccessLink::up as fn(&AccessLink) -> Profile, 0),
+            (down, AccessLink::down, 1),
+        ] {
+            way.link.set_profile(of(&link));
+            way.clear_remotes();
+            for (remote, path) in paths {
+                let rng = || self.seed.path(self.peer, *remote, part);
+                way.set_remote(*remote, of(path), rng);
+            }
+        }
         self.note_impairments(&links);
     }
 
@@ -134,8 +202,8 @@ impl PeerNetwork {
     pub fn signaling(&self, bytes: usize, direction: Direction, now: Instant) -> Option<Instant> {
         let links = &mut *self.links();
         let (stream, link) = match direction {
-            Direction::Up => (&mut links.signaling_up, &mut links.up),
-            Direction::Down => (&mut links.signaling_down, &mut links.down),
+            Direction::Up => (&mut links.signaling_up, &mut links.up.link),
+            Direction::Down => (&mut links.signaling_down, &mut links.down.link),
         };
         stream.admit(bytes, now, link, &links.outages)
     }
@@ -168,6 +236,20 @@ impl PeerNetwork {
         }
     }
 
+    /// What crossed, but not as it was.
+    pub fn altered(&self) -> Altered {
+        let AlteredCounts {
+            duplicated,
+            corrupted,
+            reordered,
+        } = &self.altered;
+        Altered {
+            duplicated: duplicated.load(Ordering::Relaxed),
+            corrupted: corrupted.load(Ordering::Relaxed),
+            reordered: reordered.load(Ordering::Relaxed),
+        }
+    }
+
     pub(super) fn now(&self) -> Instant {
         (self.clock)()
     }
@@ -178,28 +260,27 @@ impl PeerNetwork {
         self.impaired.load(Ordering::Acquire)
     }
 
-    /// A datagram of `bytes` on the wire to or from `remote` enters the link; when it comes out, if it does.
-    pub(super) fn admit(&self, direction: Direction, remote: PeerId, bytes: usize) -> Option<Instant> {
+    /// A datagram of `bytes` on the wire to or from `remote` enters the link: how it comes out, and its copy, as
+    /// far as they do.
+    pub fn admit(&self, direction: Direction, remote: PeerId, bytes: usize) -> [Option<Delivery>; 2] {
         let links = &mut *self.links();
         // Read inside of the lock, so that a link's time does not run backwards.
         let now = self.now();
         if links.outages.media_blocked(remote, now) {
             self.blame(Blame::Outage);
-            return None;
+            return [None, None];
         }
-        let link = match direction {
+        let way = match direction {
             Direction::Up => &mut links.up,
             Direction::Down => &mut links.down,
         };
-        let fate = link.admit(bytes, now);
+        let mut tally = Tally::default();
+        let deliveries = way.admit(bytes, remote, now, &mut tally);
         self.impaired.store(links.are_impaired(now), Ordering::Release);
-        match fate {
-            Fate::Deliver { at } => Some(at),
-            Fate::Drop(reason) => {
-                self.blame(Blame::Link(reason));
-                None
-            }
+        if tally != Tally::default() {
+            self.note(&tally);
         }
+        deliveries
     }
 
     /// Whether a datagram to or from `remote` that has crossed may come out now; it is counted if not.
@@ -213,12 +294,22 @@ impl PeerNetwork {
 
     pub(super) fn blame(&self, blame: Blame) {
         let count = match blame {
-            Blame::Link(DropReason::Lost) => &self.dropped.lost,
-            Blame::Link(DropReason::QueueFull) => &self.dropped.queue_full,
             Blame::Outage => &self.dropped.blocked,
             Blame::Overflow => &self.dropped.overflowed,
         };
         count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note(&self, tally: &Tally) {
+        for (count, more) in [
+            (&self.dropped.lost, tally.lost),
+            (&self.dropped.queue_full, tally.queue_full),
+            (&self.altered.duplicated, tally.duplicated),
+            (&self.altered.corrupted, tally.corrupted),
+            (&self.altered.reordered, tally.reordered),
+        ] {
+            count.fetch_add(more, Ordering::Relaxed);
+        }
     }
 
     fn links(&self) -> MutexGuard<'_, Links> {
@@ -233,7 +324,7 @@ impl PeerNetwork {
 
 impl Links {
     fn are_impaired(&self, now: Instant) -> bool {
-        !self.up.profile().is_none() || !self.down.profile().is_none() || !self.outages.are_over(now)
+        !self.up.is_none() || !self.down.is_none() || !self.outages.are_over(now)
     }
 }
 
@@ -241,10 +332,11 @@ impl fmt::Debug for PeerNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let links = self.links();
         f.debug_struct("PeerNetwork")
-            .field("up", links.up.profile())
-            .field("down", links.down.profile())
+            .field("up", links.up.link.profile())
+            .field("down", links.down.link.profile())
             .field("outages", &links.outages)
             .field("dropped", &self.dropped())
+            .field("altered", &self.altered())
             .finish_non_exhaustive()
     }
 }
@@ -278,6 +370,11 @@ mod tests {
         (network, clock)
     }
 
+    /// When a datagram comes out, if it does.
+    fn admit(network: &PeerNetwork, way: Direction) -> Option<Instant> {
+        network.admit(way, REMOTE, 100)[0].map(|delivery| delivery.at)
+    }
+
     fn lossy() -> Profile {
         Profile {
             loss: "20%".parse().expect("a share"),
@@ -293,12 +390,12 @@ mod tests {
             .drop_network(Scope::Media, Remotes::All, ms(10), ms(20))
             .expect("room");
         assert!(network.is_impaired(), "it is about to come");
-        assert_eq!(network.admit(Direction::Up, REMOTE, 100), Some(ms(0)));
+        assert_eq!(admit(&network, Direction::Up), Some(ms(0)));
         clock.store(10, Ordering::Relaxed);
-        assert_eq!(network.admit(Direction::Up, REMOTE, 100), None);
+        assert_eq!(admit(&network, Direction::Up), None);
         assert!(!network.lets_out(REMOTE));
         clock.store(20, Ordering::Relaxed);
-        assert_eq!(network.admit(Direction::Down, REMOTE, 100), Some(ms(20)));
+        assert_eq!(admit(&network, Direction::Down), Some(ms(20)));
         assert!(!network.is_impaired());
         assert_eq!(
             network.dropped(),
@@ -313,7 +410,7 @@ mod tests {
         assert!(!network.is_impaired());
         network.mute();
         clock.store(1_000_000, Ordering::Relaxed);
-        assert_eq!(network.admit(Direction::Up, REMOTE, 100), None);
+        assert_eq!(admit(&network, Direction::Up), None);
         assert!(network.is_impaired());
     }
 
@@ -325,9 +422,7 @@ mod tests {
             let (network, _) = network();
             network.set_profile(lossy());
             (0..2_000)
-                .map(|_| {
-                    [Direction::Up, Direction::Down].map(|way| network.admit(way, REMOTE, 100).is_none())
-                })
+                .map(|_| [Direction::Up, Direction::Down].map(|way| admit(&network, way).is_none()))
                 .collect::<Vec<_>>()
         };
         let lost = play();
@@ -346,7 +441,7 @@ mod tests {
                     for _ in 0..frames {
                         network.signaling(100, Direction::Up, ms(0));
                     }
-                    network.admit(Direction::Up, REMOTE, 100).is_some()
+                    admit(&network, Direction::Up).is_some()
                 })
                 .collect::<Vec<_>>()
         };
@@ -372,11 +467,7 @@ mod tests {
         );
         // One time-out: 200 ms and the round trip of 40; the delay.
         assert_eq!(network.signaling(100, Direction::Up, ms(30)), Some(ms(290)));
-        assert_eq!(
-            network.admit(Direction::Up, REMOTE, 100),
-            Some(ms(20)),
-            "datagrams pass"
-        );
+        assert_eq!(admit(&network, Direction::Up), Some(ms(20)), "datagrams pass");
         network.mute();
         assert_eq!(network.signaling(100, Direction::Down, ms(500)), None);
         assert_eq!(network.signaling_path(ms(500)), SignalingPath::Muted);

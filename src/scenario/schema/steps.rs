@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     missing, object,
-    values::{count, defined, flag, one_of, text},
+    values::{count, defined, flag, one_of, parties, text},
     with,
 };
 use crate::scenario::{
@@ -190,9 +190,7 @@ fn drop_network() -> Value {
     let keys = object(&DROP_KEYS, &["for"], |key| match key {
         "scope" => one_of(SCOPES.map(|(word, _)| word)),
         "for" => defined("positiveDuration"),
-        "with" => {
-            json!({ "anyOf": [text(2 * MAX_NAME), { "type": "array", "minItems": 1, "items": text(2 * MAX_NAME) }] })
-        }
+        "with" => parties(),
         other => missing(other),
     });
     let signaling_is_with_nobody = json!({
