@@ -11,7 +11,7 @@ pub const DEFAULT_QUEUE: Duration = Duration::from_millis(100);
 ///
 /// A datagram from one peer to another crosses two access links, the sender's and the receiver's: two peers
 /// with 20 ms each are 80 ms of round trip apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
     /// From one end of the link to the other, without queueing.
     pub delay: Duration,
@@ -78,6 +78,23 @@ impl Default for Profile {
     }
 }
 
+impl fmt::Debug for Profile {
+    /// What [`Profile::none`] has is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let none = Self::none();
+        let mut shown = f.debug_struct("Profile");
+        macro_rules! fields {
+            ($($field:ident)*) => {
+                $(if self.$field != none.$field {
+                    shown.field(stringify!($field), &self.$field);
+                })*
+            };
+        }
+        fields!(delay jitter distribution loss duplicate reorder corrupt rate_bits_per_s queue);
+        shown.finish()
+    }
+}
+
 impl fmt::Display for Profile {
     /// For people: `delay 3ms ± 2ms, loss 0.1%, rate 50mbit, queue 50ms`. What does nothing is left out;
     /// without anything, it is `none`.
@@ -115,7 +132,7 @@ impl fmt::Display for Profile {
 }
 
 /// A peer's access link, or the way beyond it to one remote: what it does in each direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AccessLink {
     /// From the peer.
     pub up: Profile,
@@ -159,6 +176,18 @@ impl Default for AccessLink {
     /// [`AccessLink::none`].
     fn default() -> Self {
         Self::none()
+    }
+}
+
+impl fmt::Debug for AccessLink {
+    /// Both directions at once if they are alike.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("AccessLink");
+        match self.up == self.down {
+            true => shown.field("both", &self.up),
+            false => shown.field("up", &self.up).field("down", &self.down),
+        };
+        shown.finish()
     }
 }
 
