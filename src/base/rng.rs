@@ -56,6 +56,12 @@ impl RootSeed {
         keyed(key, peer.0, purpose)
     }
 
+    /// The stream of the way between a peer and a remote, beyond the peer's access link; `part`: which direction.
+    pub fn path(self, peer: PeerId, remote: PeerId, part: u8) -> ChaCha8Rng {
+        // Connections have generations, so there is nothing of theirs under this purpose.
+        self.connection(peer, remote, Generation(u32::from(part)), Purpose::Network)
+    }
+
     fn stream(self, whose: u32, purpose: Purpose) -> ChaCha8Rng {
         keyed(self.key(), whose, purpose)
     }

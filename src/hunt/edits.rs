@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::{
     base::DurationRange,
-    impair::Profile,
+    impair::{AccessLink, Profile},
     scenario::{
-        Arrival, ClientRules, DropNetwork, Group, Party, RestartLinks, Scenario, Scope, ServerFault,
+        Arrival, ClientRules, DropNetwork, Group, Network, Party, RestartLinks, Scenario, Scope, ServerFault,
         SocketOnRoam, Step, StepKind, Ways,
     },
 };
@@ -50,8 +50,8 @@ pub(super) fn smaller(scenario: &Scenario) -> Vec<Scenario> {
         }
     }
     for (index, group) in scenario.groups.iter().enumerate() {
-        for profile in plainer(group.network) {
-            propose(&|s| s.groups[index].network = profile);
+        for network in plainer(&group.network) {
+            propose(&|s| s.groups[index].network = network.clone());
         }
         for steps in simpler(&group.steps) {
             propose(&|s| s.groups[index].steps.clone_from(&steps));
@@ -384,8 +384,8 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
             clock: *clock,
         }),
         StepKind::Server(fault) => lesser_server_faults(*fault),
-        StepKind::Network(profile) => {
-            let plainer = plainer(*profile).into_iter().filter(|p| *p != Profile::none());
+        StepKind::Network(network) => {
+            let plainer = plainer(network).into_iter().filter(|n| *n != Network::none());
             plainer.map(StepKind::Network).collect()
         }
         _ => Vec::new(),
@@ -477,31 +477,99 @@ fn shorter_times(time: Duration) -> Vec<Duration> {
     found
 }
 
-/// The link without what it does, all at once and one by one.
-fn plainer(profile: Profile) -> Vec<Profile> {
+/// The network without what it does, all at once and one by one.
+fn plainer(network: &Network) -> Vec<Network> {
+    let mut found = vec![Network::none()];
+    for index in 0..network.to.len() {
+        let mut less = network.clone();
+        less.to.remove(index);
+        found.push(less);
+        for link in plainer_links(network.to[index].link) {
+            let mut less = network.clone();
+            less.to[index].link = link;
+            found.push(less);
+        }
+    }
+    for link in plainer_links(network.link) {
+        found.push(Network {
+            link,
+            ..network.clone()
+        });
+    }
+    found.retain(|plainer| plainer != network);
+    found
+}
+
+/// Both directions plainer, or alike.
+fn plainer_links(link: AccessLink) -> Vec<AccessLink> {
+    if link.up == link.down {
+        return plainer_ways(link.up).into_iter().map(AccessLink::both).collect();
+    }
     let none = Profile::none();
+    let mut found = vec![
+        AccessLink::none(),
+        AccessLink { up: none, ..link },
+        AccessLink { down: none, ..link },
+        AccessLink::both(link.up),
+        AccessLink::both(link.down),
+    ];
+    found.extend(
+        plainer_ways(link.up)
+            .into_iter()
+            .map(|up| AccessLink { up, ..link }),
+    );
+    found.extend(
+        plainer_ways(link.down)
+            .into_iter()
+            .map(|down| AccessLink { down, ..link }),
+    );
+    found
+}
+
+fn plainer_ways(way: Profile) -> Vec<Profile> {
+    let none = Profile::none();
+    let even = Profile {
+        jitter: none.jitter,
+        distribution: none.distribution,
+        ..way
+    };
     let mut found = vec![
         none,
         Profile {
             rate_bits_per_s: None,
             queue: none.queue,
-            ..profile
+            ..way
         },
         Profile {
             loss: none.loss,
-            ..profile
+            ..way
         },
         Profile {
-            jitter: none.jitter,
-            ..profile
+            duplicate: none.duplicate,
+            ..way
         },
         Profile {
-            jitter: none.jitter,
+            reorder: none.reorder,
+            ..way
+        },
+        Profile {
+            corrupt: none.corrupt,
+            ..way
+        },
+        Profile {
+            distribution: none.distribution,
+            ..way
+        },
+        even,
+        Profile {
             delay: none.delay,
-            ..profile
+            // Without a delay nothing is on its way that could be overtaken.
+            reorder: none.reorder,
+            ..even
         },
     ];
-    found.retain(|plainer| *plainer != profile);
+    found.retain(|plainer| *plainer != way);
+    found.dedup();
     found
 }
 

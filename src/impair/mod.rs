@@ -1,18 +1,25 @@
-//! What a peer's access link does to what crosses it: delay, jitter, loss, rate, outages.
+//! What a peer's access link does to what crosses it: delay, jitter, loss, copies, flipped bits, rate, outages.
 //!
 //! Pure: packet and time in, fate out. The same seed and the same packet times give the same fates in every
 //! world. Knows no socket, no task and no clock; what carries the fates out stands in [`crate::world`].
 
+mod jitter;
+mod loss;
 mod outage;
+mod presets;
 mod profile;
 #[cfg(test)]
 mod properties;
+mod route;
 mod shaper;
 mod stream;
 
+pub use jitter::{Distribution, TAIL};
+pub use loss::{GilbertElliott, Loss};
 pub use outage::{
     Carrier, Cutting, MAX_OUTAGES, Outages, Remotes, Scope, SignalingPath, TooManyOutages, Way,
 };
-pub use profile::{DEFAULT_QUEUE, Profile};
-pub use shaper::{DropReason, Fate, Shaper};
+pub use profile::{AccessLink, DEFAULT_QUEUE, Profile};
+pub use route::{Route, Tally};
+pub use shaper::{Crossing, Delivery, DropReason, Fate, Flip, Shaper};
 pub use stream::{MAX_RETRANSMISSIONS, RTO_MAX, RTO_MIN, SEGMENT_BYTES, SEGMENT_OVERHEAD_BYTES, Stream};

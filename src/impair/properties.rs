@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{DropReason, Fate, Profile, Shaper};
+use super::{Delivery, DropReason, Fate, Profile, Shaper};
 use crate::base::Instant;
 
 /// Standard errors: a normal variable strays further once in 15,800 times (confidence 99.994 %).
@@ -34,8 +34,8 @@ fn send(shaper: &mut Shaper, datagrams: u64, gap_us: u64) -> Vec<Option<f64>> {
     (1..=datagrams)
         .map(|i| {
             let now = Instant::from_micros(i * gap_us);
-            match shaper.admit(100, now) {
-                Fate::Deliver { at } => Some(at.since(now).as_micros() as f64),
+            match shaper.admit(100, now).original {
+                Fate::Deliver(Delivery { at, .. }) => Some(at.since(now).as_micros() as f64),
                 Fate::Drop(_) => None,
             }
         })
@@ -55,7 +55,7 @@ fn the_share_that_is_lost_is_the_share_asked_for() {
     for seed in SEEDS {
         for loss in ["0.5%", "1%", "5%", "20%", "50%", "95%"] {
             let profile = profile(0, 0, loss);
-            let p = profile.loss.as_f64();
+            let p = profile.loss.mean();
             let lost = send(&mut shaper(profile, seed), N, 1_000)
                 .iter()
                 .filter(|took| took.is_none())
@@ -136,8 +136,8 @@ fn an_overloaded_link_delivers_its_rate_and_drops_the_rest() {
         // Three times the rate, for ten seconds.
         let (mut out, mut dropped, mut now) = (Vec::new(), 0, Instant::from_micros(1));
         while now < Instant::from_millis(10_000) {
-            match link.admit(BYTES, now) {
-                Fate::Deliver { at } => {
+            match link.admit(BYTES, now).original {
+                Fate::Deliver(Delivery { at, .. }) => {
                     let waited = at.since(now).as_micros() as f64 - 20_000.0 - sending_us;
                     assert!(waited <= queue_ms as f64 * 1_000.0 + 2.0, "waited {waited} µs");
                     out.push(at);
@@ -237,7 +237,7 @@ proptest! {
         let fates = play();
         let mut last = Instant::START;
         for (now, fate) in &fates {
-            if let Fate::Deliver { at } = fate {
+            if let Fate::Deliver(Delivery { at, .. }) = &fate.original {
                 prop_assert!(at >= now && *at >= last);
                 last = *at;
             }

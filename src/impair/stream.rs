@@ -1,9 +1,12 @@
 use std::time::Duration;
 
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Outages, Shaper, SignalingPath, Way,
+    Loss, Outages, Profile, Shaper, SignalingPath, Way,
+    jitter::unit,
+    loss::Chain,
     shaper::{draw_delay, happens},
 };
 use crate::base::Instant;
@@ -27,13 +30,16 @@ pub const SEGMENT_OVERHEAD_BYTES: usize = 52;
 ///
 /// Nothing is lost and nothing overtakes. A lost segment comes a retransmission time-out later, and holds up
 /// all that is behind it; fast retransmit (RFC 5681 §3.2) is left out, for signaling is rarely followed by
-/// three more segments. Each repetition waits twice as long as the one before, so after an outage data comes
+/// three more segments. A corrupted segment fails TCP's checksum: it is lost. A duplicated one is thrown away, and
+/// one that overtakes waits for those before it: TCP hides both, and so neither does anything here. Each repetition waits twice as long as the one before, so after an outage data comes
 /// up to as long again after its end as the outage was: that is what TCP does.
 #[derive(Debug, Clone)]
 pub struct Stream {
     rng: ChaCha8Rng,
     /// Which way it goes; `None`: any outage stalls it.
     way: Option<Way>,
+    /// Its segments are bursts' victims on their own account.
+    chain: Chain,
     /// Until when the sender repeats itself; what is written meanwhile is sent then.
     stalled_until: Instant,
     /// When the last byte so far arrives.
@@ -49,6 +55,7 @@ impl Stream {
         Self {
             rng,
             way: None,
+            chain: Chain::default(),
             stalled_until: Instant::START,
             last_out: Instant::START,
             broken: false,
@@ -96,7 +103,7 @@ impl Stream {
             let sent = match outages.signaling_one_way(self.way, at) {
                 SignalingPath::Muted => break,
                 SignalingPath::BlockedUntil(_) => None,
-                SignalingPath::Open if happens(link.profile().loss.as_f64(), &mut self.rng) => None,
+                SignalingPath::Open if self.loses(link.profile()) => None,
                 SignalingPath::Open if at == now => link.transmit(bytes, now),
                 // The link's queue at a later instant is not known yet; repetitions are few and small.
                 SignalingPath::Open => Some(at + link.sending_time(bytes)),
@@ -113,6 +120,21 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Whether a segment is of no use when it arrives, or does not.
+    fn loses(&mut self, profile: &Profile) -> bool {
+        let lost = match &profile.loss {
+            Loss::Independent(share) => happens(share.as_f64(), &mut self.rng),
+            Loss::Bursts(model) => {
+                let turn = unit(self.rng.next_u64());
+                happens(self.chain.step(model, turn), &mut self.rng)
+            }
+        };
+        let corrupt = profile.corrupt.as_f64();
+        lost || corrupt > 0.0 && happens(corrupt, &mut self.rng)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU64;
@@ -121,7 +143,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::impair::{Fate, Profile, Remotes, Scope};
+    use crate::impair::{Delivery, Fate, Remotes, Scope};
 
     fn ms(millis: u64) -> Instant {
         Instant::from_millis(millis)
@@ -168,7 +190,11 @@ mod tests {
             Some(ms(40))
         );
         let media = link.admit(1_500, ms(0));
-        assert_eq!(media, Fate::Deliver { at: ms(50) }, "behind the message");
+        assert_eq!(
+            media.original,
+            Fate::Deliver(Delivery::at(ms(50))),
+            "behind the message"
+        );
         let empty = stream.admit(0, ms(100), &mut link, &none).expect("it arrives");
         assert!(empty > ms(120), "headers cross the link, too");
     }
@@ -262,6 +288,7 @@ mod tests {
                 loss: "20%".parse().expect("a share"),
                 rate_bits_per_s: NonZeroU64::new(2_000_000),
                 queue: Duration::from_millis(10),
+                ..Profile::none()
             };
             let mut link = Shaper::new(profile, ChaCha8Rng::seed_from_u64(seed));
             let mut stream = Stream::new(ChaCha8Rng::seed_from_u64(!seed));

@@ -58,6 +58,16 @@ pub(super) fn amounts_of(kind: &EventKind) -> impl Iterator<Item = (&'static str
             ("datagrams_blocked", blocked),
             ("datagrams_overflowed", overflowed),
         ],
+        EventKind::NetworkAltered {
+            duplicated,
+            corrupted,
+            reordered,
+        } => [
+            ("datagrams_duplicated", duplicated),
+            ("datagrams_corrupted", corrupted),
+            ("datagrams_reordered", reordered),
+            ("", 0),
+        ],
         _ => [("", 0); 4],
     };
     amounts.into_iter().filter(|(_, more)| *more > 0)
@@ -84,6 +94,13 @@ mod tests {
                 ("datagrams_overflowed", 1)
             ]
         );
+        let altered = EventKind::NetworkAltered {
+            duplicated: 2,
+            corrupted: 0,
+            reordered: 5,
+        };
+        let told: Vec<_> = amounts_of(&altered).collect();
+        assert_eq!(told, [("datagrams_duplicated", 2), ("datagrams_reordered", 5)]);
         assert_eq!(amounts_of(&EventKind::RunEnded).count(), 0);
     }
 }

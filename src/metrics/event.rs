@@ -222,6 +222,14 @@ pub enum EventKind {
         blocked: u64,
         overflowed: u64,
     },
+    /// The peer is gone; so many datagrams of its connections have crossed its access link, in either direction, but not as
+    /// they were. Told only if there were any. `duplicated`: copied; `corrupted`: with a bit flipped;
+    /// `reordered`: before something that went in earlier.
+    NetworkAltered {
+        duplicated: u64,
+        corrupted: u64,
+        reordered: u64,
+    },
 
     // ---- data
     /// A chat message went out on an open channel to `remote`.

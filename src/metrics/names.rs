@@ -473,6 +473,21 @@ pub const CATALOGUE: &[Metric] = &[
         "Datagrams of connections that the harness itself dropped: more were on their way through one socket than it may hold.",
     ),
     counter(
+        "datagrams_duplicated",
+        &[],
+        "Datagrams of connections that a peer's access link, or the way beyond it, has copied.",
+    ),
+    counter(
+        "datagrams_corrupted",
+        &[],
+        "Datagrams of connections that have come out of a peer's access link with a bit flipped.",
+    ),
+    counter(
+        "datagrams_reordered",
+        &[],
+        "Datagrams of connections that have come out of a peer's access link before something that went in earlier.",
+    ),
+    counter(
         "limits_hit",
         &[],
         "Limits of the harness, or of a client's rules, that were hit.",

@@ -3,9 +3,8 @@ use std::time::Duration;
 use super::machine::{Peer, PeerOutput, PeerTimer};
 use crate::{
     base::{Instant, PeerId},
-    impair::Profile,
     metrics::{EventKind, FaultCause, RecoveryPath},
-    plan::{Cut, DropNetwork, RestartLinks, Scope, SleepingClock, SocketOnRoam},
+    plan::{Cut, DropNetwork, Network, RestartLinks, Scope, SleepingClock, SocketOnRoam},
     signaling::{Description, Message, SdpType, Seq},
 };
 
@@ -52,8 +51,8 @@ pub enum NetworkCommand {
     RemapNat,
     /// The peer's machine sleeps until then; [`PeerInput::Woke`](super::PeerInput::Woke) tells that it is awake.
     Sleep { until: Instant, clock: SleepingClock },
-    /// The peer's access link is like this from now on, those of later memberships too.
-    Profile(Profile),
+    /// The peer's way to the others is like this from now on, those of later memberships too.
+    Become(Network),
     /// The signaling socket is cut.
     Cut(Cut),
     /// Every socket falls silent, for good: those of a later membership are new ones.

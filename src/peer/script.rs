@@ -122,8 +122,8 @@ impl Peer {
             Action::Roam { signaling } => self.roam(signaling, due, now),
             Action::NatRebind => self.remap_nat(due, now),
             Action::Suspend { lasting, clock } => self.sleep(lasting, clock, due, now),
-            Action::Network { profile } => {
-                self.output(PeerOutput::Network(NetworkCommand::Profile(profile)));
+            Action::Network { network } => {
+                self.output(PeerOutput::Network(NetworkCommand::Become(network)));
             }
             Action::CutSignaling { how } => self.cut_signaling(how),
             Action::Crash => self.crash(due, now),

@@ -6,12 +6,12 @@ use std::{
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Action, BarrierPlan, Burst, Condition, DropNetwork, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan,
-    Segment, arrivals::arrivals,
+    Action, BarrierPlan, Burst, Condition, DropNetwork, JoinOutcome, Network, PathPlan, PeerPlan, Plan,
+    PlannedStep, RoomPlan, Segment, arrivals::arrivals,
 };
 use crate::{
     base::{BarrierId, Instant, PeerId, Purpose, RoomId, RootSeed},
-    scenario::{self, Arrival, Group, OTHER_HALF, Scenario, Step, StepKind, WaitFor},
+    scenario::{self, Arrival, Group, OTHER_HALF, Party, Scenario, Step, StepKind, WaitFor},
 };
 
 /// How long after a declared burst began lag does not count.
@@ -92,6 +92,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 was_member: false,
                 barrier: first_barrier,
             };
+            let network = script.network(&group.network);
             script.run(&group.steps);
             plan.peers.push(PeerPlan {
                 id,
@@ -100,7 +101,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 user_id: wire.peer(number),
                 arrive_at: arrivals[number as usize],
                 rules: group.rules,
-                network: group.network,
+                network,
                 script: script.steps,
                 ends_after: script.after,
             });
@@ -266,7 +267,10 @@ impl Script<'_> {
                 });
                 self.after += *lasting;
             }
-            StepKind::Network(profile) => self.push(Action::Network { profile: *profile }),
+            StepKind::Network(network) => {
+                let network = self.network(network);
+                self.push(Action::Network { network });
+            }
             StepKind::CutSignaling(how) => self.push(Action::CutSignaling { how: *how }),
             StepKind::Server(fault) => self.push(Action::Server(*fault)),
             StepKind::Crash => {
@@ -305,14 +309,28 @@ impl Script<'_> {
         self.was_member = true;
     }
 
-    fn drop_network(&mut self, what: &scenario::DropNetwork) {
-        let named: BTreeSet<PeerId> = what
-            .with
-            .iter()
+    /// The others of its room that are meant, ascending.
+    fn named(&self, with: &[Party]) -> BTreeSet<PeerId> {
+        with.iter()
             .flat_map(|party| self.party(&party.name))
             .copied()
             .filter(|peer| *peer != self.id)
-            .collect();
+            .collect()
+    }
+
+    fn network(&self, network: &scenario::Network) -> Network {
+        let paths = network.to.iter().map(|towards| PathPlan {
+            with: self.named(&towards.with).into_iter().collect(),
+            link: towards.link,
+        });
+        Network {
+            link: network.link,
+            to: paths.filter(|path| !path.with.is_empty()).collect(),
+        }
+    }
+
+    fn drop_network(&mut self, what: &scenario::DropNetwork) {
+        let named = self.named(&what.with);
         // To a plan, nobody named is everybody. To whom it alone was named, nothing happens meanwhile.
         if what.with.is_empty() || !named.is_empty() {
             self.push(Action::DropNetwork(DropNetwork {

@@ -5,6 +5,7 @@
 mod arrivals;
 mod expand;
 mod limits;
+mod network;
 mod segment;
 mod show;
 mod types;
@@ -12,12 +13,13 @@ mod wire;
 
 pub use expand::{Options, expand};
 pub use limits::{Limit, LimitMistake, Machine, check_limits};
+pub use network::{Network, PathPlan};
 pub use segment::{Segment, SegmentError};
 pub use show::show;
 pub use types::*;
 
 /// Words that plans use as they are.
 pub use crate::{
-    impair::Profile,
+    impair::{AccessLink, Profile},
     scenario::{Cut, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, Ways},
 };

@@ -1,8 +1,8 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    Action, Condition, Cut, DropNetwork, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope, ServerFault,
-    SleepingClock, SocketOnRoam, Ways,
+    Action, Condition, Cut, DropNetwork, JoinOutcome, Network, PeerPlan, Plan, RestartLinks, Scope,
+    ServerFault, SleepingClock, SocketOnRoam, Ways,
 };
 use crate::base::{Size, show_duration};
 
@@ -45,7 +45,7 @@ pub fn show(plan: &Plan) -> String {
             let arrival = show_duration(peer.arrive_at.elapsed());
             let network = match peer.network.is_none() {
                 true => String::new(),
-                false => format!(", network: {}", peer.network),
+                false => format!(", network: {}", network(plan, &peer.network)),
             };
             line(
                 2,
@@ -120,6 +120,20 @@ fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
     rows
 }
 
+/// A link, and what lies beyond it.
+fn network(plan: &Plan, network: &Network) -> String {
+    let mut text = network.link.to_string();
+    for path in &network.to {
+        let names: Vec<&str> = path
+            .with
+            .iter()
+            .map(|peer| plan.peers[peer.index()].user_id.as_str())
+            .collect();
+        write!(text, "; to {}: {}", names.join(" "), path.link).expect("a string takes everything");
+    }
+    text
+}
+
 /// A step that breaks something, or negotiates anew.
 fn fault(plan: &Plan, action: &Action) -> String {
     match action {
@@ -160,7 +174,7 @@ fn fault(plan: &Plan, action: &Action) -> String {
             };
             format!("sleep for {}, the clock {clock}", show_duration(*lasting))
         }
-        Action::Network { profile } => format!("network: {profile}"),
+        Action::Network { network } => format!("network: {}", self::network(plan, network)),
         Action::CutSignaling { how } => {
             let how = match how {
                 Cut::Closed => "closed",

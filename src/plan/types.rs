@@ -2,10 +2,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::wire;
+use super::{Network, wire};
 use crate::{
-    base::{BarrierId, Fraction, Instant, PeerId, RoomId},
-    impair::Profile,
+    base::{BarrierId, Instant, PeerId, RoomId},
     scenario::{ClientRules, Cut, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, Ways},
 };
 
@@ -76,9 +75,8 @@ pub struct PeerPlan {
     pub arrive_at: Instant,
     /// How it negotiates.
     pub rules: ClientRules,
-    /// What its access link is like at first, one way; what passes from peer to peer crosses two.
-    #[serde(serialize_with = "wire::profile")]
-    pub network: Profile,
+    /// What its way to the others is like at first.
+    pub network: Network,
     /// What it does, in order; `repeat`, `rejoin`, `pause` and `rename` are already expanded.
     pub script: Vec<PlannedStep>,
     /// When the script ends, as an offset from its last anchor: a `pause` or the rest of a `chat` after the
@@ -105,14 +103,13 @@ impl PeerPlan {
         })
     }
 
-    /// The largest share of datagrams that its access link loses at any time, one way.
-    pub fn most_loss(&self) -> f64 {
+    /// Every network that it has at any time, the first one first.
+    pub fn networks(&self) -> impl Iterator<Item = &Network> {
         let later = self.script.iter().filter_map(|step| match &step.action {
-            Action::Network { profile } => Some(profile.loss),
+            Action::Network { network } => Some(network),
             _ => None,
         });
-        let losses = later.chain([self.network.loss]).map(Fraction::as_f64);
-        losses.fold(0.0, f64::max)
+        std::iter::once(&self.network).chain(later)
     }
 }
 
@@ -226,12 +223,12 @@ pub enum Action {
         /// What its clock does meanwhile.
         clock: SleepingClock,
     },
-    /// Change what the peer's access link is like, for what enters it from then on and for later
+    /// Change what the peer's way to the others is like, for what enters it from then on and for later
     /// memberships. The step is over at once.
     Network {
         /// What it is like then.
-        #[serde(serialize_with = "wire::profile")]
-        profile: Profile,
+        #[serde(flatten)]
+        network: Network,
     },
     /// Cut the signaling socket. The step is over at once.
     CutSignaling {

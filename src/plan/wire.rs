@@ -5,7 +5,11 @@ use std::{num::NonZeroU64, time::Duration};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{base::Instant, impair::Profile, scenario::ServerFault};
+use crate::{
+    base::Instant,
+    impair::{Loss, Profile},
+    scenario::ServerFault,
+};
 
 /// Milliseconds since the run's start.
 pub(super) fn instant<S: Serializer>(at: &Instant, to: S) -> Result<S::Ok, S::Error> {
@@ -52,20 +56,47 @@ pub(super) fn server_fault<S: Serializer>(fault: &ServerFault, to: S) -> Result<
 /// A link, one way. Bits are per second; `null` is no limit.
 pub(super) fn profile<S: Serializer>(profile: &Profile, to: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
-    struct Link {
+    struct Way {
         #[serde(serialize_with = "self::duration")]
         delay_ms: Duration,
         #[serde(serialize_with = "self::duration")]
         jitter_ms: Duration,
+        distribution: String,
+        /// In the long run.
         loss_ratio: f64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bursts: Option<Bursts>,
+        duplicate_ratio: f64,
+        reorder_ratio: f64,
+        corrupt_ratio: f64,
         rate_bits_per_s: Option<NonZeroU64>,
         #[serde(serialize_with = "self::duration")]
         queue_ms: Duration,
     }
-    Link {
+    #[derive(Serialize)]
+    struct Bursts {
+        good_to_bad_ratio: f64,
+        bad_to_good_ratio: f64,
+        in_good_ratio: f64,
+        in_bad_ratio: f64,
+    }
+    Way {
         delay_ms: profile.delay,
         jitter_ms: profile.jitter,
-        loss_ratio: profile.loss.as_f64(),
+        distribution: profile.distribution.to_string(),
+        loss_ratio: profile.loss.mean(),
+        bursts: match &profile.loss {
+            Loss::Independent(_) => None,
+            Loss::Bursts(model) => Some(Bursts {
+                good_to_bad_ratio: model.good_to_bad.as_f64(),
+                bad_to_good_ratio: model.bad_to_good.as_f64(),
+                in_good_ratio: model.in_good.as_f64(),
+                in_bad_ratio: model.in_bad.as_f64(),
+            }),
+        },
+        duplicate_ratio: profile.duplicate.as_f64(),
+        reorder_ratio: profile.reorder.as_f64(),
+        corrupt_ratio: profile.corrupt.as_f64(),
         rate_bits_per_s: profile.rate_bits_per_s,
         queue_ms: profile.queue,
     }
@@ -108,7 +139,7 @@ mod tests {
                 user_id: "p0000".to_owned(),
                 arrive_at: Instant::from_micros(83_333),
                 rules: ClientRules::default(),
-                network: Profile::named("wifi").expect("there is one"),
+                network: AccessLink::named("3g").expect("there is one").into(),
                 script: vec![
                     step(
                         0,
@@ -144,7 +175,7 @@ mod tests {
                     step(
                         350,
                         Action::Network {
-                            profile: Profile::none(),
+                            network: Network::default(),
                         },
                     ),
                 ],
@@ -178,13 +209,16 @@ mod tests {
             ("/message_timeout_ms", json!(1_500.0)),
             ("/peers/0/arrive_at_ms", json!(83.333)),
             ("/peers/0/ends_after_ms", json!(100.1)),
-            ("/peers/0/network/delay_ms", json!(3.0)),
-            ("/peers/0/network/jitter_ms", json!(2.0)),
-            ("/peers/0/network/loss_ratio", json!(0.001)),
-            ("/peers/0/network/rate_bits_per_s", json!(50_000_000)),
-            ("/peers/0/network/queue_ms", json!(50.0)),
+            ("/peers/0/network/up/delay_ms", json!(150.0)),
+            ("/peers/0/network/up/jitter_ms", json!(50.0)),
+            ("/peers/0/network/up/distribution", json!("normal")),
+            ("/peers/0/network/up/loss_ratio", json!(0.005)),
+            ("/peers/0/network/up/rate_bits_per_s", json!(768_000)),
+            ("/peers/0/network/down/rate_bits_per_s", json!(1_600_000)),
+            ("/peers/0/network/up/queue_ms", json!(500.0)),
+            ("/peers/0/network/up/bursts", json!("(absent)")),
             (
-                "/peers/0/script/5/action/network/profile/rate_bits_per_s",
+                "/peers/0/script/5/action/network/down/rate_bits_per_s",
                 Value::Null,
             ),
             ("/peers/0/script/3/after_ms", json!(250.0)),

@@ -197,6 +197,15 @@ pub fn what(kind: &EventKind) -> String {
                 "its link dropped datagrams: {lost} lost, {queue_full} at a full queue, {blocked} blocked, {overflowed} over our limit"
             )
         }
+        NetworkAltered {
+            duplicated,
+            corrupted,
+            reordered,
+        } => {
+            format!(
+                "its link altered datagrams: {duplicated} copied, {corrupted} with a bit flipped, {reordered} ahead of others"
+            )
+        }
         DtlsFlightRepeated { generation } => format!("{generation} repeated a DTLS flight"),
         LinkSettled {
             generation,

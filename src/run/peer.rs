@@ -20,11 +20,11 @@ use super::{
 };
 use crate::{
     base::{Generation, Instant, PeerId, RootSeed},
-    impair::{self, Cutting, Profile, Remotes, Way},
+    impair::{self, Cutting, Remotes, Way},
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
     plan::{self, Cut, Plan, ServerFault, SleepingClock, SocketOnRoam},
-    world::{BoxFuture, Dropped, Holding, Host, PeerNetwork},
+    world::{Altered, BoxFuture, Dropped, Holding, Host, PeerNetwork},
 };
 
 /// Inputs that wait for a peer. Those who have something to say wait for room; the peer itself never waits
@@ -55,15 +55,15 @@ pub(super) async fn play(
 ) {
     let world = shared.stack.world.clone();
     let counted = shared.stack.census.count(Holding::Task);
-    let profile = shared.plan.peers[id.index()].network;
+    let planned = shared.plan.peers[id.index()].network.clone();
     let mut task = PeerTask {
         peer: Peer::new(&shared.plan, id, world.epoch_unix_ms()),
         id,
         connections: BTreeMap::new(),
         signaling: None,
-        network: network_of(&shared, id, profile),
+        network: network_of(&shared, id, &planned),
         former_networks: Vec::new(),
-        profile,
+        planned,
         nap: None,
         backlog: VecDeque::new(),
         timer: None,
@@ -107,11 +107,11 @@ pub(super) async fn play(
 }
 
 /// An access link of the peer's that is like that.
-fn network_of(shared: &Shared, id: PeerId, profile: Profile) -> Arc<PeerNetwork> {
+fn network_of(shared: &Shared, id: PeerId, planned: &plan::Network) -> Arc<PeerNetwork> {
     let world = shared.stack.world.clone();
     let seed = RootSeed(shared.plan.seed);
     let network = PeerNetwork::new(seed, id, move || world.now());
-    network.set_profile(profile);
+    become_of(&network, planned);
     Arc::new(match shared.plan.peers[id.index()].is_restless() {
         true => network.on(Host::restless()),
         false => network,
@@ -156,6 +156,14 @@ fn cuttings(what: plan::DropNetwork) -> Vec<Cutting> {
     cuttings
 }
 
+fn become_of(network: &PeerNetwork, planned: &plan::Network) {
+    let to = planned.to.iter();
+    let paths: Vec<_> = to
+        .flat_map(|path| path.with.iter().map(|remote| (*remote, path.link)))
+        .collect();
+    network.set(planned.link, &paths);
+}
+
 struct PeerTask {
     id: PeerId,
     peer: Peer,
@@ -166,7 +174,7 @@ struct PeerTask {
     /// Those of its crashed lives, one each, for what they have dropped.
     former_networks: Vec<Arc<PeerNetwork>>,
     /// What its access link is like: the last that was set.
-    profile: Profile,
+    planned: plan::Network,
     /// It is about to sleep.
     nap: Option<Nap>,
     /// What was said to it while it slept.
@@ -388,9 +396,9 @@ impl PeerTask {
                     clock,
                 });
             }
-            NetworkCommand::Profile(profile) => {
-                self.profile = profile;
-                self.network.set_profile(profile);
+            NetworkCommand::Become(network) => {
+                become_of(&self.network, &network);
+                self.planned = network;
             }
             NetworkCommand::Cut(how) => {
                 if let Some(signaling) = &mut self.signaling {
@@ -400,7 +408,7 @@ impl PeerTask {
             NetworkCommand::Mute => {
                 self.network.mute();
                 // What comes back is another machine on the same kind of link.
-                let next = network_of(&self.shared, self.id, self.profile);
+                let next = network_of(&self.shared, self.id, &self.planned);
                 self.former_networks
                     .push(std::mem::replace(&mut self.network, next));
             }
@@ -444,26 +452,30 @@ impl PeerTask {
         self.peer.handle(PeerInput::Woke { slept, clock }, world.now());
     }
 
-    /// Tells what has not crossed the peer's links, if anything has not.
+    /// Tells what has not crossed the peer's links, or not as it was, if anything has not.
     async fn tell_dropped(&mut self) {
         let networks = self.former_networks.iter().chain([&self.network]);
-        let all = networks.map(|network| network.dropped());
-        let sum = all.fold(Dropped::default(), |sum, one| Dropped {
-            lost: sum.lost + one.lost,
-            queue_full: sum.queue_full + one.queue_full,
-            blocked: sum.blocked + one.blocked,
-            overflowed: sum.overflowed + one.overflowed,
-        });
-        if sum == Dropped::default() {
-            return;
+        let (dropped, altered) = networks.fold(
+            (Dropped::default(), Altered::default()),
+            |(dropped, altered), network| (dropped + network.dropped(), altered + network.altered()),
+        );
+        if dropped != Dropped::default() {
+            let kind = EventKind::NetworkDropped {
+                lost: dropped.lost,
+                queue_full: dropped.queue_full,
+                blocked: dropped.blocked,
+                overflowed: dropped.overflowed,
+            };
+            self.shared.sink.tell(Some(self.id), None, kind).await;
         }
-        let kind = EventKind::NetworkDropped {
-            lost: sum.lost,
-            queue_full: sum.queue_full,
-            blocked: sum.blocked,
-            overflowed: sum.overflowed,
-        };
-        self.shared.sink.tell(Some(self.id), None, kind).await;
+        if altered != Altered::default() {
+            let kind = EventKind::NetworkAltered {
+                duplicated: altered.duplicated,
+                corrupted: altered.corrupted,
+                reordered: altered.reordered,
+            };
+            self.shared.sink.tell(Some(self.id), None, kind).await;
+        }
     }
 
     fn command(&mut self, remote: PeerId, generation: Generation, command: ConnectionCommand) {

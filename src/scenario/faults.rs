@@ -141,7 +141,7 @@ pub(super) fn read_drop(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKi
 }
 
 /// One name, or a list of them.
-fn read_with(reader: &mut Reader<'_>, entry: &Entry) -> Option<Vec<Party>> {
+pub(super) fn read_with(reader: &mut Reader<'_>, entry: &Entry) -> Option<Vec<Party>> {
     let wants = "names of groups or peers of the room, like `[host, guest-1]`";
     let name = |reader: &mut Reader<'_>, node: &Node| {
         let text = reader.scalar(node, "a name in `with`", "a text")?;

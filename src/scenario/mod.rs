@@ -39,6 +39,7 @@ pub use bundled::{bundled, faults, races, shipped};
 pub use client::ClientRules;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use mutants::Mutant;
+pub use network::{Network, Towards};
 pub use overrides::Override;
 pub use parse::parse;
 pub use profiles::profiles;

@@ -6,6 +6,7 @@ use super::{
     check::Part,
     diagnostic::nearest,
     fields::Reader,
+    network::Network,
     types::{Group, OTHER_HALF, Party, Scenario, Step, StepKind},
 };
 
@@ -67,8 +68,46 @@ fn check_steps(reader: &mut Reader<'_>, parts: &[Part<'_>], steps: &[Step], own:
         match &step.kind {
             StepKind::Repeat { steps, .. } => check_steps(reader, parts, steps, own.clone()),
             StepKind::DropNetwork(what) => check_with(reader, parts, &what.with, &own),
+            StepKind::Network(network) => check_towards(reader, parts, network),
             _ => {}
         }
+    }
+}
+
+/// Reports remotes in `to` that are nobody, and those that stand there twice. `networks`: of the groups; where
+/// several have the scenario's, it is reported once.
+pub(super) fn check_networks<'a>(
+    reader: &mut Reader<'_>,
+    parts: &[Part<'_>],
+    networks: impl Iterator<Item = &'a Network>,
+) {
+    let mut seen: Vec<&Network> = Vec::new();
+    for network in networks {
+        // Places are part of them: what is equal stands in the same place.
+        if !seen.contains(&network) {
+            check_towards(reader, parts, network);
+            seen.push(network);
+        }
+    }
+}
+
+fn check_towards(reader: &mut Reader<'_>, parts: &[Part<'_>], network: &Network) {
+    let mut taken: Vec<Range<u32>> = Vec::new();
+    for party in network.to.iter().flat_map(|towards| &towards.with) {
+        let groups = parts.iter().map(|part| (part.name, part.peers));
+        let Some(range) = self::party(groups, &party.name) else {
+            unknown(reader, parts, party);
+            continue;
+        };
+        if taken
+            .iter()
+            .any(|one| one.start < range.end && range.start < one.end)
+        {
+            let message = format!("`{}` is in `to` already", party.name);
+            let help = "the way to each remote can be of one kind only";
+            reader.mistake_help(party.span, message, help);
+        }
+        taken.push(range);
     }
 }
 

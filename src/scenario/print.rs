@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    ClientRules,
+    ClientRules, Network, Towards,
     control::COMMAND_WITHIN,
     faults::SCOPES,
     host::{CLOCKS, SOCKETS_ON_ROAM, WAYS, word_of},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     base::{BitRate, Size, show_duration},
-    impair::Profile,
+    impair::{AccessLink, Distribution, GilbertElliott, Loss, Profile},
 };
 
 /// The profile that a scenario has if it says nothing.
@@ -66,11 +66,11 @@ impl Scenario {
             line(&mut text, 0, &format!("duration: {}", show_duration(duration)));
         }
         // Said once where it is everybody's. A group's own map would stand on top of the scenario's.
-        let common = self.groups.first().map(|group| (group.rules, group.network));
-        let common = common.filter(|(rules, network)| {
+        let common = self.groups.first().map(|group| (group.rules, &group.network));
+        let common = common.filter(|(rules, other)| {
             self.groups
                 .iter()
-                .all(|g| g.rules == *rules && g.network == *network)
+                .all(|g| g.rules == *rules && network(&g.network) == network(other))
         });
         if let Some((rules, profile)) = common {
             terms(&mut text, 0, &rules, profile);
@@ -151,7 +151,9 @@ impl Group {
             steps(&mut text, 0, &group.steps);
             text
         };
-        self.rules == other.rules && self.network == other.network && script(self) == script(other)
+        self.rules == other.rules
+            && network(&self.network) == network(&other.network)
+            && script(self) == script(other)
     }
 }
 
@@ -188,12 +190,12 @@ fn arrive(arrive: &Arrival) -> Option<String> {
 }
 
 /// How peers negotiate and what their links are like.
-fn terms(text: &mut String, level: usize, rules: &ClientRules, profile: Profile) {
+fn terms(text: &mut String, level: usize, rules: &ClientRules, of: &Network) {
     if *rules != ClientRules::default() {
         line(text, level, &format!("client: {}", client(rules)));
     }
-    if profile != Profile::none() {
-        line(text, level, &format!("network: {}", network(profile)));
+    if *of != Network::none() {
+        line(text, level, &format!("network: {}", network(of)));
     }
 }
 
@@ -215,31 +217,99 @@ pub(super) fn client(rules: &ClientRules) -> String {
     format!("{{ {} }}", parts.join(", "))
 }
 
-fn network(profile: Profile) -> String {
-    if let Some(name) = Profile::NAMES
-        .iter()
-        .find(|name| Profile::named(name) == Some(profile))
-    {
-        return (*name).to_owned();
+fn network(of: &Network) -> String {
+    let mut parts = link(&of.link);
+    if of.to.is_empty() {
+        return match parts {
+            Written::Name(name) => name.to_owned(),
+            Written::Values(values) => format!("{{ {} }}", values.join(", ")),
+        };
     }
+    let to: Vec<String> = of.to.iter().map(towards).collect();
+    let mut values = match &mut parts {
+        Written::Name(name) => vec![format!("profile: {name}")],
+        Written::Values(values) => std::mem::take(values),
+    };
+    values.push(format!("to: [{}]", to.join(", ")));
+    format!("{{ {} }}", values.join(", "))
+}
+
+fn towards(of: &Towards) -> String {
+    let names: Vec<String> = of.with.iter().map(|party| quoted(&party.name)).collect();
+    let mut values = vec![format!("with: [{}]", names.join(", "))];
+    match link(&of.link) {
+        Written::Name(name) => values.push(format!("profile: {name}")),
+        Written::Values(more) => values.extend(more),
+    }
+    format!("{{ {} }}", values.join(", "))
+}
+
+/// A link by its name, or by what it does.
+enum Written {
+    Name(&'static str),
+    Values(Vec<String>),
+}
+
+fn link(of: &AccessLink) -> Written {
+    let named = |name: &&&str| AccessLink::named(name).as_ref() == Some(of);
+    if let Some(name) = AccessLink::NAMES.iter().find(named) {
+        return Written::Name(name);
+    }
+    if of.up == of.down {
+        return Written::Values(way(&of.up));
+    }
+    let ways = [("up", of.up), ("down", of.down)].map(|(key, profile)| {
+        let values = way(&profile).join(", ");
+        match values.is_empty() {
+            true => format!("{key}: none"),
+            false => format!("{key}: {{ {values} }}"),
+        }
+    });
+    Written::Values(ways.into())
+}
+
+fn way(profile: &Profile) -> Vec<String> {
     let none = Profile::none();
     let mut parts = Vec::new();
-    for (key, value, default) in [
-        ("delay", profile.delay, none.delay),
-        ("jitter", profile.jitter, none.jitter),
-        ("queue", profile.queue, none.queue),
-    ] {
-        if value != default {
-            parts.push(format!("{key}: {}", show_duration(value)));
-        }
+    if profile.delay != none.delay {
+        parts.push(format!("delay: {}", show_duration(profile.delay)));
     }
-    if profile.loss != none.loss {
-        parts.push(format!("loss: {}", profile.loss));
+    let spread = show_duration(profile.jitter);
+    match profile.distribution {
+        _ if profile.jitter == none.jitter => {}
+        Distribution::Uniform => parts.push(format!("jitter: {spread}")),
+        other => parts.push(format!("jitter: {{ spread: {spread}, distribution: {other} }}")),
+    }
+    if profile.queue != none.queue {
+        parts.push(format!("queue: {}", show_duration(profile.queue)));
+    }
+    match &profile.loss {
+        loss if *loss == none.loss => {}
+        Loss::Bursts(model)
+            if GilbertElliott::NAMES
+                .iter()
+                .all(|name| *name != profile.loss.to_string()) =>
+        {
+            parts.push(format!(
+                "loss: {{ good_to_bad: {}, bad_to_good: {}, in_good: {}, in_bad: {} }}",
+                model.good_to_bad, model.bad_to_good, model.in_good, model.in_bad
+            ));
+        }
+        loss => parts.push(format!("loss: {loss}")),
+    }
+    for (key, share, default) in [
+        ("duplicate", profile.duplicate, none.duplicate),
+        ("reorder", profile.reorder, none.reorder),
+        ("corrupt", profile.corrupt, none.corrupt),
+    ] {
+        if share != default {
+            parts.push(format!("{key}: {share}"));
+        }
     }
     if let Some(rate) = profile.rate_bits_per_s {
         parts.push(format!("rate: {}", BitRate(rate)));
     }
-    format!("{{ {} }}", parts.join(", "))
+    parts
 }
 
 fn group(text: &mut String, group: &Group, common: bool) {
@@ -247,7 +317,7 @@ fn group(text: &mut String, group: &Group, common: bool) {
     line(text, 1, &format!("- name: {}", quoted(name)));
     line(text, 2, &format!("peers: {}", group.peers));
     if !common {
-        terms(text, 2, &group.rules, group.network);
+        terms(text, 2, &group.rules, &group.network);
     }
     line(text, 2, "steps:");
     steps(text, 3, &group.steps);
@@ -347,7 +417,7 @@ fn step_text(step: &StepKind) -> String {
             with("suspend", &[time("for", *lasting), clock])
         }
         StepKind::Server(fault) => server(*fault),
-        StepKind::Network(profile) => format!("network: {}", network(*profile)),
+        StepKind::Network(of) => format!("network: {}", network(of)),
         StepKind::CutSignaling(how) => format!(
             "cut_signaling: {}",
             match how {

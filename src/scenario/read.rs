@@ -3,7 +3,7 @@ use super::{
     arrive::{check_stages, read_arrive},
     fields::Reader,
     mutants::read_mutants,
-    network::read_network,
+    network::{Network, read_network},
     profiles::read_client,
     rooms::{Common, Draft, check_groups, check_peers, read_parts, read_rooms},
     source::Span,
@@ -12,7 +12,6 @@ use super::{
     tree::{Entry, Node},
     types::{Arrival, DEFAULT_TIMEOUT, MAX_PEERS, Scenario, ThresholdCheck},
 };
-use crate::impair::Profile;
 
 /// The keys of a scenario.
 pub(super) const KEYS: [&str; 15] = [
@@ -68,7 +67,7 @@ pub(super) fn read_scenario(
         .map_or(Some(Vec::new()), |entry| read_mutants(reader, entry));
     let network = fields
         .take("network")
-        .map_or(Some(Profile::none()), |entry| read_network(reader, entry));
+        .map_or_else(|| Some(Network::none()), |entry| read_network(reader, entry));
     let mut timeout = |key: &str| {
         let entry = fields.take(key);
         entry.map_or(Some(DEFAULT_TIMEOUT), |entry| reader.positive_duration(entry))

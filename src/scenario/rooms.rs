@@ -4,8 +4,8 @@ use super::{
     contradictions::check_contradictions,
     fields::{Fields, Reader},
     membership::check_membership,
-    network::read_network,
-    parties::check_parties,
+    network::{Network, read_network},
+    parties::{check_networks, check_parties},
     profiles::read_client,
     read::read_name,
     server::check_server,
@@ -14,7 +14,6 @@ use super::{
     tree::Entry,
     types::{Group, MAX_PEERS, Step, Target},
 };
-use crate::impair::Profile;
 
 /// The keys of `rooms`.
 pub(super) const ROOM_KEYS: [&str; 2] = ["count", "peers"];
@@ -59,10 +58,10 @@ pub(super) fn read_rooms(reader: &mut Reader<'_>, entry: Option<&Entry>) -> Room
 }
 
 /// What a group has of the scenario unless it says otherwise.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Common {
     pub(super) rules: ClientRules,
-    pub(super) network: Profile,
+    pub(super) network: Network,
 }
 
 /// A group as far as it could be read.
@@ -71,7 +70,7 @@ pub(super) struct Draft {
     name: Option<Option<String>>,
     peers: Option<u32>,
     rules: Option<ClientRules>,
-    network: Option<Profile>,
+    network: Option<Network>,
     steps: Option<Vec<Step>>,
 }
 
@@ -96,7 +95,7 @@ pub(super) fn read_parts(
     common: Common,
 ) -> (Option<Vec<Draft>>, Span) {
     match (fields.take("groups"), fields.take("steps")) {
-        (Some(groups), None) => (read_groups(reader, groups, common), groups.key_span),
+        (Some(groups), None) => (read_groups(reader, groups, &common), groups.key_span),
         (None, Some(entry)) => {
             let draft = Draft {
                 name: Some(None),
@@ -121,7 +120,7 @@ pub(super) fn read_parts(
                 "with `groups`, each group has its own `steps`: move these into one, or remove `groups`",
             );
             read_steps(reader, steps, 0);
-            (read_groups(reader, groups, common), groups.key_span)
+            (read_groups(reader, groups, &common), groups.key_span)
         }
         (None, None) => {
             if !fields.has_near("steps") && !fields.has_near("groups") {
@@ -136,7 +135,7 @@ pub(super) fn read_parts(
     }
 }
 
-fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option<Vec<Draft>> {
+fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: &Common) -> Option<Vec<Draft>> {
     let wants = "a list like `[{name: host, peers: 1, steps: [join]}]`";
     let items = reader.list(&entry.value, "`groups`", wants)?;
     if items.is_empty() {
@@ -171,9 +170,10 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option
         let rules = fields.take("client").map_or(Some(common.rules), |entry| {
             read_client(reader, &entry.value, common.rules)
         });
-        let network = fields
-            .take("network")
-            .map_or(Some(common.network), |entry| read_network(reader, entry));
+        let network = fields.take("network").map_or_else(
+            || Some(common.network.clone()),
+            |entry| read_network(reader, entry),
+        );
         let steps = fields
             .need(reader, "steps", at, "steps: [join]")
             .and_then(|entry| read_steps(reader, entry, 0));
@@ -251,6 +251,11 @@ pub(super) fn check_groups(
     // Who is in a room is known only if every group could be read.
     if peers.is_some() && drafts.clone().all(|group| group.name.is_some()) {
         check_parties(reader, &parts);
+        check_networks(
+            reader,
+            &parts,
+            drafts.clone().filter_map(|group| group.network.as_ref()),
+        );
     }
     if let (Some(total), Some(peers)) = (total.filter(|&total| total <= u64::from(MAX_PEERS)), peers) {
         let rooms = total / u64::from(peers.max(1));

@@ -2,11 +2,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{ClientRules, Mutant, source::Span};
-use crate::{
-    base::{DurationRange, Rate},
-    impair::Profile,
-};
+use super::{ClientRules, Mutant, Network, source::Span};
+use crate::base::{DurationRange, Rate};
 
 /// How many peers a scenario may have in all.
 pub const MAX_PEERS: u32 = 20_000;
@@ -135,7 +132,7 @@ pub struct Group {
     /// How they negotiate.
     pub rules: ClientRules,
     /// What the access link of each of them is like at first.
-    pub network: Profile,
+    pub network: Network,
     /// What they do. Never empty.
     pub steps: Vec<Step>,
 }
@@ -243,7 +240,7 @@ pub enum StepKind {
         clock: SleepingClock,
     },
     /// Change what the access link is like.
-    Network(Profile),
+    Network(Network),
     /// Cut the signaling socket.
     CutSignaling(Cut),
     /// End like a process that is killed.

@@ -18,6 +18,6 @@ mod socket;
 pub use census::{Census, Counted, Holding};
 pub use flight::{FlightRepair, Received};
 pub use host::{Host, UdpAddr};
-pub use network::{Direction, Dropped, PeerNetwork, RemotePath};
+pub use network::{Altered, Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
 pub use seam::{BoxFuture, ServerAct, SignalingError, SignalingSocket, SignalingTransport, Usage, World};

@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    ops::Add,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,8 +14,8 @@ use super::Host;
 use crate::{
     base::{Instant, PeerId, Purpose, RootSeed},
     impair::{
-        Carrier, Cutting, DropReason, Fate, Outages, Profile, Remotes, Scope, Shaper, SignalingPath, Stream,
-        TooManyOutages, Way,
+        AccessLink, Carrier, Cutting, Delivery, Outages, Profile, Remotes, Route, Scope, Shaper,
+        SignalingPath, Stream, Tally, TooManyOutages, Way,
     },
 };
 
@@ -48,11 +49,14 @@ pub struct PeerNetwork {
     links: Mutex<Links>,
     dropped: DroppedCounts,
     host: Arc<Host>,
+    altered: AlteredCounts,
+    seed: RootSeed,
+    peer: PeerId,
 }
 
 struct Links {
-    up: Shaper,
-    down: Shaper,
+    up: Route,
+    down: Route,
     signaling_up: Stream,
     signaling_down: Stream,
     outages: Outages,
@@ -61,7 +65,6 @@ struct Links {
 /// Why a datagram did not cross.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blame {
-    Link(DropReason),
     Outage,
     Overflow,
 }
@@ -87,6 +90,49 @@ pub struct Dropped {
     pub overflowed: u64,
 }
 
+impl Add for Dropped {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            lost: self.lost + more.lost,
+            queue_full: self.queue_full + more.queue_full,
+            blocked: self.blocked + more.blocked,
+            overflowed: self.overflowed + more.overflowed,
+        }
+    }
+}
+
+#[derive(Default)]
+struct AlteredCounts {
+    duplicated: AtomicU64,
+    corrupted: AtomicU64,
+    reordered: AtomicU64,
+}
+
+/// Datagrams of a peer's connections that its link let pass, but not as they were, in either direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Altered {
+    /// Copied.
+    pub duplicated: u64,
+    /// Let out with a bit flipped.
+    pub corrupted: u64,
+    /// Let out before something that went in earlier.
+    pub reordered: u64,
+}
+
+impl Add for Altered {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            duplicated: self.duplicated + more.duplicated,
+            corrupted: self.corrupted + more.corrupted,
+            reordered: self.reordered + more.reordered,
+        }
+    }
+}
+
 impl PeerNetwork {
     /// The unimpaired network of a peer. `clock` is the peer's world's; randomness comes from the peer's
     /// stream of `seed` for networks, one part for each direction of datagrams and of signaling.
@@ -97,14 +143,17 @@ impl PeerNetwork {
             clock: Box::new(clock),
             impaired: AtomicBool::new(false),
             links: Mutex::new(Links {
-                up: Shaper::new(Profile::none(), rng()),
-                down: Shaper::new(Profile::none(), rng()),
+                up: Route::new(Shaper::new(Profile::none(), rng())),
+                down: Route::new(Shaper::new(Profile::none(), rng())),
                 signaling_up: Stream::new(rng()).towards(Way::Out),
                 signaling_down: Stream::new(rng()).towards(Way::In),
                 outages: Outages::default(),
             }),
             dropped: DroppedCounts::default(),
             host: Arc::default(),
+            altered: AlteredCounts::default(),
+            seed,
+            peer,
         }
     }
 
@@ -119,12 +168,30 @@ impl PeerNetwork {
         &self.host
     }
 
-    /// Changes what the link is like, both ways, for what enters it from now on. Nothing overtakes what is on
-    /// its way already.
+    /// Changes what the link is like, both ways alike and towards everybody: see [`PeerNetwork::set`].
     pub fn set_profile(&self, profile: Profile) {
+        self.set(AccessLink::both(profile), &[]);
+    }
+
+    /// Changes what the link is like, and what lies beyond it towards single remotes, for what enters it from now
+    /// on. Nothing overtakes what is on its way already.
+    ///
+    /// The chance of the way to a remote comes from a stream of the two, so that one more of them changes nothing for the
+    /// others.
+    pub fn set(&self, link: AccessLink, paths: &[(PeerId, AccessLink)]) {
         let mut links = self.links();
-        links.up.set_profile(profile);
-        links.down.set_profile(profile);
+        let Links { up, down, .. } = &mut *links;
+        for (way, of, part) in [
+            (up, AccessLink::up as fn(&AccessLink) -> Profile, 0),
+            (down, AccessLink::down, 1),
+        ] {
+            way.link.set_profile(of(&link));
+            way.clear_remotes();
+            for (remote, path) in paths {
+                let rng = || self.seed.path(self.peer, *remote, part);
+                way.set_remote(*remote, of(path), rng);
+            }
+        }
         self.note_impairments(&links);
     }
 
@@ -166,8 +233,8 @@ impl PeerNetwork {
     pub fn signaling(&self, bytes: usize, direction: Direction, now: Instant) -> Option<Instant> {
         let links = &mut *self.links();
         let (stream, link) = match direction {
-            Direction::Up => (&mut links.signaling_up, &mut links.up),
-            Direction::Down => (&mut links.signaling_down, &mut links.down),
+            Direction::Up => (&mut links.signaling_up, &mut links.up.link),
+            Direction::Down => (&mut links.signaling_down, &mut links.down.link),
         };
         stream.admit(bytes, now, link, &links.outages)
     }
@@ -200,6 +267,20 @@ impl PeerNetwork {
         }
     }
 
+    /// What crossed, but not as it was.
+    pub fn altered(&self) -> Altered {
+        let AlteredCounts {
+            duplicated,
+            corrupted,
+            reordered,
+        } = &self.altered;
+        Altered {
+            duplicated: duplicated.load(Ordering::Relaxed),
+            corrupted: corrupted.load(Ordering::Relaxed),
+            reordered: reordered.load(Ordering::Relaxed),
+        }
+    }
+
     pub(super) fn now(&self) -> Instant {
         (self.clock)()
     }
@@ -210,34 +291,33 @@ impl PeerNetwork {
         self.impaired.load(Ordering::Acquire)
     }
 
-    /// A datagram of `bytes` on the wire to or from `remote` enters the link; when it comes out, if it does.
-    pub(super) fn admit(
+    /// A datagram of `bytes` on the wire to or from `remote` enters the link: how it comes out, and its copy, as
+    /// far as they do.
+    pub fn admit(
         &self,
         direction: Direction,
         carrier: Carrier,
         remote: PeerId,
         bytes: usize,
-    ) -> Option<Instant> {
+    ) -> [Option<Delivery>; 2] {
         let links = &mut *self.links();
         // Read inside of the lock, so that a link's time does not run backwards.
         let now = self.now();
         if links.outages.blocks(remote, direction.way(), carrier, now) {
             self.blame(Blame::Outage);
-            return None;
+            return [None, None];
         }
-        let link = match direction {
+        let way = match direction {
             Direction::Up => &mut links.up,
             Direction::Down => &mut links.down,
         };
-        let fate = link.admit(bytes, now);
+        let mut tally = Tally::default();
+        let deliveries = way.admit(bytes, remote, now, &mut tally);
         self.impaired.store(links.are_impaired(now), Ordering::Release);
-        match fate {
-            Fate::Deliver { at } => Some(at),
-            Fate::Drop(reason) => {
-                self.blame(Blame::Link(reason));
-                None
-            }
+        if tally != Tally::default() {
+            self.note(&tally);
         }
+        deliveries
     }
 
     /// Whether a datagram to or from `remote` that has crossed may come out now; it is counted if not.
@@ -255,12 +335,22 @@ impl PeerNetwork {
 
     pub(super) fn blame(&self, blame: Blame) {
         let count = match blame {
-            Blame::Link(DropReason::Lost) => &self.dropped.lost,
-            Blame::Link(DropReason::QueueFull) => &self.dropped.queue_full,
             Blame::Outage => &self.dropped.blocked,
             Blame::Overflow => &self.dropped.overflowed,
         };
         count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note(&self, tally: &Tally) {
+        for (count, more) in [
+            (&self.dropped.lost, tally.lost),
+            (&self.dropped.queue_full, tally.queue_full),
+            (&self.altered.duplicated, tally.duplicated),
+            (&self.altered.corrupted, tally.corrupted),
+            (&self.altered.reordered, tally.reordered),
+        ] {
+            count.fetch_add(more, Ordering::Relaxed);
+        }
     }
 
     fn links(&self) -> MutexGuard<'_, Links> {
@@ -275,7 +365,7 @@ impl PeerNetwork {
 
 impl Links {
     fn are_impaired(&self, now: Instant) -> bool {
-        !self.up.profile().is_none() || !self.down.profile().is_none() || !self.outages.are_over(now)
+        !self.up.is_none() || !self.down.is_none() || !self.outages.are_over(now)
     }
 }
 
@@ -283,10 +373,11 @@ impl fmt::Debug for PeerNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let links = self.links();
         f.debug_struct("PeerNetwork")
-            .field("up", links.up.profile())
-            .field("down", links.down.profile())
+            .field("up", links.up.link.profile())
+            .field("down", links.down.link.profile())
             .field("outages", &links.outages)
             .field("dropped", &self.dropped())
+            .field("altered", &self.altered())
             .finish_non_exhaustive()
     }
 }
@@ -320,6 +411,11 @@ mod tests {
         (network, clock)
     }
 
+    /// When a datagram comes out, if it does.
+    fn admit(network: &PeerNetwork, way: Direction) -> Option<Instant> {
+        network.admit(way, Carrier::Udp, REMOTE, 100)[0].map(|delivery| delivery.at)
+    }
+
     fn lossy() -> Profile {
         Profile {
             loss: "20%".parse().expect("a share"),
@@ -335,18 +431,12 @@ mod tests {
             .drop_network(Scope::Media, Remotes::All, ms(10), ms(20))
             .expect("room");
         assert!(network.is_impaired(), "it is about to come");
-        assert_eq!(
-            network.admit(Direction::Up, Carrier::Udp, REMOTE, 100),
-            Some(ms(0))
-        );
+        assert_eq!(admit(&network, Direction::Up), Some(ms(0)));
         clock.store(10, Ordering::Relaxed);
-        assert_eq!(network.admit(Direction::Up, Carrier::Udp, REMOTE, 100), None);
+        assert_eq!(admit(&network, Direction::Up), None);
         assert!(!network.lets_out(Direction::Up, Carrier::Udp, REMOTE));
         clock.store(20, Ordering::Relaxed);
-        assert_eq!(
-            network.admit(Direction::Down, Carrier::Udp, REMOTE, 100),
-            Some(ms(20))
-        );
+        assert_eq!(admit(&network, Direction::Down), Some(ms(20)));
         assert!(!network.is_impaired());
         assert_eq!(
             network.dropped(),
@@ -361,7 +451,7 @@ mod tests {
         assert!(!network.is_impaired());
         network.mute();
         clock.store(1_000_000, Ordering::Relaxed);
-        assert_eq!(network.admit(Direction::Up, Carrier::Udp, REMOTE, 100), None);
+        assert_eq!(admit(&network, Direction::Up), None);
         assert!(network.is_impaired());
     }
 
@@ -373,10 +463,7 @@ mod tests {
             let (network, _) = network();
             network.set_profile(lossy());
             (0..2_000)
-                .map(|_| {
-                    [Direction::Up, Direction::Down]
-                        .map(|way| network.admit(way, Carrier::Udp, REMOTE, 100).is_none())
-                })
+                .map(|_| [Direction::Up, Direction::Down].map(|way| admit(&network, way).is_none()))
                 .collect::<Vec<_>>()
         };
         let lost = play();
@@ -395,7 +482,7 @@ mod tests {
                     for _ in 0..frames {
                         network.signaling(100, Direction::Up, ms(0));
                     }
-                    network.admit(Direction::Up, Carrier::Udp, REMOTE, 100).is_some()
+                    admit(&network, Direction::Up).is_some()
                 })
                 .collect::<Vec<_>>()
         };
@@ -421,11 +508,7 @@ mod tests {
         );
         // One time-out: 200 ms and the round trip of 40; the delay.
         assert_eq!(network.signaling(100, Direction::Up, ms(30)), Some(ms(290)));
-        assert_eq!(
-            network.admit(Direction::Up, Carrier::Udp, REMOTE, 100),
-            Some(ms(20)),
-            "datagrams pass"
-        );
+        assert_eq!(admit(&network, Direction::Up), Some(ms(20)), "datagrams pass");
         network.mute();
         assert_eq!(network.signaling(100, Direction::Down, ms(500)), None);
         assert_eq!(network.signaling_path(ms(500)), SignalingPath::Muted);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use rtcstorm::{
     base::PeerId,
-    impair::Profile,
+    impair::{AccessLink, Profile},
     plan::{
-        Action, Condition, Cut, DropNetwork, Machine, Options, Plan, RestartLinks, Scope, ServerFault,
-        SleepingClock, SocketOnRoam, Ways, check_limits, expand, show,
+        Action, Condition, Cut, DropNetwork, Machine, Network, Options, PathPlan, Plan, RestartLinks, Scope,
+        ServerFault, SleepingClock, SocketOnRoam, Ways, check_limits, expand, show,
     },
     scenario::parse,
 };
@@ -136,13 +136,13 @@ fn a_link_is_the_groups_own_or_else_the_scenarios_and_a_step_takes_no_planned_ti
     let plan = planned(
         "{name: x, network: wifi, groups: [{name: a, peers: 2, steps: [join, {network: {loss: 2%}}, {pause: 1s}, {network: none}]}, {name: b, peers: 1, network: {delay: 30ms}, steps: [join]}]}",
     );
-    let wifi = Profile::named("wifi").expect("there is one");
+    let wifi = AccessLink::named("wifi").expect("there is one");
     let slow = Profile {
         delay: Duration::from_millis(30),
         ..Profile::none()
     };
-    let networks: Vec<Profile> = plan.peers.iter().map(|peer| peer.network).collect();
-    assert_eq!(networks, [wifi, wifi, slow]);
+    let networks: Vec<AccessLink> = plan.peers.iter().map(|peer| peer.network.link).collect();
+    assert_eq!(networks, [wifi, wifi, AccessLink::both(slow)]);
     let lossy = Profile {
         loss: "2%".parse().expect("a share"),
         ..Profile::none()
@@ -150,11 +150,16 @@ fn a_link_is_the_groups_own_or_else_the_scenarios_and_a_step_takes_no_planned_ti
     assert_eq!(
         script(&plan, 0),
         [
-            (0, Action::Network { profile: lossy }),
+            (
+                0,
+                Action::Network {
+                    network: AccessLink::both(lossy).into()
+                }
+            ),
             (
                 1_000,
                 Action::Network {
-                    profile: Profile::none()
+                    network: Network::default()
                 }
             ),
         ]
@@ -293,4 +298,36 @@ fn who_sleeps_or_has_udp_blocked_for_a_while_goes_on_after_it() {
         ]
     );
     assert_eq!(told[6].0, 5_000);
+}
+
+#[test]
+fn what_lies_beyond_the_link_is_planned_for_whom_it_names_but_not_for_oneself() {
+    let plan = planned(
+        "{name: x, network: {profile: lan, to: [{with: [b, a-1], delay: 80ms, up: {loss: 2%}}]}, groups: [{name: a, peers: 2, steps: [join]}, {name: b, peers: 1, steps: [join]}]}",
+    );
+    let far = Profile {
+        delay: Duration::from_millis(80),
+        ..Profile::none()
+    };
+    let link = AccessLink {
+        up: Profile {
+            loss: "2%".parse().expect("a share"),
+            ..far
+        },
+        down: far,
+    };
+    let with = |peers: &[u32]| {
+        vec![PathPlan {
+            with: peers.iter().copied().map(PeerId).collect(),
+            link,
+        }]
+    };
+    let to: Vec<_> = plan.peers.iter().map(|peer| peer.network.to.clone()).collect();
+    assert_eq!(to, [with(&[2]), with(&[0, 2]), with(&[0])]);
+    let json = serde_json::json!(plan);
+    assert_eq!(json["peers"][1]["network"]["to"][0]["up"]["loss_ratio"], 0.02);
+    assert_eq!(
+        json["peers"][1]["network"]["to"][0]["with"],
+        serde_json::json!([0, 2])
+    );
 }

@@ -90,6 +90,13 @@ pub struct Fraction {
 }
 
 impl Fraction {
+    /// Nothing.
+    pub const ZERO: Self = Self { millionths: 0 };
+    /// All of it.
+    pub const ONE: Self = Self {
+        millionths: 1_000_000,
+    };
+
     /// As a number from 0 to 1.
     pub fn as_f64(self) -> f64 {
         f64::from(self.millionths) / 1e6

@@ -5,16 +5,16 @@ use serde_json::{Map, Value, json};
 use super::{
     missing, object,
     steps::{step, steps},
-    values::{count, defined, definitions, flag, one_of, text},
+    values::{count, defined, definitions, flag, one_of, parties, text},
     with,
 };
 use crate::{
-    impair::Profile,
+    impair::{AccessLink, Distribution, GilbertElliott},
     scenario::{
         ClientRules,
         arrive::{ARRIVE_KEYS, STAGE_KEYS},
         control::{CONTROL_KEYS, MAX_COMMAND, MAX_WORDS},
-        network::NETWORK_KEYS,
+        network::{JITTER_KEYS, LOSS_KEYS, NETWORK_KEYS, TO_KEYS, WAY_KEYS},
         profiles::{PROFILES, client_keys},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
         rooms::{GROUP_KEYS, ROOM_KEYS},
@@ -50,6 +50,7 @@ pub fn schema(metrics: &[MetricWords]) -> Value {
     definitions.insert("steps".to_owned(), steps());
     definitions.insert("client".to_owned(), client());
     definitions.insert("network".to_owned(), network());
+    definitions.insert("way".to_owned(), way());
     for metric in metrics {
         let conditions = || conditions(&metric.conditions);
         definitions
@@ -171,14 +172,50 @@ fn mutant() -> Value {
 }
 
 fn network() -> Value {
+    let link = |key: &str| match key {
+        "profile" => one_of(AccessLink::NAMES),
+        "up" | "down" => defined("way"),
+        "with" => parties(),
+        other => way_value(other),
+    };
     let values = object(&NETWORK_KEYS, &[], |key| match key {
-        "profile" => one_of(Profile::NAMES),
-        "delay" | "jitter" | "queue" => defined("duration"),
-        "loss" => defined("share"),
+        "to" => json!({ "type": "array", "minItems": 1, "items": object(&TO_KEYS, &["with"], link) }),
+        other => link(other),
+    });
+    json!({ "anyOf": [one_of(AccessLink::NAMES), values] })
+}
+
+/// One direction of a link.
+fn way() -> Value {
+    let values = object(&WAY_KEYS, &[], |key| match key {
+        "profile" => one_of(AccessLink::NAMES),
+        other => way_value(other),
+    });
+    json!({ "anyOf": [one_of(AccessLink::NAMES), values] })
+}
+
+fn way_value(key: &str) -> Value {
+    match key {
+        "delay" | "queue" => defined("duration"),
+        "jitter" => {
+            let long = object(&JITTER_KEYS, &["spread"], |key| match key {
+                "spread" => defined("duration"),
+                "distribution" => one_of(Distribution::WORDS.map(|(word, _)| word)),
+                other => missing(other),
+            });
+            json!({ "anyOf": [defined("duration"), long] })
+        }
+        "loss" => {
+            let long = object(&LOSS_KEYS, &LOSS_KEYS[..2], |key| match key {
+                "good_to_bad" | "bad_to_good" | "in_good" | "in_bad" => defined("share"),
+                other => missing(other),
+            });
+            json!({ "anyOf": [defined("share"), one_of(GilbertElliott::NAMES), long] })
+        }
+        "duplicate" | "reorder" | "corrupt" => defined("share"),
         "rate" => defined("bitRate"),
         other => missing(other),
-    });
-    json!({ "anyOf": [one_of(Profile::NAMES), values] })
+    }
 }
 
 fn group() -> Value {

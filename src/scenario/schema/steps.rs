@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     missing, object,
-    values::{count, defined, flag, one_of, text},
+    values::{count, defined, flag, one_of, parties, text},
     with,
 };
 use crate::scenario::{
@@ -215,9 +215,7 @@ fn drop_network() -> Value {
         "for" => defined("positiveDuration"),
         "direction" => one_of(WAYS.map(|(word, _)| word)),
         "server" => one_of(SERVER.map(|(word, _)| word)),
-        "with" => {
-            json!({ "anyOf": [text(2 * MAX_NAME), { "type": "array", "minItems": 1, "items": text(2 * MAX_NAME) }] })
-        }
+        "with" => parties(),
         other => missing(other),
     });
     let signaling_is_with_nobody = json!({

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::with;
-use crate::scenario::types::MAX_MESSAGE_BYTES;
+use crate::scenario::{steps::MAX_NAME, types::MAX_MESSAGE_BYTES};
 
 /// A decimal number as units have it.
 const DECIMAL: &str = r"[0-9]+(\.[0-9]+)?";
@@ -119,4 +119,10 @@ pub(in crate::scenario) fn flag() -> Value {
 pub(in crate::scenario) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Value {
     let words: Vec<&str> = words.into_iter().collect();
     json!({ "enum": words })
+}
+
+/// Names of groups or of peers.
+pub(super) fn parties() -> Value {
+    let name = text(2 * MAX_NAME);
+    json!({ "anyOf": [name, { "type": "array", "minItems": 1, "items": name }] })
 }

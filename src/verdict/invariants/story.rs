@@ -86,7 +86,9 @@ impl Tale {
     /// What each peer's access link loses.
     pub fn losing(&mut self, share: &str) -> &mut Self {
         for peer in &mut self.plan.peers {
-            peer.network.loss = share.parse().expect("a share");
+            let loss = share.parse().expect("a share");
+            peer.network.link.up.loss = loss;
+            peer.network.link.down.loss = loss;
         }
         self
     }

@@ -19,6 +19,7 @@ use super::queue::{Incoming, Outgoing, Queue};
 use crate::{
     base::Instant,
     impair::Carrier,
+    impair::Delivery,
     world::{Census, Counted, Direction, Holding, RemotePath, network::Blame},
 };
 
@@ -114,17 +115,17 @@ impl Wire {
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         for contents in transmit.contents.chunks(segment) {
             let bytes = contents.len() + overhead_bytes(transmit.destination);
-            let Some(due) = path.network.admit(Direction::Up, carrier, path.remote, bytes) else {
-                continue;
-            };
-            let datagram = Outgoing {
-                to: transmit.destination,
-                from: transmit.src_ip,
-                ecn: transmit.ecn,
-                contents: contents.to_vec(),
-            };
-            if !held.outgoing.push(due, datagram) {
-                path.network.blame(Blame::Overflow);
+            let deliveries = path.network.admit(Direction::Up, carrier, path.remote, bytes);
+            for delivery in deliveries.into_iter().flatten() {
+                let datagram = Outgoing {
+                    to: transmit.destination,
+                    from: transmit.src_ip,
+                    ecn: transmit.ecn,
+                    contents: crossed(&delivery, contents),
+                };
+                if !held.outgoing.push(delivery.at, datagram) {
+                    path.network.blame(Blame::Overflow);
+                }
             }
         }
         self.send_due(held, path.network.now(), &mut Context::from_waker(Waker::noop()));
@@ -251,19 +252,24 @@ impl Wire {
     /// What arrives from the system enters the link.
     fn take_in(&self, held: &mut Held, read: &RecvMeta, contents: &[u8]) {
         for segment in contents.chunks(read.stride.max(1)) {
-            let due = match &self.path {
+            let deliveries = match &self.path {
                 Some(path) => {
                     let bytes = segment.len() + overhead_bytes(read.addr);
                     let carrier = carrier_to(read.addr);
                     path.network.admit(Direction::Down, carrier, path.remote, bytes)
                 }
-                None => Some(Instant::START),
+                None => [Some(Delivery::at(Instant::START)), None],
             };
-            let Some(due) = due else { continue };
-            if !held.incoming.push(due, incoming(read, segment))
-                && let Some(path) = &self.path
-            {
-                path.network.blame(Blame::Overflow);
+            for delivery in deliveries.into_iter().flatten() {
+                let datagram = Incoming {
+                    meta: *read,
+                    contents: crossed(&delivery, segment),
+                };
+                if !held.incoming.push(delivery.at, datagram)
+                    && let Some(path) = &self.path
+                {
+                    path.network.blame(Blame::Overflow);
+                }
             }
         }
     }
@@ -368,6 +374,15 @@ fn overhead_bytes(remote: SocketAddr) -> usize {
     } else {
         OVERHEAD_V6_BYTES
     }
+}
+
+/// What the link has made of a datagram.
+fn crossed(delivery: &Delivery, contents: &[u8]) -> Vec<u8> {
+    let mut contents = contents.to_vec();
+    if let Some(flip) = delivery.flip {
+        flip.apply(&mut contents);
+    }
+    contents
 }
 
 fn incoming(read: &RecvMeta, contents: &[u8]) -> Incoming {

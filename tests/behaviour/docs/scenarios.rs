@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rtcstorm::impair::{DEFAULT_QUEUE, Profile};
+use rtcstorm::base::Fraction;
+use rtcstorm::impair::{AccessLink, DEFAULT_QUEUE, Distribution, GilbertElliott, Loss, Profile};
 use rtcstorm::scenario::{self, ClientRules, Diagnostics, Override, Scenario, bundled, parse, profiles};
 
 use super::{Grammar, blocks, grouped, read, row};
@@ -168,8 +169,26 @@ fn every_key_step_and_rule_of_the_language_is_explained() {
         ),
         ("rooms: {peers: 2}, target: {protocol: @}, steps: [join]", 1),
         ("rooms: {peers: 2}, client: @, steps: [join]", 3),
-        ("rooms: {peers: 2}, network: {@: 1}, steps: [join]", 6),
-        ("rooms: {peers: 2}, network: @, steps: [join]", 5),
+        ("rooms: {peers: 2}, network: {@: 1}, steps: [join]", 12),
+        ("rooms: {peers: 2}, network: {up: {@: 1}}, steps: [join]", 9),
+        (
+            "rooms: {peers: 2}, network: {to: [{with: peer-1, @: 1}]}, steps: [join]",
+            12,
+        ),
+        (
+            "rooms: {peers: 2}, network: {jitter: {spread: 0, @: 1}}, steps: [join]",
+            2,
+        ),
+        (
+            "rooms: {peers: 2}, network: {jitter: {spread: 0, distribution: @}}, steps: [join]",
+            3,
+        ),
+        (
+            "rooms: {peers: 2}, network: {loss: {good_to_bad: 1%, bad_to_good: 1%, @: 1}}, steps: [join]",
+            4,
+        ),
+        ("rooms: {peers: 2}, network: {loss: @}, steps: [join]", 3),
+        ("rooms: {peers: 2}, network: @, steps: [join]", 10),
     ] {
         let words = known(&format!("{{name: x, {}}}", around.replace('@', "qqqqqqqqqqqq")));
         assert!(words.len() >= least, "{around}: {words:?}");
@@ -195,23 +214,45 @@ fn every_named_network_is_in_the_table_with_its_figures() {
         0 => "0".to_owned(),
         micros => format!("{} ms", micros as f64 / 1_000.0),
     };
-    for name in Profile::NAMES {
-        let profile = Profile::named(name).expect(name);
-        let loss = match profile.loss.as_f64() {
-            0.0 => "0".to_owned(),
-            share => format!("{} %", share * 100.0),
+    let percent = |share: Fraction| format!("{} %", share.as_f64() * 100.0);
+    for name in AccessLink::NAMES {
+        let link = AccessLink::named(name).expect(name);
+        let way = link.up;
+        assert_eq!(
+            Profile {
+                rate_bits_per_s: way.rate_bits_per_s,
+                ..link.down
+            },
+            way,
+            "{name}: the directions differ in their rate only"
+        );
+        let loss = match way.loss {
+            Loss::Independent(Fraction::ZERO) => "0".to_owned(),
+            Loss::Independent(share) => percent(share),
+            Loss::Bursts(_) => format!("`{}`", way.loss),
         };
-        let (rate, queue) = match profile.rate_bits_per_s {
-            None => ("–".to_owned(), "–".to_owned()),
-            Some(bits) if bits.get() >= 1_000_000_000 => (
-                format!("{} Gbit/s", bits.get() / 1_000_000_000),
-                ms(profile.queue),
-            ),
-            Some(bits) => (format!("{} Mbit/s", bits.get() / 1_000_000), ms(profile.queue)),
+        let rate = |way: Profile| match way.rate_bits_per_s {
+            None => "–".to_owned(),
+            Some(bits) if bits.get() >= 1_000_000_000 => format!("{} Gbit/s", bits.get() / 1_000_000_000),
+            Some(bits) => format!("{} Mbit/s", bits.get() as f64 / 1e6),
         };
-        let (delay, jitter) = (ms(profile.delay), ms(profile.jitter));
-        let figures = format!("| `{name}` | {delay} | {jitter} | {loss} | {rate} | {queue} | ");
+        let queue = way.rate_bits_per_s.map_or("–".to_owned(), |_| ms(way.queue));
+        let jitter = match way.distribution {
+            Distribution::Uniform => ms(way.jitter),
+            other => format!("{} {other}", ms(way.jitter)),
+        };
+        let (delay, down, up) = (ms(way.delay), rate(link.down), rate(link.up));
+        let figures = format!("| `{name}` | {delay} | {jitter} | {loss} | {down} | {up} | {queue} |");
+        assert_eq!(row(&text, name), figures);
+        let faults = read("FAULTS.md");
+        assert!(name == "none" || row(&faults, name).split(" | ").all(|cell| cell.len() > 3));
+    }
+    for name in GilbertElliott::NAMES {
+        let model = GilbertElliott::named(name).expect(name);
+        let shares = [model.good_to_bad, model.bad_to_good, model.in_good, model.in_bad];
+        let figures = format!("| `{name}` | {} | ", shares.map(percent).join(" | "));
         assert!(row(&text, name).starts_with(&figures), "{figures}");
+        assert!(read("FAULTS.md").contains(&format!("`{name}`")), "{name}");
     }
     let queue = format!("A queue that nobody names is {} long", ms(DEFAULT_QUEUE));
     assert!(text.contains(&queue), "{queue}");
