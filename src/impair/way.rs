@@ -205,7 +205,11 @@ mod tests {
         assert!((30..70).contains(&ahead), "{ahead}");
         assert_eq!(tally.reordered as usize, ahead);
         let early = out[first..].iter().filter(|one| !held(one));
-        assert!(early.into_iter().all(|(delivery, i)| delivery.at == Instant::from_millis(i + 7)));
+        assert!(
+            early
+                .into_iter()
+                .all(|(delivery, i)| delivery.at == Instant::from_millis(i + 7))
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use rtcstorm::{
     base::PeerId,
     impair::{AccessLink, Profile},
     plan::{
-        Action, Condition, Cut, Machine, Network, Options, PathPlan, Plan, RestartLinks, Scope, check_limits, expand, show,
+        Action, Condition, Cut, Machine, Network, Options, PathPlan, Plan, RestartLinks, Scope, check_limits,
+        expand, show,
     },
     scenario::parse,
 };
@@ -255,5 +256,8 @@ fn what_lies_beyond_the_link_is_planned_for_whom_it_names_but_not_for_oneself() 
     assert_eq!(to, [with(&[2]), with(&[0, 2]), with(&[0])]);
     let json = serde_json::json!(plan);
     assert_eq!(json["peers"][1]["network"]["to"][0]["up"]["loss_ratio"], 0.02);
-    assert_eq!(json["peers"][1]["network"]["to"][0]["with"], serde_json::json!([0, 2]));
+    assert_eq!(
+        json["peers"][1]["network"]["to"][0]["with"],
+        serde_json::json!([0, 2])
+    );
 }
