@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Delivery, DropReason, Fate, Profile, Shaper};
-use crate::base::Instant;
+use super::{Delivery, Distribution, DropReason, Fate, GilbertElliott, Loss, Profile, Shaper, TAIL};
+use crate::base::{Fraction, Instant};
 
 /// Standard errors: a normal variable strays further once in 15,800 times (confidence 99.994 %).
 const Z: f64 = 4.0;
@@ -198,6 +198,262 @@ fn two_links_of_one_seed_are_independent() {
             (uu + u * u, dd + d * d, ud + u * d)
         });
         assert_within(ud / (uu * dd).sqrt(), 0.0, Z / n.sqrt(), "correlation of delays");
+    }
+}
+
+/// Whether `asked` is what a share of `count` in `n` independent draws can come from: Wilson's interval at Z.
+fn assert_share(count: usize, n: usize, asked: f64, what: &str) {
+    let (n, z2) = (n as f64, Z * Z);
+    let share = count as f64 / n;
+    let centre = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);
+    let half = Z / (1.0 + z2 / n) * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
+    assert_within(centre, asked, half, what);
+}
+
+fn share(text: &str) -> Fraction {
+    text.parse().expect("a share")
+}
+
+fn bursts(p: &str, r: &str, in_good: &str, in_bad: &str) -> Profile {
+    Profile {
+        loss: Loss::Bursts(GilbertElliott {
+            good_to_bad: share(p),
+            bad_to_good: share(r),
+            in_good: share(in_good),
+            in_bad: share(in_bad),
+        }),
+        ..Profile::none()
+    }
+}
+
+/// A chain's losses hang together: the covariance of two that are k datagrams apart is
+/// π(1 - π)(h - g)² λᵏ with λ = 1 - p - r, and that is what makes the interval of their share wide.
+#[test]
+fn bursts_lose_the_share_and_hang_together_as_the_model_has_it() {
+    const N: usize = 100_000;
+    for seed in SEEDS {
+        for (p, r, g, h) in [
+            ("1%", "25%", "0", "100%"),
+            ("0.2%", "2%", "0", "30%"),
+            ("5%", "50%", "1%", "80%"),
+            ("0.5263%", "10%", "0", "100%"),
+            ("60%", "70%", "10%", "20%"),
+        ] {
+            let asked = bursts(p, r, g, h);
+            let mean = asked.loss.mean();
+            let lost: Vec<bool> = send(&mut shaper(asked, seed), N as u64, 1_000)
+                .iter()
+                .map(Option::is_none)
+                .collect();
+            let [p, r, g, h] = [p, r, g, h].map(|text| share(text).as_f64());
+            let (bad, lambda) = (p / (p + r), 1.0 - p - r);
+            let together = bad * (1.0 - bad) * (h - g).powi(2);
+            let variance = mean * (1.0 - mean) + 2.0 * together * lambda / (1.0 - lambda);
+            let what = format!("p {p}, r {r}, seed {seed}");
+            let measured = lost.iter().filter(|lost| **lost).count() as f64 / N as f64;
+            assert_within(measured, mean, Z * (variance / N as f64).sqrt(), &what);
+            // Neighbours, both lost. Their share is a mean of what hangs together for about 1/(1 - λ) datagrams.
+            let both = lost.windows(2).filter(|pair| pair[0] && pair[1]).count() as f64 / N as f64;
+            let asked = mean * mean + together * lambda;
+            let effective = N as f64 * (1.0 - lambda.abs()) / (1.0 + lambda.abs());
+            let interval = Z * (asked * (1.0 - asked) / effective).sqrt();
+            assert_within(both, asked, interval, &what);
+        }
+    }
+}
+
+/// Where the bad state loses all and the good one nothing, a burst is a stay in the bad state: geometric with mean 1/r.
+#[test]
+fn bursts_are_as_long_as_the_model_has_it() {
+    for seed in SEEDS {
+        for (p, r) in [("1%", "25%"), ("0.5%", "50%"), ("0.5%", "10%")] {
+            let took = send(&mut shaper(bursts(p, r, "0", "100%"), seed), 100_000, 1_000);
+            let runs = took.chunk_by(|a, b| a.is_none() == b.is_none());
+            let lengths: Vec<f64> = runs
+                .filter(|run| run[0].is_none())
+                .map(|run| run.len() as f64)
+                .collect();
+            let (n, r) = (lengths.len() as f64, share(r).as_f64());
+            let mean = lengths.iter().sum::<f64>() / n;
+            let what = format!("p {p}, r {r}, seed {seed}");
+            assert_within(mean, 1.0 / r, Z * ((1.0 - r) / (r * r * n)).sqrt(), &what);
+            let single = lengths.iter().filter(|length| **length == 1.0).count();
+            assert_share(single, lengths.len(), r, &format!("of one, {what}"));
+        }
+    }
+}
+
+/// The error function to 1.5e-7: Abramowitz and Stegun, 7.1.26.
+fn erf(x: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
+    let terms = [
+        0.254_829_592,
+        -0.284_496_736,
+        1.421_413_741,
+        -1.453_152_027,
+        1.061_405_429,
+    ];
+    let polynomial = terms.iter().rev().fold(0.0, |sum, term| (sum + term) * t);
+    (1.0 - polynomial * (-x * x).exp()).copysign(x)
+}
+
+/// The whole of the distribution: what is measured is nowhere further from it than the inequality of Dvoretzky, Kiefer
+/// and Wolfowitz allows (Massart's constant) in all but one of 10,000 samples.
+#[test]
+fn delays_are_distributed_as_asked() {
+    const N: usize = 20_000;
+    let band = ((2.0_f64 / 1e-4).ln() / (2.0 * N as f64)).sqrt();
+    for seed in SEEDS {
+        for (_, distribution) in Distribution::WORDS {
+            for (delay, spread) in [(60_000.0, 5_000.0), (6_000.0, 6_000.0)] {
+                let asked = Profile {
+                    distribution,
+                    ..profile(delay as u64, spread as u64, "0")
+                };
+                // Nobody is held up by the one before, however far the tail reaches.
+                let gap = (spread * (TAIL + 8.0)) as u64;
+                let mut took: Vec<f64> = send(&mut shaper(asked, seed), N as u64, gap)
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                took.sort_by(f64::total_cmp);
+                let below = |delay_us: f64| {
+                    let x = (delay_us - delay) / spread;
+                    match distribution {
+                        Distribution::Uniform => ((x + 1.0) / 2.0).clamp(0.0, 1.0),
+                        Distribution::Normal => (1.0 + erf(x / 2_f64.sqrt())) / 2.0,
+                        Distribution::Pareto => {
+                            let y = x * 0.75_f64.sqrt() + 1.5;
+                            if y < 1.0 { 0.0 } else { 1.0 - y.powi(-3) }
+                        }
+                    }
+                };
+                // A delay stands for all that are rounded to it, and zero for all that would be below.
+                let furthest = (0..N)
+                    .filter(|i| took[*i] > 0.0)
+                    .map(|i| {
+                        let (low, high) = (below(took[i] - 0.5), below(took[i] + 0.5));
+                        let (before, after) = (i as f64 / N as f64, (i + 1) as f64 / N as f64);
+                        (before - high).max(low - after).max(0.0)
+                    })
+                    .fold(0.0, f64::max);
+                assert!(
+                    furthest <= band,
+                    "{distribution}, seed {seed}: {furthest} > {band}"
+                );
+                if spread < delay / 7.0 {
+                    // The variance of what is drawn: 1/3 for what is even, else 1; the tail's cut is far below the interval.
+                    let variance = if distribution == Distribution::Uniform {
+                        1.0 / 3.0
+                    } else {
+                        1.0
+                    };
+                    let mean = took.iter().sum::<f64>() / N as f64;
+                    let interval = Z * spread * f64::sqrt(variance / N as f64);
+                    assert_within(
+                        mean,
+                        delay,
+                        interval,
+                        &format!("mean, {distribution}, seed {seed}"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn copies_flips_and_overtaking_are_as_often_as_asked() {
+    const N: usize = 20_000;
+    for seed in SEEDS {
+        for text in ["0.5%", "5%", "50%", "100%"] {
+            let asked = Profile {
+                duplicate: share(text),
+                reorder: share(text),
+                corrupt: share(text),
+                ..profile(20_000, 0, "0")
+            };
+            let mut link = shaper(asked, seed);
+            let (mut copied, mut flipped, mut ahead, mut bits) = (0, 0, 0, [0; 16]);
+            for i in 1..=N as u64 {
+                let now = Instant::from_millis(i);
+                let crossing = link.admit(100, now);
+                let Fate::Deliver(delivery) = crossing.original else {
+                    panic!("dropped");
+                };
+                if let Some(copy) = crossing.copy {
+                    assert_eq!(
+                        copy, crossing.original,
+                        "the copy is as the original, right behind it"
+                    );
+                    copied += 1;
+                }
+                if let Some(flip) = delivery.flip {
+                    let mut contents = [0; 2];
+                    flip.apply(&mut contents);
+                    let set = u16::from_le_bytes(contents);
+                    assert_eq!(set.count_ones(), 1);
+                    bits[set.trailing_zeros() as usize] += 1;
+                    flipped += 1;
+                }
+                ahead += usize::from(delivery.at == now);
+                assert!(delivery.at == now || delivery.at == now + Duration::from_millis(20));
+            }
+            let p = share(text).as_f64();
+            for (count, what) in [(copied, "copied"), (flipped, "flipped"), (ahead, "ahead")] {
+                assert_share(count, N, p, &format!("{what}, {text}, seed {seed}"));
+            }
+            for count in bits {
+                assert_share(count, flipped, 1.0 / 16.0, "every bit alike");
+            }
+        }
+    }
+}
+
+/// What overtakes on a link that is busy waits for its turn to be sent, and copies take their share of the rate.
+#[test]
+fn copies_and_what_overtakes_keep_to_the_rate() {
+    let asked = Profile {
+        rate_bits_per_s: NonZeroU64::new(1_000_000),
+        queue: Duration::from_secs(1_000),
+        duplicate: share("50%"),
+        reorder: share("20%"),
+        ..profile(50_000, 0, "0")
+    };
+    let mut link = shaper(asked, 3);
+    // 10 ms each, all at once.
+    let mut out: Vec<Instant> = Vec::new();
+    let mut ahead = 0;
+    for _ in 0..1_000 {
+        let crossing = link.admit(1_250, Instant::START);
+        for fate in [Some(crossing.original), crossing.copy].into_iter().flatten() {
+            let Fate::Deliver(delivery) = fate else {
+                panic!("dropped");
+            };
+            let sent = Instant::from_millis(10 * (out.len() as u64 + 1));
+            // One that is ahead of nobody comes at once all the same.
+            let late = delivery.at == sent + Duration::from_millis(50);
+            assert!(delivery.at == sent || late && !delivery.overtook);
+            ahead += usize::from(delivery.overtook);
+            out.push(delivery.at);
+        }
+    }
+    assert!((1_400..1_600).contains(&out.len()), "{}", out.len());
+    assert!(ahead > 200, "{ahead}");
+}
+
+/// A profile that makes no use of it does not notice what was added to the model, and one that does keeps its losses and delays.
+#[test]
+fn copies_and_flips_change_neither_losses_nor_delays() {
+    let plain = profile(20_000, 5_000, "10%");
+    let more = Profile {
+        duplicate: share("30%"),
+        corrupt: share("30%"),
+        ..plain
+    };
+    for seed in SEEDS {
+        let with = send(&mut shaper(more, seed), 5_000, 20_000);
+        assert_eq!(with, send(&mut shaper(plain, seed), 5_000, 20_000));
     }
 }
 

@@ -9,6 +9,7 @@ mod impair_pair;
 mod known_faults;
 mod known_races;
 mod layout;
+mod link_parity;
 mod local;
 mod negotiation;
 mod planned_faults;
