@@ -3,8 +3,9 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::base::{Instant, PeerId};
 
 use super::{
-    FaultCause, RecoveryPath,
+    FaultCause, OutageKey, RecoveryPath,
     deadlines::{Deadlines, Due},
+    outages::{Outages, Window},
     pairs::{PairId, pair_of},
     tally::{Series, Tally},
 };
@@ -18,6 +19,8 @@ struct Fault {
     end: Instant,
     /// The first one's.
     cause: FaultCause,
+    /// How long the first one was planned to last.
+    length: Duration,
     /// The highest rung of the ladder that either end is known to have reached.
     path: RecoveryPath,
     ends: [AtEnd; 2],
@@ -49,13 +52,15 @@ enum AtEnd {
 #[derive(Debug)]
 pub(super) struct Faults {
     faults: BTreeMap<PairId, Fault>,
+    outages: Outages,
     timeout: Duration,
 }
 
 impl Faults {
-    pub(super) fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeout: Duration, message_timeout: Duration) -> Self {
         Self {
             faults: BTreeMap::new(),
+            outages: Outages::new(message_timeout),
             timeout,
         }
     }
@@ -64,6 +69,16 @@ impl Faults {
     pub(super) fn covers(&self, pair: PairId) -> bool {
         let fault = self.faults.get(&pair);
         fault.is_some_and(|fault| fault.recovered().is_none())
+    }
+
+    /// The outage of the link that `at` lies in: from the planned start of its fault until data has flowed, or it
+    /// has failed.
+    pub(super) fn outage_at(&self, pair: PairId, at: Instant) -> Option<OutageKey> {
+        let on = self.faults.get(&pair).filter(|fault| {
+            let recovered = fault.recovered();
+            fault.start <= at && recovered.is_none_or(|recovered| at <= recovered)
+        });
+        on.map(Fault::key).or_else(|| self.outages.at(pair, at))
     }
 
     /// A fault began at `peer`'s end of a link. `open`: its channel was open there.
@@ -77,14 +92,11 @@ impl Faults {
         deadlines: &mut Deadlines,
     ) {
         let (pair, side) = pair_of(peer, remote);
-        let before = self.take(pair, deadlines).and_then(|before| {
-            // One that begins in the instant in which the last is over does not overlap it.
-            if start < before.due(self.timeout) {
-                return Some(before);
-            }
-            before.settle(self.timeout, tally);
-            None
-        });
+        let mut before = self.take(pair, deadlines);
+        // One that begins in the instant in which the last is over does not overlap it.
+        if let Some(over) = before.take_if(|before| before.due(self.timeout) <= start) {
+            self.settle(pair, over, tally);
+        }
         let mut fault = match before {
             Some(before) => {
                 tally.count(Series::tagged("faults_merged", [("cause", cause.name())]));
@@ -98,6 +110,7 @@ impl Faults {
                 start,
                 end: end.max(start),
                 cause,
+                length: end.since(start),
                 path: RecoveryPath::Resume,
                 ends: [AtEnd::Elsewhere; 2],
                 detected: None,
@@ -169,6 +182,7 @@ impl Faults {
         &mut self,
         (peer, remote): (PeerId, PeerId),
         path: RecoveryPath,
+        at: Instant,
         tally: &mut Tally,
         deadlines: &mut Deadlines,
     ) {
@@ -177,6 +191,7 @@ impl Faults {
             && let Some(mut fault) = self.take(pair, deadlines)
         {
             fault.path = fault.path.max(path);
+            self.outages.remember(pair, fault.window(at));
             fault.fail(tally);
         }
     }
@@ -185,8 +200,8 @@ impl Faults {
     pub(super) fn cut(&mut self, pair: PairId, at: Instant, tally: &mut Tally, deadlines: &mut Deadlines) {
         if let Some(fault) = self.take(pair, deadlines) {
             match at.since(fault.end) {
-                late if late > self.timeout => fault.settle(self.timeout, tally),
-                _ => fault.settle_or_abandon(self.timeout, tally),
+                late if late > self.timeout => self.settle(pair, fault, tally),
+                _ => self.settle_or_abandon(pair, fault, at, tally),
             }
         }
     }
@@ -194,15 +209,27 @@ impl Faults {
     /// Nothing more is to be waited for: it is recovered from, or its time is over.
     pub(super) fn expire(&mut self, pair: PairId, tally: &mut Tally) {
         if let Some(fault) = self.faults.remove(&pair) {
-            fault.settle(self.timeout, tally);
+            self.settle(pair, fault, tally);
         }
     }
 
     /// The run is over.
-    pub(super) fn end_of_run(&mut self, pair: PairId, tally: &mut Tally) {
+    pub(super) fn end_of_run(&mut self, pair: PairId, at: Instant, tally: &mut Tally) {
         if let Some(fault) = self.faults.remove(&pair) {
-            fault.settle_or_abandon(self.timeout, tally);
+            self.settle_or_abandon(pair, fault, at, tally);
         }
+    }
+
+    fn settle(&mut self, pair: PairId, fault: Fault, tally: &mut Tally) {
+        let until = fault.due(self.timeout);
+        self.outages.remember(pair, fault.window(until));
+        fault.settle(self.timeout, tally);
+    }
+
+    fn settle_or_abandon(&mut self, pair: PairId, fault: Fault, at: Instant, tally: &mut Tally) {
+        let until = fault.recovered().unwrap_or(at);
+        self.outages.remember(pair, fault.window(until));
+        fault.settle_or_abandon(self.timeout, tally);
     }
 
     fn take(&mut self, pair: PairId, deadlines: &mut Deadlines) -> Option<Fault> {
@@ -241,6 +268,21 @@ impl Fault {
         self.recovered().unwrap_or(self.end + timeout)
     }
 
+    fn key(&self) -> OutageKey {
+        OutageKey {
+            cause: self.cause,
+            length: Some(self.length),
+        }
+    }
+
+    fn window(&self, until: Instant) -> Window {
+        Window {
+            key: self.key(),
+            start: self.start,
+            until,
+        }
+    }
+
     fn settle(self, timeout: Duration, tally: &mut Tally) {
         match self.recovered().filter(|at| at.since(self.end) <= timeout) {
             Some(at) => {
@@ -248,6 +290,10 @@ impl Fault {
                 tally.case(self.series("reconnect_failed"), false);
                 tally.took(self.series("reconnect_ms"), at.since(self.end));
                 tally.took(self.by_cause("outage_ms"), at.since(self.start));
+                tally.count(self.series("recovered_by"));
+                let outage = tally.outage(self.key());
+                *outage.recovered.entry(self.path).or_default() += 1;
+                outage.reconnect.record(at.since(self.end));
             }
             None => self.fail(tally),
         }
@@ -259,6 +305,7 @@ impl Fault {
         }
         self.count_detected(tally);
         tally.count(self.series("reconnect_abandoned"));
+        tally.outage(self.key()).abandoned += 1;
     }
 
     fn fail(self, tally: &mut Tally) {
@@ -266,6 +313,9 @@ impl Fault {
         tally.case(self.series("reconnect_failed"), true);
         tally.failed(self.series("reconnect_ms"));
         tally.failed(self.by_cause("outage_ms"));
+        let outage = tally.outage(self.key());
+        outage.failed += 1;
+        outage.reconnect.record_failure();
     }
 
     fn count_detected(&self, tally: &mut Tally) {

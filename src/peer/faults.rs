@@ -271,7 +271,11 @@ impl Peer {
 
     pub(super) fn acted(&mut self, remote: PeerId, path: RecoveryPath) {
         if let Some(fault) = self.faults.get_mut(&remote) {
-            fault.path = path;
+            // Who joined again has made everything anew, whatever was done to that connection since.
+            fault.path = match fault.path {
+                RecoveryPath::Rejoin => RecoveryPath::Rejoin,
+                _ => path,
+            };
         }
     }
 
