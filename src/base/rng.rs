@@ -19,6 +19,8 @@ pub enum Purpose {
     Schedule = 5,
     /// In a simulation: what a connection draws, its ICE credentials and tie-breaker.
     Crypto = 6,
+    /// How much longer a client waits before it tries to get back what it has lost.
+    Recovery = 13,
 }
 
 /// The one number that a run repeats from.
@@ -39,7 +41,7 @@ impl RootSeed {
         self.stream(peer.0, purpose)
     }
 
-    /// The stream of one connection of a peer's: a generation is never used again towards a remote.
+    /// The stream of one connection of a peer's, or of a link from its `generation` on: a generation is never used again towards a remote.
     pub fn connection(
         self,
         peer: PeerId,

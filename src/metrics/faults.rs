@@ -588,4 +588,91 @@ mod tests {
             .end(90_000);
         assert_eq!(no_fault.rate("reconnect_failed{cause:rejoin}"), "1/1");
     }
+
+    /// `cause length: paths, failed, cut; lost of due` of every row.
+    fn rows(run: &Figures) -> Vec<String> {
+        let told = |(key, outage): (&OutageKey, &crate::metrics::Outage)| {
+            let paths: Vec<_> = outage
+                .recovered
+                .iter()
+                .map(|(path, count)| format!("{} {count}", path.name()))
+                .collect();
+            let length = key.length.map_or("other".to_owned(), crate::base::show_duration);
+            format!(
+                "{} {length}: {}, failed {}, cut {}; lost {} of {}",
+                key.cause.name(),
+                paths.join(" "),
+                outage.failed,
+                outage.abandoned,
+                outage.messages.hits,
+                outage.messages.total
+            )
+        };
+        run.outages().map(told).collect()
+    }
+
+    #[test]
+    fn outages_of_one_planned_length_make_a_row() {
+        let run = dropped()
+            .recovered(4_100, (B, A), 1, IceRestart)
+            .fault(10_000, (B, A), DropNetwork, 13_000)
+            .recovered(13_100, (B, A), 1, Resume)
+            .fault(20_000, (B, A), DropNetwork, 20_000)
+            .recovered(20_001, (B, A), 1, Resume)
+            .fault(30_000, (A, B), FaultCause::IceRestart, 30_000)
+            .end(31_000);
+        assert_eq!(
+            rows(&run),
+            [
+                "drop_network 0s: resume 1, failed 0, cut 0; lost 0 of 0",
+                "drop_network 3s: resume 1 ice_restart 1, failed 0, cut 0; lost 0 of 0",
+                "ice_restart 0s: , failed 0, cut 1; lost 0 of 0",
+            ]
+        );
+        assert_eq!(run.count("recovered_by{cause:drop_network,path:resume}"), 2);
+    }
+
+    #[test]
+    fn a_message_planned_in_an_outage_is_one_of_it_when_it_is_lost_or_not() {
+        let run = dropped()
+            .send(1_000, (A, B), 1)
+            .send(1_001, (A, B), 2)
+            .send(4_101, (B, A), 1)
+            .recovered(4_100, (B, A), 1, Resume)
+            .send(4_102, (B, A), 2)
+            .receive(4_150, (A, B), 1, 1)
+            .fault(50_000, (B, A), DropNetwork, 50_100)
+            .recovered(50_200, (B, A), 1, Resume)
+            .end(90_000);
+        // Planned are those a ms before they are sent: the first before the outage, the last after it.
+        assert_eq!(run.rate("message_failed"), "3/4");
+        assert_eq!(run.rate("outage_message_failed{cause:drop_network}"), "1/2");
+        assert_eq!(
+            rows(&run)[1],
+            "drop_network 3s: resume 1, failed 0, cut 0; lost 1 of 2"
+        );
+    }
+
+    #[test]
+    fn a_link_that_is_made_while_a_fault_is_on_is_degraded() {
+        let joins = |at| {
+            Story::of(3)
+                .join(0, A, 1)
+                .join(0, B, 1)
+                .open(10, (A, B), 1, 1)
+                .open(10, (B, A), 1, 1)
+                .fault(1_000, (B, A), DropNetwork, 4_000)
+                .join(at, C, 1)
+                .open(at + 5_000, (C, B), 1, 1)
+                .open(at + 5_000, (B, C), 1, 1)
+                .open(at + 10, (C, A), 1, 1)
+                .open(at + 10, (A, C), 1, 1)
+                .end(20_000)
+        };
+        let during = joins(3_000);
+        assert_eq!(during.trend("connect_ms{degraded:yes}"), "1 ok 5000 ms");
+        assert_eq!(during.trend("connect_ms{degraded:no}"), "2 ok 10 ms");
+        let after = joins(4_000);
+        assert_eq!(after.trend("connect_ms{degraded:yes}"), "", "the fault is over");
+    }
 }

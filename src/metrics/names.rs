@@ -388,6 +388,11 @@ pub const CATALOGUE: &[Metric] = &[
         "Times that an end began to do something about a link that was not well.",
     ),
     counter(
+        "links_given_up",
+        &[],
+        "Times that an end stopped trying to bring a link back, after `give_up_after` connections in a row in vain.",
+    ),
+    counter(
         "recovered_by",
         RECONNECT,
         "Links over which data flowed both ways within `connect_timeout` after a fault, a leave or a crash, by what \

@@ -217,6 +217,9 @@ impl Peer {
     }
 
     pub(super) fn fault_expired(&mut self, remote: PeerId) {
+        for timer in [PeerTimer::FaultEnd, PeerTimer::FaultExpiry] {
+            self.timers.stop(timer(remote));
+        }
         if let Some(fault) = self.faults.remove(&remote) {
             self.unrecovered.insert(remote);
             if fault.told {

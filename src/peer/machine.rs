@@ -4,6 +4,8 @@ use std::{
     time::Duration,
 };
 
+use rand_chacha::ChaCha8Rng;
+
 use super::{
     connection::{ConnectionCommand, ConnectionEvent},
     faults::{Copies, Fault, NetworkCommand},
@@ -15,7 +17,7 @@ use super::{
     timers::Timers,
 };
 use crate::{
-    base::{BarrierId, Generation, Incarnation, Instant, PeerId},
+    base::{BarrierId, Generation, Incarnation, Instant, PeerId, Purpose, RootSeed},
     metrics::EventKind,
     plan::{PeerPlan, Plan},
     scenario::ClientRules,
@@ -87,6 +89,10 @@ pub struct Peer {
     pub(super) recover_within: Duration,
     pub(super) next_probe: u32,
     pub(super) copies: Copies,
+    /// The root seed: each link has a stream of its own.
+    pub(super) seed: RootSeed,
+    /// What the jitter of its own waits is drawn from.
+    pub(super) rng: ChaCha8Rng,
     /// Last messages that came before the room was said to have ended.
     pub(super) early_fins: BTreeSet<PeerId>,
 
@@ -237,6 +243,8 @@ impl Peer {
             recover_within: plan.connect_timeout,
             next_probe: 1,
             copies: Copies::default(),
+            seed: RootSeed(plan.seed),
+            rng: RootSeed(plan.seed).peer(id, Purpose::Recovery),
             early_fins: BTreeSet::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
@@ -375,6 +383,7 @@ impl Peer {
                 LinkOutput::Opened(_) => self.link_opened(remote, now),
                 LinkOutput::Probe | LinkOutput::Restarted => self.probe(remote, now),
                 LinkOutput::Acted(path) => self.acted(remote, path),
+                LinkOutput::GivenUp => self.fault_expired(remote),
                 LinkOutput::Received(generation, text) => self.received(remote, generation, &text, now),
                 LinkOutput::Event(kind) => self.event_of(Some(remote), kind),
             }

@@ -1,14 +1,9 @@
-use std::time::Duration;
-
 use super::{
+    link::jitter,
     machine::{Peer, PeerOutput, PeerTimer},
     membership::Membership,
 };
 use crate::{base::Instant, metrics::EventKind, signaling::Message};
-
-/// How long the server may take to answer when it is asked whether it is still there: a half-open socket says
-/// nothing by itself.
-const HEARTBEAT_WITHIN: Duration = Duration::from_secs(4);
 
 /// The signaling socket.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,7 +101,7 @@ impl Peer {
             let wait = rules
                 .reconnect_first
                 .saturating_mul(2_u32.saturating_pow(attempt));
-            let wait = wait.min(rules.reconnect_max);
+            let wait = wait.min(rules.reconnect_max) + jitter(&self.plan.rules, Some(&mut self.rng));
             self.socket = Socket::BackingOff(attempt + 1);
             self.timers.set(PeerTimer::Reconnect, now + wait);
             return;
@@ -206,8 +201,8 @@ impl Peer {
     pub(super) fn send_heartbeat(&mut self, now: Instant) {
         if self.is_online() && !self.is_outside() {
             self.ping(now);
-            self.timers
-                .set(PeerTimer::HeartbeatExpiry, now + HEARTBEAT_WITHIN);
+            let within = self.rules().heartbeat_within;
+            self.timers.set(PeerTimer::HeartbeatExpiry, now + within);
         }
         self.set_heartbeat(now);
     }

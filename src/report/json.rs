@@ -414,6 +414,24 @@ mod tests {
     }
 
     #[test]
+    fn the_outages_of_one_length_are_told_together() {
+        let json: serde_json::Value = serde_json::from_slice(&summary(&samples::faulty_run())).expect("JSON");
+        let rows = json["outages"].as_array().expect("a list");
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[1]["length_ms"], 4_000.0);
+        assert_eq!(rows[1]["faults"], 42);
+        assert_eq!(
+            rows[1]["recovered_by"],
+            serde_json::json!({"ice_restart": 31, "replace": 9})
+        );
+        assert_eq!(rows[1]["reconnect_ms"]["failed"], 2);
+        assert_eq!(
+            (&rows[1]["messages_due"], &rows[1]["messages_lost"]),
+            (&1_240.into(), &40.into())
+        );
+    }
+
+    #[test]
     fn failures_are_inf_and_successes_alone_have_no_figure() {
         check("summary-failed", &samples::failed_run());
     }

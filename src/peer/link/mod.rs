@@ -11,3 +11,4 @@ mod recovery;
 
 pub use machine::{Link, LinkOutput};
 pub use memory::Memory;
+pub(super) use recovery::jitter;
