@@ -21,6 +21,8 @@ pub enum Purpose {
     Crypto = 6,
     /// How long a peer waits before it tries to get its signaling socket back.
     SignalingBackoff = 20,
+    /// How much longer a client waits before it tries to get back what it has lost.
+    Recovery = 13,
 }
 
 /// The one number that a run repeats from.
@@ -41,7 +43,7 @@ impl RootSeed {
         self.stream(peer.0, purpose)
     }
 
-    /// The stream of one connection of a peer's: a generation is never used again towards a remote.
+    /// The stream of one connection of a peer's, or of a link from its `generation` on: a generation is never used again towards a remote.
     pub fn connection(
         self,
         peer: PeerId,

@@ -131,7 +131,10 @@ pub fn judge(scenario: &Scenario, plan: &Plan, events: &[RunEvent], ended: Insta
             .into_iter()
             .map(move |finding| (broken.clone(), finding))
     });
-    let steps = failures.kept.into_iter().map(|event| {
+    let Failures { kept, inevitable, .. } = failures;
+    let kept = kept.into_iter().enumerate();
+    let kept = kept.filter(|(nth, _)| !inevitable.contains(nth));
+    let steps = kept.map(|(_, event)| {
         let finding = Finding {
             peer: event.peer,
             remote: event.remote,
@@ -171,6 +174,7 @@ fn step(kind: &EventKind) -> String {
             format!("{} in {}", call(*operation), state_name(*state))
         }
         EventKind::RecoveryFailed { .. } => "no recovery".to_owned(),
+        EventKind::LinkGivenUp { .. } => "link given up".to_owned(),
         EventKind::LimitHit { limit } => format!("limit: {limit}"),
         other => what(other),
     }

@@ -15,6 +15,7 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::DtlsFlightRepeated { .. } => "dtls_flights_repeated",
         EventKind::LimitHit { .. } => "limits_hit",
         EventKind::FaultDetected { .. } => "faults_detected",
+        EventKind::LinkGivenUp { .. } => "links_given_up",
         EventKind::Crashed { .. } => "crashes",
         EventKind::ServerRestarted { .. } => "server_restarts",
         EventKind::ServerCrashed { .. } => "server_crashes",

@@ -181,8 +181,15 @@ pub enum EventKind {
         generation: Generation,
         path: RecoveryPath,
     },
-    /// The link has not recovered in time, and is given up.
+    /// The link has not recovered in time, or its client has given it up: it is not waited for any more.
     RecoveryFailed { path: RecoveryPath },
+    /// The client of this end does nothing more about the link: so many connections in a row were made for it in
+    /// vain. `why`: what was wrong with the last one.
+    LinkGivenUp {
+        generation: Generation,
+        attempts: u32,
+        why: String,
+    },
     /// The peer crashed: nothing of it answers any more.
     Crashed {
         planned: Instant,

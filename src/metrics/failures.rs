@@ -1,7 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EventKind, Operation, RunEvent};
-use crate::base::{Incarnation, PeerId};
+use super::{
+    EventKind, Operation, RunEvent,
+    pairs::{PairId, pair_of},
+};
+use crate::base::{Incarnation, Instant, PeerId};
 
 /// Failures that are kept; the rest are counted.
 const MAX_KEPT: usize = 200;
@@ -13,6 +16,11 @@ pub struct Failures {
     pub kept: Vec<RunEvent>,
     /// How many more there were.
     pub more: u64,
+    /// Which of those that are kept the script has made inevitable, by their places: links that did not recover, and
+    /// were given up, while a fault of theirs was on.
+    pub inevitable: BTreeSet<usize>,
+    /// Until when a fault is on, as planned.
+    faulty_until: BTreeMap<PairId, Instant>,
     /// Incarnations whose refusal the script wants.
     expected: BTreeSet<(PeerId, Incarnation)>,
 }
@@ -24,10 +32,23 @@ impl Failures {
             return;
         }
         if self.kept.len() < MAX_KEPT {
+            if self.is_inevitable(event) {
+                self.inevitable.insert(self.kept.len());
+            }
             self.kept.push(event.clone());
         } else {
             self.more += 1;
         }
+    }
+
+    fn is_inevitable(&self, event: &RunEvent) -> bool {
+        let recovery = matches!(
+            event.kind,
+            EventKind::RecoveryFailed { .. } | EventKind::LinkGivenUp { .. }
+        );
+        let pair = event.peer.zip(event.remote).map(|(a, b)| pair_of(a, b).0);
+        let until = pair.and_then(|pair| self.faulty_until.get(&pair));
+        recovery && until.is_some_and(|until| event.at <= *until)
     }
 
     fn is_failure(&mut self, event: &RunEvent) -> bool {
@@ -44,6 +65,14 @@ impl Failures {
                 self.expected.extend(event.peer.map(|peer| (peer, *incarnation)));
                 false
             }
+            EventKind::FaultStarted { ends, .. } => {
+                if let Some((peer, remote)) = event.peer.zip(event.remote) {
+                    let until = self.faulty_until.entry(pair_of(peer, remote).0);
+                    let until = until.or_insert(*ends);
+                    *until = (*until).max(*ends);
+                }
+                false
+            }
             EventKind::Joined { incarnation } => refusal_wanted(incarnation),
             EventKind::JoinRejected { incarnation, .. } => !refusal_wanted(incarnation),
             // A send that fails is a message unsent or lost, and counted as that.
@@ -52,6 +81,7 @@ impl Failures {
             | EventKind::BarrierExpired { .. }
             | EventKind::JoinFailed { .. }
             | EventKind::RecoveryFailed { .. }
+            | EventKind::LinkGivenUp { .. }
             | EventKind::LimitHit { .. } => true,
             _ => false,
         }

@@ -3,8 +3,9 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::base::{Instant, PeerId};
 
 use super::{
-    FaultCause, RecoveryPath,
+    FaultCause, OutageKey, RecoveryPath,
     deadlines::{Deadlines, Due},
+    outages::{Outages, Window},
     pairs::{PairId, pair_of},
     tally::{Series, Tally},
 };
@@ -18,6 +19,8 @@ struct Fault {
     end: Instant,
     /// The first one's.
     cause: FaultCause,
+    /// How long the first one was planned to last.
+    length: Duration,
     /// The highest rung of the ladder that either end is known to have reached.
     path: RecoveryPath,
     ends: [AtEnd; 2],
@@ -49,13 +52,15 @@ enum AtEnd {
 #[derive(Debug)]
 pub(super) struct Faults {
     faults: BTreeMap<PairId, Fault>,
+    outages: Outages,
     timeout: Duration,
 }
 
 impl Faults {
-    pub(super) fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeout: Duration, message_timeout: Duration) -> Self {
         Self {
             faults: BTreeMap::new(),
+            outages: Outages::new(message_timeout),
             timeout,
         }
     }
@@ -64,6 +69,16 @@ impl Faults {
     pub(super) fn covers(&self, pair: PairId) -> bool {
         let fault = self.faults.get(&pair);
         fault.is_some_and(|fault| fault.recovered().is_none())
+    }
+
+    /// The outage of the link that `at` lies in: from the planned start of its fault until data has flowed, or it
+    /// has failed.
+    pub(super) fn outage_at(&self, pair: PairId, at: Instant) -> Option<OutageKey> {
+        let on = self.faults.get(&pair).filter(|fault| {
+            let recovered = fault.recovered();
+            fault.start <= at && recovered.is_none_or(|recovered| at <= recovered)
+        });
+        on.map(Fault::key).or_else(|| self.outages.at(pair, at))
     }
 
     /// A fault began at `peer`'s end of a link. `open`: its channel was open there.
@@ -77,14 +92,11 @@ impl Faults {
         deadlines: &mut Deadlines,
     ) {
         let (pair, side) = pair_of(peer, remote);
-        let before = self.take(pair, deadlines).and_then(|before| {
-            // One that begins in the instant in which the last is over does not overlap it.
-            if start < before.due(self.timeout) {
-                return Some(before);
-            }
-            before.settle(self.timeout, tally);
-            None
-        });
+        let mut before = self.take(pair, deadlines);
+        // One that begins in the instant in which the last is over does not overlap it.
+        if let Some(over) = before.take_if(|before| before.due(self.timeout) <= start) {
+            self.settle(pair, over, tally);
+        }
         let mut fault = match before {
             Some(before) => {
                 tally.count(Series::tagged("faults_merged", [("cause", cause.name())]));
@@ -98,6 +110,7 @@ impl Faults {
                 start,
                 end: end.max(start),
                 cause,
+                length: end.since(start),
                 path: RecoveryPath::Resume,
                 ends: [AtEnd::Elsewhere; 2],
                 detected: None,
@@ -169,6 +182,7 @@ impl Faults {
         &mut self,
         (peer, remote): (PeerId, PeerId),
         path: RecoveryPath,
+        at: Instant,
         tally: &mut Tally,
         deadlines: &mut Deadlines,
     ) {
@@ -177,6 +191,7 @@ impl Faults {
             && let Some(mut fault) = self.take(pair, deadlines)
         {
             fault.path = fault.path.max(path);
+            self.outages.remember(pair, fault.window(at));
             fault.fail(tally);
         }
     }
@@ -185,8 +200,8 @@ impl Faults {
     pub(super) fn cut(&mut self, pair: PairId, at: Instant, tally: &mut Tally, deadlines: &mut Deadlines) {
         if let Some(fault) = self.take(pair, deadlines) {
             match at.since(fault.end) {
-                late if late > self.timeout => fault.settle(self.timeout, tally),
-                _ => fault.settle_or_abandon(self.timeout, tally),
+                late if late > self.timeout => self.settle(pair, fault, tally),
+                _ => self.settle_or_abandon(pair, fault, at, tally),
             }
         }
     }
@@ -194,15 +209,27 @@ impl Faults {
     /// Nothing more is to be waited for: it is recovered from, or its time is over.
     pub(super) fn expire(&mut self, pair: PairId, tally: &mut Tally) {
         if let Some(fault) = self.faults.remove(&pair) {
-            fault.settle(self.timeout, tally);
+            self.settle(pair, fault, tally);
         }
     }
 
     /// The run is over.
-    pub(super) fn end_of_run(&mut self, pair: PairId, tally: &mut Tally) {
+    pub(super) fn end_of_run(&mut self, pair: PairId, at: Instant, tally: &mut Tally) {
         if let Some(fault) = self.faults.remove(&pair) {
-            fault.settle_or_abandon(self.timeout, tally);
+            self.settle_or_abandon(pair, fault, at, tally);
         }
+    }
+
+    fn settle(&mut self, pair: PairId, fault: Fault, tally: &mut Tally) {
+        let until = fault.due(self.timeout);
+        self.outages.remember(pair, fault.window(until));
+        fault.settle(self.timeout, tally);
+    }
+
+    fn settle_or_abandon(&mut self, pair: PairId, fault: Fault, at: Instant, tally: &mut Tally) {
+        let until = fault.recovered().unwrap_or(at);
+        self.outages.remember(pair, fault.window(until));
+        fault.settle_or_abandon(self.timeout, tally);
     }
 
     fn take(&mut self, pair: PairId, deadlines: &mut Deadlines) -> Option<Fault> {
@@ -241,6 +268,21 @@ impl Fault {
         self.recovered().unwrap_or(self.end + timeout)
     }
 
+    fn key(&self) -> OutageKey {
+        OutageKey {
+            cause: self.cause,
+            length: Some(self.length),
+        }
+    }
+
+    fn window(&self, until: Instant) -> Window {
+        Window {
+            key: self.key(),
+            start: self.start,
+            until,
+        }
+    }
+
     fn settle(self, timeout: Duration, tally: &mut Tally) {
         match self.recovered().filter(|at| at.since(self.end) <= timeout) {
             Some(at) => {
@@ -248,6 +290,10 @@ impl Fault {
                 tally.case(self.series("reconnect_failed"), false);
                 tally.took(self.series("reconnect_ms"), at.since(self.end));
                 tally.took(self.by_cause("outage_ms"), at.since(self.start));
+                tally.count(self.series("recovered_by"));
+                let outage = tally.outage(self.key());
+                *outage.recovered.entry(self.path).or_default() += 1;
+                outage.reconnect.record(at.since(self.end));
             }
             None => self.fail(tally),
         }
@@ -259,6 +305,7 @@ impl Fault {
         }
         self.count_detected(tally);
         tally.count(self.series("reconnect_abandoned"));
+        tally.outage(self.key()).abandoned += 1;
     }
 
     fn fail(self, tally: &mut Tally) {
@@ -266,6 +313,9 @@ impl Fault {
         tally.case(self.series("reconnect_failed"), true);
         tally.failed(self.series("reconnect_ms"));
         tally.failed(self.by_cause("outage_ms"));
+        let outage = tally.outage(self.key());
+        outage.failed += 1;
+        outage.reconnect.record_failure();
     }
 
     fn count_detected(&self, tally: &mut Tally) {
@@ -537,5 +587,92 @@ mod tests {
             .join(12_000, B, 2)
             .end(90_000);
         assert_eq!(no_fault.rate("reconnect_failed{cause:rejoin}"), "1/1");
+    }
+
+    /// `cause length: paths, failed, cut; lost of due` of every row.
+    fn rows(run: &Figures) -> Vec<String> {
+        let told = |(key, outage): (&OutageKey, &crate::metrics::Outage)| {
+            let paths: Vec<_> = outage
+                .recovered
+                .iter()
+                .map(|(path, count)| format!("{} {count}", path.name()))
+                .collect();
+            let length = key.length.map_or("other".to_owned(), crate::base::show_duration);
+            format!(
+                "{} {length}: {}, failed {}, cut {}; lost {} of {}",
+                key.cause.name(),
+                paths.join(" "),
+                outage.failed,
+                outage.abandoned,
+                outage.messages.hits,
+                outage.messages.total
+            )
+        };
+        run.outages().map(told).collect()
+    }
+
+    #[test]
+    fn outages_of_one_planned_length_make_a_row() {
+        let run = dropped()
+            .recovered(4_100, (B, A), 1, IceRestart)
+            .fault(10_000, (B, A), DropNetwork, 13_000)
+            .recovered(13_100, (B, A), 1, Resume)
+            .fault(20_000, (B, A), DropNetwork, 20_000)
+            .recovered(20_001, (B, A), 1, Resume)
+            .fault(30_000, (A, B), FaultCause::IceRestart, 30_000)
+            .end(31_000);
+        assert_eq!(
+            rows(&run),
+            [
+                "drop_network 0s: resume 1, failed 0, cut 0; lost 0 of 0",
+                "drop_network 3s: resume 1 ice_restart 1, failed 0, cut 0; lost 0 of 0",
+                "ice_restart 0s: , failed 0, cut 1; lost 0 of 0",
+            ]
+        );
+        assert_eq!(run.count("recovered_by{cause:drop_network,path:resume}"), 2);
+    }
+
+    #[test]
+    fn a_message_planned_in_an_outage_is_one_of_it_when_it_is_lost_or_not() {
+        let run = dropped()
+            .send(1_000, (A, B), 1)
+            .send(1_001, (A, B), 2)
+            .send(4_101, (B, A), 1)
+            .recovered(4_100, (B, A), 1, Resume)
+            .send(4_102, (B, A), 2)
+            .receive(4_150, (A, B), 1, 1)
+            .fault(50_000, (B, A), DropNetwork, 50_100)
+            .recovered(50_200, (B, A), 1, Resume)
+            .end(90_000);
+        // Planned are those a ms before they are sent: the first before the outage, the last after it.
+        assert_eq!(run.rate("message_failed"), "3/4");
+        assert_eq!(run.rate("outage_message_failed{cause:drop_network}"), "1/2");
+        assert_eq!(
+            rows(&run)[1],
+            "drop_network 3s: resume 1, failed 0, cut 0; lost 1 of 2"
+        );
+    }
+
+    #[test]
+    fn a_link_that_is_made_while_a_fault_is_on_is_degraded() {
+        let joins = |at| {
+            Story::of(3)
+                .join(0, A, 1)
+                .join(0, B, 1)
+                .open(10, (A, B), 1, 1)
+                .open(10, (B, A), 1, 1)
+                .fault(1_000, (B, A), DropNetwork, 4_000)
+                .join(at, C, 1)
+                .open(at + 5_000, (C, B), 1, 1)
+                .open(at + 5_000, (B, C), 1, 1)
+                .open(at + 10, (C, A), 1, 1)
+                .open(at + 10, (A, C), 1, 1)
+                .end(20_000)
+        };
+        let during = joins(3_000);
+        assert_eq!(during.trend("connect_ms{degraded:yes}"), "1 ok 5000 ms");
+        assert_eq!(during.trend("connect_ms{degraded:no}"), "2 ok 10 ms");
+        let after = joins(4_000);
+        assert_eq!(after.trend("connect_ms{degraded:yes}"), "", "the fault is over");
     }
 }

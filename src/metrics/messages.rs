@@ -4,6 +4,9 @@ use crate::base::{Generation, Incarnation, Instant, PeerId};
 
 use super::{
     deadlines::{Deadlines, Due},
+    faults::Faults,
+    outages,
+    pairs::pair_of,
     recorder::LATENESS,
     seqs::Seqs,
     tally::Tally,
@@ -67,7 +70,7 @@ impl Messages {
         planned: Instant,
         at: Instant,
         to_member: bool,
-        tally: &mut Tally,
+        (faults, tally): (&Faults, &mut Tally),
         deadlines: &mut Deadlines,
     ) {
         if self.outgoing.contains_key(&id) {
@@ -77,7 +80,7 @@ impl Messages {
         let message = Outgoing { planned, sent: at };
         if let Some(received) = self.early.remove(&id) {
             deadlines.clear(received + LATENESS, Due::Unmatched(id));
-            self.settle(message, received, tally);
+            self.settle(id, message, received, faults, tally);
         } else if to_member {
             deadlines.set(at + self.timeout, Due::Message(id));
             self.outgoing.insert(id, message);
@@ -87,10 +90,17 @@ impl Messages {
     }
 
     /// No channel was open when the message was due.
-    pub(super) fn unsent(&mut self, to_member: bool, tally: &mut Tally) {
+    pub(super) fn unsent(
+        &mut self,
+        ends: (PeerId, PeerId),
+        planned: Instant,
+        to_member: bool,
+        faults: &Faults,
+        tally: &mut Tally,
+    ) {
         if to_member {
             tally.count("messages_unsent");
-            fail(tally);
+            fail(ends, planned, faults, tally);
         } else {
             tally.count("messages_not_due");
         }
@@ -101,7 +111,7 @@ impl Messages {
         id: MessageId,
         generation: Generation,
         at: Instant,
-        tally: &mut Tally,
+        (faults, tally): (&Faults, &mut Tally),
         deadlines: &mut Deadlines,
     ) {
         let outgoing = self.outgoing.remove(&id);
@@ -124,7 +134,7 @@ impl Messages {
         }
         if let Some(message) = outgoing {
             deadlines.clear(message.sent + self.timeout, Due::Message(id));
-            self.settle(message, at, tally);
+            self.settle(id, message, at, faults, tally);
         } else if self.early.len() < EARLY_MAX && !self.early.contains_key(&id) {
             deadlines.set(at + LATENESS, Due::Unmatched(id));
             self.early.insert(id, at);
@@ -139,7 +149,7 @@ impl Messages {
         a: PeerId,
         b: PeerId,
         at: Instant,
-        tally: &mut Tally,
+        (faults, tally): (&Faults, &mut Tally),
         deadlines: &mut Deadlines,
     ) {
         for (sender, receiver) in [(a, b), (b, a)] {
@@ -155,7 +165,7 @@ impl Messages {
                 let message = self.outgoing.remove(&id).expect("it was listed just now");
                 deadlines.clear(message.sent + self.timeout, Due::Message(id));
                 if at.since(message.sent) > self.timeout {
-                    lose(tally);
+                    lose(id, message, faults, tally);
                 } else {
                     tally.count("messages_abandoned");
                 }
@@ -164,9 +174,9 @@ impl Messages {
     }
 
     /// The time of this message is over.
-    pub(super) fn expire(&mut self, id: MessageId, tally: &mut Tally) {
-        if self.outgoing.remove(&id).is_some() {
-            lose(tally);
+    pub(super) fn expire(&mut self, id: MessageId, faults: &Faults, tally: &mut Tally) {
+        if let Some(message) = self.outgoing.remove(&id) {
+            lose(id, message, faults, tally);
         }
     }
 
@@ -184,10 +194,18 @@ impl Messages {
         }
     }
 
-    fn settle(&self, message: Outgoing, received: Instant, tally: &mut Tally) {
+    fn settle(
+        &self,
+        id: MessageId,
+        message: Outgoing,
+        received: Instant,
+        faults: &Faults,
+        tally: &mut Tally,
+    ) {
         if received.since(message.sent) > self.timeout {
-            return lose(tally);
+            return lose(id, message, faults, tally);
         }
+        in_outage((id.sender, id.receiver), message.planned, false, faults, tally);
         tally.count("messages_received");
         tally.case("message_failed", false);
         tally.took("message_ms", received.since(message.planned));
@@ -218,12 +236,26 @@ impl Stream {
     }
 }
 
-fn lose(tally: &mut Tally) {
+fn lose(id: MessageId, message: Outgoing, faults: &Faults, tally: &mut Tally) {
     tally.count("messages_lost");
-    fail(tally);
+    fail((id.sender, id.receiver), message.planned, faults, tally);
 }
 
-fn fail(tally: &mut Tally) {
+/// Counts it for the outage of its link that it was due in, if it was.
+fn in_outage(
+    (sender, receiver): (PeerId, PeerId),
+    planned: Instant,
+    lost: bool,
+    faults: &Faults,
+    tally: &mut Tally,
+) {
+    if let Some(key) = faults.outage_at(pair_of(sender, receiver).0, planned) {
+        outages::message(key, lost, tally);
+    }
+}
+
+fn fail(ends: (PeerId, PeerId), planned: Instant, faults: &Faults, tally: &mut Tally) {
+    in_outage(ends, planned, true, faults, tally);
     tally.case("message_failed", true);
     tally.failed("message_ms");
 }

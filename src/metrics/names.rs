@@ -149,6 +149,7 @@ const YES_NO: &[&str] = &["yes", "no"];
 const CONNECT: &[Tag] = &[
     tag("glare", YES_NO),
     tag("pair", &["host", "srflx", "prflx", "relay", "unknown"]),
+    tag("degraded", YES_NO),
 ];
 const PATHS: Tag = tag("path", &["resume", "ice_restart", "replace", "rejoin"]);
 const CAUSES: Tag = tag(
@@ -200,7 +201,7 @@ pub const CATALOGUE: &[Metric] = &[
         CONNECT,
         "From the later of two peers' planned joins (tie: the greater id's) until both ends report the data channel \
          open, for the first overlap of their memberships; `pair` is the local candidate type at the end that opened \
-         later.",
+         later, and `degraded=yes` marks links that were not open yet while a scripted fault was on at one of the two.",
     ),
     trend(
         "offer_answer_ms",
@@ -280,6 +281,12 @@ pub const CATALOGUE: &[Metric] = &[
         "message_failed",
         &[],
         "Share of due chat messages that were unsent or lost; abandoned ones are left out.",
+    ),
+    rate(
+        "outage_message_failed",
+        CAUSE,
+        "Share of chat messages planned in the outage of their link (from the planned start of a fault until data \
+         flowed both ways again or the link failed) that were unsent or lost; abandoned ones are left out.",
     ),
     counter(
         "messages_sent",
@@ -386,6 +393,17 @@ pub const CATALOGUE: &[Metric] = &[
         "recoveries_started",
         PATH,
         "Times that an end began to do something about a link that was not well.",
+    ),
+    counter(
+        "links_given_up",
+        &[],
+        "Times that an end stopped trying to bring a link back, after `give_up_after` connections in a row in vain.",
+    ),
+    counter(
+        "recovered_by",
+        RECONNECT,
+        "Links over which data flowed both ways within `connect_timeout` after a fault, a leave or a crash, by what \
+         brought them back: the samples of `reconnect_ms` that are no failures.",
     ),
     counter("crashes", &[], "Peers that crashed, each time."),
     counter(

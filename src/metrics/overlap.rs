@@ -17,6 +17,8 @@ pub(super) struct Overlap {
     pub(super) case: Case,
     pub(super) incarnations: [Incarnation; 2],
     pub(super) glare: bool,
+    /// A fault was on at one of the two before the link was open.
+    pub(super) degraded: bool,
     progress: Progress,
 }
 
@@ -55,6 +57,7 @@ impl Overlap {
             case,
             incarnations,
             glare: false,
+            degraded: false,
             progress: Progress::Pending,
         }
     }
@@ -118,12 +121,13 @@ impl Overlap {
             _ if took > timeout => self.fail(ends, tally),
             Case::Connect => {
                 tally.case("connect_failed", false);
-                tally.took(connect(self.glare, kind), took);
+                tally.took(connect(self.glare, self.degraded, kind), took);
                 self.progress = Progress::PhasesMissing { opened: at };
             }
             Case::Return(back) => {
                 tally.case(back.series("reconnect_failed"), false);
                 tally.took(back.series("reconnect_ms"), took);
+                tally.count(back.series("recovered_by"));
                 if let Some(since) = back.out_since {
                     tally.took(back.outage(), at.since(since));
                 }
@@ -155,7 +159,7 @@ impl Overlap {
     fn fail(&self, ends: [&Marks; 2], tally: &mut Tally) {
         let opened = ends.iter().filter_map(|end| end.opened).max_by_key(|o| o.0);
         let kind = opened.map_or(CandidateKind::Unknown, |(_, kind)| kind);
-        self.case.fail(self.glare, kind, tally);
+        self.case.fail(self.glare, self.degraded, kind, tally);
     }
 
     fn abandon(&self, tally: &mut Tally) {
@@ -168,12 +172,12 @@ impl Overlap {
 }
 
 impl Case {
-    pub(super) fn fail(self, glare: bool, kind: CandidateKind, tally: &mut Tally) {
+    pub(super) fn fail(self, glare: bool, degraded: bool, kind: CandidateKind, tally: &mut Tally) {
         match self {
             Self::Covered => {}
             Self::Connect => {
                 tally.case("connect_failed", true);
-                tally.failed(connect(glare, kind));
+                tally.failed(connect(glare, degraded, kind));
             }
             Self::Return(back) => {
                 tally.case(back.series("reconnect_failed"), true);
@@ -200,7 +204,7 @@ impl Return {
     }
 }
 
-fn connect(glare: bool, kind: CandidateKind) -> Series {
+fn connect(glare: bool, degraded: bool, kind: CandidateKind) -> Series {
     let pair = match kind {
         CandidateKind::Host => "host",
         CandidateKind::Srflx => "srflx",
@@ -208,8 +212,13 @@ fn connect(glare: bool, kind: CandidateKind) -> Series {
         CandidateKind::Relay => "relay",
         CandidateKind::Unknown => "unknown",
     };
-    let glare = if glare { "yes" } else { "no" };
-    Series::tagged("connect_ms", [("glare", glare), ("pair", pair)])
+    let yes_no = |what| if what { "yes" } else { "no" };
+    let tags = [
+        ("glare", yes_no(glare)),
+        ("pair", pair),
+        ("degraded", yes_no(degraded)),
+    ];
+    Series::tagged("connect_ms", tags)
 }
 
 #[cfg(test)]

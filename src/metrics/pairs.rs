@@ -88,12 +88,13 @@ impl Pairs {
         })
     }
 
-    /// Both are members now. `covered`: a fault of their last overlap is not recovered from.
+    /// Both are members now. `covered`: a fault of their last overlap is not recovered from. `degraded`: a fault is
+    /// on at one of them.
     pub(super) fn begin(
         &mut self,
         a: (PeerId, Stay),
         b: (PeerId, Stay),
-        covered: bool,
+        (covered, degraded): (bool, bool),
         deadlines: &mut Deadlines,
     ) {
         let (low, high) = if a.0 < b.0 { (a, b) } else { (b, a) };
@@ -114,9 +115,19 @@ impl Pairs {
         if case != Case::Covered {
             deadlines.set(start + self.timeout, Due::Overlap(id));
         }
-        pair.overlap = Some(Overlap::new(start, case, stays.map(|stay| stay.incarnation)));
+        let mut overlap = Overlap::new(start, case, stays.map(|stay| stay.incarnation));
+        overlap.degraded = degraded;
+        pair.overlap = Some(overlap);
         pair.had_overlap = true;
         pair.join_failed = false;
+    }
+
+    /// A fault is on at one of the two.
+    pub(super) fn degrade(&mut self, a: PeerId, b: PeerId) {
+        let pair = self.pairs.get_mut(&pair_of(a, b).0);
+        if let Some(overlap) = pair.and_then(|pair| pair.overlap.as_mut()) {
+            overlap.degraded = true;
+        }
     }
 
     /// `gone` is no member any more.
@@ -168,7 +179,7 @@ impl Pairs {
         if !pair.join_failed {
             pair.join_failed = true;
             let case = pair.case_of(stay, side);
-            case.fail(false, CandidateKind::Unknown, tally);
+            case.fail(false, false, CandidateKind::Unknown, tally);
         }
     }
 

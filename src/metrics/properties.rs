@@ -65,6 +65,7 @@ fn kinds() -> impl Strategy<Value = EventKind> {
         1 => (generation(), path()).prop_map(|(generation, path)| EventKind::RecoveryStarted { generation, path }),
         3 => (generation(), path()).prop_map(|(generation, path)| EventKind::LinkRecovered { generation, path }),
         1 => path().prop_map(|path| EventKind::RecoveryFailed { path }),
+        1 => generation().prop_map(|generation| EventKind::LinkGivenUp { generation, attempts: 5, why: String::new() }),
         1 => Just(EventKind::MemberLeft { reason: reason() }),
         1 => Just(EventKind::ScriptEnded),
         1 => planned().prop_map(|planned| EventKind::StepStarted { planned, step: String::new() }),
@@ -114,6 +115,7 @@ fn concerns_a_link(kind: &EventKind) -> bool {
                 | EventKind::RecoveryStarted { .. }
                 | EventKind::LinkRecovered { .. }
                 | EventKind::RecoveryFailed { .. }
+                | EventKind::LinkGivenUp { .. }
                 | EventKind::MemberLeft { .. }
         )
 }
@@ -194,6 +196,11 @@ proptest! {
                 prop_assert!(known.values.contains(&value.as_str()), "{}", key);
             }
         }
+        let due: u64 = snapshot.outages.values().map(|outage| outage.messages.total).sum();
+        let rate = snapshot.rates.get(&MetricKey::new("outage_message_failed"));
+        prop_assert_eq!(due, rate.map_or(0, |rate| rate.total));
+        let came_back = snapshot.trends.get(&MetricKey::new("reconnect_ms"));
+        prop_assert_eq!(count("recovered_by"), came_back.map_or(0, |trend| trend.count() - trend.failed()));
         for metric in ["connect", "reconnect", "message"] {
             let failed = snapshot.rates.get(&MetricKey::new(&format!("{metric}_failed")));
             let trend = snapshot.trends.get(&MetricKey::new(&format!("{metric}_ms")));
@@ -214,6 +221,11 @@ proptest! {
             prop_assert_eq!(
                 count("faults_started"),
                 cases + count("reconnect_abandoned") + count("faults_merged") + count("faults_unmeasured")
+            );
+            let rows = snapshot.outages.iter().filter(|(key, _)| key.cause == cause);
+            prop_assert_eq!(
+                rows.map(|(_, outage)| outage.faults()).sum::<u64>(),
+                cases + count("reconnect_abandoned")
             );
             let outages = snapshot.trends.get(&key("outage_ms")).map_or(0, Trend::count);
             prop_assert_eq!(outages, cases);
@@ -254,6 +266,7 @@ fn the_catalogue_has_nothing_that_is_never_recorded() {
         include_str!("phases.rs"),
         include_str!("joins.rs"),
         include_str!("messages.rs"),
+        include_str!("outages.rs"),
     ];
     for metric in CATALOGUE {
         let quoted = format!("\"{}\"", metric.name);

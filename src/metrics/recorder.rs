@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
@@ -52,6 +52,8 @@ pub struct Recorder {
     tally: Tally,
     deadlines: Deadlines,
     burst: Option<Burst>,
+    /// Until when a fault is on at each peer that had one, as planned.
+    faulty_until: BTreeMap<PeerId, Instant>,
     /// The newest instant that an event has told.
     now: Instant,
     /// The run was told to end before its scripts: what they had left was never due.
@@ -77,13 +79,14 @@ impl Recorder {
         Self {
             members: Members::new(plan),
             pairs: Pairs::new(plan.connect_timeout),
-            faults: Faults::new(plan.connect_timeout),
+            faults: Faults::new(plan.connect_timeout, plan.message_timeout),
             joins: Joins::new(plan.connect_timeout),
             resumptions: Resumptions::new(plan.connect_timeout),
             messages: Messages::new(plan.message_timeout),
             tally: Tally::default(),
             deadlines: Deadlines::default(),
             burst: plan.burst,
+            faulty_until: BTreeMap::new(),
             now: Instant::START,
             cut_short: false,
         }
@@ -126,7 +129,7 @@ impl Recorder {
                     self.joins
                         .end(peer, self.now, Cut::Left, &mut self.tally, &mut self.deadlines);
                 }
-                Due::Fault(pair) => self.faults.end_of_run(pair, &mut self.tally),
+                Due::Fault(pair) => self.faults.end_of_run(pair, self.now, &mut self.tally),
                 Due::Resumption(peer) => self.resumptions.end_of_run(peer, &mut self.tally),
                 Due::Message(id) => self.messages.abandon(id, &mut self.tally),
                 Due::Unmatched(id) => self.messages.expire_early(id, &mut self.tally),
@@ -161,7 +164,7 @@ impl Recorder {
             Due::Join(peer) => self.joins.expire(peer, &mut self.tally),
             Due::Fault(pair) => self.faults.expire(pair, &mut self.tally),
             Due::Resumption(peer) => self.resumptions.expire(peer, &mut self.tally),
-            Due::Message(id) => self.messages.expire(id, &mut self.tally),
+            Due::Message(id) => self.messages.expire(id, &self.faults, &mut self.tally),
             Due::Unmatched(id) => self.messages.expire_early(id, &mut self.tally),
         }
     }
@@ -268,8 +271,12 @@ impl Recorder {
             .collect();
         for member in &members {
             let covered = self.faults.covers(pair_of(peer, member.0).0);
+            let degraded = [peer, member.0].iter().any(|end| {
+                let until = self.faulty_until.get(end);
+                until.is_some_and(|until| stay.planned < *until)
+            });
             self.pairs
-                .begin((peer, stay), *member, covered, &mut self.deadlines);
+                .begin((peer, stay), *member, (covered, degraded), &mut self.deadlines);
         }
         self.joins
             .begin((peer, stay), again, &members, &mut self.deadlines);
@@ -308,7 +315,8 @@ impl Recorder {
             self.joins.forget(mate, peer, tally, deadlines);
             // What a lost membership has on its way is lost, unless it still comes in.
             if !cut.is_failure() {
-                self.messages.abandon_between(peer, mate, at, tally, deadlines);
+                self.messages
+                    .abandon_between(peer, mate, at, (&self.faults, &mut *tally), deadlines);
                 self.faults.cut(pair_of(peer, mate).0, at, tally, deadlines);
             }
         }
@@ -328,6 +336,13 @@ impl Recorder {
                 ends: until,
             } => {
                 let open = self.pairs.is_open_at(peer, remote);
+                if planned < until {
+                    let faulty = self.faulty_until.entry(peer).or_insert(until);
+                    *faulty = until.max(*faulty);
+                    for mate in self.members.mates(peer) {
+                        self.pairs.degrade(peer, mate);
+                    }
+                }
                 self.faults
                     .begin(ends, (planned, until), cause, open, tally, deadlines);
             }
@@ -344,7 +359,7 @@ impl Recorder {
             {
                 self.faults.recovered(ends, path, at, deadlines);
             }
-            EventKind::RecoveryFailed { path } => self.faults.failed(ends, path, tally, deadlines),
+            EventKind::RecoveryFailed { path } => self.faults.failed(ends, path, at, tally, deadlines),
             _ => {}
         }
     }
@@ -372,10 +387,20 @@ impl Recorder {
                 ..
             } => {
                 let id = outgoing(incarnation, seq);
-                self.messages
-                    .sent(id, planned, at, to_member, &mut self.tally, &mut self.deadlines);
+                self.messages.sent(
+                    id,
+                    planned,
+                    at,
+                    to_member,
+                    (&self.faults, &mut self.tally),
+                    &mut self.deadlines,
+                );
             }
-            EventKind::MessageUnsent { .. } => self.messages.unsent(to_member, &mut self.tally),
+            EventKind::MessageUnsent { planned, .. } => {
+                let ends = (peer, remote);
+                self.messages
+                    .unsent(ends, planned, to_member, &self.faults, &mut self.tally);
+            }
             EventKind::MessageReceived {
                 generation,
                 incarnation,
@@ -388,8 +413,13 @@ impl Recorder {
                     incarnation,
                     seq,
                 };
-                self.messages
-                    .received(id, generation, at, &mut self.tally, &mut self.deadlines);
+                self.messages.received(
+                    id,
+                    generation,
+                    at,
+                    (&self.faults, &mut self.tally),
+                    &mut self.deadlines,
+                );
             }
             _ => match link_event(kind) {
                 Some((generation, event)) => self.connection(peer, remote, at, generation, event),

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt};
 
-use super::Trend;
+use super::{Outage, OutageKey, Trend};
 
 /// What a set of samples belongs to: a metric's name, and the tags that narrow it down (none for the
 /// whole metric). Shown as `reconnect_ms{cause:rejoin,path:rejoin}`; tags are in the order of their names.
@@ -64,6 +64,8 @@ pub struct Snapshot {
     pub rates: BTreeMap<MetricKey, Rate>,
     /// Plain counts (`messages_sent`, …).
     pub counters: BTreeMap<MetricKey, u64>,
+    /// What faults came to, by their cause and planned length.
+    pub outages: BTreeMap<OutageKey, Outage>,
 }
 
 impl Snapshot {
@@ -79,6 +81,9 @@ impl Snapshot {
         }
         for (key, count) in &other.counters {
             *self.counters.entry(key.clone()).or_default() += count;
+        }
+        for (key, outage) in &other.outages {
+            self.outages.entry(*key).or_default().merge(outage);
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::{
 };
 
 use super::{
-    CandidateKind, EventKind, FaultCause, Live, MetricKey, Recorder, RecoveryPath, RunEvent, SignalingState,
-    Snapshot, Trend,
+    CandidateKind, EventKind, FaultCause, Live, MetricKey, Outage, OutageKey, Recorder, RecoveryPath,
+    RunEvent, SignalingState, Snapshot, Trend,
 };
 
 /// The peers of the first room.
@@ -375,6 +375,10 @@ impl Figures {
 
     pub(super) fn count(&self, key: &str) -> u64 {
         find(&self.0.counters, key).copied().unwrap_or_default()
+    }
+
+    pub(super) fn outages(&self) -> impl Iterator<Item = (&OutageKey, &Outage)> {
+        self.0.outages.iter()
     }
 
     pub(super) fn whole(&self, name: &str) -> Option<&Trend> {

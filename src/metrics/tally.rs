@@ -1,9 +1,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{MetricKey, Rate, Snapshot, Trend};
+use super::{MetricKey, Outage, OutageKey, Rate, Snapshot, Trend};
 
 /// Most tags a metric has.
-const TAGS: usize = 2;
+const TAGS: usize = 3;
+/// Rows of outages; what is of one more length goes into a row without.
+const MAX_OUTAGES: usize = 256;
 
 /// A metric with *all* its tags set: the finest grain that is recorded. Made of static text, so that
 /// recording allocates nothing.
@@ -56,6 +58,7 @@ pub(super) struct Tally {
     trends: BTreeMap<Series, Trend>,
     rates: BTreeMap<Series, Rate>,
     counters: BTreeMap<Series, u64>,
+    outages: BTreeMap<OutageKey, Outage>,
 }
 
 impl Tally {
@@ -88,13 +91,25 @@ impl Tally {
         self.counters.get(&series.into()).copied().unwrap_or_default()
     }
 
-    /// The hits of all rates together.
+    /// The figures of the outages of that cause and length.
+    pub(super) fn outage(&mut self, key: OutageKey) -> &mut Outage {
+        let has_row = self.outages.len() < MAX_OUTAGES || self.outages.contains_key(&key);
+        let length = key.length.filter(|_| has_row);
+        self.outages.entry(OutageKey { length, ..key }).or_default()
+    }
+
+    /// The hits of all rates together; what fails in an outage is among those of `message_failed`.
     pub(super) fn hits(&self) -> u64 {
-        self.rates.values().map(|rate| rate.hits).sum()
+        let apart = |series: &Series| series.name != "outage_message_failed";
+        let rates = self.rates.iter().filter(|(series, _)| apart(series));
+        rates.map(|(_, rate)| rate.hits).sum()
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        let mut sum = Snapshot::default();
+        let mut sum = Snapshot {
+            outages: self.outages.clone(),
+            ..Snapshot::default()
+        };
         for (series, trend) in &self.trends {
             for key in series.keys() {
                 sum.trends.entry(key).or_default().merge(trend);

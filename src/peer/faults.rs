@@ -219,6 +219,9 @@ impl Peer {
     }
 
     pub(super) fn fault_expired(&mut self, remote: PeerId) {
+        for timer in [PeerTimer::FaultEnd, PeerTimer::FaultExpiry] {
+            self.timers.stop(timer(remote));
+        }
         if let Some(fault) = self.faults.remove(&remote) {
             self.unrecovered.insert(remote);
             if fault.told {
@@ -273,7 +276,11 @@ impl Peer {
 
     pub(super) fn acted(&mut self, remote: PeerId, path: RecoveryPath) {
         if let Some(fault) = self.faults.get_mut(&remote) {
-            fault.path = path;
+            // Who joined again has made everything anew, whatever was done to that connection since.
+            fault.path = match fault.path {
+                RecoveryPath::Rejoin => RecoveryPath::Rejoin,
+                _ => path,
+            };
         }
     }
 

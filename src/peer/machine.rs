@@ -91,6 +91,8 @@ pub struct Peer {
     pub(super) recover_within: Duration,
     pub(super) next_probe: u32,
     pub(super) copies: Copies,
+    /// The root seed: each link has a stream of its own.
+    pub(super) seed: RootSeed,
     /// Last messages that came before the room was said to have ended.
     pub(super) early_fins: BTreeSet<PeerId>,
 
@@ -244,6 +246,7 @@ impl Peer {
             recover_within: plan.connect_timeout,
             next_probe: 1,
             copies: Copies::default(),
+            seed: RootSeed(plan.seed),
             early_fins: BTreeSet::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
@@ -383,6 +386,7 @@ impl Peer {
                 LinkOutput::Opened(_) => self.link_opened(remote, now),
                 LinkOutput::Probe | LinkOutput::Restarted => self.probe(remote, now),
                 LinkOutput::Acted(path) => self.acted(remote, path),
+                LinkOutput::GivenUp => self.fault_expired(remote),
                 LinkOutput::Received(generation, text) => self.received(remote, generation, &text, now),
                 LinkOutput::Event(kind) => self.event_of(Some(remote), kind),
             }

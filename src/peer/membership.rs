@@ -5,7 +5,7 @@ use super::{
     machine::{Peer, PeerTimer},
 };
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId},
+    base::{Generation, Incarnation, Instant, PeerId, Purpose},
     metrics::{DescriptionKind, EventKind, IgnoreReason},
     signaling::{LeaveReason, Member, Message, SdpType},
 };
@@ -401,10 +401,12 @@ impl Peer {
     fn link(&mut self, remote: PeerId) -> &mut Link {
         let last = self.generations.get(&remote).copied().unwrap_or(Generation(0));
         let (rules, me, incarnation) = (*self.rules(), self.plan.id, self.incarnation);
-        let (links, memories) = (&mut self.links, &mut self.memories);
+        let (links, memories, seed) = (&mut self.links, &mut self.memories, self.seed);
         links.entry(remote).or_insert_with(|| {
             let memory: Memory = memories.remove(&remote).unwrap_or_default();
-            Link::new(rules, me, remote, incarnation, last).with_memory(memory)
+            Link::new(rules, me, remote, incarnation, last)
+                .with_memory(memory)
+                .with_jitter(seed.connection(me, remote, last, Purpose::Recovery))
         })
     }
 

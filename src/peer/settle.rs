@@ -142,10 +142,11 @@ impl Peer {
         let Phase::Settling { pong, fins, fin_sent } = &self.phase else {
             return false;
         };
+        let given_up = |m: &PeerId| self.links.get(m).is_some_and(super::Link::is_given_up);
         let all_fins = self
             .members
             .iter()
-            .all(|m| fins.contains(m) && fin_sent.contains(m));
+            .all(|m| given_up(m) || fins.contains(m) && fin_sent.contains(m));
         let rosters_agree = !self.is_member() || self.server_roster == self.believed();
         *pong && all_fins && rosters_agree && self.faults.is_empty()
     }

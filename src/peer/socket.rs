@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::{
     machine::{Peer, PeerOutput, PeerTimer},
     membership::Membership,
@@ -9,10 +7,6 @@ use crate::{
     metrics::EventKind,
     signaling::Message,
 };
-
-/// How long the server may take to answer when it is asked whether it is still there: a half-open socket says
-/// nothing by itself.
-const HEARTBEAT_WITHIN: Duration = Duration::from_secs(4);
 
 /// The signaling socket.
 #[derive(Debug, PartialEq, Eq)]
@@ -215,8 +209,8 @@ impl Peer {
     pub(super) fn send_heartbeat(&mut self, now: Instant) {
         if self.is_online() && !self.is_outside() {
             self.ping(now);
-            self.timers
-                .set(PeerTimer::HeartbeatExpiry, now + HEARTBEAT_WITHIN);
+            let within = self.rules().heartbeat_within;
+            self.timers.set(PeerTimer::HeartbeatExpiry, now + within);
         }
         self.set_heartbeat(now);
     }

@@ -162,7 +162,12 @@ pub fn what(kind: &EventKind) -> String {
         LinkRecovered { generation, path } => {
             format!("data flows both ways on {generation} again, by {}", path.name())
         }
-        RecoveryFailed { path } => format!("gave the link up, last by {}", path.name()),
+        RecoveryFailed { path } => format!("has not recovered, last by {}", path.name()),
+        LinkGivenUp {
+            generation,
+            attempts,
+            why,
+        } => format!("gave the link up on {generation}, after {attempts} replacements in a row: {why}"),
         Crashed { incarnation, .. } => format!("crashed ({incarnation})"),
         ServerRestarted { planned, ends } => {
             let until = match ends.since(*planned).is_zero() {
@@ -443,7 +448,7 @@ mod tests {
                 "replaces g1",
                 "joins again to replace g1",
                 "data flows both ways on g2 again, by replace",
-                "gave the link up, last by replace",
+                "has not recovered, last by replace",
                 "crashed (i1)",
                 "restarted the server, away until 1500.000 ms",
                 "took its membership over (i1)",

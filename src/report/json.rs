@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     base::PeerId,
-    metrics::{Rate, Trend},
+    metrics::{Outage, OutageKey, Rate, Trend},
     verdict::invariants::{Finding, InvariantResult, InvariantStatus},
 };
 
@@ -51,6 +51,7 @@ struct Summary<'a> {
     log_hash: Option<String>,
     metrics: BTreeMap<String, Metric>,
     counters: BTreeMap<String, u64>,
+    outages: Vec<OutageFigures>,
     thresholds: Vec<Threshold<'a>>,
     invariants: Vec<Invariant<'a>>,
     failures: Vec<Place<'a>>,
@@ -96,6 +97,21 @@ struct TrendFigures {
     ok_mean: Figure,
     ok_p95: Figure,
     ok_max: Figure,
+}
+
+/// The faults of one cause and planned length.
+#[derive(Serialize)]
+struct OutageFigures {
+    cause: &'static str,
+    /// `null`: of more lengths than have a row.
+    length_ms: Figure,
+    faults: u64,
+    recovered_by: BTreeMap<&'static str, u64>,
+    failed: u64,
+    abandoned: u64,
+    reconnect_ms: Box<TrendFigures>,
+    messages_due: u64,
+    messages_lost: u64,
 }
 
 #[derive(Serialize)]
@@ -207,6 +223,7 @@ impl<'a> Summary<'a> {
                 .iter()
                 .map(|(key, count)| (key.to_string(), *count))
                 .collect(),
+            outages: report.metrics.outages.iter().map(OutageFigures::of).collect(),
             thresholds: report.thresholds.iter().map(Threshold::of).collect(),
             invariants: report.invariants.iter().map(Invariant::of).collect(),
             failures: report.failures.iter().map(Place::of_failure).collect(),
@@ -247,6 +264,23 @@ impl TrendFigures {
             ok_mean: of_ok(ok.mean()),
             ok_p95: of_ok(ok_quantile(trend, 0.95) as f64),
             ok_max: of_ok(ok.max() as f64),
+        }
+    }
+}
+
+impl OutageFigures {
+    fn of((key, outage): (&OutageKey, &Outage)) -> Self {
+        let recovered = outage.recovered.iter();
+        Self {
+            cause: key.cause.name(),
+            length_ms: Figure(key.length.map(|length| length.as_micros() as f64 / 1_000.0)),
+            faults: outage.faults(),
+            recovered_by: recovered.map(|(path, count)| (path.name(), *count)).collect(),
+            failed: outage.failed,
+            abandoned: outage.abandoned,
+            reconnect_ms: Box::new(TrendFigures::of(&outage.reconnect)),
+            messages_due: outage.messages.total,
+            messages_lost: outage.messages.hits,
         }
     }
 }
@@ -377,6 +411,24 @@ mod tests {
     #[test]
     fn a_run_of_nothing_has_the_same_keys() {
         check("summary-empty", &samples::empty_run());
+    }
+
+    #[test]
+    fn the_outages_of_one_length_are_told_together() {
+        let json: serde_json::Value = serde_json::from_slice(&summary(&samples::faulty_run())).expect("JSON");
+        let rows = json["outages"].as_array().expect("a list");
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[1]["length_ms"], 4_000.0);
+        assert_eq!(rows[1]["faults"], 42);
+        assert_eq!(
+            rows[1]["recovered_by"],
+            serde_json::json!({"ice_restart": 31, "replace": 9})
+        );
+        assert_eq!(rows[1]["reconnect_ms"]["failed"], 2);
+        assert_eq!(
+            (&rows[1]["messages_due"], &rows[1]["messages_lost"]),
+            (&1_240.into(), &40.into())
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod json;
 pub mod machine;
 mod model;
 mod normal;
+mod outages;
 mod paper;
 #[cfg(test)]
 mod samples;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
-    metrics::{EventKind, FaultCause, MetricKey, RecoveryPath, RunEvent, Snapshot},
+    metrics::{EventKind, FaultCause, MetricKey, Outage, OutageKey, RecoveryPath, RunEvent, Snapshot},
     verdict::invariants::{Finding, InvariantResult, InvariantStatus},
 };
 
@@ -241,6 +241,26 @@ pub fn faulty_run() -> RunReport {
                 let trend = metrics.trends.entry(key(name, tags)).or_default();
                 (0..2).for_each(|_| trend.record_failure());
             }
+        }
+    }
+    for (length, path, count) in [
+        (0, RecoveryPath::Resume, 12),
+        (4_000, RecoveryPath::IceRestart, 31),
+    ] {
+        let key = OutageKey {
+            cause: FaultCause::DropNetwork,
+            length: Some(Duration::from_millis(length)),
+        };
+        let outage: &mut Outage = metrics.outages.entry(key).or_default();
+        outage.recovered.insert(path, count);
+        for nth in 0..count {
+            outage.reconnect.record(Duration::from_micros(length * nth * 13));
+        }
+        (outage.messages.hits, outage.messages.total) = (length / 100, 1_240);
+        if length > 0 {
+            outage.recovered.insert(RecoveryPath::Replace, 9);
+            outage.failed = 2;
+            (0..2).for_each(|_| outage.reconnect.record_failure());
         }
     }
     let event = |ms, peer, remote, kind| RunEvent {

@@ -6,6 +6,7 @@ use super::{
     describe::{describe, place},
     drawing,
     model::{RunReport, ThresholdLine, ThresholdStatus, VerdictWord},
+    outages::outages,
     paper::{Ink, Paper, clean, left, right, width},
     tables, units,
 };
@@ -30,6 +31,7 @@ pub fn summary(report: &RunReport, look: Look) -> String {
     verdict(&mut paper, report);
     thresholds(&mut paper, &report.thresholds);
     tables::trends(&mut paper, &report.metrics);
+    outages(&mut paper, &report.metrics);
     drawing::histograms(&mut paper, &report.metrics);
     tables::rates(&mut paper, &report.metrics);
     tables::counters(&mut paper, &report.metrics);

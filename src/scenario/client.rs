@@ -92,8 +92,10 @@ rules! {
     keep_early_candidates: bool = true;
     /// What may be lost is sent again: an offer or an answer over a new signaling socket, an impolite side's offer to who offers instead of answering, an answer to who offers the same again
     repeat_unanswered: bool = true;
-    /// A newcomer to whom a member has not offered within 1 s offers itself
+    /// A newcomer to whom a member has not offered in time offers itself
     offer_fallback: bool = true;
+    /// How long it waits for that offer
+    offer_fallback_after: Duration = seconds(1);
     // ---- connections
     /// A connection is known from the moment it is made, not only once its first offer is
     register_first: bool = true;
@@ -122,10 +124,26 @@ rules! {
     restart_failed: bool = false;
     /// How often ICE is restarted without being connected in between; `none` is without end
     max_restarts: Option<u32> = None;
-    /// How long DTLS may take after ICE has connected, and the channel after DTLS has; then the connection is replaced, by the impolite side at once, by the other 2 s later. `none` is for ever
+    /// How long ICE may check on a new connection before it connects; then the connection is replaced. `none` is until ICE fails
+    ice_within: Option<Duration> = Some(seconds(15));
+    /// How long DTLS may take after ICE has connected, and the channel after DTLS has; then the connection is replaced. `none` is for ever
     open_within: Option<Duration> = Some(seconds(10));
     /// A connection that has failed, whose channel is closed or through which no data comes is replaced
     replace_failed: bool = true;
+    /// How long a probe may take there and back once ICE is back; then no data comes through
+    data_within: Duration = seconds(3);
+    /// How long a channel may be closed before its connection is replaced: the remote may be leaving, and its word of it still on the way
+    replace_closed_after: Duration = seconds(2);
+    /// How much longer than the impolite side the polite one waits before it replaces a connection, should the other do so
+    polite_replace_after: Duration = seconds(2);
+    /// How long the second replacement in a row waits, one that follows another without data having flowed in between; each later one waits twice as long
+    retry_first: Duration = seconds(1);
+    /// How long a replacement waits at most
+    retry_max: Duration = seconds(10);
+    /// How many replacements in a row may be in vain before the link is given up; only an offer of the remote's makes another then. `none` is without end
+    give_up_after: Option<u32> = Some(5);
+    /// How much longer each wait for a restart or for a later replacement may be; drawn anew each time, so that those who lost something in the same instant do not come back in the same
+    recovery_jitter: Duration = Duration::from_millis(200);
     /// A connection that has failed, and for so long, is closed if its channel is; `none` is never
     remove_after_failed: Option<Duration> = None;
     /// The same for one that is disconnected
@@ -143,8 +161,10 @@ rules! {
     reconnect_jitter: bool = true;
     /// How many attempts there are
     reconnect_attempts: u32 = 7;
-    /// How often the server is asked whether it is still there; it has 4 s to answer. `none` is never: a half-open socket is not noticed
+    /// How often the server is asked whether it is still there. `none` is never: a half-open socket is not noticed
     heartbeat_every: Option<Duration> = Some(seconds(5));
+    /// How long it has to answer; then the socket is as good as lost
+    heartbeat_within: Duration = seconds(4);
 }
 
 impl ClientRules {

@@ -104,7 +104,10 @@ pub(super) fn read_drop(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKi
     let mut fields = reader.map(&entry.value, "`drop_network`", wants)?;
     let scope = fields.take("scope");
     let scope = scope.map_or(Some(Scope::Both), |entry| reader.choice(entry, &SCOPES));
-    let lasting = read_lasting(reader, &mut fields, entry);
+    // None at all is the fault that others are compared with.
+    let lasting = fields
+        .need(reader, "for", entry.key_span, "for: 5s")
+        .and_then(|entry| reader.duration(entry));
     let with_entry = fields.take("with");
     let with = with_entry.map_or(Some(Vec::new()), |entry| read_with(reader, entry));
     let direction = fields.take("direction");

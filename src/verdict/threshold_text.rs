@@ -286,7 +286,7 @@ mod tests {
         check(
             "connect_ms{cause:rejoin}",
             "p(95)<1",
-            "`connect_ms` has no tag `cause` (column 12 of the selector); it has `glare`, `pair`",
+            "`connect_ms` has no tag `cause` (column 12 of the selector); it has `glare`, `pair`, `degraded`",
         );
         check(
             "message_ms{pair:host}",

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use crate::{
     base::Generation,
     metrics::SignalingState,
@@ -41,6 +43,48 @@ pub(super) struct Connection {
     pub was_open: bool,
     /// `connectionState`.
     pub state: TransportState,
+    /// What pairs can be made of.
+    pub kinds: CandidateKinds,
+}
+
+/// The candidate types (RFC 8839: `host`, `srflx`, `prflx`, `relay`) that each end has told, in the order of
+/// their names.
+#[derive(Debug, Default)]
+pub(super) struct CandidateKinds {
+    ours: BTreeSet<&'static str>,
+    theirs: BTreeSet<&'static str>,
+}
+
+impl CandidateKinds {
+    /// Takes what we tell, a candidate or a description with some.
+    pub fn told(&mut self, text: &str) {
+        self.ours.extend(kinds_in(text));
+    }
+
+    /// Takes what the remote tells.
+    pub fn heard(&mut self, text: &str) {
+        self.theirs.extend(kinds_in(text));
+    }
+
+    /// That none of the pairs worked, and which kinds there were.
+    pub fn no_pair(&self) -> String {
+        let list = |kinds: &BTreeSet<&str>| match kinds.is_empty() {
+            true => "none".to_owned(),
+            false => kinds.iter().copied().collect::<Vec<_>>().join(", "),
+        };
+        format!(
+            "no candidate pair worked: {} here, {} there",
+            list(&self.ours),
+            list(&self.theirs)
+        )
+    }
+}
+
+fn kinds_in(text: &str) -> impl Iterator<Item = &'static str> {
+    let kinds = ["host", "srflx", "prflx", "relay"];
+    let words = text.split_ascii_whitespace();
+    let typed = words.clone().zip(words.skip(1)).filter(|(typ, _)| *typ == "typ");
+    typed.filter_map(move |(_, kind)| kinds.into_iter().find(|known| *known == kind))
 }
 
 /// The step of an offer/answer exchange (RFC 3264) that is being carried out.
@@ -98,11 +142,13 @@ impl Connection {
             was_connected: false,
             was_open: false,
             state: TransportState::New,
+            kinds: CandidateKinds::default(),
         }
     }
 
     /// Remembers a candidate that is trickled, should it have to be told again.
     pub fn tell(&mut self, candidate: &Candidate) {
+        self.kinds.told(&candidate.candidate);
         if self.told.len() < MAX_EARLY_CANDIDATES {
             self.told.push(candidate.clone());
         }

@@ -72,6 +72,9 @@ impl Link {
 
     /// The remote sent a candidate.
     pub fn handle_candidate(&mut self, candidate: Candidate) {
+        if let Some(connection) = &mut self.connection {
+            connection.kinds.heard(&candidate.candidate);
+        }
         let ready = self.connection.as_ref().is_some_and(|c| {
             c.remote.as_ref().is_some_and(|remote| remote.takes(&candidate))
                 && !matches!(c.busy, Some(Exchange::TakingOffer | Exchange::TakingAnswer))
@@ -167,6 +170,7 @@ impl Link {
         if !self.connection.as_ref().is_some_and(takes) {
             return self.ignore(&offer, IgnoreReason::State);
         }
+        self.hear(&offer);
         self.perform(Exchange::TakingOffer, ConnectionOperation::SetRemote(offer));
     }
 
@@ -219,7 +223,14 @@ impl Link {
             self.ignore(&answer, IgnoreReason::Unexpected);
             return self.offer_anew();
         }
+        self.hear(&answer);
         self.perform(Exchange::TakingAnswer, ConnectionOperation::SetRemote(answer));
+    }
+
+    fn hear(&mut self, description: &Description) {
+        if let Some(connection) = &mut self.connection {
+            connection.kinds.heard(&description.sdp);
+        }
     }
 
     /// Whether an answer to a renegotiation is another client's than the connection is with: the remote has crashed
@@ -358,6 +369,7 @@ impl Link {
         let ufrag = description.ufrag().map(str::to_owned);
         let untold = match &mut self.connection {
             Some(connection) => {
+                connection.kinds.told(&description.sdp);
                 if connection.local_ufrag != ufrag {
                     connection.told.clear();
                     connection.local_ufrag.clone_from(&ufrag);

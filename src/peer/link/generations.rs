@@ -11,9 +11,6 @@ use crate::{
     peer::connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation},
 };
 
-/// How often a failed connection is replaced in one membership.
-const MAX_REPLACEMENTS: u32 = 5;
-
 impl Link {
     /// Closes the current connection for good.
     pub fn close(&mut self, cause: &str) {
@@ -44,14 +41,11 @@ impl Link {
         true
     }
 
-    /// Replaces the connection by one that is offered.
+    /// Replaces the connection by one that is offered, unless that was in vain too often.
     pub(super) fn offer_anew(&mut self) {
-        if self.replacements == MAX_REPLACEMENTS {
-            return self.event(EventKind::LimitHit {
-                limit: format!("{MAX_REPLACEMENTS} replacements of a link's connection"),
-            });
+        if !self.may_replace() {
+            return;
         }
-        self.replacements += 1;
         self.replace(true);
         self.act(RecoveryPath::Replace);
         self.perform(

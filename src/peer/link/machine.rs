@@ -1,5 +1,7 @@
 use std::{collections::VecDeque, time::Duration};
 
+use rand_chacha::ChaCha8Rng;
+
 use super::{
     connection::{Connection, Exchange},
     memory::Memory,
@@ -15,9 +17,6 @@ use crate::{
     scenario::ClientRules,
     signaling::{Candidate, Description},
 };
-
-/// How long a newcomer waits for the offer of a member that was there before.
-const OFFER_FALLBACK: Duration = Duration::from_secs(1);
 
 /// Negotiates with one remote during one membership, through as many connections as it takes.
 ///
@@ -41,8 +40,9 @@ pub struct Link {
     /// Candidates that wait for the remote description they belong to.
     pub(super) early: VecDeque<Candidate>,
     pub(super) memory: Memory,
-    pub(super) replacements: u32,
     pub(super) recovery: Recovery,
+    /// What the jitter of its waits is drawn from; without it there is none.
+    pub(super) rng: Option<ChaCha8Rng>,
     pub(super) timers: Timers<LinkTimer>,
     pub(super) outputs: VecDeque<LinkOutput>,
 }
@@ -54,6 +54,10 @@ pub(super) enum LinkTimer {
     OfferFallback(Generation),
     /// ICE is not back: restart it.
     RestartIce(Generation),
+    /// ICE has not connected: replace the connection.
+    NoIce(Generation),
+    /// The last replacement was in vain: make another.
+    Retry(Generation),
     /// ICE is connected and the channel does not open: replace the connection.
     NotOpen(Generation),
     /// ICE is back and no data has come through: replace the connection.
@@ -85,6 +89,8 @@ pub enum LinkOutput {
     Restarted,
     /// One of the ends did this to bring the link back.
     Acted(RecoveryPath),
+    /// This end does nothing more about the link.
+    GivenUp,
     /// Tell the event stream.
     Event(EventKind),
 }
@@ -109,8 +115,8 @@ impl Link {
             queued: VecDeque::new(),
             early: VecDeque::new(),
             memory: Memory::default(),
-            replacements: 0,
             recovery: Recovery::default(),
+            rng: None,
             timers: Timers::new(),
             outputs: VecDeque::new(),
         }
@@ -119,6 +125,12 @@ impl Link {
     /// The same, for a client that remembers the remote from an earlier link.
     pub fn with_memory(mut self, memory: Memory) -> Self {
         self.memory = memory;
+        self
+    }
+
+    /// The same, for a client that waits now longer, now shorter.
+    pub fn with_jitter(mut self, rng: ChaCha8Rng) -> Self {
+        self.rng = Some(rng);
         self
     }
 
@@ -202,7 +214,9 @@ impl Link {
         self.timers.stop_all_but(|timer| match timer {
             LinkTimer::RemoveFailed(_) | LinkTimer::RemoveDisconnected(_) => true,
             LinkTimer::OfferFallback(_) => false,
-            LinkTimer::NotOpen(_)
+            LinkTimer::NoIce(_)
+            | LinkTimer::Retry(_)
+            | LinkTimer::NotOpen(_)
             | LinkTimer::RestartIce(_)
             | LinkTimer::NoData(_)
             | LinkTimer::ChannelClosed(_) => !all,
@@ -213,8 +227,10 @@ impl Link {
     /// we do.
     pub fn expect_offer(&mut self, now: Instant) {
         if self.rules.offer_fallback && self.lacks_connection() {
-            self.timers
-                .set(LinkTimer::OfferFallback(self.generation), now + OFFER_FALLBACK);
+            self.timers.set(
+                LinkTimer::OfferFallback(self.generation),
+                now + self.rules.offer_fallback_after,
+            );
         }
     }
 
@@ -223,10 +239,13 @@ impl Link {
         while let Some((timer, _)) = self.timers.expire(now) {
             match timer {
                 LinkTimer::OfferFallback(generation) => self.offer_overdue(generation),
-                LinkTimer::NotOpen(generation) => self.replace_unopened(generation),
+                LinkTimer::NoIce(generation) | LinkTimer::NotOpen(generation) => {
+                    self.replace_unopened(generation, now);
+                }
+                LinkTimer::Retry(generation) => self.retry_due(generation),
                 LinkTimer::RestartIce(generation) => self.restart_due(generation),
                 LinkTimer::NoData(generation) | LinkTimer::ChannelClosed(generation) => {
-                    self.replace_dead(generation);
+                    self.replace_dead(generation, now);
                 }
                 LinkTimer::RemoveFailed(generation) => {
                     self.remove_dead(generation, TransportState::Failed);

@@ -3,9 +3,13 @@
 //! *resume* (it comes back by itself) → *ice_restart*, as soon as ICE is `disconnected` → *replace*, when ICE
 //! has failed, or is back and no data comes through: SCTP waits for a retransmission time-out that it has
 //! doubled for as long as the network was away. For the same reason a connection is replaced whose channel
-//! does not open in time. What is above (*rejoin*) is its peer's.
+//! does not open in time. Replacements that are in vain wait longer and longer, and after so many the link is
+//! given up. What is above (*rejoin*) is its peer's.
 
 use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 use super::{
     connection::{Connection, Exchange},
@@ -15,16 +19,8 @@ use crate::{
     base::{Generation, Instant},
     metrics::{EventKind, RecoveryPath, SignalingState},
     peer::connection::{ConnectionOperation, TransportState},
+    scenario::ClientRules,
 };
-
-/// How long data may take once ICE is back.
-const DATA_WITHIN: Duration = Duration::from_secs(3);
-/// How long a channel may be closed before its connection is replaced: the remote may be leaving, and its
-/// word of it still on the way.
-const CLOSED_FOR: Duration = Duration::from_secs(2);
-
-/// How much longer the polite side waits before it replaces a connection, should the other do so.
-const POLITE_WAIT: Duration = Duration::from_secs(2);
 
 /// What a link knows of its own trouble.
 #[derive(Debug, Default)]
@@ -39,6 +35,10 @@ pub(super) struct Recovery {
     ice_is_back: bool,
     /// An offer to make as soon as no exchange is under way.
     wanted: Option<Wanted>,
+    /// Replacements since data last flowed.
+    replacements: u32,
+    /// There were too many.
+    given_up: bool,
 }
 
 /// An offer that has to wait for its turn.
@@ -147,12 +147,36 @@ impl Link {
             TransportState::Disconnected | TransportState::Failed => self.fell_ill(now),
             TransportState::Connected | TransportState::Completed => {
                 self.recovery.ice_is_back = true;
+                self.timers.stop(LinkTimer::NoIce(self.generation));
                 self.restart_is_done();
                 self.expect_channel(now);
                 self.ice_returned(now);
             }
-            TransportState::New | TransportState::Checking => self.recovery.ice_is_back = false,
+            TransportState::New => self.recovery.ice_is_back = false,
+            TransportState::Checking => {
+                self.recovery.ice_is_back = false;
+                self.expect_ice(now);
+            }
             TransportState::Connecting | TransportState::Closed => {}
+        }
+    }
+
+    /// ICE has begun to check.
+    fn expect_ice(&mut self, now: Instant) {
+        let opened = self.connection.as_ref().is_none_or(|c| c.was_open);
+        if let Some(within) = self.rules.ice_within
+            && !opened
+        {
+            let at = now + within + self.polite_wait();
+            self.timers.set(LinkTimer::NoIce(self.generation), at);
+        }
+    }
+
+    /// How much longer than the other this end waits before it replaces a connection.
+    fn polite_wait(&self) -> Duration {
+        match self.polite {
+            true => self.rules.polite_replace_after,
+            false => Duration::ZERO,
         }
     }
 
@@ -164,8 +188,7 @@ impl Link {
             && !opened
             && !self.timers.is_set(timer)
         {
-            let polite_wait = if self.polite { POLITE_WAIT } else { Duration::ZERO };
-            self.timers.set(timer, now + within + polite_wait);
+            self.timers.set(timer, now + within + self.polite_wait());
         }
     }
 
@@ -182,7 +205,8 @@ impl Link {
             false => self.rules.impolite_restart_after,
         };
         if let Some(after) = self.rules.restart_ice_after {
-            self.restart_after(after + later, now);
+            let jitter = self.jitter();
+            self.restart_after(after + later + jitter, now);
         }
     }
 
@@ -215,7 +239,7 @@ impl Link {
                 // The impolite side makes a new one, the other takes its offer.
                 match self.rules.replace_failed {
                     true if self.polite => self.expect_offer(now),
-                    true => self.offer_anew(),
+                    true => self.replace_in_time(now),
                     false => {}
                 }
             }
@@ -245,25 +269,25 @@ impl Link {
     pub(super) fn channel_opened(&mut self, now: Instant) {
         self.timers.stop(LinkTimer::NotOpen(self.generation));
         self.timers.stop(LinkTimer::ChannelClosed(self.generation));
+        self.recovery.given_up = false;
         if self.recovery.unwell {
             self.ask_for_probe(now);
+        } else {
+            self.recovery.replacements = 0;
         }
     }
 
     pub(super) fn channel_closed(&mut self, now: Instant) {
         if !self.is_open() && self.rules.replace_failed {
-            let polite_wait = if self.polite { POLITE_WAIT } else { Duration::ZERO };
-            self.timers.set(
-                LinkTimer::ChannelClosed(self.generation),
-                now + CLOSED_FOR + polite_wait,
-            );
+            let at = now + self.rules.replace_closed_after + self.polite_wait();
+            self.timers.set(LinkTimer::ChannelClosed(self.generation), at);
         }
     }
 
     fn ask_for_probe(&mut self, now: Instant) {
         if self.rules.replace_failed {
-            self.timers
-                .set(LinkTimer::NoData(self.generation), now + DATA_WITHIN);
+            let at = now + self.rules.data_within + self.polite_wait();
+            self.timers.set(LinkTimer::NoData(self.generation), at);
         }
         self.outputs.push_back(LinkOutput::Probe);
     }
@@ -278,6 +302,7 @@ impl Link {
         if self.recovery.probe.is_some_and(|probe| number >= probe) {
             self.recovery.probe = None;
             self.recovery.unwell = false;
+            self.recovery.replacements = 0;
             for timer in [LinkTimer::NoData, LinkTimer::RestartIce] {
                 self.timers.stop(timer(self.generation));
             }
@@ -316,14 +341,14 @@ impl Link {
     }
 
     /// Replaces a connection whose channel has not opened in time.
-    pub(super) fn replace_unopened(&mut self, generation: Generation) {
+    pub(super) fn replace_unopened(&mut self, generation: Generation, now: Instant) {
         if self.is_due(generation, "open") && !self.is_open() {
-            self.offer_anew();
+            self.replace_in_time(now);
         }
     }
 
     /// Replaces a connection that carries no data, or whose channel has closed.
-    pub(super) fn replace_dead(&mut self, generation: Generation) {
+    pub(super) fn replace_dead(&mut self, generation: Generation, now: Instant) {
         if !self.is_due(generation, "replace") {
             return;
         }
@@ -332,7 +357,79 @@ impl Link {
                 generation: self.generation,
             });
         }
-        self.offer_anew();
+        self.replace_in_time(now);
+    }
+
+    /// Replaces the connection, the first time at once, later ones in a row after a while. The connection may
+    /// come to itself meanwhile.
+    fn replace_in_time(&mut self, now: Instant) {
+        let Some(in_row) = self
+            .recovery
+            .replacements
+            .checked_sub(1)
+            .filter(|_| !self.is_last())
+        else {
+            return self.offer_anew();
+        };
+        let doubled = self
+            .rules
+            .retry_first
+            .saturating_mul(2_u32.saturating_pow(in_row));
+        let at = now + doubled.min(self.rules.retry_max) + self.jitter();
+        self.timers.set(LinkTimer::Retry(self.generation), at);
+    }
+
+    /// The while is over.
+    pub(super) fn retry_due(&mut self, generation: Generation) {
+        if self.is_due(generation, "retry") && (self.recovery.unwell || !self.is_open()) {
+            self.offer_anew();
+        }
+    }
+
+    /// Whether no further replacement is to be made.
+    fn is_last(&self) -> bool {
+        let most = self.rules.give_up_after;
+        most.is_some_and(|most| self.recovery.replacements >= most)
+    }
+
+    /// Whether one more replacement may be made; if not, the link is given up.
+    pub(super) fn may_replace(&mut self) -> bool {
+        if !self.is_last() {
+            self.recovery.replacements += 1;
+            return true;
+        }
+        self.give_up();
+        false
+    }
+
+    /// Nothing has helped.
+    fn give_up(&mut self) {
+        let generation = self.generation;
+        let why = match &self.connection {
+            Some(c) if c.was_connected => "no data came through".to_owned(),
+            Some(c) => c.kinds.no_pair(),
+            None => "there is no connection".to_owned(),
+        };
+        self.stand_down();
+        self.recovery.given_up = true;
+        self.recovery.wanted = None;
+        self.close_connection("given_up");
+        self.event(EventKind::LinkGivenUp {
+            generation,
+            attempts: self.recovery.replacements,
+            why,
+        });
+        self.outputs.push_back(LinkOutput::GivenUp);
+    }
+
+    /// Whether it was given up, and no channel has opened since.
+    pub fn is_given_up(&self) -> bool {
+        self.recovery.given_up
+    }
+
+    /// What a wait is to be longer by.
+    fn jitter(&mut self) -> Duration {
+        jitter(&self.rules, self.rng.as_mut())
     }
 
     /// Removes a connection that is in `state` for long enough, if its channel is closed. One that the timer
@@ -364,5 +461,15 @@ impl Link {
             // The restart was overtaken by a replacement: data on the new connection proves as much.
             self.recovery.unwell = true;
         }
+    }
+}
+
+/// Draws how much longer a wait of recovery is; without a stream it is as long as the rule says.
+fn jitter(rules: &ClientRules, rng: Option<&mut ChaCha8Rng>) -> Duration {
+    match rng {
+        Some(rng) if !rules.recovery_jitter.is_zero() => {
+            rng.random_range(Duration::ZERO..=rules.recovery_jitter)
+        }
+        _ => Duration::ZERO,
     }
 }

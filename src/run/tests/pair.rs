@@ -255,7 +255,8 @@ impl Pair {
                         | LinkOutput::Received(..)
                         | LinkOutput::Probe
                         | LinkOutput::Restarted
-                        | LinkOutput::Acted(_) => {}
+                        | LinkOutput::Acted(_)
+                        | LinkOutput::GivenUp => {}
                     }
                 }
             }

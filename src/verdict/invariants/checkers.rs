@@ -55,7 +55,7 @@ impl Checkers {
     /// Checkers for a run of `plan` that sees as much as `sees` says.
     pub fn new(plan: &Plan, sees: Visibility) -> Self {
         let checks: Vec<Box<dyn Check>> = vec![
-            Box::new(OneChannel),
+            Box::<OneChannel>::default(),
             Box::new(NothingLeft::new(sees)),
             Box::new(Delivery::new(plan)),
             Box::new(Generations),
@@ -207,7 +207,7 @@ mod tests {
     fn any_kind() -> impl Strategy<Value = EventKind> {
         let small = 0..4u32;
         let state = prop_oneof![Just(SignalingState::Stable), Just(SignalingState::Closed)];
-        (0..25u8, small.clone(), small.clone(), small, state, any::<bool>()).prop_map(
+        (0..26u8, small.clone(), small.clone(), small, state, any::<bool>()).prop_map(
             |(kind, a, b, c, state, yes)| {
                 let (generation, incarnation) = (Generation(a), Incarnation(b));
                 let planned = Instant::from_millis(u64::from(c));
@@ -300,6 +300,11 @@ mod tests {
                         cause: FaultCause::DropNetwork,
                         planned,
                         ends: planned,
+                    },
+                    24 => EventKind::LinkGivenUp {
+                        generation,
+                        attempts: c,
+                        why: String::new(),
                     },
                     _ if yes => EventKind::Interrupted,
                     _ => EventKind::RunEnded,

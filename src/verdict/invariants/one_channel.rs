@@ -1,6 +1,8 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     base::{Instant, PeerId},
-    metrics::RunEvent,
+    metrics::{EventKind, RunEvent},
 };
 
 use super::{
@@ -14,9 +16,19 @@ use super::{
 ///
 /// A member's report of its link to another member is judged by itself; a report that is missing is held
 /// against a member only if the other one settled too. No channel is not held against anybody where the
-/// network loses so much that none may have opened in time.
-#[derive(Debug)]
-pub(super) struct OneChannel;
+/// network loses so much that none may have opened in time, nor where a client gave the link up while the script kept
+/// the network away, as clients are to: until a channel opens again.
+#[derive(Debug, Default)]
+pub(super) struct OneChannel {
+    /// Until when a fault of the link is on, as planned; the lower id first.
+    faulty_until: BTreeMap<(PeerId, PeerId), Instant>,
+    /// Links that either end has given up meanwhile.
+    given_up: BTreeSet<(PeerId, PeerId)>,
+}
+
+fn link_of(a: PeerId, b: PeerId) -> (PeerId, PeerId) {
+    (a.min(b), a.max(b))
+}
 
 impl Check for OneChannel {
     fn about(&self) -> About {
@@ -32,16 +44,41 @@ impl Check for OneChannel {
         (!sees.mesh).then_some("members have no connection to each other behind an SFU")
     }
 
-    fn observe(&mut self, _: &RunEvent, _: &Story, _: &mut Findings) {}
+    fn observe(&mut self, event: &RunEvent, _: &Story, _: &mut Findings) {
+        let Some(link) = event.peer.zip(event.remote).map(|(a, b)| link_of(a, b)) else {
+            return;
+        };
+        match event.kind {
+            EventKind::FaultStarted { ends, .. } => {
+                let until = self.faulty_until.entry(link).or_insert(ends);
+                *until = ends.max(*until);
+            }
+            EventKind::LinkGivenUp { .. }
+                if self
+                    .faulty_until
+                    .get(&link)
+                    .is_some_and(|until| event.at <= *until) =>
+            {
+                self.given_up.insert(link);
+            }
+            EventKind::ChannelOpened { .. } => _ = self.given_up.remove(&link),
+            _ => {}
+        }
+    }
 
     fn finish(&mut self, story: &Story, _now: Instant, found: &mut Findings) {
         if let Some(note) = story.members.unsettled_note() {
             found.note(note);
         }
-        let mut lossy = 0;
+        let (mut lossy, mut hopeless) = (0, 0);
         for (_, peers) in story.members.rooms() {
             for (nth, &a) in peers.iter().enumerate() {
                 for &b in &peers[nth + 1..] {
+                    if self.given_up.contains(&link_of(a, b)) {
+                        hopeless += 1;
+                        found.case();
+                        continue;
+                    }
                     let a_judged = judge_end(story, a, b, found, &mut lossy);
                     let b_judged = judge_end(story, b, a, found, &mut lossy);
                     if a_judged || b_judged {
@@ -49,6 +86,11 @@ impl Check for OneChannel {
                     }
                 }
             }
+        }
+        if hopeless > 0 {
+            found.note(format!(
+                "links given up while the script kept their network away: {hopeless}"
+            ));
         }
         if lossy > 0 {
             found.note(format!(
@@ -129,6 +171,29 @@ mod tests {
             assert_eq!(findings.len(), 1, "{findings:?}");
             assert_eq!(findings[0].peer.map(|peer| peer.0), Some(1));
             assert_eq!(findings[0].last_events.len(), 12);
+        }
+    }
+
+    #[test]
+    fn a_link_is_not_judged_that_was_given_up_while_its_network_was_away() {
+        let tale = |gives_up: bool, ends: u64, opens_again: bool| {
+            let mut tale = Tale::of_two();
+            tale.fault(0, 1, ends).wait(100);
+            if gives_up {
+                tale.give_up(1, 0);
+            }
+            if opens_again {
+                tale.open(1, 0);
+            }
+            tale.link_settled(0, 1, 0, Stable).link_settled(1, 0, 0, Stable);
+            tale.result(1)
+        };
+        let spared = tale(true, 60_000, false);
+        assert!(spared.findings.is_empty(), "{:?}", spared.findings);
+        assert!(spared.note.is_some_and(|note| note.ends_with("away: 1")));
+        for (gives_up, ends, opens_again) in [(false, 60_000, false), (true, 50, false), (true, 60_000, true)]
+        {
+            assert_eq!(tale(gives_up, ends, opens_again).findings.len(), 2);
         }
     }
 

@@ -206,6 +206,16 @@ impl Tale {
         self.event(peer, remote, EventKind::LinkRecovered { generation, path })
     }
 
+    /// `peer` does nothing more about its link to `remote`.
+    pub fn give_up(&mut self, peer: u32, remote: u32) -> &mut Self {
+        let kind = EventKind::LinkGivenUp {
+            generation: self.generation(peer, remote),
+            attempts: 5,
+            why: String::new(),
+        };
+        self.event(peer, remote, kind)
+    }
+
     /// A new connection between two peers: offered by the first, answered by the second, open at both.
     pub fn connect(&mut self, a: u32, b: u32) -> &mut Self {
         *self.links.entry((a.min(b), a.max(b))).or_default() += 1;
