@@ -101,6 +101,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 arrive_at: arrivals[number as usize],
                 rules: group.rules,
                 network: group.network,
+                ice: group.ice.clone(),
                 script: script.steps,
                 ends_after: script.after,
             });
@@ -256,6 +257,7 @@ impl Script<'_> {
             StepKind::Server(ServerFault::Restart { away }) => {
                 self.push(Action::RestartServer { away: *away });
             }
+            StepKind::Turn(fault) => self.push(Action::Turn { fault: *fault }),
             StepKind::Crash => {
                 self.push(Action::Crash);
                 self.was_member = true;

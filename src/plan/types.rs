@@ -6,7 +6,7 @@ use super::wire;
 use crate::{
     base::{BarrierId, Fraction, Instant, PeerId, RoomId},
     impair::Profile,
-    scenario::{ClientRules, Cut, RestartLinks, Scope},
+    scenario::{ClientRules, Cut, Ice, RestartLinks, Scope, TurnFault},
 };
 
 /// What every peer will do and when. Complete: running it draws no further decision from the scenario.
@@ -79,6 +79,9 @@ pub struct PeerPlan {
     /// What its access link is like at first, one way; what passes from peer to peer crosses two.
     #[serde(serialize_with = "wire::profile")]
     pub network: Profile,
+    /// How its connections find a path.
+    #[serde(skip_serializing_if = "wire::is_plain")]
+    pub ice: Ice,
     /// What it does, in order; `repeat`, `rejoin`, `pause` and `rename` are already expanded.
     pub script: Vec<PlannedStep>,
     /// When the script ends, as an offset from its last anchor: a `pause` or the rest of a `chat` after the
@@ -216,6 +219,12 @@ pub enum Action {
         /// How long there is none.
         #[serde(rename = "for_ms", serialize_with = "wire::duration")]
         away: Duration,
+    },
+    /// Do something to the bundled STUN and TURN server. It is everybody's, in every room. The step is over at
+    /// once.
+    Turn {
+        /// What.
+        fault: TurnFault,
     },
 }
 

@@ -5,7 +5,7 @@ use std::{num::NonZeroU64, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use crate::{base::Instant, impair::Profile};
+use crate::{base::Instant, impair::Profile, scenario::Ice};
 
 /// Milliseconds since the run's start.
 pub(super) fn instant<S: Serializer>(at: &Instant, to: S) -> Result<S::Ok, S::Error> {
@@ -27,6 +27,11 @@ pub(super) fn optional_duration<S: Serializer>(
         Some(duration) => self::duration(duration, to),
         None => to.serialize_none(),
     }
+}
+
+/// Whether there is nothing to say about it: no server, every candidate.
+pub(super) fn is_plain(ice: &Ice) -> bool {
+    *ice == Ice::default()
 }
 
 /// A link, one way. Bits are per second; `null` is no limit.
@@ -89,6 +94,7 @@ mod tests {
                 arrive_at: Instant::from_micros(83_333),
                 rules: ClientRules::default(),
                 network: Profile::named("wifi").expect("there is one"),
+                ice: Ice::default(),
                 script: vec![
                     step(
                         0,

@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    ClientRules, profiles,
+    ClientRules, Ice, profiles,
     types::{
         Arrival, Cut, DEFAULT_TIMEOUT, Group, RelayMode, RestartLinks, Scenario, Scope, ServerFault, Step,
         StepKind, WaitFor,
@@ -62,14 +62,14 @@ impl Scenario {
             line(&mut text, 0, &format!("duration: {}", show_duration(duration)));
         }
         // Said once where it is everybody's. A group's own map would stand on top of the scenario's.
-        let common = self.groups.first().map(|group| (group.rules, group.network));
-        let common = common.filter(|(rules, network)| {
+        let common = self.groups.first().map(|group| (group.rules, group.network, &group.ice));
+        let common = common.filter(|(rules, network, ice)| {
             self.groups
                 .iter()
-                .all(|g| g.rules == *rules && g.network == *network)
+                .all(|g| g.rules == *rules && g.network == *network && g.ice == **ice)
         });
-        if let Some((rules, profile)) = common {
-            terms(&mut text, 0, &rules, profile);
+        if let Some((rules, profile, ice)) = common {
+            terms(&mut text, 0, &rules, profile, ice);
         }
         if !self.mutants.is_empty() {
             line(&mut text, 0, "mutants:");
@@ -124,7 +124,10 @@ impl Group {
             steps(&mut text, 0, &group.steps);
             text
         };
-        self.rules == other.rules && self.network == other.network && script(self) == script(other)
+        self.rules == other.rules
+            && self.network == other.network
+            && self.ice == other.ice
+            && script(self) == script(other)
     }
 }
 
@@ -161,12 +164,15 @@ fn arrive(arrive: &Arrival) -> Option<String> {
 }
 
 /// How peers negotiate and what their links are like.
-fn terms(text: &mut String, level: usize, rules: &ClientRules, profile: Profile) {
+fn terms(text: &mut String, level: usize, rules: &ClientRules, profile: Profile, ice: &Ice) {
     if *rules != ClientRules::default() {
         line(text, level, &format!("client: {}", client(rules)));
     }
     if profile != Profile::none() {
         line(text, level, &format!("network: {}", network(profile)));
+    }
+    if let Some(ice) = ice.to_yaml(quoted) {
+        line(text, level, &format!("ice: {ice}"));
     }
 }
 
@@ -220,7 +226,7 @@ fn group(text: &mut String, group: &Group, common: bool) {
     line(text, 1, &format!("- name: {}", quoted(name)));
     line(text, 2, &format!("peers: {}", group.peers));
     if !common {
-        terms(text, 2, &group.rules, group.network);
+        terms(text, 2, &group.rules, group.network, &group.ice);
     }
     line(text, 2, "steps:");
     steps(text, 3, &group.steps);
@@ -323,6 +329,7 @@ fn step_text(step: &StepKind) -> String {
             true => "server: restart".to_owned(),
             false => format!("server: {{ restart: {{ for: {} }} }}", show_duration(*away)),
         },
+        StepKind::Turn(fault) => format!("turn: {}", fault.to_yaml()),
         StepKind::Network(profile) => format!("network: {}", network(*profile)),
         StepKind::CutSignaling(how) => format!(
             "cut_signaling: {}",

@@ -1,7 +1,8 @@
 use super::{
-    ClientRules,
+    ClientRules, Ice,
     arrive::{check_stages, read_arrive},
     fields::Reader,
+    ice::{check_bundled, read_ice},
     mutants::read_mutants,
     network::read_network,
     profiles::read_client,
@@ -15,7 +16,7 @@ use super::{
 use crate::impair::Profile;
 
 /// The keys of a scenario.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "name",
     "about",
     "seed",
@@ -25,6 +26,7 @@ pub(super) const KEYS: [&str; 15] = [
     "client",
     "mutants",
     "network",
+    "ice",
     "groups",
     "steps",
     "thresholds",
@@ -69,6 +71,8 @@ pub(super) fn read_scenario(
     let network = fields
         .take("network")
         .map_or(Some(Profile::none()), |entry| read_network(reader, entry));
+    let ice_entry = fields.take("ice");
+    let ice = ice_entry.map_or(Some(Ice::default()), |entry| read_ice(reader, entry, &Ice::default()));
     let mut timeout = |key: &str| {
         let entry = fields.take(key);
         entry.map_or(Some(DEFAULT_TIMEOUT), |entry| reader.positive_duration(entry))
@@ -88,8 +92,9 @@ pub(super) fn read_scenario(
     let common = Common {
         rules: rules.unwrap_or_default(),
         network: network.unwrap_or_default(),
+        ice,
     };
-    let (groups, at) = read_parts(reader, &mut fields, start, &rooms, common);
+    let (groups, at) = read_parts(reader, &mut fields, start, &rooms, &common);
     fields.finish(reader, &KEYS);
 
     let peers = check_peers(reader, &rooms, &groups, at);
@@ -111,6 +116,11 @@ pub(super) fn read_scenario(
     // Of a target that could not be read, a server of somebody else's was meant.
     let bundled = target.as_ref().is_some_and(|target| target.url.is_none());
     check_groups(reader, &groups, peers, total, at, bundled);
+    if !bundled {
+        let drafts = groups.iter().flatten();
+        let ice = drafts.filter_map(|draft| draft.ice.as_ref());
+        check_bundled(reader, ice_entry.map_or(at, |entry| entry.key_span), ice);
+    }
 
     Some(Scenario {
         name: name?,

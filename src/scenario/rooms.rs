@@ -1,7 +1,8 @@
 use super::{
-    ClientRules,
+    ClientRules, Ice,
     check::{Part, check_barriers, check_length, check_total, unrolled},
     fields::{Fields, Reader},
+    ice::read_ice,
     membership::check_membership,
     network::read_network,
     parties::check_parties,
@@ -11,6 +12,7 @@ use super::{
     source::Span,
     steps::read_steps,
     tree::Entry,
+    turn::check_turn,
     types::{Group, MAX_PEERS, Step},
 };
 use crate::impair::Profile;
@@ -18,7 +20,7 @@ use crate::impair::Profile;
 /// The keys of `rooms`.
 pub(super) const ROOM_KEYS: [&str; 2] = ["count", "peers"];
 /// The keys of a group.
-pub(super) const GROUP_KEYS: [&str; 5] = ["name", "peers", "steps", "client", "network"];
+pub(super) const GROUP_KEYS: [&str; 6] = ["name", "peers", "steps", "client", "network", "ice"];
 
 /// `rooms:`, as far as it could be read.
 pub(super) struct Rooms {
@@ -58,10 +60,12 @@ pub(super) fn read_rooms(reader: &mut Reader<'_>, entry: Option<&Entry>) -> Room
 }
 
 /// What a group has of the scenario unless it says otherwise.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Common {
     pub(super) rules: ClientRules,
     pub(super) network: Profile,
+    /// `None`: broken.
+    pub(super) ice: Option<Ice>,
 }
 
 /// A group as far as it could be read.
@@ -71,6 +75,7 @@ pub(super) struct Draft {
     peers: Option<u32>,
     rules: Option<ClientRules>,
     network: Option<Profile>,
+    pub(super) ice: Option<Ice>,
     steps: Option<Vec<Step>>,
 }
 
@@ -81,6 +86,7 @@ impl Draft {
             peers: self.peers?,
             rules: self.rules?,
             network: self.network?,
+            ice: self.ice?,
             steps: self.steps?,
         })
     }
@@ -92,7 +98,7 @@ pub(super) fn read_parts(
     fields: &mut Fields<'_>,
     start: Span,
     rooms: &Rooms,
-    common: Common,
+    common: &Common,
 ) -> (Option<Vec<Draft>>, Span) {
     match (fields.take("groups"), fields.take("steps")) {
         (Some(groups), None) => (read_groups(reader, groups, common), groups.key_span),
@@ -102,6 +108,7 @@ pub(super) fn read_parts(
                 peers: rooms.peers.and_then(|(peers, _)| peers),
                 rules: Some(common.rules),
                 network: Some(common.network),
+                ice: common.ice.clone(),
                 steps: read_steps(reader, entry, 0),
             };
             if rooms.peers.is_none() && !rooms.broken && !fields.has_near("rooms") {
@@ -135,7 +142,7 @@ pub(super) fn read_parts(
     }
 }
 
-fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option<Vec<Draft>> {
+fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: &Common) -> Option<Vec<Draft>> {
     let wants = "a list like `[{name: host, peers: 1, steps: [join]}]`";
     let items = reader.list(&entry.value, "`groups`", wants)?;
     if items.is_empty() {
@@ -173,6 +180,10 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option
         let network = fields
             .take("network")
             .map_or(Some(common.network), |entry| read_network(reader, entry));
+        let ice = match fields.take("ice") {
+            Some(entry) => read_ice(reader, entry, &common.ice.clone().unwrap_or_default()),
+            None => common.ice.clone(),
+        };
         let steps = fields
             .need(reader, "steps", at, "steps: [join]")
             .and_then(|entry| read_steps(reader, entry, 0));
@@ -182,6 +193,7 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option
             peers,
             rules,
             network,
+            ice,
             steps,
         });
     }
@@ -243,6 +255,7 @@ pub(super) fn check_groups(
         return;
     };
     check_barriers(reader, &parts);
+    check_turn(reader, &parts, drafts.clone().map(|group| group.ice.as_ref()));
     if !bundled {
         check_server(reader, &parts);
     }
