@@ -15,7 +15,7 @@ use std::{
 use rtcstorm::{
     base::PeerId,
     metrics::{EventKind, Recorder, RunEvent},
-    net::{Commands, NetWorld, Target},
+    net::{Commands, IceSide, NetWorld, Target},
     plan::{self, Plan, RoomPlan},
     run::{self, EventReader},
     scenario::{ThresholdCheck, ThresholdMistake, parse},
@@ -121,7 +121,7 @@ pub fn world(server: &Server, census: Arc<Census>) -> NetWorld {
         loopback: true,
         control: Commands::default(),
     };
-    NetWorld::new(target, census).expect("threads can be started")
+    NetWorld::new(target, IceSide::default(), census).expect("threads can be started")
 }
 
 fn plan(load: Load) -> Plan {

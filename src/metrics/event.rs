@@ -308,6 +308,7 @@ pub enum FaultCause {
     NatRebind,
     Suspend,
     ServerCrash,
+    Turn,
 }
 
 /// What brought a link back: the rungs of the ladder, lowest first.

@@ -95,6 +95,7 @@ impl FaultCause {
             Self::NatRebind => "nat_rebind",
             Self::Suspend => "suspend",
             Self::ServerCrash => "server_crash",
+            Self::Turn => "turn",
         }
     }
 }
@@ -167,6 +168,7 @@ const CAUSES: Tag = tag(
         "server_restart",
         "block_udp",
         "server_crash",
+        "turn",
     ],
 );
 const RECONNECT: &[Tag] = &[PATHS, CAUSES];

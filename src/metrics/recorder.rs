@@ -465,7 +465,8 @@ fn ends_membership(cause: FaultCause) -> bool {
         | FaultCause::BlockUdp
         | FaultCause::Roam
         | FaultCause::NatRebind
-        | FaultCause::Suspend => false,
+        | FaultCause::Suspend
+        | FaultCause::Turn => false,
     }
 }
 

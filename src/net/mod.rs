@@ -4,11 +4,18 @@
 
 mod bundled;
 mod commands;
+mod ice;
 mod lanes;
+mod turn;
+mod turn_tls;
 mod usage;
 mod websocket;
 mod world;
 
 pub use bundled::Bundled;
 pub use commands::{Command, Commands};
+pub use ice::IceSide;
+pub use tokio_rustls::rustls::pki_types::CertificateDer;
+pub use turn::BundledTurn;
+pub use turn_tls::{Authority, certificates};
 pub use world::{NetWorld, Target};

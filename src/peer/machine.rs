@@ -20,7 +20,7 @@ use crate::{
     base::{BarrierId, Generation, Incarnation, Instant, PeerId, Purpose, RootSeed},
     metrics::EventKind,
     plan::{PeerPlan, Plan, ServerFault, SleepingClock},
-    scenario::ClientRules,
+    scenario::{ClientRules, TurnFault},
     signaling::{ChannelMessage, Dashboard, Message, Seq},
 };
 
@@ -158,6 +158,8 @@ pub enum PeerInput {
     ServerHit { fault: ServerFault, planned: Instant },
     /// Its machine is awake again, after so long.
     Woke { slept: Duration, clock: SleepingClock },
+    /// A step of another peer has stopped the TURN server; at `ends` there may be another one.
+    TurnStopped { planned: Instant, ends: Instant },
     /// Every script of the room has ended.
     RoomEnded,
     /// Everybody of the room has settled (or the run stops early): leave and end.
@@ -183,6 +185,8 @@ pub enum PeerOutput {
     Network(NetworkCommand),
     /// Do this to the server now, and tell every peer when it is done.
     Server { fault: ServerFault, planned: Instant },
+    /// Do this to the TURN server now, and tell every other peer if that tears links.
+    Turn { fault: TurnFault, planned: Instant },
     /// It has reached a barrier.
     ReachBarrier(BarrierId),
     /// Its script has ended, and the server has processed all that it sent.
@@ -294,6 +298,7 @@ impl Peer {
             PeerInput::BarrierReleased(barrier) => self.barrier_released(barrier, now),
             PeerInput::ServerHit { fault, planned } => self.server_hit(fault, planned, now),
             PeerInput::Woke { slept, clock } => self.woke(slept, clock),
+            PeerInput::TurnStopped { planned, ends } => self.turn_stopped(planned, ends, now),
             PeerInput::RoomEnded => self.settle(now),
             PeerInput::Leave => self.leave_for_good(now),
         }

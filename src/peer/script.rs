@@ -128,6 +128,7 @@ impl Peer {
             Action::CutSignaling { how } => self.cut_signaling(how),
             Action::Crash => self.crash(due, now),
             Action::Server(fault) => self.harm_server(fault, due, now),
+            Action::Turn { fault } => self.turn(fault, due, now),
         }
     }
 
@@ -314,6 +315,7 @@ fn name_of(action: &Action) -> &'static str {
         Action::CutSignaling { .. } => "cut_signaling",
         Action::Crash => "crash",
         Action::Server(_) => "server",
+        Action::Turn { .. } => "turn",
     }
 }
 

@@ -102,6 +102,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 arrive_at: arrivals[number as usize],
                 rules: group.rules,
                 network,
+                ice: group.ice.clone(),
                 script: script.steps,
                 ends_after: script.after,
             });
@@ -273,6 +274,7 @@ impl Script<'_> {
             }
             StepKind::CutSignaling(how) => self.push(Action::CutSignaling { how: *how }),
             StepKind::Server(fault) => self.push(Action::Server(*fault)),
+            StepKind::Turn(fault) => self.push(Action::Turn { fault: *fault }),
             StepKind::Crash => {
                 self.push(Action::Crash);
                 self.was_member = true;

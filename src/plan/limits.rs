@@ -120,6 +120,7 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
         | Action::NatRebind
         | Action::Suspend { .. }
         | Action::CutSignaling { .. }
+        | Action::Turn { .. }
         | Action::Crash => true,
         Action::Leave
         | Action::Wait { .. }

@@ -4,7 +4,10 @@ use super::{
     Action, Condition, Cut, DropNetwork, JoinOutcome, Network, PeerPlan, Plan, RestartLinks, Scope,
     ServerFault, SleepingClock, SocketOnRoam, Ways,
 };
-use crate::base::{Size, show_duration};
+use crate::{
+    base::{Size, show_duration},
+    scenario::{Ice, IcePolicy, IceServers, TurnFault, TurnTransport},
+};
 
 /// A plan for people: per room its barriers, per peer what it does and when. An instant that is known is
 /// told from the run's start (`1.25s`), others from what they wait for (`wait 1 + 2s`).
@@ -49,7 +52,11 @@ pub fn show(plan: &Plan) -> String {
             };
             line(
                 2,
-                &format!("{}{group} arrives at {arrival}{network}", peer.user_id),
+                &format!(
+                    "{}{group} arrives at {arrival}{network}{}",
+                    peer.user_id,
+                    ice(&peer.ice)
+                ),
             );
             let rows = rows(plan, peer);
             let width = rows
@@ -63,6 +70,28 @@ pub fn show(plan: &Plan) -> String {
         }
     }
     text
+}
+
+/// `, ICE by relays of the bundled server over TCP`.
+fn ice(ice: &Ice) -> String {
+    let whose = match &ice.servers {
+        IceServers::None => return String::new(),
+        IceServers::Bundled => "the bundled server".to_owned(),
+        IceServers::Named(servers) => {
+            let urls = servers.iter().flat_map(|server| &server.urls);
+            urls.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        }
+    };
+    let how = match ice.policy {
+        IcePolicy::All => "with",
+        IcePolicy::Relay => "only by relays of",
+    };
+    let over = match ice.transport {
+        TurnTransport::Udp => "",
+        TurnTransport::Tcp => " over TCP",
+        TurnTransport::Tls => " over TLS",
+    };
+    format!(", ICE {how} {whose}{over}")
 }
 
 fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
@@ -185,6 +214,7 @@ fn fault(plan: &Plan, action: &Action) -> String {
         }
         Action::Crash => "crash".to_owned(),
         Action::Server(fault) => server(*fault),
+        Action::Turn { fault } => turn(*fault),
         Action::Join { .. }
         | Action::Leave
         | Action::Wait { .. }
@@ -232,6 +262,16 @@ fn server(fault: ServerFault) -> String {
             let (by, lasting) = (show_duration(by), show_duration(lasting));
             format!("slow the server by {by} a frame, for {lasting}")
         }
+    }
+}
+
+/// What is done to the STUN and TURN server.
+fn turn(fault: TurnFault) -> String {
+    match fault {
+        TurnFault::Stop { away: None } => "stop TURN".to_owned(),
+        TurnFault::Stop { away: Some(away) } => format!("stop TURN for {}", show_duration(away)),
+        TurnFault::Quota(most) => format!("TURN allows each user {most} allocations"),
+        TurnFault::Lifetime(time) => format!("TURN grants allocations for {}", show_duration(time)),
     }
 }
 

@@ -5,7 +5,9 @@ use serde::Serialize;
 use super::{Network, wire};
 use crate::{
     base::{BarrierId, Instant, PeerId, RoomId},
-    scenario::{ClientRules, Cut, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, Ways},
+    scenario::{
+        ClientRules, Cut, Ice, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, TurnFault, Ways,
+    },
 };
 
 /// What every peer will do and when. Complete: running it draws no further decision from the scenario.
@@ -77,6 +79,9 @@ pub struct PeerPlan {
     pub rules: ClientRules,
     /// What its way to the others is like at first.
     pub network: Network,
+    /// How its connections find a path.
+    #[serde(skip_serializing_if = "wire::is_plain")]
+    pub ice: Ice,
     /// What it does, in order; `repeat`, `rejoin`, `pause` and `rename` are already expanded.
     pub script: Vec<PlannedStep>,
     /// When the script ends, as an offset from its last anchor: a `pause` or the rest of a `chat` after the
@@ -240,6 +245,12 @@ pub enum Action {
     Crash,
     /// Something happens to the server, for everybody in every room. The step is over at once.
     Server(#[serde(serialize_with = "wire::server_fault")] ServerFault),
+    /// Do something to the bundled STUN and TURN server. It is everybody's, in every room. The step is over at
+    /// once.
+    Turn {
+        /// What.
+        fault: TurnFault,
+    },
 }
 
 /// A network that is away.

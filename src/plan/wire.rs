@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use crate::{
     base::Instant,
     impair::{Loss, Profile},
-    scenario::ServerFault,
+    scenario::{Ice, ServerFault},
 };
 
 /// Milliseconds since the run's start.
@@ -51,6 +51,11 @@ pub(super) fn server_fault<S: Serializer>(fault: &ServerFault, to: S) -> Result<
     let mut map = to.serialize_map(Some(1))?;
     map.serialize_entry(word, &Arguments { by_ms, for_ms })?;
     map.end()
+}
+
+/// Whether there is nothing to say about it: no server, every candidate.
+pub(super) fn is_plain(ice: &Ice) -> bool {
+    *ice == Ice::default()
 }
 
 /// A link, one way. Bits are per second; `null` is no limit.
@@ -140,6 +145,7 @@ mod tests {
                 arrive_at: Instant::from_micros(83_333),
                 rules: ClientRules::default(),
                 network: AccessLink::named("3g").expect("there is one").into(),
+                ice: Ice::default(),
                 script: vec![
                     step(
                         0,

@@ -9,10 +9,10 @@ use tracing::Instrument;
 use webrtc::{
     data_channel::{DataChannel, DataChannelEvent},
     peer_connection::{
-        MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
+        MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfiguration,
         RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState,
-        RTCIceGatheringState, RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSdpType,
-        RTCSessionDescription, SettingEngine, SettingEngineBuilder,
+        RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionIceEvent,
+        RTCPeerConnectionState, RTCSdpType, RTCSessionDescription, SettingEngine, SettingEngineBuilder,
     },
 };
 
@@ -20,7 +20,7 @@ use crate::{
     base::{Generation, PeerId},
     metrics::{CandidateKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
-    scenario::ClientRules,
+    scenario::{ClientRules, Ice, IcePolicy},
     signaling::{Candidate, ChannelMessage, Description, SdpType, with_steady_origin},
     world::{
         Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, UdpAddr, World,
@@ -39,12 +39,13 @@ const COMMANDS: usize = 1024;
 pub(super) struct Stack {
     pub world: Arc<dyn World>,
     pub census: Arc<Census>,
+    /// For every connection, beside those of the scenario.
     pub ice_servers: Vec<RTCIceServer>,
     pub tricks: Tricks,
 }
 
 /// How a connection is to begin.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Begin {
     pub offerer: bool,
     /// How long a description waits for the candidates that are there at once: the host's.
@@ -52,15 +53,25 @@ pub(super) struct Begin {
     /// Its peer is going to move to another network. Every restart of ICE then breaks before it makes: it binds
     /// its sockets anew.
     pub roams: bool,
+    pub path: Path,
+}
+
+/// How it finds a path, and as whom.
+#[derive(Clone, Default)]
+pub(super) struct Path {
+    pub ice: Ice,
+    /// The user's id on the wire.
+    pub user: String,
 }
 
 impl Begin {
     /// In a client of these rules.
-    pub fn of(rules: &ClientRules, offerer: bool) -> Self {
+    pub fn of(rules: &ClientRules, path: Path, offerer: bool) -> Self {
         Self {
             offerer,
             gather_within: rules.gather_within,
             roams: false,
+            path,
         }
     }
 
@@ -178,7 +189,8 @@ impl Connection {
                     event: ConnectionEvent::FlightRepeated,
                 });
             },
-        );
+        )
+        .with_streams(stack.world.turn_streams());
         let driver = runtime.waker();
         let (channels, incoming) = mpsc::channel(8);
         let gathering = Arc::new(Notify::new());
@@ -189,13 +201,9 @@ impl Connection {
         };
         let peer_connection: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
-                .with_configuration(
-                    RTCConfigurationBuilder::new()
-                        .with_ice_servers(stack.ice_servers.clone())
-                        .build(),
-                )
+                .with_configuration(configuration(stack, &begin.path))
                 .with_media_engine(MediaEngine::default())
-                .with_setting_engine(settings(&*stack.world, &identity, begin))
+                .with_setting_engine(settings(&*stack.world, &identity, begin.roams))
                 .with_runtime(Arc::new(runtime))
                 .with_handler(Arc::new(handler))
                 .with_udp_addrs(addrs)
@@ -411,7 +419,21 @@ impl Connection {
     }
 }
 
-fn settings(world: &dyn World, whose: &Identity, begin: Begin) -> SettingEngine {
+/// Credentials hold from now on.
+fn configuration(stack: &Stack, path: &Path) -> RTCConfiguration {
+    let mut servers = stack.world.ice_servers(&path.ice, &path.user);
+    servers.extend(stack.ice_servers.iter().cloned());
+    let policy = match path.ice.policy {
+        IcePolicy::All => RTCIceTransportPolicy::All,
+        IcePolicy::Relay => RTCIceTransportPolicy::Relay,
+    };
+    RTCConfigurationBuilder::new()
+        .with_ice_servers(servers)
+        .with_ice_transport_policy(policy)
+        .build()
+}
+
+fn settings(world: &dyn World, whose: &Identity, roams: bool) -> SettingEngine {
     let mut settings = SettingEngineBuilder::new()
         .with_include_loopback_candidate(true)
         // Peers trickle addresses, never `.local` names.
@@ -427,7 +449,7 @@ fn settings(world: &dyn World, whose: &Identity, begin: Begin) -> SettingEngine 
         // A relayed pair leaves a direct one the time of a round trip, not the two seconds of the default.
         .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTANCE))
         // The addresses of the network that was left are nobody's any more.
-        .with_discard_local_candidates_during_ice_restart(begin.roams);
+        .with_discard_local_candidates_during_ice_restart(roams);
     if let Some(provider) = world.crypto_provider(whose.peer, whose.remote, whose.generation) {
         settings = settings.with_crypto_provider(provider);
     }

@@ -24,6 +24,7 @@ use crate::{
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
     plan::{self, Cut, Plan, ServerFault, SleepingClock, SocketOnRoam},
+    scenario::TurnFault,
     world::{Altered, BoxFuture, Dropped, Holding, Host, PeerNetwork},
 };
 
@@ -248,6 +249,7 @@ impl PeerTask {
                     command,
                 } => self.command(remote, generation, command),
                 PeerOutput::Server { fault, planned } => self.harm_server(fault, planned),
+                PeerOutput::Turn { fault, planned } => self.turn(fault, planned),
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator().reach_barrier(self.id, barrier);
                     self.release(release).await;
@@ -324,6 +326,19 @@ impl PeerTask {
             self.shared.stack.world.spawn(Box::pin(async move {
                 let _ = steps.send(step).await;
             }));
+        }
+    }
+
+    fn turn(&self, fault: TurnFault, planned: Instant) {
+        if !self.shared.stack.world.turn(fault, planned) {
+            tracing::warn!("there is no TURN server of ours");
+            return;
+        }
+        let TurnFault::Stop { away } = fault else { return };
+        let ends = planned + away.unwrap_or_default();
+        let others = self.shared.plan.peers.iter().map(|peer| peer.id);
+        for peer in others.filter(|peer| *peer != self.id) {
+            self.tell(peer, PeerInput::TurnStopped { planned, ends });
         }
     }
 
@@ -481,13 +496,17 @@ impl PeerTask {
     fn command(&mut self, remote: PeerId, generation: Generation, command: ConnectionCommand) {
         if let ConnectionCommand::Create { offerer } = command {
             let inputs = self.shared.inputs[self.id.index()].clone();
-            let mine = &self.shared.plan.peers[self.id.index()];
+            let planned = &self.shared.plan.peers[self.id.index()];
+            let path = connection::Path {
+                ice: planned.ice.clone(),
+                user: planned.user_id.clone(),
+            };
             let commands = connection::start(
                 &self.shared.stack,
                 &self.network,
                 (self.id, remote),
                 generation,
-                connection::Begin::of(&mine.rules, offerer).roaming(mine.roams()),
+                connection::Begin::of(&planned.rules, path, offerer).roaming(planned.roams()),
                 inputs,
             );
             self.connections.insert((remote, generation), commands);

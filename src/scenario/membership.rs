@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    TurnFault,
     fields::Reader,
     source::Span,
     types::{Step, StepKind, WaitFor},
@@ -139,7 +140,7 @@ impl Walk<'_, '_> {
                 self.broken = true;
             }
             // Also for who is outside: it is everybody's server.
-            StepKind::Server(_) => self.broken = true,
+            StepKind::Server(_) | StepKind::Turn(TurnFault::Stop { .. }) => self.broken = true,
             StepKind::Repeat { times, steps } => {
                 let before = self.place;
                 self.steps(steps);
@@ -150,7 +151,11 @@ impl Walk<'_, '_> {
                     self.rounds -= 1;
                 }
             }
-            StepKind::Pause(_) | StepKind::Barrier { .. } | StepKind::Rename(_) | StepKind::Network(_) => {}
+            StepKind::Pause(_)
+            | StepKind::Barrier { .. }
+            | StepKind::Rename(_)
+            | StepKind::Network(_)
+            | StepKind::Turn(_) => {}
         }
     }
 

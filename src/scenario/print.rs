@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    ClientRules, Network, Towards,
+    ClientRules, Ice, Network, Towards,
     control::COMMAND_WITHIN,
     faults::SCOPES,
     host::{CLOCKS, SOCKETS_ON_ROAM, WAYS, word_of},
@@ -66,14 +66,17 @@ impl Scenario {
             line(&mut text, 0, &format!("duration: {}", show_duration(duration)));
         }
         // Said once where it is everybody's. A group's own map would stand on top of the scenario's.
-        let common = self.groups.first().map(|group| (group.rules, &group.network));
-        let common = common.filter(|(rules, other)| {
+        let common = self
+            .groups
+            .first()
+            .map(|group| (group.rules, &group.network, &group.ice));
+        let common = common.filter(|(rules, other, ice)| {
             self.groups
                 .iter()
-                .all(|g| g.rules == *rules && network(&g.network) == network(other))
+                .all(|g| g.rules == *rules && network(&g.network) == network(other) && g.ice == **ice)
         });
-        if let Some((rules, profile)) = common {
-            terms(&mut text, 0, &rules, profile);
+        if let Some((rules, profile, ice)) = common {
+            terms(&mut text, 0, &rules, profile, ice);
         }
         if !self.mutants.is_empty() {
             line(&mut text, 0, "mutants:");
@@ -153,6 +156,7 @@ impl Group {
         };
         self.rules == other.rules
             && network(&self.network) == network(&other.network)
+            && self.ice == other.ice
             && script(self) == script(other)
     }
 }
@@ -190,12 +194,15 @@ fn arrive(arrive: &Arrival) -> Option<String> {
 }
 
 /// How peers negotiate and what their links are like.
-fn terms(text: &mut String, level: usize, rules: &ClientRules, of: &Network) {
+fn terms(text: &mut String, level: usize, rules: &ClientRules, of: &Network, ice: &Ice) {
     if *rules != ClientRules::default() {
         line(text, level, &format!("client: {}", client(rules)));
     }
     if *of != Network::none() {
         line(text, level, &format!("network: {}", network(of)));
+    }
+    if let Some(ice) = ice.to_yaml(quoted) {
+        line(text, level, &format!("ice: {ice}"));
     }
 }
 
@@ -317,7 +324,7 @@ fn group(text: &mut String, group: &Group, common: bool) {
     line(text, 1, &format!("- name: {}", quoted(name)));
     line(text, 2, &format!("peers: {}", group.peers));
     if !common {
-        terms(text, 2, &group.rules, &group.network);
+        terms(text, 2, &group.rules, &group.network, &group.ice);
     }
     line(text, 2, "steps:");
     steps(text, 3, &group.steps);
@@ -417,6 +424,7 @@ fn step_text(step: &StepKind) -> String {
             with("suspend", &[time("for", *lasting), clock])
         }
         StepKind::Server(fault) => server(*fault),
+        StepKind::Turn(fault) => format!("turn: {}", fault.to_yaml()),
         StepKind::Network(of) => format!("network: {}", network(of)),
         StepKind::CutSignaling(how) => format!(
             "cut_signaling: {}",

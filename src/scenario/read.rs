@@ -1,7 +1,8 @@
 use super::{
-    ClientRules,
+    ClientRules, Ice,
     arrive::{check_stages, read_arrive},
     fields::Reader,
+    ice::{check_bundled, read_ice},
     mutants::read_mutants,
     network::{Network, read_network},
     profiles::read_client,
@@ -14,7 +15,7 @@ use super::{
 };
 
 /// The keys of a scenario.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "name",
     "about",
     "seed",
@@ -24,6 +25,7 @@ pub(super) const KEYS: [&str; 15] = [
     "client",
     "mutants",
     "network",
+    "ice",
     "groups",
     "steps",
     "thresholds",
@@ -68,6 +70,10 @@ pub(super) fn read_scenario(
     let network = fields
         .take("network")
         .map_or_else(|| Some(Network::none()), |entry| read_network(reader, entry));
+    let ice_entry = fields.take("ice");
+    let ice = ice_entry.map_or(Some(Ice::default()), |entry| {
+        read_ice(reader, entry, &Ice::default())
+    });
     let mut timeout = |key: &str| {
         let entry = fields.take(key);
         entry.map_or(Some(DEFAULT_TIMEOUT), |entry| reader.positive_duration(entry))
@@ -87,8 +93,9 @@ pub(super) fn read_scenario(
     let common = Common {
         rules: rules.unwrap_or_default(),
         network: network.unwrap_or_default(),
+        ice,
     };
-    let (groups, at) = read_parts(reader, &mut fields, start, &rooms, common);
+    let (groups, at) = read_parts(reader, &mut fields, start, &rooms, &common);
     fields.finish(reader, &KEYS);
 
     let peers = check_peers(reader, &rooms, &groups, at);
@@ -108,6 +115,12 @@ pub(super) fn read_scenario(
         check_stages(reader, entry, arrive, total);
     }
     check_groups(reader, &groups, peers, total, at, target.as_ref());
+    // Of a target that could not be read, a server of somebody else's was meant.
+    if target.as_ref().is_none_or(|target| target.url.is_some()) {
+        let drafts = groups.iter().flatten();
+        let ice = drafts.filter_map(|draft| draft.ice.as_ref());
+        check_bundled(reader, ice_entry.map_or(at, |entry| entry.key_span), ice);
+    }
 
     Some(Scenario {
         name: name?,

@@ -1,8 +1,9 @@
 use super::{
-    ClientRules,
+    ClientRules, Ice,
     check::{Part, check_barriers, check_length, check_total, unrolled},
     contradictions::check_contradictions,
     fields::{Fields, Reader},
+    ice::read_ice,
     membership::check_membership,
     network::{Network, read_network},
     parties::{check_networks, check_parties},
@@ -12,13 +13,14 @@ use super::{
     source::Span,
     steps::read_steps,
     tree::Entry,
+    turn::check_turn,
     types::{Group, MAX_PEERS, Step, Target},
 };
 
 /// The keys of `rooms`.
 pub(super) const ROOM_KEYS: [&str; 2] = ["count", "peers"];
 /// The keys of a group.
-pub(super) const GROUP_KEYS: [&str; 5] = ["name", "peers", "steps", "client", "network"];
+pub(super) const GROUP_KEYS: [&str; 6] = ["name", "peers", "steps", "client", "network", "ice"];
 
 /// `rooms:`, as far as it could be read.
 pub(super) struct Rooms {
@@ -62,6 +64,8 @@ pub(super) fn read_rooms(reader: &mut Reader<'_>, entry: Option<&Entry>) -> Room
 pub(super) struct Common {
     pub(super) rules: ClientRules,
     pub(super) network: Network,
+    /// `None`: broken.
+    pub(super) ice: Option<Ice>,
 }
 
 /// A group as far as it could be read.
@@ -71,6 +75,7 @@ pub(super) struct Draft {
     peers: Option<u32>,
     rules: Option<ClientRules>,
     network: Option<Network>,
+    pub(super) ice: Option<Ice>,
     steps: Option<Vec<Step>>,
 }
 
@@ -81,6 +86,7 @@ impl Draft {
             peers: self.peers?,
             rules: self.rules?,
             network: self.network?,
+            ice: self.ice?,
             steps: self.steps?,
         })
     }
@@ -92,7 +98,7 @@ pub(super) fn read_parts(
     fields: &mut Fields<'_>,
     start: Span,
     rooms: &Rooms,
-    common: Common,
+    common: &Common,
 ) -> (Option<Vec<Draft>>, Span) {
     match (fields.take("groups"), fields.take("steps")) {
         (Some(groups), None) => (read_groups(reader, groups, &common), groups.key_span),
@@ -101,7 +107,8 @@ pub(super) fn read_parts(
                 name: Some(None),
                 peers: rooms.peers.and_then(|(peers, _)| peers),
                 rules: Some(common.rules),
-                network: Some(common.network),
+                network: Some(common.network.clone()),
+                ice: common.ice.clone(),
                 steps: read_steps(reader, entry, 0),
             };
             if rooms.peers.is_none() && !rooms.broken && !fields.has_near("rooms") {
@@ -174,6 +181,10 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: &Common) -> Optio
             || Some(common.network.clone()),
             |entry| read_network(reader, entry),
         );
+        let ice = match fields.take("ice") {
+            Some(entry) => read_ice(reader, entry, &common.ice.clone().unwrap_or_default()),
+            None => common.ice.clone(),
+        };
         let steps = fields
             .need(reader, "steps", at, "steps: [join]")
             .and_then(|entry| read_steps(reader, entry, 0));
@@ -183,6 +194,7 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: &Common) -> Optio
             peers,
             rules,
             network,
+            ice,
             steps,
         });
     }
@@ -245,6 +257,7 @@ pub(super) fn check_groups(
         return;
     };
     check_barriers(reader, &parts);
+    check_turn(reader, &parts, drafts.clone().map(|group| group.ice.as_ref()));
     if let Some(target) = target.filter(|target| target.url.is_some()) {
         check_server(reader, &parts, target);
     }

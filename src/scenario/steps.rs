@@ -8,6 +8,7 @@ use super::{
     server::read_server,
     source::Span,
     tree::{Entry, Node, Value},
+    turn::read_turn,
     types::{Cut, MAX_REPEAT_DEPTH, Step, StepKind},
     waits::{read_barrier, read_wait},
 };
@@ -15,7 +16,7 @@ use super::{
 /// The longest user or barrier name.
 pub(super) const MAX_NAME: usize = 64;
 /// The steps of this version.
-pub(super) const STEPS: [&str; 21] = [
+pub(super) const STEPS: [&str; 22] = [
     "join",
     "leave",
     "rejoin",
@@ -33,6 +34,7 @@ pub(super) const STEPS: [&str; 21] = [
     "cut_signaling",
     "crash",
     "server",
+    "turn",
     "block_udp",
     "roam",
     "nat_rebind",
@@ -110,6 +112,7 @@ fn read_map(reader: &mut Reader<'_>, at: Span, entries: &[Entry], depth: usize) 
                 format!("write `wait: {{for: connected, {}: …}}`", other.key)
             }
             "for" if beside == "server" => "write `server: {restart: {for: …}}`".to_owned(),
+            "for" if beside == "turn" => "write `turn: {stop: {for: …}}`".to_owned(),
             "within" if beside == "barrier" => "write `barrier: {name: …, within: …}`".to_owned(),
             "steps" => "only `repeat` has steps of its own".to_owned(),
             _ => format!(
@@ -224,6 +227,10 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
         "suspend" => {
             let entry = needs(reader, "suspend: {for: 5s}")?;
             read_suspend(reader, entry)
+        }
+        "turn" => {
+            let entry = needs(reader, "turn: stop")?;
+            read_turn(reader, entry)
         }
         "repeat" => {
             reader.mistake_help(

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{ClientRules, Mutant, Network, source::Span};
+use super::{ClientRules, Ice, Mutant, Network, TurnFault, source::Span};
 use crate::base::{DurationRange, Rate};
 
 /// How many peers a scenario may have in all.
@@ -133,6 +133,8 @@ pub struct Group {
     pub rules: ClientRules,
     /// What the access link of each of them is like at first.
     pub network: Network,
+    /// How their connections find a path.
+    pub ice: Ice,
     /// What they do. Never empty.
     pub steps: Vec<Step>,
 }
@@ -247,6 +249,8 @@ pub enum StepKind {
     Crash,
     /// Do something to the server, for everybody.
     Server(ServerFault),
+    /// Do something to the bundled STUN and TURN server, for everybody.
+    Turn(TurnFault),
 }
 
 /// The name in `with` for those of the room's other half: the peers of a room in their order are two halves, and

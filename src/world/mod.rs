@@ -14,6 +14,7 @@ mod network;
 mod runtime;
 mod seam;
 mod socket;
+mod turn_stream;
 
 pub use census::{Census, Counted, Holding};
 pub use flight::{FlightRepair, Received};
@@ -21,3 +22,4 @@ pub use host::{Host, UdpAddr};
 pub use network::{Altered, Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
 pub use seam::{BoxFuture, ServerAct, SignalingError, SignalingSocket, SignalingTransport, Usage, World};
+pub use turn_stream::{ByteStream, Dial, is_stream_address, stream_address};

@@ -17,7 +17,8 @@ use futures_util::task::AtomicWaker;
 use webrtc::runtime::{AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime};
 
 use super::{
-    Census, Counted, Holding, Host, RemotePath, gate::Gate, link::Wire, moving::MovingSocket, socket::Socket,
+    Census, Counted, Dial, Holding, Host, RemotePath, gate::Gate, link::Wire, moving::MovingSocket,
+    socket::Socket, turn_stream::StreamSocket,
 };
 
 /// What [`ConnectionRuntime`] does to a connection. The first two are always on but in the tests that show
@@ -49,6 +50,7 @@ impl Default for Tricks {
 pub struct ConnectionRuntime {
     inner: Arc<dyn Runtime>,
     path: Option<RemotePath>,
+    dial: Option<Dial>,
     state: Arc<State>,
 }
 
@@ -86,6 +88,7 @@ impl ConnectionRuntime {
         Self {
             inner,
             path,
+            dial: None,
             state: Arc::new(State {
                 id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
                 tricks,
@@ -96,6 +99,13 @@ impl ConnectionRuntime {
                 on_repeat: Box::new(on_repeat),
             }),
         }
+    }
+
+    /// Lets TURN servers be reached by streams that are opened so.
+    #[must_use]
+    pub fn with_streams(mut self, dial: Option<Dial>) -> Self {
+        self.dial = dial;
+        self
     }
 
     /// What wakes the connection's driver.
@@ -150,6 +160,10 @@ impl Runtime for ConnectionRuntime {
         let mut socket = self.inner.wrap_udp_socket(socket)?;
         if let (Some(path), Some(_)) = (&self.path, self.restless()) {
             socket = Arc::new(MovingSocket::new(socket, self.inner.clone(), path.clone())?);
+        }
+        if let Some(dial) = &self.dial {
+            let (inner, census) = (self.inner.clone(), self.state.census.clone());
+            socket = Arc::new(StreamSocket::new(socket, inner, dial.clone(), census));
         }
         let wire = Wire::new(
             socket,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
-    metrics::{EventKind, Operation, RecoveryPath, SignalingState},
+    metrics::{CandidateKind, EventKind, Operation, RecoveryPath, SignalingState},
     peer::{
         connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, TransportState},
         timers::Timers,
@@ -170,6 +170,11 @@ impl Link {
         self.connection.as_ref().is_some_and(|c| c.open_channels > 0)
     }
 
+    /// Whether the channel that is open was opened through a relay of this end.
+    pub fn is_relayed(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.relayed)
+    }
+
     /// Whether an exchange of descriptions is under way, or wanted as soon as another is over.
     pub fn is_exchanging(&self) -> bool {
         self.connection.as_ref().is_some_and(Connection::is_unfinished) || self.recovery.is_wanting()
@@ -323,6 +328,7 @@ impl Link {
                 if let Some(c) = &mut self.connection {
                     c.open_channels += 1;
                     c.was_open = true;
+                    c.relayed = pair == CandidateKind::Relay;
                     self.event(EventKind::ChannelOpened {
                         generation,
                         incarnation: self.incarnation,

@@ -13,6 +13,7 @@ use crate::scenario::{
     host::{BLOCK_KEYS, CLOCKS, ROAM_KEYS, SERVER, SOCKETS_ON_ROAM, SUSPEND_KEYS, WAYS},
     server::{SERVER_FAULTS, SERVER_KEYS, SERVER_SLOW_KEYS, SERVER_WORDS},
     steps::{JOIN_KEYS, JOIN_OUTCOMES, MAX_NAME, STEPS},
+    turn::{MAX_QUOTA, TURN_FAULTS, TURN_STOP_KEYS},
     types::{MAX_CHAT_COUNT, MAX_COPIES},
     waits::{BARRIER_KEYS, WAIT_KEYS, WAIT_TO, WAITS},
 };
@@ -119,6 +120,10 @@ fn argument(word: &str) -> Argument {
             json!(false),
         ),
         "suspend" => ("Sleep, like a laptop whose lid is closed", suspend()),
+        "turn" => (
+            "Do something to the bundled STUN and TURN server, for everybody",
+            turn(),
+        ),
         other => missing(other),
     };
     let needed = matches!(
@@ -133,6 +138,7 @@ fn argument(word: &str) -> Argument {
             | "drop_network"
             | "server"
             | "suspend"
+            | "turn"
     );
     Argument {
         about,
@@ -207,6 +213,21 @@ fn server() -> Value {
     });
     let one = json!({ "minProperties": 1, "maxProperties": 1 });
     json!({ "anyOf": [one_of(SERVER_WORDS), with(long, one)] })
+}
+
+fn turn() -> Value {
+    let stop = object(&TURN_STOP_KEYS, &[], |key| match key {
+        "for" => defined("duration"),
+        other => missing(other),
+    });
+    let long = object(&TURN_FAULTS, &[], |key| match key {
+        "stop" => json!({ "anyOf": [{ "type": "null" }, stop.clone()] }),
+        "quota" => json!({ "anyOf": [{ "enum": [0, "0"] }, count(MAX_QUOTA)] }),
+        "lifetime" => defined("positiveDuration"),
+        other => missing(other),
+    });
+    let one = json!({ "minProperties": 1, "maxProperties": 1 });
+    json!({ "anyOf": [one_of(["stop"]), with(long, one)] })
 }
 
 fn drop_network() -> Value {

@@ -20,7 +20,7 @@ use crate::{
     base::Instant,
     impair::Carrier,
     impair::Delivery,
-    world::{Census, Counted, Direction, Holding, RemotePath, network::Blame},
+    world::{Census, Counted, Direction, Holding, RemotePath, is_stream_address, network::Blame},
 };
 
 /// Reads from the system before others get their turn, when none of them brings what can be handed up.
@@ -362,10 +362,12 @@ impl fmt::Debug for Wire {
     }
 }
 
-/// What takes a datagram to or from `other_end`: who puts a TCP connection behind an address of its own says so
-/// here, and `block_udp` lets it pass.
-fn carrier_to(_other_end: SocketAddr) -> Carrier {
-    Carrier::Udp
+/// What takes a datagram to or from `other_end`.
+fn carrier_to(other_end: SocketAddr) -> Carrier {
+    match is_stream_address(other_end) {
+        true => Carrier::Tcp,
+        false => Carrier::Udp,
+    }
 }
 
 fn overhead_bytes(remote: SocketAddr) -> usize {
