@@ -44,7 +44,16 @@ pub fn races() -> &'static [(&'static str, &'static str)] {
 
 /// One scenario for each thing that a network or a server does to people in a call; they ship with the program, too.
 pub fn faults() -> &'static [(&'static str, &'static str)] {
-    scenarios!["faults/partition"]
+    scenarios![
+        "faults/partition",
+        "faults/relay-only",
+        "faults/turn-tcp",
+        "faults/turn-tls",
+        "faults/turn-dies",
+        "faults/turn-away",
+        "faults/turn-refused",
+        "faults/turn-credentials-expire",
+    ]
 }
 
 /// All of them.
