@@ -203,7 +203,7 @@ impl Connection {
             PeerConnectionBuilder::new()
                 .with_configuration(configuration(stack, &begin.path))
                 .with_media_engine(MediaEngine::default())
-                .with_setting_engine(settings(&*stack.world, &identity, begin.roams))
+                .with_setting_engine(settings(&*stack.world, &identity, &begin))
                 .with_runtime(Arc::new(runtime))
                 .with_handler(Arc::new(handler))
                 .with_udp_addrs(addrs)
@@ -419,7 +419,8 @@ impl Connection {
     }
 }
 
-/// Credentials hold from now on.
+/// Credentials hold from now on, and for this connection. An ICE restart keeps them: coturn takes no others for an
+/// allocation that is there (441), and the stack asks from the same socket again.
 fn configuration(stack: &Stack, path: &Path) -> RTCConfiguration {
     let mut servers = stack.world.ice_servers(&path.ice, &path.user);
     servers.extend(stack.ice_servers.iter().cloned());
@@ -433,7 +434,12 @@ fn configuration(stack: &Stack, path: &Path) -> RTCConfiguration {
         .build()
 }
 
-fn settings(world: &dyn World, whose: &Identity, roams: bool) -> SettingEngine {
+fn settings(world: &dyn World, whose: &Identity, begin: &Begin) -> SettingEngine {
+    // Where there are no direct ones, nothing is waited for.
+    let relay_acceptance = match begin.path.ice.policy {
+        IcePolicy::All => RELAY_ACCEPTANCE,
+        IcePolicy::Relay => Duration::ZERO,
+    };
     let mut settings = SettingEngineBuilder::new()
         .with_include_loopback_candidate(true)
         // Peers trickle addresses, never `.local` names.
@@ -447,9 +453,9 @@ fn settings(world: &dyn World, whose: &Identity, roams: bool) -> SettingEngine {
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         // A relayed pair leaves a direct one the time of a round trip, not the two seconds of the default.
-        .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTANCE))
+        .with_relay_acceptance_min_wait(Some(relay_acceptance))
         // The addresses of the network that was left are nobody's any more.
-        .with_discard_local_candidates_during_ice_restart(roams);
+        .with_discard_local_candidates_during_ice_restart(begin.roams);
     if let Some(provider) = world.crypto_provider(whose.peer, whose.remote, whose.generation) {
         settings = settings.with_crypto_provider(provider);
     }

@@ -60,6 +60,13 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
         "faults/server-pause",
         "faults/server-crash",
         "faults/server-slow",
+        "faults/relay-only",
+        "faults/turn-tcp",
+        "faults/turn-tls",
+        "faults/turn-dies",
+        "faults/turn-away",
+        "faults/turn-refused",
+        "faults/turn-credentials-expire",
     ]
 }
 
