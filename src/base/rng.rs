@@ -19,6 +19,8 @@ pub enum Purpose {
     Schedule = 5,
     /// In a simulation: what a connection draws, its ICE credentials and tie-breaker.
     Crypto = 6,
+    /// In a simulation: ports of NATs and of the TURN server.
+    Nat = 16,
 }
 
 /// The one number that a run repeats from.

@@ -172,14 +172,14 @@ impl Connection {
             PeerConnectionBuilder::new()
                 .with_configuration(
                     RTCConfigurationBuilder::new()
-                        .with_ice_servers(stack.ice_servers.clone())
+                        .with_ice_servers(ice_servers(stack, identity.peer))
                         .build(),
                 )
                 .with_media_engine(MediaEngine::default())
                 .with_setting_engine(settings(&*stack.world, &identity))
                 .with_runtime(Arc::new(runtime))
                 .with_handler(Arc::new(handler))
-                .with_udp_addrs(stack.world.udp_addrs())
+                .with_udp_addrs(stack.world.udp_addrs(identity.peer))
                 .build()
                 .await
                 .map_err(text)?,
@@ -390,6 +390,18 @@ impl Connection {
             _ => CandidateKind::Unknown,
         }
     }
+}
+
+/// Those of the run, and where there are none, what a peer behind a NAT needs to learn its own address.
+fn ice_servers(stack: &Stack, peer: PeerId) -> Vec<RTCIceServer> {
+    let mut servers = stack.ice_servers.clone();
+    if servers.is_empty() {
+        servers.extend(stack.world.stun_url(peer).map(|url| RTCIceServer {
+            urls: vec![url],
+            ..RTCIceServer::default()
+        }));
+    }
+    servers
 }
 
 fn settings(world: &dyn World, whose: &Identity) -> SettingEngine {

@@ -1,5 +1,6 @@
 use std::{
     future::Future,
+    net::Ipv4Addr,
     sync::Arc,
     time::{Duration, Instant as StdInstant},
 };
@@ -10,6 +11,7 @@ use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
 use super::{
     crypto::SeededProvider,
     executor::{Executor, Stalled},
+    internet::STUN,
     network::{HOP, Network},
     runtime::SimRuntime,
     schedule::{Delays, Schedule, Stream},
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::{
     base::{Generation, Instant, PeerId, Purpose, RootSeed},
-    world::{BoxFuture, SignalingError, SignalingSocket, Usage, World},
+    world::{BoxFuture, Home, SignalingError, SignalingSocket, Usage, World},
 };
 
 /// 2000-01-01T00:00:00Z, at which every simulation begins.
@@ -113,8 +115,20 @@ impl World for SimWorld {
         true
     }
 
-    fn udp_addrs(&self) -> Vec<String> {
-        vec!["127.0.0.1:0".to_owned()]
+    fn settle(&self, homes: &[Home]) -> bool {
+        self.runtime.network.internet().settle(homes, self.seed);
+        true
+    }
+
+    fn stun_url(&self, peer: PeerId) -> Option<String> {
+        let inside = self.runtime.network.internet().is_inside(peer);
+        inside.then(|| format!("stun:{STUN}"))
+    }
+
+    fn udp_addrs(&self, peer: PeerId) -> Vec<String> {
+        let home = self.runtime.network.internet().home(peer);
+        let ip = home.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        vec![format!("{ip}:0")]
     }
 
     fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {

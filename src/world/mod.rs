@@ -17,4 +17,4 @@ pub use census::{Census, Counted, Holding};
 pub use flight::{FlightRepair, Received};
 pub use network::{Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
-pub use seam::{BoxFuture, SignalingError, SignalingSocket, SignalingTransport, Usage, World};
+pub use seam::{BoxFuture, Home, SignalingError, SignalingSocket, SignalingTransport, Usage, World};

@@ -3,7 +3,10 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use futures_util::{Sink, Stream};
 use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
 
-use crate::base::{Generation, Instant, PeerId};
+use crate::{
+    base::{Generation, Instant, PeerId},
+    impair::Nat,
+};
 
 /// A future that a world can run.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -59,8 +62,19 @@ pub trait World: Send + Sync + 'static {
         false
     }
 
-    /// Where connections bind their UDP sockets (`127.0.0.1:0`, or a wildcard for every interface).
-    fn udp_addrs(&self) -> Vec<String>;
+    /// Gives every peer its place in the network. Asked once, before the first connection, and only if somebody
+    /// is behind a NAT; `false` where the network is what it is.
+    fn settle(&self, _homes: &[Home]) -> bool {
+        false
+    }
+
+    /// The STUN server (`stun:host:port`) by which this peer learns its address outside of its NAT.
+    fn stun_url(&self, _peer: PeerId) -> Option<String> {
+        None
+    }
+
+    /// Where a peer's connections bind their UDP sockets (`127.0.0.1:0`, or a wildcard for every interface).
+    fn udp_addrs(&self, peer: PeerId) -> Vec<String>;
 
     /// Opens the signaling socket of a peer.
     fn open_signaling(&self, peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>>;
@@ -76,6 +90,17 @@ pub trait World: Send + Sync + 'static {
 
     /// What the process has used so far; `None` where that means nothing.
     fn usage(&self) -> Option<Usage>;
+}
+
+/// A peer's place in the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Home {
+    /// Whose.
+    pub peer: PeerId,
+    /// What it is behind; `None`: nothing.
+    pub nat: Option<Nat>,
+    /// An earlier one whose NAT it is behind; `None`: one of its own.
+    pub with: Option<PeerId>,
 }
 
 /// CPU time and memory of the generator.

@@ -63,7 +63,7 @@ pub const HARNESS: Crate = Crate {
         edge("world", &["base", "impair"], Some("")),
         // Worlds are siblings: a run gets one as a value, and knows none of them.
         edge("net", &["base", "world", "signaling"], Some("")),
-        edge("sim", &["base", "world"], Some("")),
+        edge("sim", &["base", "impair", "world"], Some("")),
         edge(
             "run",
             &[
