@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     base::DurationRange,
-    impair::Profile,
+    impair::{Nat, Profile},
     scenario::{
         Arrival, ClientRules, Group, Party, RestartLinks, Scenario, Scope, ServerFault, Step, StepKind,
     },
@@ -51,6 +51,9 @@ pub(super) fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     for (index, group) in scenario.groups.iter().enumerate() {
         for profile in plainer(group.network) {
             propose(&|s| s.groups[index].network = profile);
+        }
+        for nat in plainer_nats(group.nat) {
+            propose(&|s| s.groups[index].nat = nat);
         }
         for steps in simpler(&group.steps) {
             propose(&|s| s.groups[index].steps.clone_from(&steps));
@@ -439,6 +442,16 @@ fn plainer(profile: Profile) -> Vec<Profile> {
         },
     ];
     found.retain(|plainer| *plainer != profile);
+    found
+}
+
+/// Nothing, and a NAT of the same type without anything special.
+fn plainer_nats(nat: Option<Nat>) -> Vec<Option<Nat>> {
+    let mut found = match nat {
+        Some(there) => vec![None, Some(Nat::of(there.kind))],
+        None => Vec::new(),
+    };
+    found.retain(|plainer| *plainer != nat);
     found
 }
 

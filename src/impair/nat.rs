@@ -118,7 +118,11 @@ mod tests {
 
     #[test]
     fn only_a_symmetric_nat_and_one_that_filters_ports_need_a_relay() {
-        let all = || [None].into_iter().chain(NatKind::NAMES.map(|(_, kind)| Some(kind)));
+        let all = || {
+            [None]
+                .into_iter()
+                .chain(NatKind::NAMES.map(|(_, kind)| Some(kind)))
+        };
         let mut apart = Vec::new();
         for one in all() {
             for other in all() {

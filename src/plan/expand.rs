@@ -101,6 +101,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 arrive_at: arrivals[number as usize],
                 rules: group.rules,
                 network: group.network,
+                nat: group.nat,
                 script: script.steps,
                 ends_after: script.after,
             });

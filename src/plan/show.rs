@@ -1,7 +1,10 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{Action, Condition, Cut, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope};
-use crate::base::{Size, show_duration};
+use crate::{
+    base::{Size, show_duration},
+    impair::Nat,
+};
 
 /// A plan for people: per room its barriers, per peer what it does and when. An instant that is known is
 /// told from the run's start (`1.25s`), others from what they wait for (`wait 1 + 2s`).
@@ -44,9 +47,11 @@ pub fn show(plan: &Plan) -> String {
                 true => String::new(),
                 false => format!(", network: {}", peer.network),
             };
+            let nat = peer.nat.map(|nat| format!(", behind {}", shown_nat(&nat)));
+            let nat = nat.unwrap_or_default();
             line(
                 2,
-                &format!("{}{group} arrives at {arrival}{network}", peer.user_id),
+                &format!("{}{group} arrives at {arrival}{network}{nat}", peer.user_id),
             );
             let rows = rows(plan, peer);
             let width = rows
@@ -58,6 +63,27 @@ pub fn show(plan: &Plan) -> String {
                 line(4, &format!("{when:<width$}  {what}"));
             }
         }
+    }
+    text
+}
+
+/// `a symmetric NAT, lifetime 30s`.
+fn shown_nat(nat: &Nat) -> String {
+    let default = Nat::of(nat.kind);
+    let name = nat.kind.name().replace('_', "-");
+    let article = if name.starts_with('a') { "an" } else { "a" };
+    let mut text = match nat.shared {
+        false => format!("{article} {name} NAT"),
+        true => format!("{article} {name} NAT with the others of the group"),
+    };
+    if nat.lifetime != default.lifetime {
+        text += &format!(", lifetime {}", show_duration(nat.lifetime));
+    }
+    if !nat.hairpinning {
+        text += ", no hairpinning";
+    }
+    if nat.preserves_ports {
+        text += ", ports preserved";
     }
     text
 }

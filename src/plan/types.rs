@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::wire;
 use crate::{
     base::{BarrierId, Fraction, Instant, PeerId, RoomId},
-    impair::Profile,
+    impair::{Nat, Profile},
     scenario::{ClientRules, Cut, RestartLinks, Scope},
 };
 
@@ -79,6 +79,9 @@ pub struct PeerPlan {
     /// What its access link is like at first, one way; what passes from peer to peer crosses two.
     #[serde(serialize_with = "wire::profile")]
     pub network: Profile,
+    /// What it is behind; left out of the JSON where that is nothing.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "wire::nat")]
+    pub nat: Option<Nat>,
     /// What it does, in order; `repeat`, `rejoin`, `pause` and `rename` are already expanded.
     pub script: Vec<PlannedStep>,
     /// When the script ends, as an offset from its last anchor: a `pause` or the rest of a `chat` after the

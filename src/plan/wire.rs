@@ -5,7 +5,10 @@ use std::{num::NonZeroU64, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use crate::{base::Instant, impair::Profile};
+use crate::{
+    base::Instant,
+    impair::{Nat, Profile},
+};
 
 /// Milliseconds since the run's start.
 pub(super) fn instant<S: Serializer>(at: &Instant, to: S) -> Result<S::Ok, S::Error> {
@@ -52,6 +55,28 @@ pub(super) fn profile<S: Serializer>(profile: &Profile, to: S) -> Result<S::Ok, 
     .serialize(to)
 }
 
+/// A NAT in the terms of RFC 4787.
+pub(super) fn nat<S: Serializer>(nat: &Option<Nat>, to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Told {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        #[serde(serialize_with = "self::duration")]
+        lifetime_ms: Duration,
+        hairpinning: bool,
+        preserves_ports: bool,
+        shared: bool,
+    }
+    let told = nat.map(|nat| Told {
+        kind: nat.kind.name(),
+        lifetime_ms: nat.lifetime,
+        hairpinning: nat.hairpinning,
+        preserves_ports: nat.preserves_ports,
+        shared: nat.shared,
+    });
+    told.serialize(to)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -89,6 +114,7 @@ mod tests {
                 arrive_at: Instant::from_micros(83_333),
                 rules: ClientRules::default(),
                 network: Profile::named("wifi").expect("there is one"),
+                nat: None,
                 script: vec![
                     step(
                         0,

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     sync::{Arc, Mutex},
     time::Duration,
@@ -19,7 +20,7 @@ use crate::{
     metrics::EventKind,
     peer::PeerInput,
     plan::Plan,
-    world::{BoxFuture, Census, Holding, Tricks, World},
+    world::{BoxFuture, Census, Holding, Home, Tricks, World},
 };
 
 /// How often the generator looks at itself.
@@ -59,6 +60,7 @@ pub async fn execute(
     options: Options,
     readers: Vec<Box<dyn EventReader>>,
 ) -> RunSummary {
+    settle(&*world, &plan);
     let (sink, dispatched) = dispatch(&world, &census, readers);
     let kind = EventKind::RunStarted {
         world: world.name().to_owned(),
@@ -105,6 +107,31 @@ pub async fn execute(
         duration: world.now().elapsed(),
         interrupted: stopped == Some(EventKind::Interrupted),
         deadline_reached: stopped == Some(EventKind::DeadlineReached),
+    }
+}
+
+/// Gives every peer its place in the network, if anybody's is behind a NAT.
+fn settle(world: &dyn World, plan: &Plan) {
+    if plan.peers.iter().all(|peer| peer.nat.is_none()) {
+        return;
+    }
+    // Of the peers that share one, the first.
+    let mut shared = BTreeMap::new();
+    let homes: Vec<Home> = plan
+        .peers
+        .iter()
+        .map(|peer| {
+            let shares = peer.nat.is_some_and(|nat| nat.shared);
+            let first = *shared.entry((peer.room, &peer.group)).or_insert(peer.id);
+            Home {
+                peer: peer.id,
+                nat: peer.nat,
+                with: (shares && first != peer.id).then_some(first),
+            }
+        })
+        .collect();
+    if !world.settle(&homes) {
+        tracing::warn!("there are no NATs in a real network but its own");
     }
 }
 

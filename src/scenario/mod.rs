@@ -13,6 +13,7 @@ mod faults;
 mod fields;
 mod membership;
 mod mutants;
+mod nat;
 mod network;
 mod overrides;
 mod parse;

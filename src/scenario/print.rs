@@ -3,7 +3,9 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    ClientRules, profiles,
+    ClientRules,
+    nat::show_nat,
+    profiles,
     types::{
         Arrival, Cut, DEFAULT_TIMEOUT, Group, RelayMode, RestartLinks, Scenario, Scope, ServerFault, Step,
         StepKind, WaitFor,
@@ -11,7 +13,7 @@ use super::{
 };
 use crate::{
     base::{BitRate, Size, show_duration},
-    impair::Profile,
+    impair::{Nat, Profile},
 };
 
 /// The profile that a scenario has if it says nothing.
@@ -62,14 +64,17 @@ impl Scenario {
             line(&mut text, 0, &format!("duration: {}", show_duration(duration)));
         }
         // Said once where it is everybody's. A group's own map would stand on top of the scenario's.
-        let common = self.groups.first().map(|group| (group.rules, group.network));
-        let common = common.filter(|(rules, network)| {
+        let common = self
+            .groups
+            .first()
+            .map(|group| (group.rules, group.network, group.nat));
+        let common = common.filter(|(rules, network, nat)| {
             self.groups
                 .iter()
-                .all(|g| g.rules == *rules && g.network == *network)
+                .all(|g| g.rules == *rules && g.network == *network && g.nat == *nat)
         });
-        if let Some((rules, profile)) = common {
-            terms(&mut text, 0, &rules, profile);
+        if let Some((rules, profile, nat)) = common {
+            terms(&mut text, 0, &rules, profile, nat);
         }
         if !self.mutants.is_empty() {
             line(&mut text, 0, "mutants:");
@@ -124,7 +129,10 @@ impl Group {
             steps(&mut text, 0, &group.steps);
             text
         };
-        self.rules == other.rules && self.network == other.network && script(self) == script(other)
+        self.rules == other.rules
+            && self.network == other.network
+            && self.nat == other.nat
+            && script(self) == script(other)
     }
 }
 
@@ -161,12 +169,15 @@ fn arrive(arrive: &Arrival) -> Option<String> {
 }
 
 /// How peers negotiate and what their links are like.
-fn terms(text: &mut String, level: usize, rules: &ClientRules, profile: Profile) {
+fn terms(text: &mut String, level: usize, rules: &ClientRules, profile: Profile, nat: Option<Nat>) {
     if *rules != ClientRules::default() {
         line(text, level, &format!("client: {}", client(rules)));
     }
     if profile != Profile::none() {
         line(text, level, &format!("network: {}", network(profile)));
+    }
+    if let Some(nat) = nat {
+        line(text, level, &show_nat(&nat));
     }
 }
 
@@ -220,7 +231,7 @@ fn group(text: &mut String, group: &Group, common: bool) {
     line(text, 1, &format!("- name: {}", quoted(name)));
     line(text, 2, &format!("peers: {}", group.peers));
     if !common {
-        terms(text, 2, &group.rules, group.network);
+        terms(text, 2, &group.rules, group.network, group.nat);
     }
     line(text, 2, "steps:");
     steps(text, 3, &group.steps);
@@ -239,7 +250,7 @@ fn steps(text: &mut String, level: usize, of: &[Step]) {
 }
 
 /// A map of one word: what has its default is left out, and a word without anything stands alone.
-fn with(word: &str, parts: &[Option<String>]) -> String {
+pub(super) fn with(word: &str, parts: &[Option<String>]) -> String {
     let parts: Vec<&str> = parts.iter().flatten().map(String::as_str).collect();
     match parts.is_empty() {
         true => word.to_owned(),

@@ -3,9 +3,10 @@ use super::{
     arrive::{check_stages, read_arrive},
     fields::Reader,
     mutants::read_mutants,
+    nat::read_nat,
     network::read_network,
     profiles::read_client,
-    rooms::{Common, Draft, check_groups, check_peers, read_parts, read_rooms},
+    rooms::{Common, Draft, check_groups, check_peers, read_parts, read_rooms, some_nat},
     source::Span,
     target::{BUNDLED, read_target},
     thresholds::read_thresholds,
@@ -15,7 +16,7 @@ use super::{
 use crate::impair::Profile;
 
 /// The keys of a scenario.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "name",
     "about",
     "seed",
@@ -25,6 +26,7 @@ pub(super) const KEYS: [&str; 15] = [
     "client",
     "mutants",
     "network",
+    "nat",
     "groups",
     "steps",
     "thresholds",
@@ -69,6 +71,9 @@ pub(super) fn read_scenario(
     let network = fields
         .take("network")
         .map_or(Some(Profile::none()), |entry| read_network(reader, entry));
+    let nat_entry = fields.take("nat");
+    let nat_at = nat_entry.map(|entry| entry.key_span);
+    let nat = nat_entry.map_or(Some(None), |entry| read_nat(reader, entry));
     let mut timeout = |key: &str| {
         let entry = fields.take(key);
         entry.map_or(Some(DEFAULT_TIMEOUT), |entry| reader.positive_duration(entry))
@@ -88,6 +93,7 @@ pub(super) fn read_scenario(
     let common = Common {
         rules: rules.unwrap_or_default(),
         network: network.unwrap_or_default(),
+        nat: nat.flatten(),
     };
     let (groups, at) = read_parts(reader, &mut fields, start, &rooms, common);
     fields.finish(reader, &KEYS);
@@ -111,7 +117,14 @@ pub(super) fn read_scenario(
     // Of a target that could not be read, a server of somebody else's was meant.
     let bundled = target.as_ref().is_some_and(|target| target.url.is_none());
     check_groups(reader, &groups, peers, total, at, bundled);
+    if !bundled && some_nat(&groups) {
+        let message = "a NAT is simulated, and there is none towards a server with a `url`";
+        let help = "leave out `nat`: what the real network has in between is what is there; or leave out the `url` and play it with `--sim`";
+        reader.mistake_help(nat_at.unwrap_or(at), message, help);
+    }
 
+    // Broken, it has been reported; groups may say otherwise.
+    nat?;
     Some(Scenario {
         name: name?,
         about: all(about)?,

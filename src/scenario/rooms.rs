@@ -3,6 +3,7 @@ use super::{
     check::{Part, check_barriers, check_length, check_total, unrolled},
     fields::{Fields, Reader},
     membership::check_membership,
+    nat::read_nat,
     network::read_network,
     parties::check_parties,
     profiles::read_client,
@@ -13,12 +14,12 @@ use super::{
     tree::Entry,
     types::{Group, MAX_PEERS, Step},
 };
-use crate::impair::Profile;
+use crate::impair::{Nat, Profile};
 
 /// The keys of `rooms`.
 pub(super) const ROOM_KEYS: [&str; 2] = ["count", "peers"];
 /// The keys of a group.
-pub(super) const GROUP_KEYS: [&str; 5] = ["name", "peers", "steps", "client", "network"];
+pub(super) const GROUP_KEYS: [&str; 6] = ["name", "peers", "steps", "client", "network", "nat"];
 
 /// `rooms:`, as far as it could be read.
 pub(super) struct Rooms {
@@ -62,6 +63,7 @@ pub(super) fn read_rooms(reader: &mut Reader<'_>, entry: Option<&Entry>) -> Room
 pub(super) struct Common {
     pub(super) rules: ClientRules,
     pub(super) network: Profile,
+    pub(super) nat: Option<Nat>,
 }
 
 /// A group as far as it could be read.
@@ -71,6 +73,7 @@ pub(super) struct Draft {
     peers: Option<u32>,
     rules: Option<ClientRules>,
     network: Option<Profile>,
+    nat: Option<Option<Nat>>,
     steps: Option<Vec<Step>>,
 }
 
@@ -81,9 +84,16 @@ impl Draft {
             peers: self.peers?,
             rules: self.rules?,
             network: self.network?,
+            nat: self.nat?,
             steps: self.steps?,
         })
     }
+}
+
+/// Whether anybody is behind a NAT.
+pub(super) fn some_nat(groups: &Option<Vec<Draft>>) -> bool {
+    let mut drafts = groups.iter().flatten();
+    drafts.any(|group| group.nat.flatten().is_some())
 }
 
 /// `groups:`, or `steps:` as the one group without a name; and where to point for what is wrong with all.
@@ -102,6 +112,7 @@ pub(super) fn read_parts(
                 peers: rooms.peers.and_then(|(peers, _)| peers),
                 rules: Some(common.rules),
                 network: Some(common.network),
+                nat: Some(common.nat),
                 steps: read_steps(reader, entry, 0),
             };
             if rooms.peers.is_none() && !rooms.broken && !fields.has_near("rooms") {
@@ -173,6 +184,9 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option
         let network = fields
             .take("network")
             .map_or(Some(common.network), |entry| read_network(reader, entry));
+        let nat = fields
+            .take("nat")
+            .map_or(Some(common.nat), |entry| read_nat(reader, entry));
         let steps = fields
             .need(reader, "steps", at, "steps: [join]")
             .and_then(|entry| read_steps(reader, entry, 0));
@@ -182,6 +196,7 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option
             peers,
             rules,
             network,
+            nat,
             steps,
         });
     }

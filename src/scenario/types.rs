@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{ClientRules, Mutant, source::Span};
 use crate::{
     base::{DurationRange, Rate},
-    impair::Profile,
+    impair::{Nat, Profile},
 };
 
 /// How many peers a scenario may have in all.
@@ -134,6 +134,8 @@ pub struct Group {
     pub rules: ClientRules,
     /// What the access link of each of them is like at first.
     pub network: Profile,
+    /// What each of them is behind; `None`: nothing.
+    pub nat: Option<Nat>,
     /// What they do. Never empty.
     pub steps: Vec<Step>,
 }

@@ -69,9 +69,8 @@ impl Allocation {
     /// Binds a channel or renews it, and the permission with it.
     pub fn bind(&mut self, number: u16, peer: SocketAddr, now: Instant) -> Result<(), ChannelRefused> {
         self.channels.retain(|_, (_, until)| now < *until);
-        let other = |(taken, (bound, _)): (&u16, &(SocketAddr, Instant))| {
-            (*taken == number) != (*bound == peer)
-        };
+        let other =
+            |(taken, (bound, _)): (&u16, &(SocketAddr, Instant))| (*taken == number) != (*bound == peer);
         if self.channels.iter().any(other) {
             return Err(ChannelRefused::Taken);
         }

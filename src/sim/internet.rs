@@ -51,7 +51,9 @@ impl Internet {
     pub fn settle(&mut self, homes: &[Home], seed: RootSeed) {
         let mut boxes: BTreeMap<PeerId, usize> = BTreeMap::new();
         for home in homes {
-            let Some(ip) = own_address(home.peer) else { continue };
+            let Some(ip) = own_address(home.peer) else {
+                continue;
+            };
             self.homes.insert(home.peer, ip);
             let Some(nat) = home.nat else { continue };
             let shared = home.with.and_then(|other| boxes.get(&other)).copied();

@@ -309,11 +309,15 @@ mod tests {
             lifetime: Duration::from_secs(10),
             ..Nat::of(NatKind::Symmetric)
         });
-        let remote = |n: usize| SocketAddr::from(([192, 0, 2, (n / 1_000) as u8], 10_000 + (n % 1_000) as u16));
+        let remote =
+            |n: usize| SocketAddr::from(([192, 0, 2, (n / 1_000) as u8], 10_000 + (n % 1_000) as u16));
         for n in 0..MAX_MAPPINGS {
             assert!(nat.outbound(at(INNER), remote(n), s(0)).is_ok(), "{n}");
         }
-        assert_eq!(nat.outbound(at(INNER), remote(MAX_MAPPINGS), s(9)), Err(Refused::Full));
+        assert_eq!(
+            nat.outbound(at(INNER), remote(MAX_MAPPINGS), s(9)),
+            Err(Refused::Full)
+        );
         assert!(nat.outbound(at(INNER), remote(MAX_MAPPINGS), s(10)).is_ok());
     }
 }

@@ -1,11 +1,6 @@
 //! A STUN and TURN server (RFC 8489, RFC 8656) over UDP, with the time-limited credentials of the TURN REST API.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rand::{Rng, RngExt};
@@ -19,8 +14,8 @@ use rtc::{
         },
         error_code::{
             CODE_ALLOC_MISMATCH, CODE_ALLOC_QUOTA_REACHED, CODE_BAD_REQUEST, CODE_INSUFFICIENT_CAPACITY,
-            CODE_PEER_ADDR_FAMILY_MISMATCH, CODE_STALE_NONCE, CODE_UNAUTHORIZED, CODE_UNSUPPORTED_TRANS_PROTO,
-            CODE_WRONG_CREDENTIALS, ErrorCode,
+            CODE_PEER_ADDR_FAMILY_MISMATCH, CODE_STALE_NONCE, CODE_UNAUTHORIZED,
+            CODE_UNSUPPORTED_TRANS_PROTO, CODE_WRONG_CREDENTIALS, ErrorCode,
         },
         fingerprint::FINGERPRINT,
         integrity::MessageIntegrity,
@@ -201,11 +196,17 @@ impl TurnServer {
         match (message.typ.class, message.typ.method) {
             (CLASS_REQUEST, METHOD_BINDING) => {
                 let answer = binding(datagram, client);
-                answer.map(|answer| self.to_client(client, answer)).into_iter().collect()
+                answer
+                    .map(|answer| self.to_client(client, answer))
+                    .into_iter()
+                    .collect()
             }
             (CLASS_REQUEST, _) => {
                 let answer = self.request(message, client, now);
-                answer.map(|answer| self.to_client(client, answer)).into_iter().collect()
+                answer
+                    .map(|answer| self.to_client(client, answer))
+                    .into_iter()
+                    .collect()
             }
             (CLASS_INDICATION, METHOD_SEND) => self.send(client, &message, now).into_iter().collect(),
             _ => Vec::new(),
@@ -374,7 +375,13 @@ impl TurnServer {
         answer
     }
 
-    fn allocated(&self, of: &Authentic, allocation: &Allocation, client: SocketAddr, now: Instant) -> Vec<u8> {
+    fn allocated(
+        &self,
+        of: &Authentic,
+        allocation: &Allocation,
+        client: SocketAddr,
+        now: Instant,
+    ) -> Vec<u8> {
         let relayed = RelayedAddress {
             ip: allocation.relayed.ip(),
             port: allocation.relayed.port(),
@@ -451,10 +458,12 @@ impl TurnServer {
             return self.refuse(of, CODE_BAD_REQUEST);
         }
         let bound = self.own(of, client).and_then(|allocation| {
-            allocation.bind(number.0, peer, now).map_err(|refused| match refused {
-                ChannelRefused::Taken => CODE_BAD_REQUEST,
-                ChannelRefused::Full => CODE_INSUFFICIENT_CAPACITY,
-            })
+            allocation
+                .bind(number.0, peer, now)
+                .map_err(|refused| match refused {
+                    ChannelRefused::Taken => CODE_BAD_REQUEST,
+                    ChannelRefused::Full => CODE_INSUFFICIENT_CAPACITY,
+                })
         });
         match bound {
             Ok(()) => self.grant(of, Vec::new()),
@@ -490,7 +499,13 @@ impl TurnServer {
     }
 
     /// What a peer sends to a relayed address goes to its client.
-    fn from_peer(&mut self, peer: SocketAddr, relayed: SocketAddr, datagram: &[u8], now: Instant) -> Option<Sent> {
+    fn from_peer(
+        &mut self,
+        peer: SocketAddr,
+        relayed: SocketAddr,
+        datagram: &[u8],
+        now: Instant,
+    ) -> Option<Sent> {
         let client = *self.clients.get(&relayed.port())?;
         let allocation = self.allocations.get(&client)?;
         if !allocation.permits(peer.ip(), now) {

@@ -10,6 +10,7 @@ mod known_faults;
 mod known_races;
 mod layout;
 mod local;
+mod nats;
 mod negotiation;
 mod planned_faults;
 mod plans;

@@ -13,6 +13,7 @@ use crate::{
     scenario::{
         ClientRules,
         arrive::{ARRIVE_KEYS, STAGE_KEYS},
+        nat::{NAT_KEYS, NAT_PORTS, nat_words},
         network::NETWORK_KEYS,
         profiles::{PROFILES, client_keys},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
@@ -49,6 +50,7 @@ pub fn schema(metrics: &[MetricWords]) -> Value {
     definitions.insert("steps".to_owned(), steps());
     definitions.insert("client".to_owned(), client());
     definitions.insert("network".to_owned(), network());
+    definitions.insert("nat".to_owned(), nat());
     for metric in metrics {
         let conditions = || conditions(&metric.conditions);
         definitions
@@ -80,6 +82,7 @@ fn about(key: &str) -> &'static str {
         "arrive" => "When peers arrive; all at once if nothing is said",
         "client" => "How peers negotiate",
         "mutants" => "Clients that are known to break in it: what they change in every peer's",
+        "nat" => "What every peer is behind; in simulations alone",
         "network" => "What every peer's access link does to what crosses it; nothing if it is not said",
         "groups" => "The parts that a room's peers play, each with steps of its own",
         "steps" => "What every peer does",
@@ -118,6 +121,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         "client" => defined("client"),
         "mutants" => json!({ "type": "array", "minItems": 1, "items": mutant() }),
         "network" => defined("network"),
+        "nat" => defined("nat"),
         "groups" => json!({ "type": "array", "minItems": 1, "items": group() }),
         "steps" => defined("steps"),
         "thresholds" => thresholds(metrics),
@@ -166,6 +170,22 @@ fn network() -> Value {
     json!({ "anyOf": [one_of(Profile::NAMES), values] })
 }
 
+fn nat() -> Value {
+    let values = object(&NAT_KEYS, &["type"], |key| match key {
+        "type" => one_of(nat_words()),
+        "lifetime" => defined("positiveDuration"),
+        "hairpinning" | "shared" => flag(),
+        "ports" => one_of(NAT_PORTS.map(|(word, _)| word)),
+        other => missing(other),
+    });
+    // Of none, nothing more can be said.
+    let alone = json!({
+        "if": { "properties": { "type": { "const": "none" } } },
+        "then": { "maxProperties": 1 },
+    });
+    json!({ "anyOf": [one_of(nat_words()), with(values, alone)] })
+}
+
 fn group() -> Value {
     object(&GROUP_KEYS, &["name", "peers", "steps"], |key| match key {
         "name" => text(MAX_NAME),
@@ -173,6 +193,7 @@ fn group() -> Value {
         "steps" => defined("steps"),
         "client" => defined("client"),
         "network" => defined("network"),
+        "nat" => defined("nat"),
         other => missing(other),
     })
 }

@@ -37,6 +37,7 @@ pub fn plan_of(rooms: &[u32]) -> Plan {
             arrive_at: Instant::START,
             rules: ClientRules::default(),
             network: Default::default(),
+            nat: None,
             script: Vec::new(),
             ends_after: Duration::ZERO,
         }));
