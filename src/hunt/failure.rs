@@ -131,7 +131,12 @@ pub fn judge(scenario: &Scenario, plan: &Plan, events: &[RunEvent], ended: Insta
             .into_iter()
             .map(move |finding| (broken.clone(), finding))
     });
-    let steps = failures.kept.into_iter().map(|event| {
+    // A link that can't be is nobody's failure.
+    let possible = |event: &RunEvent| match event.peer.zip(event.remote) {
+        Some((peer, remote)) => plan.no_path(peer, remote).is_none(),
+        None => true,
+    };
+    let steps = failures.kept.into_iter().filter(possible).map(|event| {
         let finding = Finding {
             peer: event.peer,
             remote: event.remote,

@@ -16,6 +16,7 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::LimitHit { .. } => "limits_hit",
         EventKind::FaultDetected { .. } => "faults_detected",
         EventKind::Crashed { .. } => "crashes",
+        EventKind::NoPath { .. } => "links_without_path",
         EventKind::ServerRestarted { .. } => "server_restarts",
         EventKind::FaultStarted { cause, .. } => {
             return Some(Series::tagged("faults_started", [("cause", cause.name())]));

@@ -52,6 +52,7 @@ impl Failures {
             | EventKind::BarrierExpired { .. }
             | EventKind::JoinFailed { .. }
             | EventKind::RecoveryFailed { .. }
+            | EventKind::NoPath { .. }
             | EventKind::LimitHit { .. } => true,
             _ => false,
         }

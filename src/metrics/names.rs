@@ -454,6 +454,11 @@ pub const CATALOGUE: &[Metric] = &[
         "Datagrams of connections that the harness itself dropped: more were on their way through one socket than it may hold.",
     ),
     counter(
+        "links_without_path",
+        &[],
+        "Pairs of peers that can't connect, whatever their clients do: their NATs let no first datagram through, and neither has a relay.",
+    ),
+    counter(
         "limits_hit",
         &[],
         "Limits of the harness, or of a client's rules, that were hit.",

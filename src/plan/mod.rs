@@ -5,6 +5,7 @@
 mod arrivals;
 mod expand;
 mod limits;
+mod paths;
 mod segment;
 mod show;
 mod types;
@@ -12,6 +13,7 @@ mod wire;
 
 pub use expand::{Options, expand};
 pub use limits::{Limit, LimitMistake, Machine, check_limits};
+pub use paths::NoPath;
 pub use segment::{Segment, SegmentError};
 pub use show::show;
 pub use types::*;

@@ -25,6 +25,8 @@ use crate::{
 
 /// How often the generator looks at itself.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// Links without a path that are told of.
+const MAX_NO_PATHS: usize = 100_000;
 /// From so many rooms on, each stays in a lane.
 const ROOMS_IN_LANES: usize = 64;
 /// How long what peers have left behind may take to end before it counts as left over.
@@ -66,6 +68,7 @@ pub async fn execute(
         world: world.name().to_owned(),
     };
     sink.tell(None, None, kind).await;
+    tell_paths(&sink, &plan).await;
 
     let (inputs, receivers): (Vec<_>, Vec<_>) = plan.peers.iter().map(|_| mpsc::channel(INPUTS)).unzip();
     let (alive, all_gone) = mpsc::channel(1);
@@ -132,6 +135,20 @@ fn settle(world: &dyn World, plan: &Plan) {
         .collect();
     if !world.settle(&homes) {
         tracing::warn!("there are no NATs in a real network but its own");
+    }
+}
+
+/// Tells which links can't be.
+async fn tell_paths(sink: &EventSink, plan: &Plan) {
+    let mut apart = plan.pairs_without_path();
+    for (peer, remote, why) in apart.by_ref().take(MAX_NO_PATHS) {
+        let reason = why.to_string();
+        sink.tell(Some(peer), Some(remote), EventKind::NoPath { reason })
+            .await;
+    }
+    if apart.next().is_some() {
+        let limit = format!("more than {MAX_NO_PATHS} links without a path");
+        sink.tell(None, None, EventKind::LimitHit { limit }).await;
     }
 }
 

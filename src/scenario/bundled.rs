@@ -44,7 +44,12 @@ pub fn races() -> &'static [(&'static str, &'static str)] {
 
 /// One scenario for each thing that a network or a server does to people in a call; they ship with the program, too.
 pub fn faults() -> &'static [(&'static str, &'static str)] {
-    scenarios!["faults/partition"]
+    scenarios![
+        "faults/partition",
+        "faults/nat-full-cone",
+        "faults/nat-port-restricted",
+        "faults/nat-impossible",
+    ]
 }
 
 /// All of them.
