@@ -13,5 +13,6 @@ pub mod run;
 pub mod scenario;
 pub mod signaling;
 pub mod sim;
+pub mod turn;
 pub mod verdict;
 pub mod world;

@@ -15,7 +15,7 @@ use std::{
 use rtcstorm::{
     base::PeerId,
     metrics::{EventKind, Recorder, RunEvent},
-    net::{NetWorld, Target},
+    net::{IceSide, NetWorld, Target},
     plan::{self, Plan, RoomPlan},
     run::{self, EventReader},
     scenario::{ThresholdCheck, ThresholdMistake, parse},
@@ -120,7 +120,7 @@ pub fn world(server: &Server, census: Arc<Census>) -> NetWorld {
         url: server.url.clone(),
         loopback: true,
     };
-    NetWorld::new(target, census).expect("threads can be started")
+    NetWorld::new(target, IceSide::default(), census).expect("threads can be started")
 }
 
 fn plan(load: Load) -> Plan {

@@ -42,11 +42,11 @@ impl TurnConfig {
     pub const TTL_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// Credentials for that name from now on.
-    pub(crate) fn credentials(&self, name: &str, now_unix_ms: u64) -> TurnCredentials {
+    pub fn credentials(&self, name: &str, now_unix_ms: u64) -> TurnCredentials {
         let ttl = self.ttl.as_secs();
         let username = format!("{}:{name}", (now_unix_ms / 1_000).saturating_add(ttl));
         TurnCredentials {
-            credential: BASE64_STANDARD.encode(self.secret.mac(&username)),
+            credential: self.secret.password(&username),
             username,
             ttl,
             urls: self.urls.clone(),
@@ -55,6 +55,11 @@ impl TurnConfig {
 }
 
 impl TurnSecret {
+    /// The password that belongs to a user name. Whether the time in it is over is for the TURN server to say.
+    pub fn password(&self, username: &str) -> String {
+        BASE64_STANDARD.encode(self.mac(username))
+    }
+
     /// HMAC-SHA1 (RFC 2104), because TURN servers expect no other.
     fn mac(&self, text: &str) -> [u8; 20] {
         let mut mac = Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("a key may have any length");

@@ -3,12 +3,14 @@
 //! Pure, and knows nobody.
 
 mod hash;
+mod ice_url;
 mod ids;
 mod rng;
 mod time;
 mod units;
 
 pub use hash::Fnv1a;
+pub use ice_url::{IceScheme, IceTransport, IceUrl, IceUrlError};
 pub use ids::{BarrierId, Generation, Incarnation, PeerId, RoomId};
 pub use rng::{Purpose, RootSeed};
 pub use time::Instant;

@@ -177,6 +177,10 @@ pub(super) struct RunArgs {
     )]
     pub ice_server: Vec<String>,
 
+    /// Certificates (PEM) that `turns:` servers are trusted by, beside the system's
+    #[arg(long, env = "RTCSTORM_ICE_CA", value_name = "FILE")]
+    pub ice_ca: Option<PathBuf>,
+
     /// Host that may be tested although it is not this machine; repeatable. Only what you own!
     #[arg(
         long,

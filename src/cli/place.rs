@@ -1,14 +1,14 @@
 use std::{io, sync::Arc};
 
 use reference_server::{
-    Config,
+    Config, TurnConfig,
     room::{self, HubConfig},
 };
 
 use super::load;
 use crate::{
     base::RootSeed,
-    net::{Bundled, NetWorld, Target},
+    net::{Bundled, CertificateDer, IceSide, NetWorld, Target},
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
     scenario::{RelayMode, Scenario, Target as ScenarioTarget},
@@ -32,7 +32,12 @@ pub(super) enum Place {
 
 impl Place {
     /// The local world, or the live one if the scenario has a target; the bundled server is started.
-    pub async fn net(scenario: &Scenario, census: Arc<Census>) -> Result<Self, String> {
+    pub async fn net(
+        scenario: &Scenario,
+        trusted: &[CertificateDer<'static>],
+        census: Arc<Census>,
+    ) -> Result<Self, String> {
+        let ice = IceSide::start(scenario, trusted).await?;
         let (target, server) = match &scenario.target.url {
             Some(url) => {
                 let target = Target::Foreign {
@@ -44,6 +49,8 @@ impl Place {
             None => {
                 let config = Config {
                     hub: hub(&scenario.target),
+                    turn: ice.bundled().map(|turn| turn.config(TurnConfig::TTL_DEFAULT)),
+                    stun_servers: ice.bundled().map(|turn| turn.stun_url()).into_iter().collect(),
                     ..Config::default()
                 };
                 let server = Bundled::start(config).await;
@@ -52,7 +59,7 @@ impl Place {
             }
         };
         let world =
-            NetWorld::new(target, census).map_err(|error| refused("no threads for the peers", &error))?;
+            NetWorld::new(target, ice, census).map_err(|error| refused("no threads for the peers", &error))?;
         Ok(Self::Net {
             world: Arc::new(world),
             server,
@@ -101,7 +108,8 @@ impl Place {
     ) -> Result<RunSummary, String> {
         match self {
             Self::Net { world, server } => {
-                let summary = run::execute(world, census, plan, options, readers).await;
+                let summary = run::execute(world.clone(), census, plan, options, readers).await;
+                world.end_turn();
                 if let Some(server) = server {
                     server.shutdown().await;
                 }

@@ -23,6 +23,7 @@ use super::{
     verify,
 };
 use crate::{
+    net::{CertificateDer, certificates},
     plan::Segment,
     report::{MachineLine, RunReport, StartedAt, json, terminal},
     run::Options,
@@ -50,6 +51,9 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let Some(ice_servers) = ice_servers(&args.ice_server) else {
         return ExitCode::Configuration;
     };
+    let Some(trusted) = trusted(args.ice_ca.as_deref()) else {
+        return ExitCode::Configuration;
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -65,7 +69,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
                 codes.push(ExitCode::Interrupted);
                 break;
             }
-            codes.push(run_one(args, loaded, &ice_servers, index, &interrupt).await);
+            codes.push(run_one(args, loaded, &ice_servers, &trusted, index, &interrupt).await);
         }
         ExitCode::worst(codes)
     })
@@ -141,10 +145,21 @@ fn ice_servers(given: &[String]) -> Option<Vec<RTCIceServer>> {
     servers.into_iter().collect()
 }
 
+/// Whom `turns:` servers are trusted by, beside the system's authorities.
+fn trusted(file: Option<&Path>) -> Option<Vec<CertificateDer<'static>>> {
+    let Some(file) = file else { return Some(Vec::new()) };
+    let read = std::fs::read(file).and_then(|pem| certificates(&pem));
+    if let Err(error) = &read {
+        eprintln!("error: --ice-ca {}: {error}", file.display());
+    }
+    read.ok()
+}
+
 async fn run_one(
     args: &RunArgs,
     loaded: &Loaded,
     ice_servers: &[RTCIceServer],
+    trusted: &[CertificateDer<'static>],
     index: usize,
     interrupt: &Interrupt,
 ) -> ExitCode {
@@ -161,7 +176,7 @@ async fn run_one(
     let census = Arc::new(Census::default());
     let place = match args.sim {
         true => Ok(Place::sim(scenario, args.schedule.into(), plan.seed)),
-        false => Place::net(scenario, census.clone()).await,
+        false => Place::net(scenario, trusted, census.clone()).await,
     };
     let place = match place {
         Ok(place) => place,

@@ -271,6 +271,7 @@ pub enum FaultCause {
     Crash,
     Rejoin,
     ServerRestart,
+    Turn,
 }
 
 /// What brought a link back: the rungs of the ladder, lowest first.

@@ -90,6 +90,7 @@ impl FaultCause {
             Self::Crash => "crash",
             Self::Rejoin => "rejoin",
             Self::ServerRestart => "server_restart",
+            Self::Turn => "turn",
         }
     }
 }
@@ -159,6 +160,7 @@ const CAUSES: Tag = tag(
         "crash",
         "suspend",
         "server_restart",
+        "turn",
     ],
 );
 const RECONNECT: &[Tag] = &[PATHS, CAUSES];

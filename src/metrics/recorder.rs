@@ -430,7 +430,8 @@ fn ends_membership(cause: FaultCause) -> bool {
         FaultCause::DropNetwork
         | FaultCause::IceRestart
         | FaultCause::CutSignaling
-        | FaultCause::ServerRestart => false,
+        | FaultCause::ServerRestart
+        | FaultCause::Turn => false,
     }
 }
 

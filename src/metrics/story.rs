@@ -34,6 +34,7 @@ pub(super) fn plan(rooms: u32, peers: u32) -> Plan {
         rules: ClientRules::default(),
         network: Default::default(),
         nat: None,
+        ice: crate::scenario::Ice::default(),
         script: vec![PlannedStep {
             after: Duration::ZERO,
             action: Action::Join {

@@ -3,10 +3,17 @@
 //! An edge. Knows the seam ([`crate::world`]) and the reference server; knows nothing of peers, plans or reports.
 
 mod bundled;
+mod ice;
 mod lanes;
+mod turn;
+mod turn_tls;
 mod usage;
 mod websocket;
 mod world;
 
 pub use bundled::Bundled;
+pub use ice::IceSide;
+pub use turn::BundledTurn;
+pub use turn_tls::{Authority, certificates};
+pub use tokio_rustls::rustls::pki_types::CertificateDer;
 pub use world::{NetWorld, Target};

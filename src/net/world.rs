@@ -4,12 +4,16 @@ use std::{
     time::{Duration, Instant as StdInstant, SystemTime, UNIX_EPOCH},
 };
 
-use webrtc::runtime::{Runtime, TokioRuntime};
+use webrtc::{
+    peer_connection::RTCIceServer,
+    runtime::{Runtime, TokioRuntime},
+};
 
-use super::{bundled::Bundled, lanes::Lanes, usage::usage, websocket};
+use super::{bundled::Bundled, ice::IceSide, lanes::Lanes, usage::usage, websocket};
 use crate::{
     base::{Instant, PeerId},
-    world::{BoxFuture, Census, SignalingError, SignalingSocket, Usage, World},
+    scenario::{Ice, TurnFault},
+    world::{BoxFuture, Census, Dial, SignalingError, SignalingSocket, Usage, World},
 };
 
 /// Where the signaling server is.
@@ -31,6 +35,7 @@ pub struct NetWorld {
     started: StdInstant,
     epoch_unix_ms: u64,
     target: Target,
+    ice: IceSide,
     census: Arc<Census>,
     lanes: Lanes,
 }
@@ -40,15 +45,23 @@ impl NetWorld {
     ///
     /// # Errors
     /// The OS gives no threads, or none that can wait for sockets.
-    pub fn new(target: Target, census: Arc<Census>) -> io::Result<Self> {
+    pub fn new(target: Target, ice: IceSide, census: Arc<Census>) -> io::Result<Self> {
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             started: StdInstant::now(),
             epoch_unix_ms: u64::try_from(epoch.as_millis()).unwrap_or(u64::MAX),
             target,
+            ice,
             census,
             lanes: Lanes::new()?,
         })
+    }
+
+    /// Ends the STUN and TURN server of the run, if there is one.
+    pub fn end_turn(&self) {
+        if let Some(turn) = self.ice.bundled() {
+            turn.shutdown();
+        }
     }
 
     /// The `ws://` or `wss://` URL that peers connect to.
@@ -123,6 +136,24 @@ impl World for NetWorld {
             }
             Target::Foreign { .. } => false,
         }
+    }
+
+    fn turn(&self, fault: TurnFault, at: Instant) -> bool {
+        match self.ice.bundled() {
+            Some(turn) => {
+                turn.hit(fault, (self.started + at.elapsed()).into());
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn ice_servers(&self, ice: &Ice, user: &str) -> Vec<RTCIceServer> {
+        self.ice.servers(ice, user)
+    }
+
+    fn turn_streams(&self) -> Option<Dial> {
+        Some(self.ice.dial())
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -156,7 +156,7 @@ impl Peer {
 
     // ---- the fault of a link, until data has flowed
 
-    fn start_fault(
+    pub(super) fn start_fault(
         &mut self,
         remote: PeerId,
         cause: FaultCause,

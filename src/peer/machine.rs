@@ -18,7 +18,7 @@ use crate::{
     base::{BarrierId, Generation, Incarnation, Instant, PeerId},
     metrics::EventKind,
     plan::{PeerPlan, Plan},
-    scenario::ClientRules,
+    scenario::{ClientRules, TurnFault},
     signaling::{ChannelMessage, Dashboard, Message, Seq},
 };
 
@@ -150,6 +150,8 @@ pub enum PeerInput {
     BarrierReleased(BarrierId),
     /// A step of another peer has restarted the server, which is back at `ends`.
     ServerRestarted { planned: Instant, ends: Instant },
+    /// A step of another peer has stopped the TURN server; at `ends` there may be another one.
+    TurnStopped { planned: Instant, ends: Instant },
     /// Every script of the room has ended.
     RoomEnded,
     /// Everybody of the room has settled (or the run stops early): leave and end.
@@ -175,6 +177,8 @@ pub enum PeerOutput {
     Network(NetworkCommand),
     /// Restart the server now, so that it is back at `ends`, and tell every other peer.
     RestartServer { planned: Instant, ends: Instant },
+    /// Do this to the TURN server now, and tell every other peer if that tears links.
+    Turn { fault: TurnFault, planned: Instant },
     /// It has reached a barrier.
     ReachBarrier(BarrierId),
     /// Its script has ended, and the server has processed all that it sent.
@@ -283,6 +287,7 @@ impl Peer {
             } => self.handle_connection(remote, generation, event, now),
             PeerInput::BarrierReleased(barrier) => self.barrier_released(barrier, now),
             PeerInput::ServerRestarted { planned, ends } => self.server_restarted(planned, ends, now),
+            PeerInput::TurnStopped { planned, ends } => self.turn_stopped(planned, ends, now),
             PeerInput::RoomEnded => self.settle(now),
             PeerInput::Leave => self.leave_for_good(now),
         }

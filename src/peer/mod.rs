@@ -12,6 +12,7 @@ mod script;
 mod settle;
 mod socket;
 mod timers;
+mod turn;
 
 pub use connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState};
 pub use faults::NetworkCommand;

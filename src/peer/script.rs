@@ -124,6 +124,7 @@ impl Peer {
             Action::CutSignaling { how } => self.cut_signaling(how),
             Action::Crash => self.crash(due, now),
             Action::RestartServer { away } => self.restart_server(due, due + away, now),
+            Action::Turn { fault } => self.turn(fault, due, now),
         }
     }
 
@@ -306,6 +307,7 @@ fn name_of(action: &Action) -> &'static str {
         Action::CutSignaling { .. } => "cut_signaling",
         Action::Crash => "crash",
         Action::RestartServer { .. } => "server",
+        Action::Turn { .. } => "turn",
     }
 }
 

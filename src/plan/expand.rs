@@ -102,6 +102,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 rules: group.rules,
                 network: group.network,
                 nat: group.nat,
+                ice: group.ice.clone(),
                 script: script.steps,
                 ends_after: script.after,
             });
@@ -257,6 +258,7 @@ impl Script<'_> {
             StepKind::Server(ServerFault::Restart { away }) => {
                 self.push(Action::RestartServer { away: *away });
             }
+            StepKind::Turn(fault) => self.push(Action::Turn { fault: *fault }),
             StepKind::Crash => {
                 self.push(Action::Crash);
                 self.was_member = true;

@@ -116,6 +116,7 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
         Action::IceRestart { .. }
         | Action::DropNetwork { .. }
         | Action::CutSignaling { .. }
+        | Action::Turn { .. }
         | Action::Crash => true,
         Action::Leave
         | Action::Wait { .. }

@@ -6,6 +6,7 @@ use super::{PeerPlan, Plan};
 use crate::{
     base::PeerId,
     impair::{NatKind, can_connect},
+    scenario::IceServers,
 };
 
 /// Why two peers can't connect: nothing that a client does helps.
@@ -56,8 +57,8 @@ impl PeerPlan {
         shared(self) && shared(other) && self.group == other.group
     }
 
-    /// Whether it has a TURN server.
+    /// Whether it has a TURN server. NATs are simulated, and there the bundled one is all that can be reached.
     fn has_relay(&self) -> bool {
-        false
+        self.ice.servers == IceServers::Bundled
     }
 }

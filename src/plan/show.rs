@@ -4,6 +4,7 @@ use super::{Action, Condition, Cut, JoinOutcome, PeerPlan, Plan, RestartLinks, S
 use crate::{
     base::{Size, show_duration},
     impair::Nat,
+    scenario::{Ice, IcePolicy, IceServers, TurnFault, TurnTransport},
 };
 
 /// A plan for people: per room its barriers, per peer what it does and when. An instant that is known is
@@ -51,7 +52,11 @@ pub fn show(plan: &Plan) -> String {
             let nat = nat.unwrap_or_default();
             line(
                 2,
-                &format!("{}{group} arrives at {arrival}{network}{nat}", peer.user_id),
+                &format!(
+                    "{}{group} arrives at {arrival}{network}{nat}{}",
+                    peer.user_id,
+                    ice(&peer.ice)
+                ),
             );
             let rows = rows(plan, peer);
             let width = rows
@@ -86,6 +91,28 @@ fn shown_nat(nat: &Nat) -> String {
         text += ", ports preserved";
     }
     text
+}
+
+/// `, ICE by relays of the bundled server over TCP`.
+fn ice(ice: &Ice) -> String {
+    let whose = match &ice.servers {
+        IceServers::None => return String::new(),
+        IceServers::Bundled => "the bundled server".to_owned(),
+        IceServers::Named(servers) => {
+            let urls = servers.iter().flat_map(|server| &server.urls);
+            urls.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        }
+    };
+    let how = match ice.policy {
+        IcePolicy::All => "with",
+        IcePolicy::Relay => "only by relays of",
+    };
+    let over = match ice.transport {
+        TurnTransport::Udp => "",
+        TurnTransport::Tcp => " over TCP",
+        TurnTransport::Tls => " over TLS",
+    };
+    format!(", ICE {how} {whose}{over}")
 }
 
 fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
@@ -192,11 +219,22 @@ fn fault(plan: &Plan, action: &Action) -> String {
             true => "restart the server".to_owned(),
             false => format!("restart the server, away for {}", show_duration(*away)),
         },
+        Action::Turn { fault } => turn(*fault),
         Action::Join { .. }
         | Action::Leave
         | Action::Wait { .. }
         | Action::Barrier { .. }
         | Action::Chat { .. } => unreachable!("shown where the anchors are"),
+    }
+}
+
+/// What is done to the STUN and TURN server.
+fn turn(fault: TurnFault) -> String {
+    match fault {
+        TurnFault::Stop { away: None } => "stop TURN".to_owned(),
+        TurnFault::Stop { away: Some(away) } => format!("stop TURN for {}", show_duration(away)),
+        TurnFault::Quota(most) => format!("TURN allows each user {most} allocations"),
+        TurnFault::Lifetime(time) => format!("TURN grants allocations for {}", show_duration(time)),
     }
 }
 

@@ -6,7 +6,7 @@ use super::wire;
 use crate::{
     base::{BarrierId, Fraction, Instant, PeerId, RoomId},
     impair::{Nat, Profile},
-    scenario::{ClientRules, Cut, RestartLinks, Scope},
+    scenario::{ClientRules, Cut, Ice, RestartLinks, Scope, TurnFault},
 };
 
 /// What every peer will do and when. Complete: running it draws no further decision from the scenario.
@@ -82,6 +82,9 @@ pub struct PeerPlan {
     /// What it is behind; left out of the JSON where that is nothing.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "wire::nat")]
     pub nat: Option<Nat>,
+    /// How its connections find a path.
+    #[serde(skip_serializing_if = "wire::is_plain")]
+    pub ice: Ice,
     /// What it does, in order; `repeat`, `rejoin`, `pause` and `rename` are already expanded.
     pub script: Vec<PlannedStep>,
     /// When the script ends, as an offset from its last anchor: a `pause` or the rest of a `chat` after the
@@ -219,6 +222,12 @@ pub enum Action {
         /// How long there is none.
         #[serde(rename = "for_ms", serialize_with = "wire::duration")]
         away: Duration,
+    },
+    /// Do something to the bundled STUN and TURN server. It is everybody's, in every room. The step is over at
+    /// once.
+    Turn {
+        /// What.
+        fault: TurnFault,
     },
 }
 

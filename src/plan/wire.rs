@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     base::Instant,
     impair::{Nat, Profile},
+    scenario::Ice,
 };
 
 /// Milliseconds since the run's start.
@@ -30,6 +31,11 @@ pub(super) fn optional_duration<S: Serializer>(
         Some(duration) => self::duration(duration, to),
         None => to.serialize_none(),
     }
+}
+
+/// Whether there is nothing to say about it: no server, every candidate.
+pub(super) fn is_plain(ice: &Ice) -> bool {
+    *ice == Ice::default()
 }
 
 /// A link, one way. Bits are per second; `null` is no limit.
@@ -115,6 +121,7 @@ mod tests {
                 rules: ClientRules::default(),
                 network: Profile::named("wifi").expect("there is one"),
                 nat: None,
+                ice: Ice::default(),
                 script: vec![
                     step(
                         0,

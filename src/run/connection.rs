@@ -10,8 +10,8 @@ use webrtc::{
     data_channel::{DataChannel, DataChannelEvent},
     peer_connection::{
         MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
-        RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState,
-        RTCIceGatheringState, RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSdpType,
+        RTCConfiguration, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState,
+        RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSdpType,
         RTCSessionDescription, SettingEngine, SettingEngineBuilder,
     },
 };
@@ -20,7 +20,7 @@ use crate::{
     base::{Generation, PeerId},
     metrics::{CandidateKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
-    scenario::ClientRules,
+    scenario::{ClientRules, Ice, IcePolicy},
     signaling::{Candidate, ChannelMessage, Description, SdpType, with_steady_origin},
     world::{Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, World},
 };
@@ -37,24 +37,35 @@ const COMMANDS: usize = 1024;
 pub(super) struct Stack {
     pub world: Arc<dyn World>,
     pub census: Arc<Census>,
+    /// For every connection, beside those of the scenario.
     pub ice_servers: Vec<RTCIceServer>,
     pub tricks: Tricks,
 }
 
 /// How a connection is to begin.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Begin {
     pub offerer: bool,
     /// How long a description waits for the candidates that are there at once: the host's.
     pub gather_within: Duration,
+    pub path: Path,
+}
+
+/// How it finds a path, and as whom.
+#[derive(Clone, Default)]
+pub(super) struct Path {
+    pub ice: Ice,
+    /// The user's id on the wire.
+    pub user: String,
 }
 
 impl Begin {
     /// In a client of these rules.
-    pub fn of(rules: &ClientRules, offerer: bool) -> Self {
+    pub fn of(rules: &ClientRules, path: Path, offerer: bool) -> Self {
         Self {
             offerer,
             gather_within: rules.gather_within,
+            path,
         }
     }
 }
@@ -159,7 +170,8 @@ impl Connection {
                     event: ConnectionEvent::FlightRepeated,
                 });
             },
-        );
+        )
+        .with_streams(stack.world.turn_streams());
         let driver = runtime.waker();
         let (channels, incoming) = mpsc::channel(8);
         let gathering = Arc::new(Notify::new());
@@ -170,11 +182,7 @@ impl Connection {
         };
         let peer_connection: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
-                .with_configuration(
-                    RTCConfigurationBuilder::new()
-                        .with_ice_servers(ice_servers(stack, identity.peer))
-                        .build(),
-                )
+                .with_configuration(configuration(stack, identity.peer, &begin.path))
                 .with_media_engine(MediaEngine::default())
                 .with_setting_engine(settings(&*stack.world, &identity))
                 .with_runtime(Arc::new(runtime))
@@ -392,16 +400,24 @@ impl Connection {
     }
 }
 
-/// Those of the run, and where there are none, what a peer behind a NAT needs to learn its own address.
-fn ice_servers(stack: &Stack, peer: PeerId) -> Vec<RTCIceServer> {
-    let mut servers = stack.ice_servers.clone();
+/// Credentials hold from now on. Without any server, who is behind a NAT asks the one of its world for its address.
+fn configuration(stack: &Stack, peer: PeerId, path: &Path) -> RTCConfiguration {
+    let mut servers = stack.world.ice_servers(&path.ice, &path.user);
+    servers.extend(stack.ice_servers.iter().cloned());
     if servers.is_empty() {
         servers.extend(stack.world.stun_url(peer).map(|url| RTCIceServer {
             urls: vec![url],
             ..RTCIceServer::default()
         }));
     }
-    servers
+    let policy = match path.ice.policy {
+        IcePolicy::All => RTCIceTransportPolicy::All,
+        IcePolicy::Relay => RTCIceTransportPolicy::Relay,
+    };
+    RTCConfigurationBuilder::new()
+        .with_ice_servers(servers)
+        .with_ice_transport_policy(policy)
+        .build()
 }
 
 fn settings(world: &dyn World, whose: &Identity) -> SettingEngine {

@@ -22,6 +22,7 @@ use crate::{
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
     plan::{self, Plan},
+    scenario::TurnFault,
     world::{BoxFuture, Dropped, Holding, PeerNetwork},
 };
 
@@ -185,6 +186,7 @@ impl PeerTask {
                     command,
                 } => self.command(remote, generation, command),
                 PeerOutput::RestartServer { planned, ends } => self.restart_server(planned, ends),
+                PeerOutput::Turn { fault, planned } => self.turn(fault, planned),
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator().reach_barrier(self.id, barrier);
                     self.release(release).await;
@@ -259,6 +261,19 @@ impl PeerTask {
         let others = self.shared.plan.peers.iter().map(|peer| peer.id);
         for peer in others.filter(|peer| *peer != self.id) {
             self.tell(peer, PeerInput::ServerRestarted { planned, ends });
+        }
+    }
+
+    fn turn(&self, fault: TurnFault, planned: Instant) {
+        if !self.shared.stack.world.turn(fault, planned) {
+            tracing::warn!("there is no TURN server of ours");
+            return;
+        }
+        let TurnFault::Stop { away } = fault else { return };
+        let ends = planned + away.unwrap_or_default();
+        let others = self.shared.plan.peers.iter().map(|peer| peer.id);
+        for peer in others.filter(|peer| *peer != self.id) {
+            self.tell(peer, PeerInput::TurnStopped { planned, ends });
         }
     }
 
@@ -363,13 +378,17 @@ impl PeerTask {
     fn command(&mut self, remote: PeerId, generation: Generation, command: ConnectionCommand) {
         if let ConnectionCommand::Create { offerer } = command {
             let inputs = self.shared.inputs[self.id.index()].clone();
-            let rules = &self.shared.plan.peers[self.id.index()].rules;
+            let planned = &self.shared.plan.peers[self.id.index()];
+            let path = connection::Path {
+                ice: planned.ice.clone(),
+                user: planned.user_id.clone(),
+            };
             let commands = connection::start(
                 &self.shared.stack,
                 &self.network,
                 (self.id, remote),
                 generation,
-                connection::Begin::of(rules, offerer),
+                connection::Begin::of(&planned.rules, path, offerer),
                 inputs,
             );
             self.connections.insert((remote, generation), commands);

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    TurnFault,
     fields::Reader,
     source::Span,
     types::{Step, StepKind, WaitFor},
@@ -121,7 +122,7 @@ impl Walk<'_, '_> {
                 self.broken = true;
             }
             // Also for who is outside: it is everybody's server.
-            StepKind::Server(_) => self.broken = true,
+            StepKind::Server(_) | StepKind::Turn(TurnFault::Stop { .. }) => self.broken = true,
             StepKind::Repeat { times, steps } => {
                 let before = self.place;
                 self.steps(steps);
@@ -132,7 +133,11 @@ impl Walk<'_, '_> {
                     self.rounds -= 1;
                 }
             }
-            StepKind::Pause(_) | StepKind::Barrier { .. } | StepKind::Rename(_) | StepKind::Network(_) => {}
+            StepKind::Pause(_)
+            | StepKind::Barrier { .. }
+            | StepKind::Rename(_)
+            | StepKind::Network(_)
+            | StepKind::Turn(_) => {}
         }
     }
 

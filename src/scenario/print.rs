@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    ClientRules,
+    ClientRules, Ice,
     nat::show_nat,
     profiles,
     types::{
@@ -67,14 +67,14 @@ impl Scenario {
         let common = self
             .groups
             .first()
-            .map(|group| (group.rules, group.network, group.nat));
-        let common = common.filter(|(rules, network, nat)| {
-            self.groups
-                .iter()
-                .all(|g| g.rules == *rules && g.network == *network && g.nat == *nat)
+            .map(|group| (group.rules, group.network, group.nat, &group.ice));
+        let common = common.filter(|(rules, network, nat, ice)| {
+            self.groups.iter().all(|g| {
+                g.rules == *rules && g.network == *network && g.nat == *nat && g.ice == **ice
+            })
         });
-        if let Some((rules, profile, nat)) = common {
-            terms(&mut text, 0, &rules, profile, nat);
+        if let Some((rules, profile, nat, ice)) = common {
+            terms(&mut text, 0, &rules, profile, nat, ice);
         }
         if !self.mutants.is_empty() {
             line(&mut text, 0, "mutants:");
@@ -132,6 +132,7 @@ impl Group {
         self.rules == other.rules
             && self.network == other.network
             && self.nat == other.nat
+            && self.ice == other.ice
             && script(self) == script(other)
     }
 }
@@ -169,7 +170,14 @@ fn arrive(arrive: &Arrival) -> Option<String> {
 }
 
 /// How peers negotiate and what their links are like.
-fn terms(text: &mut String, level: usize, rules: &ClientRules, profile: Profile, nat: Option<Nat>) {
+fn terms(
+    text: &mut String,
+    level: usize,
+    rules: &ClientRules,
+    profile: Profile,
+    nat: Option<Nat>,
+    ice: &Ice,
+) {
     if *rules != ClientRules::default() {
         line(text, level, &format!("client: {}", client(rules)));
     }
@@ -178,6 +186,9 @@ fn terms(text: &mut String, level: usize, rules: &ClientRules, profile: Profile,
     }
     if let Some(nat) = nat {
         line(text, level, &show_nat(&nat));
+    }
+    if let Some(ice) = ice.to_yaml(quoted) {
+        line(text, level, &format!("ice: {ice}"));
     }
 }
 
@@ -231,7 +242,7 @@ fn group(text: &mut String, group: &Group, common: bool) {
     line(text, 1, &format!("- name: {}", quoted(name)));
     line(text, 2, &format!("peers: {}", group.peers));
     if !common {
-        terms(text, 2, &group.rules, group.network, group.nat);
+        terms(text, 2, &group.rules, group.network, group.nat, &group.ice);
     }
     line(text, 2, "steps:");
     steps(text, 3, &group.steps);
@@ -334,6 +345,7 @@ fn step_text(step: &StepKind) -> String {
             true => "server: restart".to_owned(),
             false => format!("server: {{ restart: {{ for: {} }} }}", show_duration(*away)),
         },
+        StepKind::Turn(fault) => format!("turn: {}", fault.to_yaml()),
         StepKind::Network(profile) => format!("network: {}", network(*profile)),
         StepKind::CutSignaling(how) => format!(
             "cut_signaling: {}",

@@ -1,7 +1,8 @@
 use super::{
-    ClientRules,
+    ClientRules, Ice,
     arrive::{check_stages, read_arrive},
     fields::Reader,
+    ice::{check_bundled, read_ice},
     mutants::read_mutants,
     nat::read_nat,
     network::read_network,
@@ -16,7 +17,7 @@ use super::{
 use crate::impair::Profile;
 
 /// The keys of a scenario.
-pub(super) const KEYS: [&str; 16] = [
+pub(super) const KEYS: [&str; 17] = [
     "name",
     "about",
     "seed",
@@ -27,6 +28,7 @@ pub(super) const KEYS: [&str; 16] = [
     "mutants",
     "network",
     "nat",
+    "ice",
     "groups",
     "steps",
     "thresholds",
@@ -74,6 +76,8 @@ pub(super) fn read_scenario(
     let nat_entry = fields.take("nat");
     let nat_at = nat_entry.map(|entry| entry.key_span);
     let nat = nat_entry.map_or(Some(None), |entry| read_nat(reader, entry));
+    let ice_entry = fields.take("ice");
+    let ice = ice_entry.map_or(Some(Ice::default()), |entry| read_ice(reader, entry, &Ice::default()));
     let mut timeout = |key: &str| {
         let entry = fields.take(key);
         entry.map_or(Some(DEFAULT_TIMEOUT), |entry| reader.positive_duration(entry))
@@ -94,8 +98,9 @@ pub(super) fn read_scenario(
         rules: rules.unwrap_or_default(),
         network: network.unwrap_or_default(),
         nat: nat.flatten(),
+        ice,
     };
-    let (groups, at) = read_parts(reader, &mut fields, start, &rooms, common);
+    let (groups, at) = read_parts(reader, &mut fields, start, &rooms, &common);
     fields.finish(reader, &KEYS);
 
     let peers = check_peers(reader, &rooms, &groups, at);
@@ -121,6 +126,11 @@ pub(super) fn read_scenario(
         let message = "a NAT is simulated, and there is none towards a server with a `url`";
         let help = "leave out `nat`: what the real network has in between is what is there; or leave out the `url` and play it with `--sim`";
         reader.mistake_help(nat_at.unwrap_or(at), message, help);
+    }
+    if !bundled {
+        let drafts = groups.iter().flatten();
+        let ice = drafts.filter_map(|draft| draft.ice.as_ref());
+        check_bundled(reader, ice_entry.map_or(at, |entry| entry.key_span), ice);
     }
 
     // Broken, it has been reported; groups may say otherwise.

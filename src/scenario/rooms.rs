@@ -1,7 +1,8 @@
 use super::{
-    ClientRules,
+    ClientRules, Ice,
     check::{Part, check_barriers, check_length, check_total, unrolled},
     fields::{Fields, Reader},
+    ice::read_ice,
     membership::check_membership,
     nat::read_nat,
     network::read_network,
@@ -12,6 +13,7 @@ use super::{
     source::Span,
     steps::read_steps,
     tree::Entry,
+    turn::check_turn,
     types::{Group, MAX_PEERS, Step},
 };
 use crate::impair::{Nat, Profile};
@@ -19,7 +21,7 @@ use crate::impair::{Nat, Profile};
 /// The keys of `rooms`.
 pub(super) const ROOM_KEYS: [&str; 2] = ["count", "peers"];
 /// The keys of a group.
-pub(super) const GROUP_KEYS: [&str; 6] = ["name", "peers", "steps", "client", "network", "nat"];
+pub(super) const GROUP_KEYS: [&str; 7] = ["name", "peers", "steps", "client", "network", "nat", "ice"];
 
 /// `rooms:`, as far as it could be read.
 pub(super) struct Rooms {
@@ -59,11 +61,13 @@ pub(super) fn read_rooms(reader: &mut Reader<'_>, entry: Option<&Entry>) -> Room
 }
 
 /// What a group has of the scenario unless it says otherwise.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Common {
     pub(super) rules: ClientRules,
     pub(super) network: Profile,
     pub(super) nat: Option<Nat>,
+    /// `None`: broken.
+    pub(super) ice: Option<Ice>,
 }
 
 /// A group as far as it could be read.
@@ -74,6 +78,7 @@ pub(super) struct Draft {
     rules: Option<ClientRules>,
     network: Option<Profile>,
     nat: Option<Option<Nat>>,
+    pub(super) ice: Option<Ice>,
     steps: Option<Vec<Step>>,
 }
 
@@ -85,6 +90,7 @@ impl Draft {
             rules: self.rules?,
             network: self.network?,
             nat: self.nat?,
+            ice: self.ice?,
             steps: self.steps?,
         })
     }
@@ -102,7 +108,7 @@ pub(super) fn read_parts(
     fields: &mut Fields<'_>,
     start: Span,
     rooms: &Rooms,
-    common: Common,
+    common: &Common,
 ) -> (Option<Vec<Draft>>, Span) {
     match (fields.take("groups"), fields.take("steps")) {
         (Some(groups), None) => (read_groups(reader, groups, common), groups.key_span),
@@ -113,6 +119,7 @@ pub(super) fn read_parts(
                 rules: Some(common.rules),
                 network: Some(common.network),
                 nat: Some(common.nat),
+                ice: common.ice.clone(),
                 steps: read_steps(reader, entry, 0),
             };
             if rooms.peers.is_none() && !rooms.broken && !fields.has_near("rooms") {
@@ -146,7 +153,7 @@ pub(super) fn read_parts(
     }
 }
 
-fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option<Vec<Draft>> {
+fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: &Common) -> Option<Vec<Draft>> {
     let wants = "a list like `[{name: host, peers: 1, steps: [join]}]`";
     let items = reader.list(&entry.value, "`groups`", wants)?;
     if items.is_empty() {
@@ -187,6 +194,10 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option
         let nat = fields
             .take("nat")
             .map_or(Some(common.nat), |entry| read_nat(reader, entry));
+        let ice = match fields.take("ice") {
+            Some(entry) => read_ice(reader, entry, &common.ice.clone().unwrap_or_default()),
+            None => common.ice.clone(),
+        };
         let steps = fields
             .need(reader, "steps", at, "steps: [join]")
             .and_then(|entry| read_steps(reader, entry, 0));
@@ -197,6 +208,7 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: Common) -> Option
             rules,
             network,
             nat,
+            ice,
             steps,
         });
     }
@@ -258,6 +270,7 @@ pub(super) fn check_groups(
         return;
     };
     check_barriers(reader, &parts);
+    check_turn(reader, &parts, drafts.clone().map(|group| group.ice.as_ref()));
     if !bundled {
         check_server(reader, &parts);
     }

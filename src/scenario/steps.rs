@@ -7,6 +7,7 @@ use super::{
     server::read_server,
     source::Span,
     tree::{Entry, Node, Value},
+    turn::read_turn,
     types::{Cut, MAX_REPEAT_DEPTH, Step, StepKind},
     waits::{read_barrier, read_wait},
 };
@@ -14,7 +15,7 @@ use super::{
 /// The longest user or barrier name.
 pub(super) const MAX_NAME: usize = 64;
 /// The steps of this version.
-pub(super) const STEPS: [&str; 17] = [
+pub(super) const STEPS: [&str; 18] = [
     "join",
     "leave",
     "rejoin",
@@ -32,6 +33,7 @@ pub(super) const STEPS: [&str; 17] = [
     "cut_signaling",
     "crash",
     "server",
+    "turn",
 ];
 /// The steps of the language that are not built yet.
 const LATER: [&str; 8] = [
@@ -114,6 +116,7 @@ fn read_map(reader: &mut Reader<'_>, at: Span, entries: &[Entry], depth: usize) 
                 format!("write `wait: {{for: connected, {}: …}}`", other.key)
             }
             "for" if beside == "server" => "write `server: {restart: {for: …}}`".to_owned(),
+            "for" if beside == "turn" => "write `turn: {stop: {for: …}}`".to_owned(),
             "within" if beside == "barrier" => "write `barrier: {name: …, within: …}`".to_owned(),
             "steps" => "only `repeat` has steps of its own".to_owned(),
             _ => format!(
@@ -221,6 +224,10 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
         "server" => {
             let entry = needs(reader, "server: restart")?;
             read_server(reader, entry)
+        }
+        "turn" => {
+            let entry = needs(reader, "turn: stop")?;
+            read_turn(reader, entry)
         }
         "repeat" => {
             reader.mistake_help(

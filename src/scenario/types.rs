@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{ClientRules, Mutant, source::Span};
+use super::{ClientRules, Ice, Mutant, TurnFault, source::Span};
 use crate::{
     base::{DurationRange, Rate},
     impair::{Nat, Profile},
@@ -136,6 +136,8 @@ pub struct Group {
     pub network: Profile,
     /// What each of them is behind; `None`: nothing.
     pub nat: Option<Nat>,
+    /// How their connections find a path.
+    pub ice: Ice,
     /// What they do. Never empty.
     pub steps: Vec<Step>,
 }
@@ -237,6 +239,8 @@ pub enum StepKind {
     Crash,
     /// Do something to the server, for everybody.
     Server(ServerFault),
+    /// Do something to the bundled STUN and TURN server, for everybody.
+    Turn(TurnFault),
 }
 
 /// A name in `with` and its place: see [`Scenario::party`].

@@ -3,29 +3,20 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
 };
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rtc::crypto::RTCCryptoProvider;
-
 use super::{
+    relay::{PORT, Relay, Sent, TURN},
     router::{Lost, Router, own_address},
     stun::binding,
-    turn::{Sent, TurnServer, TurnSettings},
 };
 use crate::{
     base::{Instant, PeerId, Purpose, RootSeed},
-    world::Home,
+    world::{Home, is_stream_address},
 };
 
-/// The port of STUN and TURN.
-const PORT: u16 = 3478;
 /// Where the STUN server is that every network with NATs has: 192.0.2.0/24 is for documentation (RFC 5737).
 pub(super) const STUN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), PORT);
-/// Where the TURN server is, if there is one; the relayed addresses are its ports.
-pub(super) const TURN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), PORT);
 
 /// Where a datagram goes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +34,7 @@ pub(super) enum Way {
 pub(super) struct Internet {
     homes: BTreeMap<PeerId, IpAddr>,
     router: Router,
-    turn: Option<TurnServer>,
+    turn: Option<Relay>,
 }
 
 impl Internet {
@@ -67,14 +58,13 @@ impl Internet {
     }
 
     /// Starts the TURN server, if there is none.
-    pub fn start_turn(&mut self, settings: TurnSettings, crypto: Arc<dyn RTCCryptoProvider>, seed: RootSeed) {
-        let rng = ChaCha8Rng::from_rng(&mut seed.run(Purpose::Nat));
+    pub fn start_turn(&mut self, epoch_unix_ms: u64, seed: RootSeed) -> &mut Relay {
         self.turn
-            .get_or_insert_with(|| TurnServer::new(settings, crypto, rng));
+            .get_or_insert_with(|| Relay::new(epoch_unix_ms, seed.run(Purpose::Nat)))
     }
 
     /// The TURN server, if there is one.
-    pub fn turn(&mut self) -> Option<&mut TurnServer> {
+    pub fn turn(&mut self) -> Option<&mut Relay> {
         self.turn.as_mut()
     }
 
@@ -108,7 +98,7 @@ impl Internet {
     ) -> Result<(SocketAddr, Way), Lost> {
         let from = self.router.depart(from, to, now)?;
         let way = match to.ip() {
-            ip if ip == STUN.ip() || ip == TURN.ip() => Way::Server,
+            ip if ip == STUN.ip() || ip == TURN.ip() || is_stream_address(to) => Way::Server,
             ip if self.router.is_outer(ip) => Way::Nat,
             _ => Way::Socket,
         };
@@ -132,8 +122,8 @@ impl Internet {
             return answer.into_iter().collect();
         }
         match &mut self.turn {
-            Some(turn) if to.ip() == TURN.ip() => turn.handle(from, to, datagram, now),
-            _ => Vec::new(),
+            Some(turn) => turn.handle(from, to, datagram, now),
+            None => Vec::new(),
         }
     }
 
@@ -141,7 +131,7 @@ impl Internet {
     pub fn forget(&mut self, socket: SocketAddr) {
         self.router.forget(socket);
         if let Some(turn) = &mut self.turn {
-            turn.abandon(socket);
+            turn.forget(socket);
         }
     }
 }

@@ -83,10 +83,6 @@ impl NatBox {
         }
     }
 
-    pub fn outer(&self) -> IpAddr {
-        self.outer
-    }
-
     /// A datagram leaves from `inner` to `remote`; its outer source address. Makes or refreshes the mapping, and
     /// lets the remote in.
     pub fn outbound(

@@ -14,7 +14,7 @@ use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 use super::{
     executor::Executor,
     internet::{Internet, Way},
-    turn::Sent,
+    relay::Sent,
 };
 
 /// How long a datagram or a frame takes between two access links: what loopback takes. Whatever more there is

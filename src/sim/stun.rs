@@ -3,67 +3,38 @@
 use std::net::SocketAddr;
 
 use rtc::stun::{
-    error_code::ErrorCode,
+    attributes::ATTR_FINGERPRINT,
     fingerprint::FINGERPRINT,
-    message::{
-        CLASS_ERROR_RESPONSE, CLASS_REQUEST, CLASS_SUCCESS_RESPONSE, METHOD_BINDING, Message, MessageClass,
-        MessageType, Setter,
-    },
+    message::{BINDING_REQUEST, BINDING_SUCCESS, Message, Setter},
     xoraddr::XorMappedAddress,
 };
 
-/// What a message is made of.
-pub(super) type Attributes<'a> = Vec<Box<dyn Setter + 'a>>;
-
-/// A datagram as a STUN message, if it is one.
-pub(super) fn message(datagram: &[u8]) -> Option<Message> {
-    let mut message = Message::new();
-    message.unmarshal_binary(datagram).ok()?;
-    Some(message)
-}
-
 /// The answer to a Binding request: the address that it came from. `None`: the datagram is none.
 pub(super) fn binding(datagram: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
-    let request = message(datagram)?;
-    let asks = request.typ.class == CLASS_REQUEST && request.typ.method == METHOD_BINDING;
-    asks.then(|| {
-        let mut attributes: Attributes<'_> = vec![Box::new(mapped(from))];
-        if request.contains(rtc::stun::attributes::ATTR_FINGERPRINT) {
-            attributes.push(Box::new(FINGERPRINT));
-        }
-        answer(&request, CLASS_SUCCESS_RESPONSE, attributes)
-    })
-}
-
-/// The XOR-MAPPED-ADDRESS of a client.
-pub(super) fn mapped(client: SocketAddr) -> XorMappedAddress {
-    XorMappedAddress {
-        ip: client.ip(),
-        port: client.port(),
+    let mut request = Message::new();
+    request.unmarshal_binary(datagram).ok()?;
+    if request.typ != BINDING_REQUEST {
+        return None;
     }
-}
-
-/// A response to `request`.
-pub(super) fn answer(request: &Message, class: MessageClass, attributes: Attributes<'_>) -> Vec<u8> {
-    let mut setters: Attributes<'_> = vec![
+    let mut setters: Vec<Box<dyn Setter>> = vec![
         Box::new(request.transaction_id),
-        Box::new(MessageType::new(request.typ.method, class)),
+        Box::new(BINDING_SUCCESS),
+        Box::new(XorMappedAddress {
+            ip: from.ip(),
+            port: from.port(),
+        }),
     ];
-    setters.extend(attributes);
+    if request.contains(ATTR_FINGERPRINT) {
+        setters.push(Box::new(FINGERPRINT));
+    }
     let mut answer = Message::new();
-    answer.build(&setters).expect("an answer is short");
-    answer.raw
-}
-
-/// An error response with its usual words.
-pub(super) fn refusal(request: &Message, code: ErrorCode, mut attributes: Attributes<'_>) -> Vec<u8> {
-    attributes.insert(0, Box::new(code));
-    answer(request, CLASS_ERROR_RESPONSE, attributes)
+    answer.build(&setters).ok()?;
+    Some(answer.raw)
 }
 
 #[cfg(test)]
 mod tests {
-    use rtc::stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Getter, TransactionId};
+    use rtc::stun::message::{Getter, TransactionId};
 
     use super::*;
 
@@ -75,8 +46,9 @@ mod tests {
             .build(&[Box::new(id), Box::new(BINDING_REQUEST)])
             .expect("it is short");
         let from: SocketAddr = "198.18.0.1:20000".parse().expect("an address");
-        let answer = binding(&request.raw, from).and_then(|answer| message(&answer));
-        let answer = answer.expect("it is answered");
+        let told = binding(&request.raw, from).expect("it is answered");
+        let mut answer = Message::new();
+        answer.unmarshal_binary(&told).expect("it is a message");
         assert_eq!((answer.typ, answer.transaction_id), (BINDING_SUCCESS, id));
         let mut told = XorMappedAddress::default();
         told.get_from(&answer).expect("it is there");

@@ -6,7 +6,10 @@ use std::{
 };
 
 use reference_server::room::HubConfig;
-use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
+use webrtc::{
+    peer_connection::{RTCIceServer, crypto::RTCCryptoProvider},
+    runtime::Runtime,
+};
 
 use super::{
     crypto::SeededProvider,
@@ -19,6 +22,7 @@ use super::{
 };
 use crate::{
     base::{Generation, Instant, PeerId, Purpose, RootSeed},
+    scenario::{Ice, IceServers, TurnFault},
     world::{BoxFuture, Home, SignalingError, SignalingSocket, Usage, World},
 };
 
@@ -118,6 +122,23 @@ impl World for SimWorld {
     fn settle(&self, homes: &[Home]) -> bool {
         self.runtime.network.internet().settle(homes, self.seed);
         true
+    }
+
+    fn turn(&self, fault: TurnFault, at: Instant) -> bool {
+        let mut internet = self.runtime.network.internet();
+        let turn = internet.turn();
+        let is_there = turn.is_some();
+        turn.into_iter().for_each(|turn| turn.hit(fault, at));
+        is_there
+    }
+
+    fn ice_servers(&self, ice: &Ice, user: &str) -> Vec<RTCIceServer> {
+        if ice.servers != IceServers::Bundled {
+            return Vec::new();
+        }
+        let mut internet = self.runtime.network.internet();
+        let turn = internet.start_turn(EPOCH_UNIX_MS, self.seed);
+        turn.ice_servers(ice, user, self.now())
     }
 
     fn stun_url(&self, peer: PeerId) -> Option<String> {

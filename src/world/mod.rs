@@ -12,9 +12,11 @@ mod network;
 mod runtime;
 mod seam;
 mod socket;
+mod turn_stream;
 
 pub use census::{Census, Counted, Holding};
 pub use flight::{FlightRepair, Received};
 pub use network::{Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
 pub use seam::{BoxFuture, Home, SignalingError, SignalingSocket, SignalingTransport, Usage, World};
+pub use turn_stream::{ByteStream, Dial, is_stream_address, stream_address};

@@ -16,7 +16,10 @@ use std::{
 use futures_util::task::AtomicWaker;
 use webrtc::runtime::{AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime};
 
-use super::{Census, Counted, Holding, RemotePath, gate::Gate, link::Wire, socket::Socket};
+use super::{
+    Census, Counted, Dial, Holding, RemotePath, gate::Gate, link::Wire, socket::Socket,
+    turn_stream::StreamSocket,
+};
 
 /// What [`ConnectionRuntime`] does to a connection. The first two are always on but in the tests that show
 /// what happens without them.
@@ -47,6 +50,7 @@ impl Default for Tricks {
 pub struct ConnectionRuntime {
     inner: Arc<dyn Runtime>,
     path: Option<RemotePath>,
+    dial: Option<Dial>,
     state: Arc<State>,
 }
 
@@ -84,6 +88,7 @@ impl ConnectionRuntime {
         Self {
             inner,
             path,
+            dial: None,
             state: Arc::new(State {
                 id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
                 tricks,
@@ -94,6 +99,13 @@ impl ConnectionRuntime {
                 on_repeat: Box::new(on_repeat),
             }),
         }
+    }
+
+    /// Lets TURN servers be reached by streams that are opened so.
+    #[must_use]
+    pub fn with_streams(mut self, dial: Option<Dial>) -> Self {
+        self.dial = dial;
+        self
     }
 
     /// What wakes the connection's driver.
@@ -135,8 +147,13 @@ impl Runtime for ConnectionRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let mut socket = self.inner.wrap_udp_socket(socket)?;
+        if let Some(dial) = &self.dial {
+            let (inner, census) = (self.inner.clone(), self.state.census.clone());
+            socket = Arc::new(StreamSocket::new(socket, inner, dial.clone(), census));
+        }
         let wire = Wire::new(
-            self.inner.wrap_udp_socket(socket)?,
+            socket,
             self.inner.clone(),
             self.state.census.clone(),
             self.path.clone(),

@@ -1,11 +1,16 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Sink, Stream};
-use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
+use webrtc::{
+    peer_connection::{RTCIceServer, crypto::RTCCryptoProvider},
+    runtime::Runtime,
+};
 
+use super::Dial;
 use crate::{
     base::{Generation, Instant, PeerId},
     impair::Nat,
+    scenario::{Ice, TurnFault},
 };
 
 /// A future that a world can run.
@@ -86,6 +91,21 @@ pub trait World: Send + Sync + 'static {
     /// where it is not ours.
     fn restart_server(&self, _until: Instant) -> bool {
         false
+    }
+
+    /// Does something to the STUN and TURN server of the run, as planned for `at`; `false` where there is none.
+    fn turn(&self, _fault: TurnFault, _at: Instant) -> bool {
+        false
+    }
+
+    /// The STUN and TURN servers of a connection that `user` begins now, with credentials of their own.
+    fn ice_servers(&self, _ice: &Ice, _user: &str) -> Vec<RTCIceServer> {
+        Vec::new()
+    }
+
+    /// Opens streams to TURN servers, where connections may reach some by them.
+    fn turn_streams(&self) -> Option<Dial> {
+        None
     }
 
     /// What the process has used so far; `None` where that means nothing.

@@ -6,7 +6,7 @@ use reference_server::Config;
 use rtcstorm::{
     base::Instant,
     metrics::{Recorder, RunEvent, Snapshot},
-    net::{Bundled, NetWorld, Target},
+    net::{Bundled, IceSide, NetWorld, Target},
     plan::{self, expand},
     run::{self, EventReader, RunSummary},
     scenario::{ThresholdCheck, ThresholdMistake, parse},
@@ -58,7 +58,8 @@ pub async fn play(text: &str) -> Played {
     let server = Bundled::start(Config::default()).await.expect("a free port");
     let census = Arc::new(Census::default());
     let target = Target::Bundled(server.clone());
-    let world = Arc::new(NetWorld::new(target, census.clone()).expect("threads can be started"));
+    let ice = IceSide::start(&scenario, &[]).await.expect("a free port");
+    let world = Arc::new(NetWorld::new(target, ice, census.clone()).expect("threads can be started"));
     let events = Events::default();
     let options = run::Options {
         ice_servers: Vec::new(),

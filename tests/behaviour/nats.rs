@@ -67,3 +67,33 @@ fn which_pairs_connect_without_a_relay_is_as_theory_says() {
     }
     assert_eq!(found, TABLE);
 }
+
+/// A room of so many, each behind a symmetric NAT, with these `ice` terms and steps.
+fn by_relay(peers: u32, ice: &str, steps: &str, seed: u64) -> Vec<RunEvent> {
+    play_text(
+        &format!("rooms: {{ peers: {peers} }}\nnat: symmetric\nice: {ice}\nsteps: {steps}"),
+        seed,
+    )
+}
+
+#[test]
+fn two_behind_symmetric_nats_connect_by_a_relay() {
+    for ice in ["all", "relay", "{ policy: relay, transport: tcp }"] {
+        let events = by_relay(2, ice, "[join, wait: connected, { chat: { every: 100ms, size: 64, for: 2s } }]", 1);
+        let opened = opened(&events);
+        assert_eq!(opened.len(), 2, "{ice}");
+        assert!(
+            opened.values().any(|kind| *kind == CandidateKind::Relay),
+            "{ice}: {opened:?}"
+        );
+        let received = |event: &&RunEvent| matches!(event.kind, EventKind::MessageReceived { .. });
+        assert_eq!(events.iter().filter(received).count(), 40, "{ice}");
+    }
+}
+
+#[test]
+fn whose_credentials_are_wrong_gets_no_relay() {
+    let steps = "[join, { wait: { for: connected, within: 15s } }]";
+    let events = by_relay(2, "{ policy: relay, credentials: wrong }", steps, 1);
+    assert_eq!(opened(&events), BTreeMap::new());
+}

@@ -39,6 +39,8 @@ pub(super) struct Connection {
     pub was_connected: bool,
     /// Whether a channel was ever open: then an offer of one's own can be rolled back.
     pub was_open: bool,
+    /// The path it had when its channel opened went through a relay of this end.
+    pub relayed: bool,
     /// `connectionState`.
     pub state: TransportState,
 }
@@ -97,6 +99,7 @@ impl Connection {
             open_channels: 0,
             was_connected: false,
             was_open: false,
+            relayed: false,
             state: TransportState::New,
         }
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
-    metrics::{EventKind, Operation, RecoveryPath, SignalingState},
+    metrics::{CandidateKind, EventKind, Operation, RecoveryPath, SignalingState},
     peer::{
         connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, TransportState},
         timers::Timers,
@@ -151,6 +151,11 @@ impl Link {
     /// Whether data can be sent.
     pub fn is_open(&self) -> bool {
         self.connection.as_ref().is_some_and(|c| c.open_channels > 0)
+    }
+
+    /// Whether the channel that is open was opened through a relay of this end.
+    pub fn is_relayed(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.relayed)
     }
 
     /// Whether an exchange of descriptions is under way, or wanted as soon as another is over.
@@ -299,6 +304,7 @@ impl Link {
                 if let Some(c) = &mut self.connection {
                     c.open_channels += 1;
                     c.was_open = true;
+                    c.relayed = pair == CandidateKind::Relay;
                     self.event(EventKind::ChannelOpened {
                         generation,
                         incarnation: self.incarnation,

@@ -218,7 +218,7 @@ impl Pair {
                                 &self.network,
                                 ends,
                                 generation,
-                                connection::Begin::of(&ClientRules::default(), offerer),
+                                connection::Begin::of(&ClientRules::default(), connection::Path::default(), offerer),
                                 sender,
                             ));
                         }

@@ -79,7 +79,7 @@ async fn a_close_right_after_a_receive_still_releases_the_turn_allocation() {
         &pair::network(),
         (PeerId(0), PeerId(1)),
         Generation(0),
-        connection::Begin::of(&ClientRules::default(), true),
+        connection::Begin::of(&ClientRules::default(), connection::Path::default(), true),
         sender.clone(),
     );
     let offer = ConnectionCommand::Perform(ConnectionOperation::Offer { ice_restart: false });

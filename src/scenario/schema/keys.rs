@@ -14,6 +14,10 @@ use crate::{
         ClientRules,
         arrive::{ARRIVE_KEYS, STAGE_KEYS},
         nat::{NAT_KEYS, NAT_PORTS, nat_words},
+        ice::{
+            ICE_KEYS, ICE_POLICIES, ICE_SERVER_KEYS, ICE_SERVERS, MAX_ICE_SERVERS, MAX_ICE_TEXT, TURN_CREDENTIALS,
+            TURN_TRANSPORTS,
+        },
         network::NETWORK_KEYS,
         profiles::{PROFILES, client_keys},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
@@ -51,6 +55,7 @@ pub fn schema(metrics: &[MetricWords]) -> Value {
     definitions.insert("client".to_owned(), client());
     definitions.insert("network".to_owned(), network());
     definitions.insert("nat".to_owned(), nat());
+    definitions.insert("ice".to_owned(), ice());
     for metric in metrics {
         let conditions = || conditions(&metric.conditions);
         definitions
@@ -84,6 +89,7 @@ fn about(key: &str) -> &'static str {
         "mutants" => "Clients that are known to break in it: what they change in every peer's",
         "nat" => "What every peer is behind; in simulations alone",
         "network" => "What every peer's access link does to what crosses it; nothing if it is not said",
+        "ice" => "How connections find a path: which candidates, and what STUN and TURN servers",
         "groups" => "The parts that a room's peers play, each with steps of its own",
         "steps" => "What every peer does",
         "thresholds" => "What has to be true at the end",
@@ -122,6 +128,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         "mutants" => json!({ "type": "array", "minItems": 1, "items": mutant() }),
         "network" => defined("network"),
         "nat" => defined("nat"),
+        "ice" => defined("ice"),
         "groups" => json!({ "type": "array", "minItems": 1, "items": group() }),
         "steps" => defined("steps"),
         "thresholds" => thresholds(metrics),
@@ -186,6 +193,33 @@ fn nat() -> Value {
     json!({ "anyOf": [one_of(nat_words()), with(values, alone)] })
 }
 
+fn ice() -> Value {
+    let url = json!({ "type": "string", "maxLength": MAX_ICE_TEXT, "pattern": "^(stun|turns?):[^/]" });
+    let urls = json!({
+        "anyOf": [url, { "type": "array", "minItems": 1, "maxItems": MAX_ICE_SERVERS, "items": url }],
+    });
+    let server = object(&ICE_SERVER_KEYS, &["urls"], |key| match key {
+        "urls" => urls.clone(),
+        "username" | "credential" | "secret" => text(MAX_ICE_TEXT),
+        other => missing(other),
+    });
+    let credentials_are_whole = json!({
+        "dependentRequired": { "username": ["credential"], "credential": ["username"] },
+        "not": { "required": ["username", "secret"] },
+    });
+    let server = with(server, credentials_are_whole);
+    let servers = json!({ "type": "array", "minItems": 1, "maxItems": MAX_ICE_SERVERS, "items": server });
+    let keys = object(&ICE_KEYS, &[], |key| match key {
+        "policy" => one_of(ICE_POLICIES.map(|(word, _)| word)),
+        "servers" => json!({ "anyOf": [one_of(ICE_SERVERS.map(|(word, _)| word)), servers] }),
+        "transport" => one_of(TURN_TRANSPORTS.map(|(word, _)| word)),
+        "credentials" => one_of(TURN_CREDENTIALS.map(|(word, _)| word)),
+        "ttl" => defined("positiveDuration"),
+        other => missing(other),
+    });
+    json!({ "anyOf": [one_of(ICE_POLICIES.map(|(word, _)| word)), keys] })
+}
+
 fn group() -> Value {
     object(&GROUP_KEYS, &["name", "peers", "steps"], |key| match key {
         "name" => text(MAX_NAME),
@@ -194,6 +228,7 @@ fn group() -> Value {
         "client" => defined("client"),
         "network" => defined("network"),
         "nat" => defined("nat"),
+        "ice" => defined("ice"),
         other => missing(other),
     })
 }

@@ -12,6 +12,7 @@ use crate::scenario::{
     faults::{ANSWER_KEYS, CUTS, DROP_KEYS, LINKS, OFFER_KEYS, RESTART_KEYS, SCOPES},
     server::{SERVER_FAULTS, SERVER_RESTART_KEYS},
     steps::{JOIN_KEYS, JOIN_OUTCOMES, MAX_NAME, STEPS},
+    turn::{MAX_QUOTA, TURN_FAULTS, TURN_STOP_KEYS},
     types::{MAX_CHAT_COUNT, MAX_COPIES},
     waits::{BARRIER_KEYS, WAIT_KEYS, WAIT_TO, WAITS},
 };
@@ -105,6 +106,10 @@ fn argument(word: &str) -> Argument {
         "drop_network" => ("Take the network away for a while", drop_network()),
         "cut_signaling" => ("Cut the signaling socket", one_of(CUTS.map(|(word, _)| word))),
         "server" => ("Do something to the bundled server, for everybody", server()),
+        "turn" => (
+            "Do something to the bundled STUN and TURN server, for everybody",
+            turn(),
+        ),
         other => missing(other),
     };
     let needed = matches!(
@@ -118,6 +123,7 @@ fn argument(word: &str) -> Argument {
             | "network"
             | "drop_network"
             | "server"
+            | "turn"
     );
     Argument {
         about,
@@ -184,6 +190,21 @@ fn server() -> Value {
     });
     let one = json!({ "minProperties": 1, "maxProperties": 1 });
     json!({ "anyOf": [one_of(SERVER_FAULTS), with(long, one)] })
+}
+
+fn turn() -> Value {
+    let stop = object(&TURN_STOP_KEYS, &[], |key| match key {
+        "for" => defined("duration"),
+        other => missing(other),
+    });
+    let long = object(&TURN_FAULTS, &[], |key| match key {
+        "stop" => json!({ "anyOf": [{ "type": "null" }, stop.clone()] }),
+        "quota" => json!({ "anyOf": [{ "enum": [0, "0"] }, count(MAX_QUOTA)] }),
+        "lifetime" => defined("positiveDuration"),
+        other => missing(other),
+    });
+    let one = json!({ "minProperties": 1, "maxProperties": 1 });
+    json!({ "anyOf": [one_of(["stop"]), with(long, one)] })
 }
 
 fn drop_network() -> Value {

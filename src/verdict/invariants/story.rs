@@ -39,6 +39,7 @@ pub fn plan_of(rooms: &[u32]) -> Plan {
             rules: ClientRules::default(),
             network: Default::default(),
             nat: None,
+            ice: crate::scenario::Ice::default(),
             script: Vec::new(),
             ends_after: Duration::ZERO,
         }));

@@ -60,10 +60,17 @@ pub const HARNESS: Crate = Crate {
                 "base", "impair", "scenario", "plan", "metrics", "verdict", "report",
             ],
         ),
-        edge("world", &["base", "impair"], Some("")),
+        // What a STUN and TURN server says, by the message types of the stack.
+        Folder {
+            name: "turn",
+            pure: true,
+            may_use: &["base"],
+            webrtc: Some(""),
+        },
+        edge("world", &["base", "impair", "scenario"], Some("")),
         // Worlds are siblings: a run gets one as a value, and knows none of them.
-        edge("net", &["base", "world", "signaling"], Some("")),
-        edge("sim", &["base", "impair", "world"], Some("")),
+        edge("net", &["base", "scenario", "turn", "world", "signaling"], Some("")),
+        edge("sim", &["base", "impair", "scenario", "turn", "world"], Some("")),
         edge(
             "run",
             &[
