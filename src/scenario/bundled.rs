@@ -48,6 +48,7 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
         "faults/partition",
         "faults/nat-full-cone",
         "faults/nat-port-restricted",
+        "faults/nat-symmetric-relay",
         "faults/nat-impossible",
     ]
 }

@@ -69,9 +69,9 @@ impl Scenario {
             .first()
             .map(|group| (group.rules, group.network, group.nat, &group.ice));
         let common = common.filter(|(rules, network, nat, ice)| {
-            self.groups.iter().all(|g| {
-                g.rules == *rules && g.network == *network && g.nat == *nat && g.ice == **ice
-            })
+            self.groups
+                .iter()
+                .all(|g| g.rules == *rules && g.network == *network && g.nat == *nat && g.ice == **ice)
         });
         if let Some((rules, profile, nat, ice)) = common {
             terms(&mut text, 0, &rules, profile, nat, ice);

@@ -77,7 +77,9 @@ pub(super) fn read_scenario(
     let nat_at = nat_entry.map(|entry| entry.key_span);
     let nat = nat_entry.map_or(Some(None), |entry| read_nat(reader, entry));
     let ice_entry = fields.take("ice");
-    let ice = ice_entry.map_or(Some(Ice::default()), |entry| read_ice(reader, entry, &Ice::default()));
+    let ice = ice_entry.map_or(Some(Ice::default()), |entry| {
+        read_ice(reader, entry, &Ice::default())
+    });
     let mut timeout = |key: &str| {
         let entry = fields.take(key);
         entry.map_or(Some(DEFAULT_TIMEOUT), |entry| reader.positive_duration(entry))
@@ -123,8 +125,9 @@ pub(super) fn read_scenario(
     let bundled = target.as_ref().is_some_and(|target| target.url.is_none());
     check_groups(reader, &groups, peers, total, at, bundled);
     if !bundled && some_nat(&groups) {
-        let message = "a NAT is simulated, and there is none towards a server with a `url`";
-        let help = "leave out `nat`: what the real network has in between is what is there; or leave out the `url` and play it with `--sim`";
+        let message =
+            "`nat` beside `target: {url: …}`: NATs are simulated, and there is no simulation of that server";
+        let help = "leave out `nat`, for the real network has its own or none; or leave out the `url`, and play it with `--sim`";
         reader.mistake_help(nat_at.unwrap_or(at), message, help);
     }
     if !bundled {

@@ -88,7 +88,9 @@ impl Relay {
                 self.clients.clear();
                 self.ports.clear();
                 self.server = server(&self.secret, self.epoch_unix_ms, &mut self.rng);
-                self.quota.into_iter().for_each(|most| self.server.set_quota(most));
+                self.quota
+                    .into_iter()
+                    .for_each(|most| self.server.set_quota(most));
                 let lifetime = self.lifetime.into_iter();
                 lifetime.for_each(|most| self.server.set_lifetime_max(most));
                 self.away_until = Some(away.map(|away| at + away));

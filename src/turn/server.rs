@@ -159,13 +159,17 @@ impl Server {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.allocations.values().map(|allocation| allocation.expires).min()
+        self.allocations
+            .values()
+            .map(|allocation| allocation.expires)
+            .min()
     }
 
     /// Ends allocations that were not refreshed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.abandoned.retain(|allocation| now < allocation.expires);
-        let over = |(client, allocation): (&Client, &Allocation)| (allocation.expires <= now).then_some(*client);
+        let over =
+            |(client, allocation): (&Client, &Allocation)| (allocation.expires <= now).then_some(*client);
         let over: Vec<Client> = self.allocations.iter().filter_map(over).collect();
         for client in over {
             self.close(client);
@@ -205,7 +209,9 @@ impl Server {
 
     /// A peer sent this to the relayed address of a client.
     pub fn from_peer(&mut self, client: Client, peer: SocketAddr, data: &[u8], now: Instant) {
-        let Some(allocation) = self.allocations.get(&client) else { return };
+        let Some(allocation) = self.allocations.get(&client) else {
+            return;
+        };
         if !allocation.permits(peer.ip(), now) {
             return;
         }
@@ -240,16 +246,17 @@ impl Server {
                 let answer = message::success(&message, vec![mapped(client.addr)], None);
                 self.send(client, answer);
             }
-            (CLASS_REQUEST, METHOD_ALLOCATE | METHOD_REFRESH | METHOD_CREATE_PERMISSION | METHOD_CHANNEL_BIND) => {
-                match self.authenticate(&mut message, now) {
-                    Ok((user, key)) => self.request(client, message, user, key, now),
-                    Err(code) => {
-                        let challenge = (code != CODE_BAD_REQUEST).then_some((REALM, self.nonce.as_str()));
-                        let answer = message::error(&message, code, challenge, None);
-                        self.send(client, answer);
-                    }
+            (
+                CLASS_REQUEST,
+                METHOD_ALLOCATE | METHOD_REFRESH | METHOD_CREATE_PERMISSION | METHOD_CHANNEL_BIND,
+            ) => match self.authenticate(&mut message, now) {
+                Ok((user, key)) => self.request(client, message, user, key, now),
+                Err(code) => {
+                    let challenge = (code != CODE_BAD_REQUEST).then_some((REALM, self.nonce.as_str()));
+                    let answer = message::error(&message, code, challenge, None);
+                    self.send(client, answer);
                 }
-            }
+            },
             (CLASS_REQUEST, _) => {
                 let answer = message::error(&message, CODE_BAD_REQUEST, None, None);
                 self.send(client, answer);
@@ -271,7 +278,8 @@ impl Server {
         }
         let password = (self.passwords)(&user, now).filter(|_| realm == REALM);
         let password = password.ok_or(CODE_UNAUTHORIZED)?;
-        let key = MessageIntegrity::long_term_integrity_key(user.clone(), realm, password, self.crypto.crypto());
+        let key =
+            MessageIntegrity::long_term_integrity_key(user.clone(), realm, password, self.crypto.crypto());
         let key = key.map_err(|_| CODE_UNAUTHORIZED)?;
         match MessageIntegrity::check(request, &key, self.crypto.crypto()) {
             Ok(()) => Ok((user, key)),
@@ -339,7 +347,13 @@ impl Server {
             return Err(CODE_UNSUPPORTED_TRANS_PROTO);
         }
         let of_user = |allocation: &&Allocation| name_of(&allocation.user) == name_of(user);
-        let has = || self.allocations.values().chain(&self.abandoned).filter(of_user).count();
+        let has = || {
+            self.allocations
+                .values()
+                .chain(&self.abandoned)
+                .filter(of_user)
+                .count()
+        };
         if self.quota.is_some_and(|most| has() >= most as usize) {
             return Err(CODE_ALLOC_QUOTA_REACHED);
         }
@@ -358,7 +372,9 @@ impl Server {
     }
 
     fn answer_allocate(&mut self, client: Client) {
-        let Some(allocation) = self.allocations.get(&client) else { return };
+        let Some(allocation) = self.allocations.get(&client) else {
+            return;
+        };
         // Without an address yet, the answer comes with it.
         let Some(relayed) = allocation.relayed else { return };
         let attributes: Attributes<'_> = vec![

@@ -79,7 +79,12 @@ fn by_relay(peers: u32, ice: &str, steps: &str, seed: u64) -> Vec<RunEvent> {
 #[test]
 fn two_behind_symmetric_nats_connect_by_a_relay() {
     for ice in ["all", "relay", "{ policy: relay, transport: tcp }"] {
-        let events = by_relay(2, ice, "[join, wait: connected, { chat: { every: 100ms, size: 64, for: 2s } }]", 1);
+        let events = by_relay(
+            2,
+            ice,
+            "[join, wait: connected, { chat: { every: 100ms, size: 64, for: 2s } }]",
+            1,
+        );
         let opened = opened(&events);
         assert_eq!(opened.len(), 2, "{ice}");
         assert!(

@@ -13,11 +13,11 @@ use crate::{
     scenario::{
         ClientRules,
         arrive::{ARRIVE_KEYS, STAGE_KEYS},
-        nat::{NAT_KEYS, NAT_PORTS, nat_words},
         ice::{
-            ICE_KEYS, ICE_POLICIES, ICE_SERVER_KEYS, ICE_SERVERS, MAX_ICE_SERVERS, MAX_ICE_TEXT, TURN_CREDENTIALS,
-            TURN_TRANSPORTS,
+            ICE_KEYS, ICE_POLICIES, ICE_SERVER_KEYS, ICE_SERVERS, MAX_ICE_SERVERS, MAX_ICE_TEXT,
+            TURN_CREDENTIALS, TURN_TRANSPORTS,
         },
+        nat::{NAT_KEYS, NAT_PORTS, nat_words},
         network::NETWORK_KEYS,
         profiles::{PROFILES, client_keys},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
