@@ -23,6 +23,8 @@ pub enum Purpose {
     SignalingBackoff = 20,
     /// How much longer a client waits before it tries to get back what it has lost.
     Recovery = 13,
+    /// In a simulation: ports of NATs and of the TURN server.
+    Nat = 16,
 }
 
 /// The one number that a run repeats from.

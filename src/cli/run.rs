@@ -83,7 +83,7 @@ fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
         .map(|named| {
             let run_id = (!args.sim).then_some(run_id);
             load::load(named, &args.change, args.segment.segment, run_id)
-                .filter(|loaded| is_allowed(&loaded.scenario, args))
+                .filter(|loaded| is_allowed(&loaded.scenario, args) && is_possible(&loaded.scenario, args))
         })
         .collect();
     loaded.into_iter().collect()
@@ -107,6 +107,18 @@ fn is_allowed(scenario: &Scenario, args: &RunArgs) -> bool {
         );
     }
     allowed
+}
+
+/// Whether the world has all that the scenario asks for.
+fn is_possible(scenario: &Scenario, args: &RunArgs) -> bool {
+    let possible = args.sim || scenario.groups.iter().all(|group| group.nat.is_none());
+    if !possible {
+        eprintln!(
+            "error: {}: NATs are simulated, and the network of this machine has its own or none\n  help: play it with `--sim`, or leave out `nat`",
+            scenario.name
+        );
+    }
+    possible
 }
 
 fn ice_servers(given: &[String]) -> Option<Vec<RTCIceServer>> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     base::DurationRange,
-    impair::{AccessLink, Profile},
+    impair::{AccessLink, Nat, Profile},
     scenario::{
         Arrival, ClientRules, DropNetwork, Group, Network, Party, RestartLinks, Scenario, Scope, ServerFault,
         SocketOnRoam, Step, StepKind, Ways,
@@ -52,6 +52,9 @@ pub(super) fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     for (index, group) in scenario.groups.iter().enumerate() {
         for network in plainer(&group.network) {
             propose(&|s| s.groups[index].network = network.clone());
+        }
+        for nat in plainer_nats(group.nat) {
+            propose(&|s| s.groups[index].nat = nat);
         }
         for steps in simpler(&group.steps) {
             propose(&|s| s.groups[index].steps.clone_from(&steps));
@@ -570,6 +573,16 @@ fn plainer_ways(way: Profile) -> Vec<Profile> {
     ];
     found.retain(|plainer| *plainer != way);
     found.dedup();
+    found
+}
+
+/// Nothing, and a NAT of the same type without anything special.
+fn plainer_nats(nat: Option<Nat>) -> Vec<Option<Nat>> {
+    let mut found = match nat {
+        Some(there) => vec![None, Some(Nat::of(there.kind))],
+        None => Vec::new(),
+    };
+    found.retain(|plainer| *plainer != nat);
     found
 }
 

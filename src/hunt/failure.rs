@@ -134,6 +134,12 @@ pub fn judge(scenario: &Scenario, plan: &Plan, events: &[RunEvent], ended: Insta
     let Failures { kept, inevitable, .. } = failures;
     let kept = kept.into_iter().enumerate();
     let kept = kept.filter(|(nth, _)| !inevitable.contains(nth));
+    // A link that can't be is nobody's failure.
+    let possible = |event: &RunEvent| match event.peer.zip(event.remote) {
+        Some((peer, remote)) => plan.no_path(peer, remote).is_none(),
+        None => true,
+    };
+    let kept = kept.filter(|(_, event)| possible(event));
     let steps = kept.map(|(_, event)| {
         let finding = Finding {
             peer: event.peer,

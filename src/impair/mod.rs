@@ -5,6 +5,7 @@
 
 mod jitter;
 mod loss;
+mod nat;
 mod outage;
 mod presets;
 mod profile;
@@ -16,6 +17,7 @@ mod stream;
 
 pub use jitter::{Distribution, TAIL};
 pub use loss::{GilbertElliott, Loss};
+pub use nat::{DEFAULT_MAPPING_LIFETIME, Dependence, Nat, NatKind, can_connect};
 pub use outage::{
     Carrier, Cutting, MAX_OUTAGES, Outages, Remotes, Scope, SignalingPath, TooManyOutages, Way,
 };

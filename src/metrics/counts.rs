@@ -17,6 +17,7 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::FaultDetected { .. } => "faults_detected",
         EventKind::LinkGivenUp { .. } => "links_given_up",
         EventKind::Crashed { .. } => "crashes",
+        EventKind::NoPath { .. } => "links_without_path",
         EventKind::ServerRestarted { .. } => "server_restarts",
         EventKind::ServerCrashed { .. } => "server_crashes",
         EventKind::ServerPaused { .. } => "server_pauses",

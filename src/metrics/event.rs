@@ -268,6 +268,8 @@ pub enum EventKind {
     // ---- the run
     /// The first event. `world` is `local`, `live` or `sim`.
     RunStarted { world: String },
+    /// These two can't connect, whatever their clients do: said at the run's start, by the lower id of the link.
+    NoPath { reason: String },
     /// The bundled server's roster of a room when it has settled, or after its last member left.
     ServerRoster {
         room: String,

@@ -82,6 +82,7 @@ impl Failures {
             | EventKind::JoinFailed { .. }
             | EventKind::RecoveryFailed { .. }
             | EventKind::LinkGivenUp { .. }
+            | EventKind::NoPath { .. }
             | EventKind::LimitHit { .. } => true,
             _ => false,
         }

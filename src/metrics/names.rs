@@ -508,6 +508,11 @@ pub const CATALOGUE: &[Metric] = &[
         "Datagrams of connections that have come out of a peer's access link before something that went in earlier.",
     ),
     counter(
+        "links_without_path",
+        &[],
+        "Pairs of peers that can't connect, whatever their clients do: their NATs let no first datagram through, and neither has a relay.",
+    ),
+    counter(
         "limits_hit",
         &[],
         "Limits of the harness, or of a client's rules, that were hit.",

@@ -33,6 +33,7 @@ pub(super) fn plan(rooms: u32, peers: u32) -> Plan {
         arrive_at: Instant::START,
         rules: ClientRules::default(),
         network: Default::default(),
+        nat: None,
         ice: crate::scenario::Ice::default(),
         script: vec![PlannedStep {
             after: Duration::ZERO,

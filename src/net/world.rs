@@ -112,7 +112,7 @@ impl World for NetWorld {
         Arc::new(TokioRuntime)
     }
 
-    fn udp_addrs(&self) -> Vec<String> {
+    fn udp_addrs(&self, _peer: PeerId) -> Vec<String> {
         match self.target {
             Target::Bundled(_) | Target::Foreign { loopback: true, .. } => vec!["127.0.0.1:0".to_owned()],
             Target::Foreign { loopback: false, .. } => vec!["0.0.0.0:0".to_owned()],

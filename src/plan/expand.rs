@@ -102,6 +102,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
                 arrive_at: arrivals[number as usize],
                 rules: group.rules,
                 network,
+                nat: group.nat,
                 ice: group.ice.clone(),
                 script: script.steps,
                 ends_after: script.after,

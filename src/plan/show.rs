@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     base::{Size, show_duration},
+    impair::Nat,
     scenario::{Ice, IcePolicy, IceServers, TurnFault, TurnTransport},
 };
 
@@ -50,10 +51,12 @@ pub fn show(plan: &Plan) -> String {
                 true => String::new(),
                 false => format!(", network: {}", network(plan, &peer.network)),
             };
+            let nat = peer.nat.map(|nat| format!(", behind {}", shown_nat(&nat)));
+            let nat = nat.unwrap_or_default();
             line(
                 2,
                 &format!(
-                    "{}{group} arrives at {arrival}{network}{}",
+                    "{}{group} arrives at {arrival}{network}{nat}{}",
                     peer.user_id,
                     ice(&peer.ice)
                 ),
@@ -68,6 +71,27 @@ pub fn show(plan: &Plan) -> String {
                 line(4, &format!("{when:<width$}  {what}"));
             }
         }
+    }
+    text
+}
+
+/// `a symmetric NAT, lifetime 30s`.
+fn shown_nat(nat: &Nat) -> String {
+    let default = Nat::of(nat.kind);
+    let name = nat.kind.name().replace('_', "-");
+    let article = if name.starts_with('a') { "an" } else { "a" };
+    let mut text = match nat.shared {
+        false => format!("{article} {name} NAT"),
+        true => format!("{article} {name} NAT with the others of the group"),
+    };
+    if nat.lifetime != default.lifetime {
+        text += &format!(", lifetime {}", show_duration(nat.lifetime));
+    }
+    if !nat.hairpinning {
+        text += ", no hairpinning";
+    }
+    if nat.preserves_ports {
+        text += ", ports preserved";
     }
     text
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Network, wire};
 use crate::{
     base::{BarrierId, Instant, PeerId, RoomId},
+    impair::Nat,
     scenario::{
         ClientRules, Cut, Ice, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, TurnFault, Ways,
     },
@@ -79,6 +80,9 @@ pub struct PeerPlan {
     pub rules: ClientRules,
     /// What its way to the others is like at first.
     pub network: Network,
+    /// What it is behind; left out of the JSON where that is nothing.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "wire::nat")]
+    pub nat: Option<Nat>,
     /// How its connections find a path.
     #[serde(skip_serializing_if = "wire::is_plain")]
     pub ice: Ice,

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
     base::Instant,
-    impair::{Loss, Profile},
+    impair::{Loss, Nat, Profile},
     scenario::{Ice, ServerFault},
 };
 
@@ -108,6 +108,28 @@ pub(super) fn profile<S: Serializer>(profile: &Profile, to: S) -> Result<S::Ok, 
     .serialize(to)
 }
 
+/// A NAT in the terms of RFC 4787.
+pub(super) fn nat<S: Serializer>(nat: &Option<Nat>, to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Told {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        #[serde(serialize_with = "self::duration")]
+        lifetime_ms: Duration,
+        hairpinning: bool,
+        preserves_ports: bool,
+        shared: bool,
+    }
+    let told = nat.map(|nat| Told {
+        kind: nat.kind.name(),
+        lifetime_ms: nat.lifetime,
+        hairpinning: nat.hairpinning,
+        preserves_ports: nat.preserves_ports,
+        shared: nat.shared,
+    });
+    told.serialize(to)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -145,6 +167,7 @@ mod tests {
                 arrive_at: Instant::from_micros(83_333),
                 rules: ClientRules::default(),
                 network: AccessLink::named("3g").expect("there is one").into(),
+                nat: None,
                 ice: Ice::default(),
                 script: vec![
                     step(

@@ -243,6 +243,7 @@ pub fn what(kind: &EventKind) -> String {
         }
         ProbeReceived { generation, .. } => format!("got a probe on {generation}"),
 
+        NoPath { reason } => reason.clone(),
         RunStarted { world } => format!("began in the {world} world"),
         ServerRoster {
             room,

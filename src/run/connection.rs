@@ -167,7 +167,7 @@ impl Connection {
         let text = |error: webrtc::error::Error| error.to_string();
         let counted = stack.census.count(Holding::Connection);
         let repeats = identity.clone();
-        let home = stack.world.udp_addrs().into_iter();
+        let home = stack.world.udp_addrs(identity.peer).into_iter();
         let host = path.network.host().clone();
         let addrs = home.map(|home| UdpAddr {
             home,
@@ -201,7 +201,7 @@ impl Connection {
         };
         let peer_connection: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
-                .with_configuration(configuration(stack, &begin.path))
+                .with_configuration(configuration(stack, identity.peer, &begin.path))
                 .with_media_engine(MediaEngine::default())
                 .with_setting_engine(settings(&*stack.world, &identity, &begin))
                 .with_runtime(Arc::new(runtime))
@@ -421,9 +421,17 @@ impl Connection {
 
 /// Credentials hold from now on, and for this connection. An ICE restart keeps them: coturn takes no others for an
 /// allocation that is there (441), and the stack asks from the same socket again.
-fn configuration(stack: &Stack, path: &Path) -> RTCConfiguration {
+///
+/// Without any server, who is behind a NAT asks the one of its world for its address.
+fn configuration(stack: &Stack, peer: PeerId, path: &Path) -> RTCConfiguration {
     let mut servers = stack.world.ice_servers(&path.ice, &path.user);
     servers.extend(stack.ice_servers.iter().cloned());
+    if servers.is_empty() {
+        servers.extend(stack.world.stun_url(peer).map(|url| RTCIceServer {
+            urls: vec![url],
+            ..RTCIceServer::default()
+        }));
+    }
     let policy = match path.ice.policy {
         IcePolicy::All => RTCIceTransportPolicy::All,
         IcePolicy::Relay => RTCIceTransportPolicy::Relay,

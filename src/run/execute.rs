@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     sync::{Arc, Mutex},
     time::Duration,
@@ -20,11 +21,13 @@ use crate::{
     metrics::EventKind,
     peer::PeerInput,
     plan::Plan,
-    world::{BoxFuture, Census, Holding, Tricks, World},
+    world::{BoxFuture, Census, Holding, Home, Tricks, World},
 };
 
 /// How often the generator looks at itself.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// Links without a path that are told of.
+const MAX_NO_PATHS: usize = 100_000;
 /// From so many rooms on, each stays in a lane.
 const ROOMS_IN_LANES: usize = 64;
 /// How long what peers have left behind may take to end before it counts as left over.
@@ -60,11 +63,13 @@ pub async fn execute(
     options: Options,
     readers: Vec<Box<dyn EventReader>>,
 ) -> RunSummary {
+    settle(&*world, &plan);
     let (sink, dispatched) = dispatch(&world, &census, readers);
     let kind = EventKind::RunStarted {
         world: world.name().to_owned(),
     };
     sink.tell(None, None, kind).await;
+    tell_paths(&sink, &plan).await;
 
     let (inputs, receivers): (Vec<_>, Vec<_>) = plan.peers.iter().map(|_| mpsc::channel(INPUTS)).unzip();
     let (alive, all_gone) = mpsc::channel(1);
@@ -109,6 +114,45 @@ pub async fn execute(
         duration: world.now().elapsed(),
         interrupted: stopped == Some(EventKind::Interrupted),
         deadline_reached: stopped == Some(EventKind::DeadlineReached),
+    }
+}
+
+/// Gives every peer its place in the network, if anybody's is behind a NAT.
+fn settle(world: &dyn World, plan: &Plan) {
+    if plan.peers.iter().all(|peer| peer.nat.is_none()) {
+        return;
+    }
+    // Of the peers that share one, the first.
+    let mut shared = BTreeMap::new();
+    let homes: Vec<Home> = plan
+        .peers
+        .iter()
+        .map(|peer| {
+            let shares = peer.nat.is_some_and(|nat| nat.shared);
+            let first = *shared.entry((peer.room, &peer.group)).or_insert(peer.id);
+            Home {
+                peer: peer.id,
+                nat: peer.nat,
+                with: (shares && first != peer.id).then_some(first),
+            }
+        })
+        .collect();
+    if !world.settle(&homes) {
+        tracing::warn!("there are no NATs in a real network but its own");
+    }
+}
+
+/// Tells which links can't be.
+async fn tell_paths(sink: &EventSink, plan: &Plan) {
+    let mut apart = plan.pairs_without_path();
+    for (peer, remote, why) in apart.by_ref().take(MAX_NO_PATHS) {
+        let reason = why.to_string();
+        sink.tell(Some(peer), Some(remote), EventKind::NoPath { reason })
+            .await;
+    }
+    if apart.next().is_some() {
+        let limit = format!("more than {MAX_NO_PATHS} links without a path");
+        sink.tell(None, None, EventKind::LimitHit { limit }).await;
     }
 }
 

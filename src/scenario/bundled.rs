@@ -67,6 +67,10 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
         "faults/turn-away",
         "faults/turn-refused",
         "faults/turn-credentials-expire",
+        "faults/nat-full-cone",
+        "faults/nat-port-restricted",
+        "faults/nat-symmetric-relay",
+        "faults/nat-impossible",
     ]
 }
 

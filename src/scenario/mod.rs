@@ -17,6 +17,7 @@ mod host;
 mod ice;
 mod membership;
 mod mutants;
+mod nat;
 mod network;
 mod overrides;
 mod parse;

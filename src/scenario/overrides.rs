@@ -161,6 +161,7 @@ fn long_form(key: &str) -> Option<&'static str> {
         "barrier" => Some("name"),
         "client" => Some("extends"),
         "network" => Some("profile"),
+        "nat" => Some("type"),
         _ => None,
     }
 }

@@ -7,6 +7,7 @@ use super::{
     control::COMMAND_WITHIN,
     faults::SCOPES,
     host::{CLOCKS, SOCKETS_ON_ROAM, WAYS, word_of},
+    nat::show_nat,
     profiles,
     types::{
         Arrival, CommandLine, Cut, DEFAULT_TIMEOUT, DropNetwork, Group, RelayMode, RestartLinks, Scenario,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     base::{BitRate, Size, show_duration},
-    impair::{AccessLink, Distribution, GilbertElliott, Loss, Profile},
+    impair::{AccessLink, Distribution, GilbertElliott, Loss, Nat, Profile},
 };
 
 /// The profile that a scenario has if it says nothing.
@@ -69,14 +70,14 @@ impl Scenario {
         let common = self
             .groups
             .first()
-            .map(|group| (group.rules, &group.network, &group.ice));
-        let common = common.filter(|(rules, other, ice)| {
-            self.groups
-                .iter()
-                .all(|g| g.rules == *rules && network(&g.network) == network(other) && g.ice == **ice)
+            .map(|group| (group.rules, &group.network, group.nat, &group.ice));
+        let common = common.filter(|(rules, other, nat, ice)| {
+            self.groups.iter().all(|g| {
+                g.rules == *rules && network(&g.network) == network(other) && g.nat == *nat && g.ice == **ice
+            })
         });
-        if let Some((rules, profile, ice)) = common {
-            terms(&mut text, 0, &rules, profile, ice);
+        if let Some((rules, profile, nat, ice)) = common {
+            terms(&mut text, 0, &rules, profile, nat, ice);
         }
         if !self.mutants.is_empty() {
             line(&mut text, 0, "mutants:");
@@ -156,6 +157,7 @@ impl Group {
         };
         self.rules == other.rules
             && network(&self.network) == network(&other.network)
+            && self.nat == other.nat
             && self.ice == other.ice
             && script(self) == script(other)
     }
@@ -194,12 +196,15 @@ fn arrive(arrive: &Arrival) -> Option<String> {
 }
 
 /// How peers negotiate and what their links are like.
-fn terms(text: &mut String, level: usize, rules: &ClientRules, of: &Network, ice: &Ice) {
+fn terms(text: &mut String, level: usize, rules: &ClientRules, of: &Network, nat: Option<Nat>, ice: &Ice) {
     if *rules != ClientRules::default() {
         line(text, level, &format!("client: {}", client(rules)));
     }
     if *of != Network::none() {
         line(text, level, &format!("network: {}", network(of)));
+    }
+    if let Some(nat) = nat {
+        line(text, level, &show_nat(&nat));
     }
     if let Some(ice) = ice.to_yaml(quoted) {
         line(text, level, &format!("ice: {ice}"));
@@ -324,7 +329,7 @@ fn group(text: &mut String, group: &Group, common: bool) {
     line(text, 1, &format!("- name: {}", quoted(name)));
     line(text, 2, &format!("peers: {}", group.peers));
     if !common {
-        terms(text, 2, &group.rules, &group.network, &group.ice);
+        terms(text, 2, &group.rules, &group.network, group.nat, &group.ice);
     }
     line(text, 2, "steps:");
     steps(text, 3, &group.steps);
@@ -343,7 +348,7 @@ fn steps(text: &mut String, level: usize, of: &[Step]) {
 }
 
 /// A map of one word: what has its default is left out, and a word without anything stands alone.
-fn with(word: &str, parts: &[Option<String>]) -> String {
+pub(super) fn with(word: &str, parts: &[Option<String>]) -> String {
     let parts: Vec<&str> = parts.iter().flatten().map(String::as_str).collect();
     match parts.is_empty() {
         true => word.to_owned(),

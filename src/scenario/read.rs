@@ -4,9 +4,10 @@ use super::{
     fields::Reader,
     ice::{check_bundled, read_ice},
     mutants::read_mutants,
+    nat::read_nat,
     network::{Network, read_network},
     profiles::read_client,
-    rooms::{Common, Draft, check_groups, check_peers, read_parts, read_rooms},
+    rooms::{Common, Draft, check_groups, check_peers, read_parts, read_rooms, some_nat},
     source::Span,
     target::{BUNDLED, read_target},
     thresholds::read_thresholds,
@@ -15,7 +16,7 @@ use super::{
 };
 
 /// The keys of a scenario.
-pub(super) const KEYS: [&str; 16] = [
+pub(super) const KEYS: [&str; 17] = [
     "name",
     "about",
     "seed",
@@ -25,6 +26,7 @@ pub(super) const KEYS: [&str; 16] = [
     "client",
     "mutants",
     "network",
+    "nat",
     "ice",
     "groups",
     "steps",
@@ -70,6 +72,9 @@ pub(super) fn read_scenario(
     let network = fields
         .take("network")
         .map_or_else(|| Some(Network::none()), |entry| read_network(reader, entry));
+    let nat_entry = fields.take("nat");
+    let nat_at = nat_entry.map(|entry| entry.key_span);
+    let nat = nat_entry.map_or(Some(None), |entry| read_nat(reader, entry));
     let ice_entry = fields.take("ice");
     let ice = ice_entry.map_or(Some(Ice::default()), |entry| {
         read_ice(reader, entry, &Ice::default())
@@ -93,6 +98,7 @@ pub(super) fn read_scenario(
     let common = Common {
         rules: rules.unwrap_or_default(),
         network: network.unwrap_or_default(),
+        nat: nat.flatten(),
         ice,
     };
     let (groups, at) = read_parts(reader, &mut fields, start, &rooms, &common);
@@ -116,12 +122,21 @@ pub(super) fn read_scenario(
     }
     check_groups(reader, &groups, peers, total, at, target.as_ref());
     // Of a target that could not be read, a server of somebody else's was meant.
-    if target.as_ref().is_none_or(|target| target.url.is_some()) {
+    let bundled = target.as_ref().is_some_and(|target| target.url.is_none());
+    if !bundled && some_nat(&groups) {
+        let message =
+            "`nat` beside `target: {url: …}`: NATs are simulated, and there is no simulation of that server";
+        let help = "leave out `nat`, for the real network has its own or none; or leave out the `url`, and play it with `--sim`";
+        reader.mistake_help(nat_at.unwrap_or(at), message, help);
+    }
+    if !bundled {
         let drafts = groups.iter().flatten();
         let ice = drafts.filter_map(|draft| draft.ice.as_ref());
         check_bundled(reader, ice_entry.map_or(at, |entry| entry.key_span), ice);
     }
 
+    // Broken, it has been reported; groups may say otherwise.
+    nat?;
     Some(Scenario {
         name: name?,
         about: all(about)?,

@@ -5,6 +5,7 @@ use super::{
     fields::{Fields, Reader},
     ice::read_ice,
     membership::check_membership,
+    nat::read_nat,
     network::{Network, read_network},
     parties::{check_networks, check_parties},
     profiles::read_client,
@@ -16,11 +17,12 @@ use super::{
     turn::check_turn,
     types::{Group, MAX_PEERS, Step, Target},
 };
+use crate::impair::Nat;
 
 /// The keys of `rooms`.
 pub(super) const ROOM_KEYS: [&str; 2] = ["count", "peers"];
 /// The keys of a group.
-pub(super) const GROUP_KEYS: [&str; 6] = ["name", "peers", "steps", "client", "network", "ice"];
+pub(super) const GROUP_KEYS: [&str; 7] = ["name", "peers", "steps", "client", "network", "nat", "ice"];
 
 /// `rooms:`, as far as it could be read.
 pub(super) struct Rooms {
@@ -64,6 +66,7 @@ pub(super) fn read_rooms(reader: &mut Reader<'_>, entry: Option<&Entry>) -> Room
 pub(super) struct Common {
     pub(super) rules: ClientRules,
     pub(super) network: Network,
+    pub(super) nat: Option<Nat>,
     /// `None`: broken.
     pub(super) ice: Option<Ice>,
 }
@@ -75,6 +78,7 @@ pub(super) struct Draft {
     peers: Option<u32>,
     rules: Option<ClientRules>,
     network: Option<Network>,
+    nat: Option<Option<Nat>>,
     pub(super) ice: Option<Ice>,
     steps: Option<Vec<Step>>,
 }
@@ -86,10 +90,17 @@ impl Draft {
             peers: self.peers?,
             rules: self.rules?,
             network: self.network?,
+            nat: self.nat?,
             ice: self.ice?,
             steps: self.steps?,
         })
     }
+}
+
+/// Whether anybody is behind a NAT.
+pub(super) fn some_nat(groups: &Option<Vec<Draft>>) -> bool {
+    let mut drafts = groups.iter().flatten();
+    drafts.any(|group| group.nat.flatten().is_some())
 }
 
 /// `groups:`, or `steps:` as the one group without a name; and where to point for what is wrong with all.
@@ -108,6 +119,7 @@ pub(super) fn read_parts(
                 peers: rooms.peers.and_then(|(peers, _)| peers),
                 rules: Some(common.rules),
                 network: Some(common.network.clone()),
+                nat: Some(common.nat),
                 ice: common.ice.clone(),
                 steps: read_steps(reader, entry, 0),
             };
@@ -181,6 +193,9 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: &Common) -> Optio
             || Some(common.network.clone()),
             |entry| read_network(reader, entry),
         );
+        let nat = fields
+            .take("nat")
+            .map_or(Some(common.nat), |entry| read_nat(reader, entry));
         let ice = match fields.take("ice") {
             Some(entry) => read_ice(reader, entry, &common.ice.clone().unwrap_or_default()),
             None => common.ice.clone(),
@@ -194,6 +209,7 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: &Common) -> Optio
             peers,
             rules,
             network,
+            nat,
             ice,
             steps,
         });

@@ -3,7 +3,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{ClientRules, Ice, Mutant, Network, TurnFault, source::Span};
-use crate::base::{DurationRange, Rate};
+use crate::{
+    base::{DurationRange, Rate},
+    impair::Nat,
+};
 
 /// How many peers a scenario may have in all.
 pub const MAX_PEERS: u32 = 20_000;
@@ -133,6 +136,8 @@ pub struct Group {
     pub rules: ClientRules,
     /// What the access link of each of them is like at first.
     pub network: Network,
+    /// What each of them is behind; `None`: nothing.
+    pub nat: Option<Nat>,
     /// How their connections find a path.
     pub ice: Ice,
     /// What they do. Never empty.

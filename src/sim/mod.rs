@@ -5,10 +5,15 @@
 
 mod crypto;
 mod executor;
+mod internet;
+mod nat;
 mod network;
+mod relay;
+mod router;
 mod runtime;
 mod schedule;
 mod server;
+mod stun;
 mod world;
 
 pub use executor::{Stalled, virtual_now};

@@ -11,7 +11,11 @@ use std::{
 use futures_util::task::AtomicWaker;
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
-use super::executor::Executor;
+use super::{
+    executor::Executor,
+    internet::{Internet, Way},
+    relay::Sent,
+};
 
 /// How long a datagram or a frame takes between two access links: what loopback takes. Whatever more there is
 /// to cross, the peers' own links add.
@@ -26,7 +30,13 @@ pub(super) const HOP: Duration = Duration::from_micros(50);
 pub(super) struct Network {
     executor: Arc<Executor>,
     mailboxes: Mutex<BTreeMap<SocketAddr, Arc<Mailbox>>>,
+    internet: Mutex<Internet>,
+    /// Whom servers have sent to, by the address that they sent from.
+    served: Mutex<BTreeMap<(SocketAddr, SocketAddr), Weak<Mailbox>>>,
 }
+
+/// Destinations of servers that are remembered; past these, those that are gone are forgotten.
+const MAX_SERVED: usize = 65_536;
 
 #[derive(Default)]
 struct Mailbox {
@@ -39,6 +49,8 @@ impl Network {
         Arc::new(Self {
             executor,
             mailboxes: Mutex::default(),
+            internet: Mutex::default(),
+            served: Mutex::default(),
         })
     }
 
@@ -52,8 +64,80 @@ impl Network {
             mailbox,
             network: self.clone(),
             remotes: Mutex::default(),
-            _held: held,
+            held: Some(held),
         }))
+    }
+
+    /// What there is between access links.
+    pub fn internet(&self) -> std::sync::MutexGuard<'_, Internet> {
+        self.internet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a datagram; `socket` tells whom it means where that is a socket's address.
+    fn send(
+        self: &Arc<Self>,
+        (from, to): (SocketAddr, SocketAddr),
+        datagram: Vec<u8>,
+        socket: impl FnOnce() -> Weak<Mailbox>,
+    ) {
+        let now = self.executor.now();
+        let (from, way) = match self.internet().depart(from, to, now) {
+            Ok(departed) => departed,
+            Err(lost) => return tracing::trace!(%from, %to, ?lost, "not sent"),
+        };
+        let at = now + HOP;
+        match way {
+            Way::Socket => {
+                let to = socket();
+                self.executor.call_at(at, move || {
+                    // Nobody there: lost, as on any network.
+                    if let Some(mailbox) = to.upgrade() {
+                        mailbox.put(from, datagram);
+                    }
+                });
+            }
+            Way::Nat => {
+                let network = self.clone();
+                let enter = move || network.enter(from, to, datagram);
+                self.executor.call_at(at, enter);
+            }
+            Way::Server => {
+                let network = self.clone();
+                let serve = move || network.serve(from, to, &datagram);
+                self.executor.call_at(at, serve);
+            }
+        }
+    }
+
+    /// A datagram is at the outside of a NAT.
+    fn enter(&self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
+        let inner = self.internet().arrive(from, to, self.executor.now());
+        match inner {
+            // A mapping ends with its socket, so this is the one that it was made for.
+            Ok(inner) => {
+                if let Some(mailbox) = self.mailbox(inner).upgrade() {
+                    mailbox.put(from, datagram);
+                }
+            }
+            Err(lost) => tracing::trace!(%from, %to, ?lost, "did not get in"),
+        }
+    }
+
+    /// A datagram is at a server.
+    fn serve(self: &Arc<Self>, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        let sent = self.internet().serve(from, to, datagram, self.executor.now());
+        for Sent { from, to, datagram } in sent {
+            self.send((from, to), datagram, || self.served(from, to));
+        }
+    }
+
+    fn served(&self, from: SocketAddr, to: SocketAddr) -> Weak<Mailbox> {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.len() >= MAX_SERVED {
+            served.retain(|_, mailbox| mailbox.strong_count() > 0);
+        }
+        let mailbox = served.entry((from, to)).or_insert_with(|| self.mailbox(to));
+        mailbox.clone()
     }
 
     fn mailboxes(&self) -> std::sync::MutexGuard<'_, BTreeMap<SocketAddr, Arc<Mailbox>>> {
@@ -86,7 +170,7 @@ struct Socket {
     network: Arc<Network>,
     /// Whom it has sent to.
     remotes: Mutex<BTreeMap<SocketAddr, Weak<Mailbox>>>,
-    _held: std::net::UdpSocket,
+    held: Option<std::net::UdpSocket>,
 }
 
 impl Socket {
@@ -106,6 +190,16 @@ impl fmt::Debug for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         self.network.mailboxes().remove(&self.addr);
+        if self.network.internet().is_plain() {
+            return;
+        }
+        // What it sent last is on its way to a server, which is to know it. Until then nobody gets its port.
+        let (network, addr, held) = (self.network.clone(), self.addr, self.held.take());
+        let at = self.network.executor.now() + HOP;
+        self.network.executor.call_at(at, move || {
+            network.internet().forget(addr);
+            drop(held);
+        });
     }
 }
 
@@ -116,17 +210,10 @@ impl AsyncUdpSocket for Socket {
 
     fn poll_send(&self, _cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
-        let at = self.network.executor.now() + HOP;
-        let remote = self.remote(transmit.destination);
+        let ends = (self.addr, transmit.destination);
         for contents in transmit.contents.chunks(segment) {
-            let (from, datagram) = (self.addr, contents.to_vec());
-            let to = remote.clone();
-            self.network.executor.call_at(at, move || {
-                // Nobody there: lost, as on any network.
-                if let Some(mailbox) = to.upgrade() {
-                    mailbox.put(from, datagram);
-                }
-            });
+            self.network
+                .send(ends, contents.to_vec(), || self.remote(transmit.destination));
         }
         Poll::Ready(Ok(transmit.contents.len()))
     }

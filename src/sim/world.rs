@@ -1,15 +1,20 @@
 use std::{
     future::Future,
+    net::Ipv4Addr,
     sync::Arc,
     time::{Duration, Instant as StdInstant},
 };
 
 use reference_server::room::HubConfig;
-use webrtc::{peer_connection::crypto::RTCCryptoProvider, runtime::Runtime};
+use webrtc::{
+    peer_connection::{RTCIceServer, crypto::RTCCryptoProvider},
+    runtime::Runtime,
+};
 
 use super::{
     crypto::SeededProvider,
     executor::{Executor, Stalled},
+    internet::STUN,
     network::{HOP, Network},
     runtime::SimRuntime,
     schedule::{Delays, Schedule, Stream},
@@ -17,7 +22,8 @@ use super::{
 };
 use crate::{
     base::{Generation, Instant, PeerId, Purpose, RootSeed},
-    world::{BoxFuture, ServerAct, SignalingError, SignalingSocket, Usage, World},
+    scenario::{Ice, IceServers, TurnFault},
+    world::{BoxFuture, Home, ServerAct, SignalingError, SignalingSocket, Usage, World},
 };
 
 /// 2000-01-01T00:00:00Z, at which every simulation begins.
@@ -113,8 +119,37 @@ impl World for SimWorld {
         true
     }
 
-    fn udp_addrs(&self) -> Vec<String> {
-        vec!["127.0.0.1:0".to_owned()]
+    fn settle(&self, homes: &[Home]) -> bool {
+        self.runtime.network.internet().settle(homes, self.seed);
+        true
+    }
+
+    fn turn(&self, fault: TurnFault, at: Instant) -> bool {
+        let mut internet = self.runtime.network.internet();
+        let turn = internet.turn();
+        let is_there = turn.is_some();
+        turn.into_iter().for_each(|turn| turn.hit(fault, at));
+        is_there
+    }
+
+    fn ice_servers(&self, ice: &Ice, user: &str) -> Vec<RTCIceServer> {
+        if ice.servers != IceServers::Bundled {
+            return Vec::new();
+        }
+        let mut internet = self.runtime.network.internet();
+        let turn = internet.start_turn(EPOCH_UNIX_MS, self.seed);
+        turn.ice_servers(ice, user, self.now())
+    }
+
+    fn stun_url(&self, peer: PeerId) -> Option<String> {
+        let inside = self.runtime.network.internet().is_inside(peer);
+        inside.then(|| format!("stun:{STUN}"))
+    }
+
+    fn udp_addrs(&self, peer: PeerId) -> Vec<String> {
+        let home = self.runtime.network.internet().home(peer);
+        let ip = home.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        vec![format!("{ip}:0")]
     }
 
     fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {

@@ -87,6 +87,8 @@ pub struct Server {
     /// The longest that an allocation is granted for.
     lifetime_max: Duration,
     allocations: BTreeMap<Client, Allocation>,
+    /// Whose clients are gone without a word: in use until they end.
+    abandoned: Vec<Allocation>,
     outputs: VecDeque<Output>,
     /// Numbers Data indications.
     indications: u64,
@@ -129,6 +131,7 @@ impl Server {
             quota: None,
             lifetime_max: LIFETIME_MAX,
             allocations: BTreeMap::new(),
+            abandoned: Vec::new(),
             outputs: VecDeque::new(),
             indications: 0,
         }
@@ -146,7 +149,7 @@ impl Server {
 
     /// How many allocations there are.
     pub fn allocations(&self) -> usize {
-        self.allocations.len()
+        self.allocations.len() + self.abandoned.len()
     }
 
     /// What is to be done next.
@@ -164,6 +167,7 @@ impl Server {
 
     /// Ends allocations that were not refreshed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.abandoned.retain(|allocation| now < allocation.expires);
         let over =
             |(client, allocation): (&Client, &Allocation)| (allocation.expires <= now).then_some(*client);
         let over: Vec<Client> = self.allocations.iter().filter_map(over).collect();
@@ -175,6 +179,14 @@ impl Server {
     /// A client's stream has ended, and its allocation with it (RFC 8656 §3.1).
     pub fn stream_closed(&mut self, client: Client) {
         self.close(client);
+    }
+
+    /// A client's address is somebody else's from now on: its allocation is nobody's, and counts until it ends.
+    pub fn abandon(&mut self, client: Client) {
+        if let Some(allocation) = self.allocations.remove(&client) {
+            self.abandoned.push(allocation);
+            self.outputs.push_back(Output::CloseRelay { client });
+        }
     }
 
     /// The relayed address that was asked for is there; `None`: none is to be had.
@@ -336,11 +348,17 @@ impl Server {
             return Err(CODE_UNSUPPORTED_TRANS_PROTO);
         }
         let of_user = |allocation: &&Allocation| name_of(&allocation.user) == name_of(user);
-        let has = || self.allocations.values().filter(of_user).count();
+        let has = || {
+            self.allocations
+                .values()
+                .chain(&self.abandoned)
+                .filter(of_user)
+                .count()
+        };
         if self.quota.is_some_and(|most| has() >= most as usize) {
             return Err(CODE_ALLOC_QUOTA_REACHED);
         }
-        match self.allocations.len() < MAX_ALLOCATIONS {
+        match self.allocations() < MAX_ALLOCATIONS {
             true => Ok(()),
             false => Err(CODE_INSUFFICIENT_CAPACITY),
         }

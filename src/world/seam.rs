@@ -9,6 +9,7 @@ use webrtc::{
 use super::Dial;
 use crate::{
     base::{Generation, Instant, PeerId},
+    impair::Nat,
     scenario::{Ice, TurnFault},
 };
 
@@ -66,8 +67,19 @@ pub trait World: Send + Sync + 'static {
         false
     }
 
-    /// Where connections bind their UDP sockets (`127.0.0.1:0`, or a wildcard for every interface).
-    fn udp_addrs(&self) -> Vec<String>;
+    /// Gives every peer its place in the network. Asked once, before the first connection, and only if somebody
+    /// is behind a NAT; `false` where the network is what it is.
+    fn settle(&self, _homes: &[Home]) -> bool {
+        false
+    }
+
+    /// The STUN server (`stun:host:port`) by which this peer learns its address outside of its NAT.
+    fn stun_url(&self, _peer: PeerId) -> Option<String> {
+        None
+    }
+
+    /// Where a peer's connections bind their UDP sockets (`127.0.0.1:0`, or a wildcard for every interface).
+    fn udp_addrs(&self, peer: PeerId) -> Vec<String>;
 
     /// Opens the signaling socket of a peer.
     fn open_signaling(&self, peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>>;
@@ -118,6 +130,17 @@ pub enum ServerAct {
     Resume,
     /// From here on it takes so much longer over each frame; zero: no longer than it needs.
     Slow(Duration),
+}
+
+/// A peer's place in the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Home {
+    /// Whose.
+    pub peer: PeerId,
+    /// What it is behind; `None`: nothing.
+    pub nat: Option<Nat>,
+    /// An earlier one whose NAT it is behind; `None`: one of its own.
+    pub with: Option<PeerId>,
 }
 
 /// CPU time and memory of the generator.

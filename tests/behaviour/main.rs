@@ -11,6 +11,7 @@ mod known_races;
 mod layout;
 mod link_parity;
 mod local;
+mod nats;
 mod negotiation;
 mod planned_faults;
 mod plans;

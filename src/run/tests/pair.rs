@@ -66,7 +66,7 @@ impl World for TestWorld {
         Arc::new(self.runtime.clone())
     }
 
-    fn udp_addrs(&self) -> Vec<String> {
+    fn udp_addrs(&self, _peer: PeerId) -> Vec<String> {
         vec!["127.0.0.1:0".to_owned()]
     }
 

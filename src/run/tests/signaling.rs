@@ -124,7 +124,7 @@ impl World for Arc<StillWorld> {
         Arc::new(TokioRuntime)
     }
 
-    fn udp_addrs(&self) -> Vec<String> {
+    fn udp_addrs(&self, _peer: PeerId) -> Vec<String> {
         Vec::new()
     }
 

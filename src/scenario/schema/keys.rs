@@ -18,6 +18,7 @@ use crate::{
             ICE_KEYS, ICE_POLICIES, ICE_SERVER_KEYS, ICE_SERVERS, MAX_ICE_SERVERS, MAX_ICE_TEXT,
             TURN_CREDENTIALS, TURN_TRANSPORTS,
         },
+        nat::{NAT_KEYS, NAT_PORTS, nat_words},
         network::{JITTER_KEYS, LOSS_KEYS, NETWORK_KEYS, TO_KEYS, WAY_KEYS},
         profiles::{PROFILES, client_keys},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
@@ -55,6 +56,7 @@ pub fn schema(metrics: &[MetricWords]) -> Value {
     definitions.insert("client".to_owned(), client());
     definitions.insert("network".to_owned(), network());
     definitions.insert("way".to_owned(), way());
+    definitions.insert("nat".to_owned(), nat());
     definitions.insert("ice".to_owned(), ice());
     for metric in metrics {
         let conditions = || conditions(&metric.conditions);
@@ -96,6 +98,7 @@ fn about(key: &str) -> &'static str {
         "arrive" => "When peers arrive; all at once if nothing is said",
         "client" => "How peers negotiate",
         "mutants" => "Clients that are known to break in it: what they change in every peer's",
+        "nat" => "What every peer is behind; in simulations alone",
         "network" => "What every peer's access link does to what crosses it; nothing if it is not said",
         "ice" => "How connections find a path: which candidates, and what STUN and TURN servers",
         "groups" => "The parts that a room's peers play, each with steps of its own",
@@ -140,6 +143,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         "client" => defined("client"),
         "mutants" => json!({ "type": "array", "minItems": 1, "items": mutant() }),
         "network" => defined("network"),
+        "nat" => defined("nat"),
         "ice" => defined("ice"),
         "groups" => json!({ "type": "array", "minItems": 1, "items": group() }),
         "steps" => defined("steps"),
@@ -225,6 +229,22 @@ fn way_value(key: &str) -> Value {
     }
 }
 
+fn nat() -> Value {
+    let values = object(&NAT_KEYS, &["type"], |key| match key {
+        "type" => one_of(nat_words()),
+        "lifetime" => defined("positiveDuration"),
+        "hairpinning" | "shared" => flag(),
+        "ports" => one_of(NAT_PORTS.map(|(word, _)| word)),
+        other => missing(other),
+    });
+    // Of none, nothing more can be said.
+    let alone = json!({
+        "if": { "properties": { "type": { "const": "none" } } },
+        "then": { "maxProperties": 1 },
+    });
+    json!({ "anyOf": [one_of(nat_words()), with(values, alone)] })
+}
+
 fn ice() -> Value {
     let url = json!({ "type": "string", "maxLength": MAX_ICE_TEXT, "pattern": "^(stun|turns?):[^/]" });
     let urls = json!({
@@ -259,6 +279,7 @@ fn group() -> Value {
         "steps" => defined("steps"),
         "client" => defined("client"),
         "network" => defined("network"),
+        "nat" => defined("nat"),
         "ice" => defined("ice"),
         other => missing(other),
     })

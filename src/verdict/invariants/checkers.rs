@@ -9,6 +9,7 @@ use super::{
     membership::Memberships,
     nothing_left::NothingLeft,
     one_channel::OneChannel,
+    paths::Paths,
     result::{About, Findings, InvariantResult, Visibility},
     rosters::Rosters,
     states::States,
@@ -20,6 +21,7 @@ pub(super) struct Story {
     pub last: LastEvents,
     pub members: Memberships,
     pub losses: Losses,
+    pub paths: Paths,
 }
 
 /// One invariant.
@@ -68,6 +70,7 @@ impl Checkers {
                 last: LastEvents::default(),
                 members: Memberships::new(plan),
                 losses: Losses::new(plan),
+                paths: Paths::new(plan),
             },
             checks: checks
                 .into_iter()

@@ -13,6 +13,7 @@ mod losses;
 mod membership;
 mod nothing_left;
 mod one_channel;
+mod paths;
 mod result;
 mod rosters;
 mod states;

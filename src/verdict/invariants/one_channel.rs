@@ -17,7 +17,7 @@ use super::{
 /// A member's report of its link to another member is judged by itself; a report that is missing is held
 /// against a member only if the other one settled too. No channel is not held against anybody where the
 /// network loses so much that none may have opened in time, nor where a client gave the link up while the script kept
-/// the network away, as clients are to: until a channel opens again.
+/// the network away, as clients are to: until a channel opens again. Two that can't connect by design are not judged.
 #[derive(Debug, Default)]
 pub(super) struct OneChannel {
     /// Until when a fault of the link is on, as planned; the lower id first.
@@ -71,12 +71,17 @@ impl Check for OneChannel {
             found.note(note);
         }
         let (mut lossy, mut hopeless) = (0, 0);
+        let mut apart = Vec::new();
         for (_, peers) in story.members.rooms() {
             for (nth, &a) in peers.iter().enumerate() {
                 for &b in &peers[nth + 1..] {
                     if self.given_up.contains(&link_of(a, b)) {
                         hopeless += 1;
                         found.case();
+                        continue;
+                    }
+                    if let Some(why) = story.paths.missing(a, b) {
+                        apart.push((a, b, why));
                         continue;
                     }
                     let a_judged = judge_end(story, a, b, found, &mut lossy);
@@ -91,6 +96,13 @@ impl Check for OneChannel {
             found.note(format!(
                 "links given up while the script kept their network away: {hopeless}"
             ));
+        }
+        if let [(a, b, why), rest @ ..] = &apart[..] {
+            let others = match rest.len() {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            found.note(format!("not judged: {a} and {b} ({why}){others}"));
         }
         if lossy > 0 {
             found.note(format!(
@@ -157,9 +169,30 @@ fn judge_end(story: &Story, peer: PeerId, remote: PeerId, found: &mut Findings, 
 #[cfg(test)]
 mod tests {
     use crate::{
+        impair::{Nat, NatKind},
         metrics::{EventKind, SignalingState::Stable},
         verdict::invariants::{InvariantStatus, Visibility, story::Tale},
     };
+
+    #[test]
+    fn two_that_cannot_connect_are_not_judged_and_the_note_says_why() {
+        let nat = |kind| Some(Nat::of(kind));
+        let tale = |nats: [Option<Nat>; 3]| {
+            let mut tale = Tale::behind(&nats);
+            tale.join(0).join(1).join(2).connect(0, 2).connect(1, 2);
+            tale.settle(0, &[0, 1, 2]);
+            tale.result(1)
+        };
+        let spared = tale([nat(NatKind::Symmetric), nat(NatKind::PortRestricted), None]);
+        assert_eq!((spared.status, spared.cases), (InvariantStatus::Held, 2));
+        let note = spared.note.unwrap_or_default();
+        assert_eq!(
+            note,
+            "not judged: p0 and p1 (no path between them: one is behind a symmetric NAT, the other behind a port-restricted one, and no relay is configured)"
+        );
+        let judged = tale([nat(NatKind::Symmetric), nat(NatKind::AddressRestricted), None]);
+        assert_eq!(judged.status, InvariantStatus::Broken);
+    }
 
     #[test]
     fn none_or_two_channels_are_found_at_the_end_that_has_them() {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId, RoomId},
+    impair::Nat,
     metrics::{
         CandidateKind, DescriptionKind, EventKind, FaultCause, RecoveryPath, RunEvent, SignalingState,
     },
@@ -37,6 +38,7 @@ pub fn plan_of(rooms: &[u32]) -> Plan {
             arrive_at: Instant::START,
             rules: ClientRules::default(),
             network: Default::default(),
+            nat: None,
             ice: crate::scenario::Ice::default(),
             script: Vec::new(),
             ends_after: Duration::ZERO,
@@ -70,6 +72,15 @@ impl Tale {
             memberships: BTreeMap::new(),
             links: BTreeMap::new(),
         }
+    }
+
+    /// One room of so many peers, behind these.
+    pub fn behind(nats: &[Option<Nat>]) -> Self {
+        let mut tale = Self::of(&[nats.len() as u32]);
+        for (peer, nat) in tale.plan.peers.iter_mut().zip(nats) {
+            peer.nat = *nat;
+        }
+        tale
     }
 
     /// One room of two peers, both joined and connected.

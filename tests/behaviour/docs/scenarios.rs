@@ -189,6 +189,16 @@ fn every_key_step_and_rule_of_the_language_is_explained() {
         ),
         ("rooms: {peers: 2}, network: {loss: @}, steps: [join]", 3),
         ("rooms: {peers: 2}, network: @, steps: [join]", 10),
+        ("rooms: {peers: 2}, nat: @, steps: [join]", 5),
+        ("rooms: {peers: 2}, nat: {type: @}, steps: [join]", 5),
+        (
+            "rooms: {peers: 2}, nat: {type: symmetric, @: 1}, steps: [join]",
+            5,
+        ),
+        (
+            "rooms: {peers: 2}, nat: {type: symmetric, ports: @}, steps: [join]",
+            2,
+        ),
     ] {
         let words = known(&format!("{{name: x, {}}}", around.replace('@', "qqqqqqqqqqqq")));
         assert!(words.len() >= least, "{around}: {words:?}");

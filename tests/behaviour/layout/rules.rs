@@ -74,7 +74,7 @@ pub const HARNESS: Crate = Crate {
             &["base", "scenario", "turn", "world", "signaling"],
             Some(""),
         ),
-        edge("sim", &["base", "scenario", "turn", "world"], Some("")),
+        edge("sim", &["base", "impair", "scenario", "turn", "world"], Some("")),
         edge(
             "run",
             &[

@@ -40,6 +40,7 @@ pub(super) fn plan(rules: ClientRules, arrivals: &[u64], scripts: Vec<Script>) -
             arrive_at: Instant::from_millis(*at),
             rules,
             network: Default::default(),
+            nat: None,
             ice: Default::default(),
             script: script.steps,
             ends_after: script.ends_after,
