@@ -19,6 +19,8 @@ pub enum Purpose {
     Schedule = 5,
     /// In a simulation: what a connection draws, its ICE credentials and tie-breaker.
     Crypto = 6,
+    /// Faults of a peer's signaling frames.
+    Frames = 17,
 }
 
 /// The one number that a run repeats from.
