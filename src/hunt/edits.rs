@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    base::DurationRange,
-    impair::Profile,
+    base::{DurationRange, Fraction},
+    impair::{Profile, Treatment},
     scenario::{
-        Arrival, ClientRules, Group, Party, RestartLinks, Scenario, Scope, ServerFault, Step, StepKind,
+        Arrival, ClientRules, Group, Party, RawFrames, RestartLinks, Scenario, Scope, ServerFault,
+        SignalingFault, Step, StepKind,
     },
 };
 
@@ -111,7 +112,11 @@ pub(super) fn split(scenario: &Scenario) -> Scenario {
         .flat_map(|group| {
             let mut steps = written_out(&group.steps);
             for step in &mut steps {
-                if let StepKind::DropNetwork { with, .. } = &mut step.kind {
+                if let StepKind::DropNetwork { with, .. }
+                | StepKind::Glare { with }
+                | StepKind::StaleOffer { with }
+                | StepKind::Signaling(SignalingFault { with, .. }) = &mut step.kind
+                {
                     *with = with.iter().flat_map(|party| named(&parts, party)).collect();
                 }
             }
@@ -320,8 +325,16 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
             let repeat = |steps| StepKind::Repeat { times: *times, steps };
             simpler(steps).into_iter().map(repeat).collect()
         }
-        StepKind::DuplicateOffer { copies, within } => {
-            let offer = |copies, within| StepKind::DuplicateOffer { copies, within };
+        StepKind::DuplicateOffer {
+            copies,
+            within,
+            afresh,
+        } => {
+            let offer = |copies, within| StepKind::DuplicateOffer {
+                copies,
+                within,
+                afresh: *afresh,
+            };
             let fewer = fewer(*copies).into_iter().map(|copies| offer(copies, *within));
             let at_once = (!within.is_zero()).then(|| offer(*copies, Duration::ZERO));
             fewer.chain(at_once).collect()
@@ -330,11 +343,13 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
             copies,
             within,
             lasting,
+            afresh,
         } => {
             let answer = |copies, within, lasting| StepKind::DuplicateAnswer {
                 copies,
                 within,
                 lasting,
+                afresh: *afresh,
             };
             let fewer = fewer(*copies)
                 .into_iter()
@@ -376,6 +391,18 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
                 .chain(for_less.map(|lasting| drop(*scope, lasting)))
                 .collect()
         }
+        StepKind::Signaling(fault) => simpler_rule(fault),
+        StepKind::SendRaw(RawFrames::Text { text, times }) => {
+            let fewer = fewer(*times).into_iter();
+            let raw = |times| RawFrames::Text {
+                text: text.clone(),
+                times,
+            };
+            fewer.map(raw).map(StepKind::SendRaw).collect()
+        }
+        StepKind::JoinTwice => vec![StepKind::Join {
+            expect_rejected: false,
+        }],
         StepKind::Server(ServerFault::Restart { away }) => {
             let less = shorter_times(*away).into_iter();
             less.map(|away| StepKind::Server(ServerFault::Restart { away }))
@@ -387,6 +414,33 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Every frame of a share, fewer frames, for less long.
+fn simpler_rule(fault: &SignalingFault) -> Vec<StepKind> {
+    let mut found = Vec::new();
+    let mut put = |change: &dyn Fn(&mut SignalingFault)| {
+        let mut changed = fault.clone();
+        change(&mut changed);
+        found.push(StepKind::Signaling(changed));
+    };
+    if fault.share != Fraction::WHOLE {
+        put(&|fault| fault.share = Fraction::WHOLE);
+    }
+    for count in fault.count.map(fewer).unwrap_or_default() {
+        put(&|fault| fault.count = Some(count));
+    }
+    for lasting in fault.lasting.map(shorter_times).unwrap_or_default() {
+        if !lasting.is_zero() {
+            put(&|fault| fault.lasting = Some(lasting));
+        }
+    }
+    if let Treatment::Delay(range) = fault.treatment {
+        if range.min() != range.max() {
+            put(&|fault| fault.treatment = Treatment::Delay(exactly(range.max())));
+        }
+    }
+    found
 }
 
 fn exactly(time: Duration) -> DurationRange {

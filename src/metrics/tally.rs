@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{MetricKey, Rate, Snapshot, Trend};
 
 /// Most tags a metric has.
-const TAGS: usize = 2;
+const TAGS: usize = 3;
 
 /// A metric with *all* its tags set: the finest grain that is recorded. Made of static text, so that
 /// recording allocates nothing.

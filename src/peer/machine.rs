@@ -6,16 +6,17 @@ use std::{
 
 use super::{
     connection::{ConnectionCommand, ConnectionEvent},
-    faults::{Copies, Fault, NetworkCommand},
+    faults::{Copies, Fault, NetworkCommand, Offered},
     link::{Link, LinkOutput, Memory},
     membership::{Leaving, Membership, SinceJoin},
     script::Script,
     settle::Phase,
     socket::{Pings, Socket},
+    tampering::Tampering,
     timers::Timers,
 };
 use crate::{
-    base::{BarrierId, Generation, Incarnation, Instant, PeerId},
+    base::{BarrierId, Generation, Incarnation, Instant, PeerId, Purpose, RootSeed},
     metrics::EventKind,
     plan::{PeerPlan, Plan},
     scenario::ClientRules,
@@ -87,6 +88,14 @@ pub struct Peer {
     pub(super) recover_within: Duration,
     pub(super) next_probe: u32,
     pub(super) copies: Copies,
+    /// The offers that went out.
+    pub(super) offered: Offered,
+    /// Offers that were taken in earlier memberships of these.
+    pub(super) taken_before: BTreeMap<PeerId, VecDeque<u64>>,
+    /// What its script does to the frames of its signaling.
+    pub(super) tampering: Tampering,
+    /// The next join is sent twice.
+    pub(super) joins_twice: bool,
     /// Last messages that came before the room was said to have ended.
     pub(super) early_fins: BTreeSet<PeerId>,
 
@@ -121,6 +130,8 @@ pub(super) enum PeerTimer {
     HeartbeatExpiry,
     /// Copies of descriptions are due.
     Copies,
+    /// Frames that were held back are due.
+    Frames,
     /// A fault of the way to the server is planned to be over.
     SignalingFaultEnd,
     /// A fault of the link to that remote is planned to be over.
@@ -150,6 +161,8 @@ pub enum PeerInput {
     BarrierReleased(BarrierId),
     /// A step of another peer has restarted the server, which is back at `ends`.
     ServerRestarted { planned: Instant, ends: Instant },
+    /// A step of `0` offers to this peer now, and wants this peer to offer as well.
+    OfferTogether(PeerId),
     /// Every script of the room has ended.
     RoomEnded,
     /// Everybody of the room has settled (or the run stops early): leave and end.
@@ -175,6 +188,8 @@ pub enum PeerOutput {
     Network(NetworkCommand),
     /// Restart the server now, so that it is back at `ends`, and tell every other peer.
     RestartServer { planned: Instant, ends: Instant },
+    /// Have each of these offer to it now, as it does to them.
+    OfferTogether(Vec<PeerId>),
     /// It has reached a barrier.
     ReachBarrier(BarrierId),
     /// Its script has ended, and the server has processed all that it sent.
@@ -237,6 +252,10 @@ impl Peer {
             recover_within: plan.connect_timeout,
             next_probe: 1,
             copies: Copies::default(),
+            offered: Offered::default(),
+            taken_before: BTreeMap::new(),
+            tampering: Tampering::new(RootSeed(plan.seed).peer(id, Purpose::Frames)),
+            joins_twice: false,
             early_fins: BTreeSet::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
@@ -271,11 +290,7 @@ impl Peer {
                 if number != self.socket_number => {}
             PeerInput::SignalingOpened(_) => self.socket_opened(now),
             PeerInput::SignalingLost(_, reason) => self.socket_lost(reason, now),
-            PeerInput::Frame(_, text) => {
-                if let Some(message) = self.protocol.decode(&text) {
-                    self.handle_message(message, now);
-                }
-            }
+            PeerInput::Frame(number, text) => self.take_in(number, text, now),
             PeerInput::Connection {
                 remote,
                 generation,
@@ -283,6 +298,7 @@ impl Peer {
             } => self.handle_connection(remote, generation, event, now),
             PeerInput::BarrierReleased(barrier) => self.barrier_released(barrier, now),
             PeerInput::ServerRestarted { planned, ends } => self.server_restarted(planned, ends, now),
+            PeerInput::OfferTogether(remote) => self.offer_anew_to(remote, now),
             PeerInput::RoomEnded => self.settle(now),
             PeerInput::Leave => self.leave_for_good(now),
         }
@@ -304,6 +320,7 @@ impl Peer {
                 PeerTimer::Heartbeat => self.send_heartbeat(now),
                 PeerTimer::HeartbeatExpiry => self.heartbeat_expired(now),
                 PeerTimer::Copies => self.send_copies(now),
+                PeerTimer::Frames => self.release_frames(now),
                 PeerTimer::SignalingFaultEnd => self.signaling_fault_ended(now),
                 PeerTimer::FaultEnd(remote) => self.fault_ended(remote, now),
                 PeerTimer::FaultExpiry(remote) => self.fault_expired(remote),

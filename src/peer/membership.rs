@@ -7,8 +7,11 @@ use super::{
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
     metrics::{DescriptionKind, EventKind, IgnoreReason},
-    signaling::{LeaveReason, Member, Message, SdpType},
+    signaling::{Description, LeaveReason, Member, Message, SdpType},
 };
+
+/// Offers of a remote that are known to belong to earlier memberships of it, the latest.
+const MAX_TAKEN_BEFORE: usize = 64;
 
 /// Whether the peer is in its room.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,6 +92,7 @@ impl Peer {
         self.unanswered_joins += 1;
         self.join_is_sent = true;
         self.send(&message, now);
+        self.join_once_more(now);
     }
 
     /// The server has answered a join: whether it is the last one. It answers them in order, and what a
@@ -169,6 +173,7 @@ impl Peer {
         self.timers.stop(PeerTimer::JoinExpiry);
         self.members.clear();
         self.early_fins.clear();
+        self.offered.leave();
         if self.rules().close_on_leave || !self.is_running() {
             for remote in self.links.keys().copied().collect::<Vec<_>>() {
                 self.close_link(remote, cause, now);
@@ -240,19 +245,24 @@ impl Peer {
                 let Some(remote) = self.peer_of(&remote) else {
                     return;
                 };
-                if self.members.contains(&remote) {
-                    self.link(remote).handle_description(description, now);
-                    self.drain_link(remote, now);
-                } else {
+                let refused = match self.members.contains(&remote) {
+                    false => Some(IgnoreReason::NotAMember),
+                    true if self.was_taken_before(remote, &description) => Some(IgnoreReason::Stale),
+                    true => None,
+                };
+                if let Some(reason) = refused {
                     let kind = EventKind::DescriptionIgnored {
                         description: match description.sdp_type {
                             SdpType::Offer => DescriptionKind::Offer,
                             SdpType::Answer => DescriptionKind::Answer,
                         },
                         fingerprint: description.fingerprint(),
-                        reason: IgnoreReason::NotAMember,
+                        reason,
                     };
                     self.event_of(Some(remote), kind);
+                } else {
+                    self.link(remote).handle_description(description, now);
+                    self.drain_link(remote, now);
                 }
             }
             Message::Candidate { remote, candidate } => {
@@ -390,11 +400,24 @@ impl Peer {
         }
     }
 
-    /// Keeps what an ended link knew of its remote, in a client that doesn't forget it.
+    /// Keeps what an ended link knew of its remote, in a client that doesn't forget it; the offers that it took in
+    /// any case: they are never meant for a later link.
     fn remember(&mut self, remote: PeerId, link: Link, now: Instant) {
-        if !self.rules().forget_on_leave {
-            self.memories.insert(remote, link.into_memory(now));
+        let memory = link.into_memory(now);
+        let taken = self.taken_before.entry(remote).or_default();
+        taken.extend(memory.offers_taken());
+        while taken.len() > MAX_TAKEN_BEFORE {
+            taken.pop_front();
         }
+        if !self.rules().forget_on_leave {
+            self.memories.insert(remote, memory);
+        }
+    }
+
+    fn was_taken_before(&self, remote: PeerId, description: &Description) -> bool {
+        let taken = self.taken_before.get(&remote);
+        let taken = taken.is_some_and(|taken| taken.contains(&description.fingerprint()));
+        self.rules().refuse_stale && description.sdp_type == SdpType::Offer && taken
     }
 
     /// The link to `remote`, made if there is none.

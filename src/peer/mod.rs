@@ -11,6 +11,7 @@ mod restart;
 mod script;
 mod settle;
 mod socket;
+mod tampering;
 mod timers;
 
 pub use connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState};

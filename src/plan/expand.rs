@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     base::{BarrierId, Instant, PeerId, Purpose, RoomId, RootSeed},
-    scenario::{Arrival, Group, Party, Scenario, Scope, ServerFault, Step, StepKind, WaitFor},
+    impair::FrameRule,
+    scenario::{
+        Arrival, Group, Party, Scenario, Scope, ServerFault, SignalingFault, Step, StepKind, WaitFor,
+    },
 };
 
 /// How long after a declared burst began lag does not count.
@@ -233,18 +236,43 @@ impl Script<'_> {
             }
             StepKind::Repeat { times, steps } => (0..*times).for_each(|_| self.run(steps)),
             StepKind::Rename(name) => self.name.clone_from(name),
-            StepKind::DuplicateOffer { copies, within } => self.push(Action::DuplicateOffer {
+            StepKind::DuplicateOffer {
+                copies,
+                within,
+                afresh,
+            } => self.push(Action::DuplicateOffer {
                 copies: *copies,
                 within: *within,
+                afresh: *afresh,
             }),
             StepKind::DuplicateAnswer {
                 copies,
                 within,
                 lasting,
+                afresh,
             } => self.push(Action::DuplicateAnswer {
                 copies: *copies,
                 within: *within,
                 lasting: *lasting,
+                afresh: *afresh,
+            }),
+            StepKind::Signaling(fault) => self.signaling(fault),
+            StepKind::Glare { with } => {
+                if let Some(with) = self.others(with) {
+                    self.push(Action::Glare { with });
+                }
+            }
+            StepKind::StaleOffer { with } => {
+                if let Some(with) = self.others(with) {
+                    self.push(Action::StaleOffer { with });
+                }
+            }
+            StepKind::JoinTwice => self.push(Action::JoinTwice {
+                name: self.name.clone(),
+                again: self.was_member,
+            }),
+            StepKind::SendRaw(frames) => self.push(Action::SendRaw {
+                frames: frames.clone(),
             }),
             StepKind::IceRestart { links, both } => self.push(Action::IceRestart {
                 links: *links,
@@ -293,6 +321,32 @@ impl Script<'_> {
     }
 
     fn drop_network(&mut self, scope: Scope, lasting: Duration, with: &[Party]) {
+        // To whom it alone was named, nothing happens meanwhile.
+        if let Some(with) = self.others(with) {
+            self.push(Action::DropNetwork { scope, lasting, with });
+        }
+        self.after += lasting;
+    }
+
+    fn signaling(&mut self, fault: &SignalingFault) {
+        let Some(with) = self.others(&fault.with) else {
+            return;
+        };
+        self.push(Action::Signaling {
+            rule: FrameRule {
+                treatment: fault.treatment,
+                share: fault.share,
+                of: fault.of.clone(),
+                way: fault.way,
+                with,
+                count: fault.count,
+            },
+            lasting: fault.lasting,
+        });
+    }
+
+    /// Who is named, without the peer itself. Nobody named is everybody; `None`: it alone was.
+    fn others(&self, with: &[Party]) -> Option<Vec<PeerId>> {
         let named: BTreeSet<PeerId> = with
             .iter()
             .filter_map(|party| self.scenario.party(&party.name))
@@ -300,14 +354,6 @@ impl Script<'_> {
             .copied()
             .filter(|peer| *peer != self.id)
             .collect();
-        // To a plan, nobody named is everybody. To whom it alone was named, nothing happens meanwhile.
-        if with.is_empty() || !named.is_empty() {
-            self.push(Action::DropNetwork {
-                scope,
-                lasting,
-                with: named.into_iter().collect(),
-            });
-        }
-        self.after += lasting;
+        (with.is_empty() || !named.is_empty()).then(|| named.into_iter().collect())
     }
 }

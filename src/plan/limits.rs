@@ -112,10 +112,13 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
         .iter()
         .flat_map(|peer| &plan.peers[peer.index()].script);
     steps.any(|step| match step.action {
-        Action::Join { again, .. } => again,
+        Action::Join { again, .. } | Action::JoinTwice { again, .. } => again,
         Action::IceRestart { .. }
         | Action::DropNetwork { .. }
         | Action::CutSignaling { .. }
+        | Action::Signaling { .. }
+        | Action::StaleOffer { .. }
+        | Action::SendRaw { .. }
         | Action::Crash => true,
         Action::Leave
         | Action::Wait { .. }
@@ -123,6 +126,7 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
         | Action::Chat { .. }
         | Action::DuplicateOffer { .. }
         | Action::DuplicateAnswer { .. }
+        | Action::Glare { .. }
         | Action::Network { .. }
         | Action::RestartServer { .. } => false,
     })

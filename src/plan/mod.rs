@@ -18,6 +18,6 @@ pub use types::*;
 
 /// Words that plans use as they are.
 pub use crate::{
-    impair::Profile,
-    scenario::{Cut, RestartLinks, Scope},
+    impair::{FrameKind, FrameRule, FrameWay, Profile, Treated},
+    scenario::{Cut, RawFrames, RawSet, RestartLinks, Scope},
 };

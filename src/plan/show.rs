@@ -1,7 +1,12 @@
 use std::{fmt::Write, time::Duration};
 
-use super::{Action, Condition, Cut, JoinOutcome, PeerPlan, Plan, RestartLinks, Scope};
-use crate::base::{Size, show_duration};
+use super::{
+    Action, Condition, Cut, FrameRule, JoinOutcome, PeerPlan, Plan, RawFrames, RawSet, RestartLinks, Scope,
+};
+use crate::{
+    base::{Fraction, PeerId, Size, show_duration},
+    impair::{Corruption, Treatment},
+};
 
 /// A plan for people: per room its barriers, per peer what it does and when. An instant that is known is
 /// told from the run's start (`1.25s`), others from what they wait for (`wait 1 + 2s`).
@@ -81,6 +86,10 @@ fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
                     JoinOutcome::Rejected => format!("join{again} as \"{name}\", to be rejected"),
                 }
             }
+            Action::JoinTwice { name, again } => {
+                let again = if *again { " again" } else { "" };
+                format!("join{again} as \"{name}\", twice at once")
+            }
             Action::Leave => "leave".to_owned(),
             Action::Wait { condition, within } => {
                 waits += 1;
@@ -120,16 +129,33 @@ fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
 /// A step that breaks something, or negotiates anew.
 fn fault(plan: &Plan, action: &Action) -> String {
     match action {
-        Action::DuplicateOffer { copies, within } => format!("offer anew, {}", again(*copies, *within)),
+        Action::DuplicateOffer {
+            copies,
+            within,
+            afresh,
+        } => format!("offer anew, {}", again(*copies, *within, *afresh)),
         Action::DuplicateAnswer {
             copies,
             within,
             lasting,
+            afresh,
         } => format!(
             "for {} send every answer with {}",
             show_duration(*lasting),
-            again(*copies, *within)
+            again(*copies, *within, *afresh)
         ),
+        Action::Signaling { rule, lasting } => signaling(plan, rule, *lasting),
+        Action::Glare { with } => format!("offer together with the other end{}", towards(plan, with)),
+        Action::StaleOffer { with } => {
+            format!("send offers of the last membership{}", towards(plan, with))
+        }
+        Action::SendRaw { frames } => match frames {
+            RawFrames::Text { text, times: 1 } => format!("send {text:?} as it is"),
+            RawFrames::Text { text, times } => format!("send {text:?} as it is, {times} times"),
+            RawFrames::Set(RawSet::Garbage) => "send garbage".to_owned(),
+            RawFrames::Set(RawSet::Misplaced) => "send misplaced frames".to_owned(),
+            RawFrames::Set(RawSet::Oversized) => "send an oversized frame".to_owned(),
+        },
         Action::IceRestart { links, both } => {
             let which = match links {
                 RestartLinks::All => "every link",
@@ -144,12 +170,7 @@ fn fault(plan: &Plan, action: &Action) -> String {
                 Scope::Signaling => "signaling",
                 Scope::Both => "signaling and media",
             };
-            let named = with.iter().map(|peer| plan.peers[peer.index()].user_id.as_str());
-            let named: Vec<&str> = named.collect();
-            let whom = match named.as_slice() {
-                [] => String::new(),
-                some => format!(" towards {}", some.join(" ")),
-            };
+            let whom = towards(plan, with);
             format!("drop the network ({what}{whom}) for {}", show_duration(*lasting))
         }
         Action::Network { profile } => format!("network: {profile}"),
@@ -167,6 +188,7 @@ fn fault(plan: &Plan, action: &Action) -> String {
             false => format!("restart the server, away for {}", show_duration(*away)),
         },
         Action::Join { .. }
+        | Action::JoinTwice { .. }
         | Action::Leave
         | Action::Wait { .. }
         | Action::Barrier { .. }
@@ -174,11 +196,50 @@ fn fault(plan: &Plan, action: &Action) -> String {
     }
 }
 
+fn towards(plan: &Plan, with: &[PeerId]) -> String {
+    let named = with.iter().map(|peer| plan.peers[peer.index()].user_id.as_str());
+    match named.collect::<Vec<_>>()[..] {
+        [] => String::new(),
+        ref some => format!(" towards {}", some.join(" ")),
+    }
+}
+
+fn signaling(plan: &Plan, rule: &FrameRule, lasting: Option<Duration>) -> String {
+    let what = match rule.treatment {
+        Treatment::Drop => "drop".to_owned(),
+        Treatment::Delay(range) => format!("delay by {range}"),
+        Treatment::Reorder => "reorder".to_owned(),
+        Treatment::Duplicate => "duplicate".to_owned(),
+        Treatment::Corrupt(Corruption::Text) => "break the text of".to_owned(),
+        Treatment::Corrupt(Corruption::Sdp) => "break the description in".to_owned(),
+    };
+    let kinds: Vec<&str> = rule.of.iter().map(|kind| kind.name()).collect();
+    let which = match kinds[..] {
+        [] => "frame".to_owned(),
+        _ => format!("{} frame", kinds.join(" and ")),
+    };
+    let share = match rule.share == Fraction::WHOLE {
+        true => "every".to_owned(),
+        false => format!("{} of every", rule.share),
+    };
+    let way = rule
+        .way
+        .map(|way| format!(" going {}", way.name()))
+        .unwrap_or_default();
+    let whom = towards(plan, &rule.with).replace("towards", "of");
+    let time = lasting
+        .map(|time| format!(" for {}", show_duration(time)))
+        .unwrap_or_default();
+    let count = rule.count.map(|n| format!(", {n} at most")).unwrap_or_default();
+    format!("{what} {share} {which}{way}{whom}{time}{count}")
+}
+
 /// `3 copies within 50ms`.
-fn again(copies: u32, within: Duration) -> String {
+fn again(copies: u32, within: Duration, afresh: bool) -> String {
+    let as_frames = if afresh { " as other frames" } else { "" };
     let copies = match copies {
-        1 => "1 copy".to_owned(),
-        _ => format!("{copies} copies"),
+        1 => format!("1 copy{as_frames}"),
+        _ => format!("{copies} copies{as_frames}"),
     };
     match within {
         Duration::ZERO => format!("{copies} at once"),

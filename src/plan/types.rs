@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::wire;
 use crate::{
     base::{BarrierId, Fraction, Instant, PeerId, RoomId},
-    impair::Profile,
-    scenario::{ClientRules, Cut, RestartLinks, Scope},
+    impair::{FrameRule, Profile},
+    scenario::{ClientRules, Cut, RawFrames, RestartLinks, Scope},
 };
 
 /// What every peer will do and when. Complete: running it draws no further decision from the scenario.
@@ -162,6 +162,8 @@ pub enum Action {
         /// Over which time the copies are spread, after the first; zero sends all at once.
         #[serde(rename = "within_ms", serialize_with = "wire::duration")]
         within: Duration,
+        /// Each copy is another frame with the same description, not the same one to the byte.
+        afresh: bool,
     },
     /// Send the frame of every answer that this peer gives in the next `lasting` `copies` more times.
     /// The step is over at once.
@@ -174,6 +176,40 @@ pub enum Action {
         /// How long answers are repeated.
         #[serde(rename = "for_ms", serialize_with = "wire::duration")]
         lasting: Duration,
+        /// Each copy is another frame with the same description, not the same one to the byte.
+        afresh: bool,
+    },
+    /// Something happens to frames of the peer's signaling from now on, and until its script ends at the latest. The
+    /// step is over at once.
+    Signaling {
+        /// What, and to which.
+        #[serde(serialize_with = "wire::frame_rule")]
+        rule: FrameRule,
+        /// For how long, if not for a count.
+        #[serde(rename = "for_ms", serialize_with = "wire::optional_duration")]
+        lasting: Option<Duration>,
+    },
+    /// Renegotiate on open links in the same instant as their other ends. The step is over at once.
+    Glare {
+        /// Only on those to these; empty: on all.
+        with: Vec<PeerId>,
+    },
+    /// Send the last offers of the previous membership once more. The step is over at once.
+    StaleOffer {
+        /// Only to these; empty: to every member that there is one for.
+        with: Vec<PeerId>,
+    },
+    /// Ask to join the room twice, by two frames at once.
+    JoinTwice {
+        /// The user name to join under.
+        name: String,
+        /// As that of a `Join`.
+        again: bool,
+    },
+    /// Send the server what no client would. The step is over at once.
+    SendRaw {
+        /// What.
+        frames: RawFrames,
     },
     /// Restart ICE (RFC 8445 section 9). The step is over at once; `wait: recovered` waits for it.
     IceRestart {

@@ -185,6 +185,11 @@ impl PeerTask {
                     command,
                 } => self.command(remote, generation, command),
                 PeerOutput::RestartServer { planned, ends } => self.restart_server(planned, ends),
+                PeerOutput::OfferTogether(remotes) => {
+                    for remote in remotes {
+                        self.tell(remote, PeerInput::OfferTogether(self.id));
+                    }
+                }
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator().reach_barrier(self.id, barrier);
                     self.release(release).await;

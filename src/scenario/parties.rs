@@ -6,7 +6,7 @@ use super::{
     check::Part,
     diagnostic::nearest,
     fields::Reader,
-    types::{Group, Party, Scenario, Step, StepKind},
+    types::{Group, Party, Scenario, SignalingFault, Step, StepKind},
 };
 
 /// What peers of a scenario without groups are called.
@@ -66,7 +66,10 @@ fn check_steps(reader: &mut Reader<'_>, parts: &[Part<'_>], steps: &[Step], own:
     for step in steps {
         match &step.kind {
             StepKind::Repeat { steps, .. } => check_steps(reader, parts, steps, own.clone()),
-            StepKind::DropNetwork { with, .. } => check_with(reader, parts, with, &own),
+            StepKind::DropNetwork { with, .. }
+            | StepKind::Glare { with }
+            | StepKind::StaleOffer { with }
+            | StepKind::Signaling(SignalingFault { with, .. }) => check_with(reader, parts, with, &own),
             _ => {}
         }
     }

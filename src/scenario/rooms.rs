@@ -8,6 +8,7 @@ use super::{
     profiles::read_client,
     read::read_name,
     server::check_server,
+    signaling::check_signaling,
     source::Span,
     steps::read_steps,
     tree::Entry,
@@ -229,6 +230,7 @@ pub(super) fn check_groups(
     for steps in drafts.clone().filter_map(|group| group.steps.as_deref()) {
         bounded &= check_length(reader, steps);
         check_membership(reader, steps, peers == Some(1));
+        check_signaling(reader, steps);
     }
     let parts: Option<Vec<Part<'_>>> = drafts
         .clone()

@@ -5,6 +5,7 @@ use super::{
     fields::Reader,
     network::read_network,
     server::read_server,
+    signaling::{read_late_answer, read_parties, read_raw, read_signaling},
     source::Span,
     tree::{Entry, Node, Value},
     types::{Cut, MAX_REPEAT_DEPTH, Step, StepKind},
@@ -14,7 +15,7 @@ use super::{
 /// The longest user or barrier name.
 pub(super) const MAX_NAME: usize = 64;
 /// The steps of this version.
-pub(super) const STEPS: [&str; 17] = [
+pub(super) const STEPS: [&str; 23] = [
     "join",
     "leave",
     "rejoin",
@@ -32,18 +33,15 @@ pub(super) const STEPS: [&str; 17] = [
     "cut_signaling",
     "crash",
     "server",
-];
-/// The steps of the language that are not built yet.
-const LATER: [&str; 8] = [
-    "late_answer",
-    "stale_offer",
-    "glare",
-    "roam",
-    "nat_rebind",
     "signaling",
-    "suspend",
+    "late_answer",
+    "glare",
+    "stale_offer",
+    "join_twice",
     "send_raw",
 ];
+/// The steps of the language that are not built yet.
+const LATER: [&str; 3] = ["roam", "nat_rebind", "suspend"];
 /// The keys of a `join` that says more than that.
 pub(super) const JOIN_KEYS: [&str; 1] = ["expect"];
 /// What a `join` can be expected to be.
@@ -168,7 +166,7 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
     };
     match word {
         "join" => read_join(reader, given),
-        "leave" | "rejoin" | "crash" => {
+        "leave" | "rejoin" | "crash" | "join_twice" => {
             if let Some(entry) = given {
                 reader.mistake(entry.value.span, format!("`{word}` takes no argument"));
                 return None;
@@ -176,6 +174,7 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
             Some(match word {
                 "leave" => StepKind::Leave,
                 "rejoin" => StepKind::Rejoin,
+                "join_twice" => StepKind::JoinTwice,
                 _ => StepKind::Crash,
             })
         }
@@ -221,6 +220,24 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
         "server" => {
             let entry = needs(reader, "server: restart")?;
             read_server(reader, entry)
+        }
+        "signaling" => {
+            let entry = needs(reader, "signaling: {drop: 50%, of: answer, for: 5s}")?;
+            read_signaling(reader, entry)
+        }
+        "late_answer" => {
+            let entry = needs(reader, "late_answer: {by: 2s, for: 10s}")?;
+            read_late_answer(reader, entry)
+        }
+        "glare" => Some(StepKind::Glare {
+            with: read_parties(reader, word, given)?,
+        }),
+        "stale_offer" => Some(StepKind::StaleOffer {
+            with: read_parties(reader, word, given)?,
+        }),
+        "send_raw" => {
+            let entry = needs(reader, "send_raw: {set: garbage}")?;
+            read_raw(reader, entry)
         }
         "repeat" => {
             reader.mistake_help(

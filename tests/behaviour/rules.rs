@@ -33,6 +33,7 @@ pub fn renegotiate() -> Action {
     Action::DuplicateOffer {
         copies: 0,
         within: Duration::ZERO,
+        afresh: false,
     }
 }
 

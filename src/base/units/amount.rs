@@ -90,6 +90,11 @@ pub struct Fraction {
 }
 
 impl Fraction {
+    /// All of it.
+    pub const WHOLE: Self = Self {
+        millionths: 1_000_000,
+    };
+
     /// As a number from 0 to 1.
     pub fn as_f64(self) -> f64 {
         f64::from(self.millionths) / 1e6

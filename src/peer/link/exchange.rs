@@ -31,6 +31,10 @@ impl Link {
 
     /// Whether it gets in at all: what is turned away here waits for nothing.
     fn admits(&mut self, description: &Description, now: Instant) -> bool {
+        if self.rules.refuse_broken && !description.is_whole() {
+            self.ignore(description, IgnoreReason::Broken);
+            return false;
+        }
         let sdp_type = description.sdp_type;
         let lasts = match sdp_type {
             SdpType::Offer => self.rules.offer_lock,
@@ -288,8 +292,10 @@ impl Link {
                 if let Ok(Some(offer)) = done.result {
                     if let Some(connection) = &mut self.connection {
                         connection.offer = Some(offer.clone());
+                        connection.repeats = 0;
                     }
                     self.send(offer, None);
+                    self.expect_answer(now);
                 }
             }
             ConnectionOperation::SetRemote(ref description) if !failed => {

@@ -3,7 +3,7 @@
 
 use super::{
     connection::{Connection, Exchange},
-    machine::Link,
+    machine::{Link, LinkTimer},
 };
 use crate::{
     base::Generation,
@@ -80,6 +80,7 @@ impl Link {
 
     pub(super) fn close_connection(&mut self, cause: &str) {
         if let Some(connection) = self.connection.take() {
+            self.timers.stop(LinkTimer::Unanswered(connection.generation));
             self.command(connection.generation, ConnectionCommand::Close);
             self.event(EventKind::ConnectionClosed {
                 generation: connection.generation,

@@ -52,6 +52,8 @@ pub struct Link {
 pub(super) enum LinkTimer {
     /// No offer has come: make one.
     OfferFallback(Generation),
+    /// The offer has no answer: send it again.
+    Unanswered(Generation),
     /// ICE is not back: restart it.
     RestartIce(Generation),
     /// ICE is connected and the channel does not open: replace the connection.
@@ -196,7 +198,7 @@ impl Link {
         let all = self.rules.check_generation;
         self.timers.stop_all_but(|timer| match timer {
             LinkTimer::RemoveFailed(_) | LinkTimer::RemoveDisconnected(_) => true,
-            LinkTimer::OfferFallback(_) => false,
+            LinkTimer::OfferFallback(_) | LinkTimer::Unanswered(_) => false,
             LinkTimer::NotOpen(_)
             | LinkTimer::RestartIce(_)
             | LinkTimer::NoData(_)
@@ -218,6 +220,7 @@ impl Link {
         while let Some((timer, _)) = self.timers.expire(now) {
             match timer {
                 LinkTimer::OfferFallback(generation) => self.offer_overdue(generation),
+                LinkTimer::Unanswered(generation) => self.answer_overdue(generation, now),
                 LinkTimer::NotOpen(generation) => self.replace_unopened(generation),
                 LinkTimer::RestartIce(generation) => self.restart_due(generation),
                 LinkTimer::NoData(generation) | LinkTimer::ChannelClosed(generation) => {
@@ -364,6 +367,9 @@ impl Link {
     pub(super) fn signaling_became(&mut self, state: SignalingState) {
         if let Some(connection) = &mut self.connection {
             connection.signaling = state;
+        }
+        if state != SignalingState::HaveLocalOffer {
+            self.timers.stop(LinkTimer::Unanswered(self.generation));
         }
         self.event(EventKind::SignalingStateChanged {
             generation: self.generation,

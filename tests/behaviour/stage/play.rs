@@ -253,6 +253,7 @@ impl Stage {
                 // The stage has faults of its own.
                 PeerOutput::Network(_) => {}
                 PeerOutput::RestartServer { .. } => panic!("this server lasts"),
+                PeerOutput::OfferTogether(_) => panic!("nobody offers together here"),
                 PeerOutput::CloseSignaling => {
                     if let Some(client) = self.sockets.remove(&me) {
                         let at = self.after(Way::Up);
