@@ -57,6 +57,8 @@ pub struct Peer {
     pub(super) token: Option<String>,
     /// Joins sent on this socket that the server has not answered.
     pub(super) unanswered_joins: u32,
+    /// Those of them that were for memberships before this one.
+    pub(super) former_joins: u32,
     /// The join has gone out, on this socket or an earlier one.
     pub(super) join_is_sent: bool,
     /// The other members, as told one by one.
@@ -233,6 +235,7 @@ impl Peer {
             joining_as: None,
             token: None,
             unanswered_joins: 0,
+            former_joins: 0,
             join_is_sent: false,
             members: BTreeSet::new(),
             server_roster: BTreeSet::new(),

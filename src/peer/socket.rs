@@ -78,6 +78,7 @@ impl Peer {
             self.output(PeerOutput::SendFrame(frame));
         }
         self.unanswered_joins = 0;
+        self.former_joins = 0;
         let owed = self.rules().resume_membership || !self.join_is_sent;
         if self.membership != Membership::Outside && owed {
             self.send_join(now);

@@ -44,7 +44,21 @@ pub fn races() -> &'static [(&'static str, &'static str)] {
 
 /// One scenario for each thing that a network or a server does to people in a call; they ship with the program, too.
 pub fn faults() -> &'static [(&'static str, &'static str)] {
-    scenarios!["faults/partition"]
+    scenarios![
+        "faults/partition",
+        "faults/lost-offer",
+        "faults/lost-answer",
+        "faults/late-answer",
+        "faults/glare",
+        "faults/reordered-candidates",
+        "faults/corrupt-frames",
+        "faults/duplicate-descriptions",
+        "faults/stale-offer",
+        "faults/join-twice",
+        "faults/raw-frames",
+        "faults/half-open",
+        "faults/slow-signaling",
+    ]
 }
 
 /// All of them.

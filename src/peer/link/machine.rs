@@ -140,6 +140,11 @@ impl Link {
         self.timers.next()
     }
 
+    /// The fingerprints of the offers that were taken, as far as they are remembered.
+    pub fn offers_taken(&self) -> impl Iterator<Item = u64> + '_ {
+        self.memory.offers_taken()
+    }
+
     /// The last generation used.
     pub fn generation(&self) -> Generation {
         self.generation

@@ -30,7 +30,7 @@ impl Memory {
     }
 
     /// The offers that are remembered.
-    pub(in crate::peer) fn offers_taken(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(super) fn offers_taken(&self) -> impl Iterator<Item = u64> + '_ {
         self.offers.0.iter().map(|(fingerprint, _)| *fingerprint)
     }
 
