@@ -80,7 +80,9 @@ impl Link {
 
     pub(super) fn close_connection(&mut self, cause: &str) {
         if let Some(connection) = self.connection.take() {
-            self.timers.stop(LinkTimer::Unanswered(connection.generation));
+            for timer in [LinkTimer::Unanswered, LinkTimer::Doubt] {
+                self.timers.stop(timer(connection.generation));
+            }
             self.command(connection.generation, ConnectionCommand::Close);
             self.event(EventKind::ConnectionClosed {
                 generation: connection.generation,

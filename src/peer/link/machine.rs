@@ -54,6 +54,8 @@ pub(super) enum LinkTimer {
     OfferFallback(Generation),
     /// The offer has no answer: send it again.
     Unanswered(Generation),
+    /// What the connection is with may not be there any more: replace it.
+    Doubt(Generation),
     /// ICE is not back: restart it.
     RestartIce(Generation),
     /// ICE is connected and the channel does not open: replace the connection.
@@ -203,7 +205,7 @@ impl Link {
         let all = self.rules.check_generation;
         self.timers.stop_all_but(|timer| match timer {
             LinkTimer::RemoveFailed(_) | LinkTimer::RemoveDisconnected(_) => true,
-            LinkTimer::OfferFallback(_) | LinkTimer::Unanswered(_) => false,
+            LinkTimer::OfferFallback(_) | LinkTimer::Unanswered(_) | LinkTimer::Doubt(_) => false,
             LinkTimer::NotOpen(_)
             | LinkTimer::RestartIce(_)
             | LinkTimer::NoData(_)
@@ -226,6 +228,7 @@ impl Link {
             match timer {
                 LinkTimer::OfferFallback(generation) => self.offer_overdue(generation),
                 LinkTimer::Unanswered(generation) => self.answer_overdue(generation, now),
+                LinkTimer::Doubt(generation) => self.doubt_is_right(generation),
                 LinkTimer::NotOpen(generation) => self.replace_unopened(generation),
                 LinkTimer::RestartIce(generation) => self.restart_due(generation),
                 LinkTimer::NoData(generation) | LinkTimer::ChannelClosed(generation) => {

@@ -236,6 +236,7 @@ impl Link {
     pub(super) fn channel_opened(&mut self, now: Instant) {
         self.timers.stop(LinkTimer::NotOpen(self.generation));
         self.timers.stop(LinkTimer::ChannelClosed(self.generation));
+        self.timers.stop(LinkTimer::Doubt(self.generation));
         if self.recovery.unwell {
             self.ask_for_probe(now);
         }
