@@ -25,6 +25,8 @@ pub enum Purpose {
     Recovery = 13,
     /// In a simulation: ports of NATs and of the TURN server.
     Nat = 16,
+    /// Faults of a peer's signaling frames.
+    Frames = 17,
 }
 
 /// The one number that a run repeats from.

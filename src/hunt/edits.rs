@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    base::DurationRange,
-    impair::{AccessLink, Nat, Profile},
+    base::{DurationRange, Fraction},
+    impair::{AccessLink, Nat, Profile, Treatment},
     scenario::{
-        Arrival, ClientRules, DropNetwork, Group, Network, Party, RestartLinks, Scenario, Scope, ServerFault,
-        SocketOnRoam, Step, StepKind, Ways,
+        Arrival, ClientRules, DropNetwork, Group, Network, Party, RawFrames, RestartLinks, Scenario, Scope,
+        ServerFault, SignalingFault, SocketOnRoam, Step, StepKind, Ways,
     },
 };
 
@@ -115,9 +115,14 @@ pub(super) fn split(scenario: &Scenario) -> Scenario {
         .flat_map(|group| {
             let mut steps = written_out(&group.steps);
             for step in &mut steps {
-                if let StepKind::DropNetwork(what) = &mut step.kind {
-                    let parties = what.with.iter();
-                    what.with = parties.flat_map(|party| named(&parts, party)).collect();
+                match &mut step.kind {
+                    StepKind::DropNetwork(DropNetwork { with, .. })
+                    | StepKind::Glare { with }
+                    | StepKind::StaleOffer { with }
+                    | StepKind::Signaling(SignalingFault { with, .. }) => {
+                        *with = with.iter().flat_map(|party| named(&parts, party)).collect();
+                    }
+                    _ => {}
                 }
             }
             members(group).into_iter().map(move |name| Group {
@@ -325,8 +330,16 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
             let repeat = |steps| StepKind::Repeat { times: *times, steps };
             simpler(steps).into_iter().map(repeat).collect()
         }
-        StepKind::DuplicateOffer { copies, within } => {
-            let offer = |copies, within| StepKind::DuplicateOffer { copies, within };
+        StepKind::DuplicateOffer {
+            copies,
+            within,
+            afresh,
+        } => {
+            let offer = |copies, within| StepKind::DuplicateOffer {
+                copies,
+                within,
+                afresh: *afresh,
+            };
             let fewer = fewer(*copies).into_iter().map(|copies| offer(copies, *within));
             let at_once = (!within.is_zero()).then(|| offer(*copies, Duration::ZERO));
             fewer.chain(at_once).collect()
@@ -335,11 +348,13 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
             copies,
             within,
             lasting,
+            afresh,
         } => {
             let answer = |copies, within, lasting| StepKind::DuplicateAnswer {
                 copies,
                 within,
                 lasting,
+                afresh: *afresh,
             };
             let fewer = fewer(*copies)
                 .into_iter()
@@ -372,6 +387,18 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
             };
             lasting.map_or_else(Vec::new, |time| lasting_less(time, block))
         }
+        StepKind::Signaling(fault) => simpler_rule(fault),
+        StepKind::SendRaw(RawFrames::Text { text, times }) => {
+            let fewer = fewer(*times).into_iter();
+            let raw = |times| RawFrames::Text {
+                text: text.clone(),
+                times,
+            };
+            fewer.map(raw).map(StepKind::SendRaw).collect()
+        }
+        StepKind::JoinTwice => vec![StepKind::Join {
+            expect_rejected: false,
+        }],
         StepKind::Roam { signaling } => {
             let kept = StepKind::Roam {
                 signaling: SocketOnRoam::Kept,
@@ -453,6 +480,33 @@ fn lesser_server_faults(fault: ServerFault) -> Vec<StepKind> {
         }
     };
     faults.into_iter().map(StepKind::Server).collect()
+}
+
+/// Every frame of a share, fewer frames, for less long.
+fn simpler_rule(fault: &SignalingFault) -> Vec<StepKind> {
+    let mut found = Vec::new();
+    let mut put = |change: &dyn Fn(&mut SignalingFault)| {
+        let mut changed = fault.clone();
+        change(&mut changed);
+        found.push(StepKind::Signaling(changed));
+    };
+    if fault.share != Fraction::WHOLE {
+        put(&|fault| fault.share = Fraction::WHOLE);
+    }
+    for count in fault.count.map(fewer).unwrap_or_default() {
+        put(&|fault| fault.count = Some(count));
+    }
+    for lasting in fault.lasting.map(shorter_times).unwrap_or_default() {
+        if !lasting.is_zero() {
+            put(&|fault| fault.lasting = Some(lasting));
+        }
+    }
+    if let Treatment::Delay(range) = fault.treatment {
+        if range.min() != range.max() {
+            put(&|fault| fault.treatment = Treatment::Delay(exactly(range.max())));
+        }
+    }
+    found
 }
 
 fn exactly(time: Duration) -> DurationRange {

@@ -23,6 +23,22 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::ServerPaused { .. } => "server_pauses",
         EventKind::ServerSlowed { .. } => "server_slowdowns",
         EventKind::ServerCommand { failed: Some(_), .. } => "server_commands_failed",
+        EventKind::OfferOverdue { .. } => "offers_overdue",
+        EventKind::FrameTreated {
+            treatment,
+            frame,
+            way,
+        } => {
+            let tags = [
+                ("frame", frame.name()),
+                ("treatment", treatment.name()),
+                ("way", way.name()),
+            ];
+            return Some(Series::tagged("frames_treated", tags));
+        }
+        EventKind::FrameForged { forgery } => {
+            return Some(Series::tagged("frames_forged", [("forgery", forgery.name())]));
+        }
         EventKind::FaultStarted { cause, .. } => {
             return Some(Series::tagged("faults_started", [("cause", cause.name())]));
         }
@@ -38,6 +54,8 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
                 IgnoreReason::QueueFull => "queue_full",
                 IgnoreReason::Locked => "locked",
                 IgnoreReason::State => "state",
+                IgnoreReason::Broken => "broken",
+                IgnoreReason::Stale => "stale",
             };
             return Some(Series::tagged("descriptions_ignored", [("reason", reason)]));
         }

@@ -1,6 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use crate::base::{BarrierId, Generation, Incarnation, Instant, PeerId};
+use crate::{
+    base::{BarrierId, Generation, Incarnation, Instant, PeerId},
+    plan::{FrameKind, FrameWay, Treated},
+};
 
 /// One thing that happened in a run. The dispatcher puts events in order: `at` never decreases by more
 /// than the time an event spends in its queue, and one peer's events come in the order it made them.
@@ -90,6 +93,15 @@ pub enum EventKind {
     /// The server answered with an error frame.
     SignalingError { reason: String, message: String },
 
+    /// A rule of a `signaling` step did something to a frame; `remote`, if the frame is from, for or about one.
+    FrameTreated {
+        treatment: Treated,
+        frame: FrameKind,
+        way: FrameWay,
+    },
+    /// A step sent a frame that the client would not have sent.
+    FrameForged { forgery: Forgery },
+
     // ---- negotiation of one link
     /// An `RTCPeerConnection` was made. `offerer`: this side offers first.
     ConnectionCreated {
@@ -118,6 +130,8 @@ pub enum EventKind {
         fingerprint: u64,
         reason: IgnoreReason,
     },
+    /// An offer had no answer in time, and is sent again for the `attempt`th time (from 1).
+    OfferOverdue { generation: Generation, attempt: u32 },
     /// Both sides offered at once, as seen by this side. `polite`: this side rolled back.
     Glare { generation: Generation, polite: bool },
     /// `RTCSignalingState` changed.
@@ -353,6 +367,26 @@ pub enum IgnoreReason {
     Locked,
     /// The connection's signaling state is none that the client takes it in.
     State,
+    /// It was cut off on the way.
+    Broken,
+    /// The remote had made it in an earlier membership.
+    Stale,
+}
+
+/// A frame that a client would not have sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forgery {
+    /// An offer once more.
+    OfferCopy,
+    /// An answer once more.
+    AnswerCopy,
+    /// An offer of the previous membership.
+    StaleOffer,
+    /// A second join.
+    SecondJoin,
+    /// Whatever the script says.
+    Raw,
 }
 
 /// `RTCSignalingState`.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{FaultCause, RecoveryPath};
+use super::{FaultCause, Forgery, RecoveryPath};
 
 /// A metric of the catalogue: what its figures mean, whoever prints them.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,6 +100,19 @@ impl FaultCause {
     }
 }
 
+impl Forgery {
+    /// As it is in tags: `stale_offer`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OfferCopy => "offer_copy",
+            Self::AnswerCopy => "answer_copy",
+            Self::StaleOffer => "stale_offer",
+            Self::SecondJoin => "second_join",
+            Self::Raw => "raw",
+        }
+    }
+}
+
 impl RecoveryPath {
     /// As it is in tags: `ice_restart`.
     pub fn name(self) -> &'static str {
@@ -187,7 +200,36 @@ const IGNORED: &[Tag] = &[tag(
         "queue_full",
         "locked",
         "state",
+        "broken",
+        "stale",
     ],
+)];
+const TREATED: &[Tag] = &[
+    tag(
+        "frame",
+        &[
+            "offer",
+            "answer",
+            "candidate",
+            "join",
+            "leave",
+            "ping",
+            "welcome",
+            "join_rejected",
+            "member_joined",
+            "member_left",
+            "roster",
+            "pong",
+            "error",
+            "other",
+        ],
+    ),
+    tag("treatment", &["drop", "delay", "reorder", "duplicate", "corrupt"]),
+    tag("way", &["in", "out"]),
+];
+const FORGED: &[Tag] = &[tag(
+    "forgery",
+    &["offer_copy", "answer_copy", "stale_offer", "second_join", "raw"],
 )];
 
 /// Every metric there is, trends first, then rates, then counters.
@@ -460,6 +502,21 @@ pub const CATALOGUE: &[Metric] = &[
         "descriptions_ignored",
         IGNORED,
         "Offers and answers that were dropped.",
+    ),
+    counter(
+        "offers_overdue",
+        &[],
+        "Offers that had no answer within the client's `answer_within` and were sent again, each time.",
+    ),
+    counter(
+        "frames_treated",
+        TREATED,
+        "Signaling frames that a `signaling` step did something to, once for each thing that it did.",
+    ),
+    counter(
+        "frames_forged",
+        FORGED,
+        "Signaling frames that a step sent and the client would not have: copies, stale offers, second joins, raw ones.",
     ),
     counter(
         "operations_failed",

@@ -1,9 +1,9 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::machine::{Peer, PeerOutput, PeerTimer};
 use crate::{
     base::{Instant, PeerId},
-    metrics::{EventKind, FaultCause, RecoveryPath},
+    metrics::{EventKind, FaultCause, Forgery, RecoveryPath},
     plan::{Cut, DropNetwork, Network, RestartLinks, Scope, SleepingClock, SocketOnRoam},
     signaling::{Description, Message, SdpType, Seq},
 };
@@ -29,13 +29,39 @@ pub(super) struct Fault {
 #[derive(Debug, Default)]
 pub(super) struct Copies {
     /// For the next offer to each of these.
-    offers: std::collections::BTreeMap<PeerId, (u32, Duration)>,
+    offers: BTreeMap<PeerId, CopyStep>,
     /// For every answer until then.
-    answers: Option<(u32, Duration, Instant)>,
-    /// Copies that wait for their instant, in the order of these.
-    due: std::collections::BTreeMap<(Instant, u32), (PeerId, Description)>,
+    answers: Option<(CopyStep, Instant)>,
+    /// Copies that wait for their instant, in the order of these; with the instant of the frame that they repeat to
+    /// the byte, if they do.
+    due: BTreeMap<(Instant, u32), (PeerId, Description, Option<Instant>)>,
     /// Numbers them.
     count: u32,
+}
+
+/// How often descriptions are repeated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CopyStep {
+    pub copies: u32,
+    /// Over which time.
+    pub within: Duration,
+    /// Each in a frame of its own.
+    pub afresh: bool,
+}
+
+/// The last offer to each remote.
+#[derive(Debug, Default)]
+pub(super) struct Offered {
+    /// Of this membership.
+    last: BTreeMap<PeerId, Description>,
+    /// Of the one before.
+    pub former: BTreeMap<PeerId, Description>,
+}
+
+impl Offered {
+    pub(super) fn leave(&mut self) {
+        self.former = std::mem::take(&mut self.last);
+    }
 }
 
 /// What a step wants done to the sockets of its peer.
@@ -105,9 +131,9 @@ impl Peer {
         self.output(PeerOutput::Network(NetworkCommand::Cut(how)));
     }
 
-    pub(super) fn duplicate_offer(&mut self, copies: u32, within: Duration, now: Instant) {
+    pub(super) fn duplicate_offer(&mut self, step: CopyStep, now: Instant) {
         for remote in self.open_links(|_| true) {
-            self.copies.offers.insert(remote, (copies, within));
+            self.copies.offers.insert(remote, step);
             if let Some(link) = self.links.get_mut(&remote) {
                 link.renegotiate();
             }
@@ -115,14 +141,8 @@ impl Peer {
         }
     }
 
-    pub(super) fn duplicate_answer(
-        &mut self,
-        copies: u32,
-        within: Duration,
-        lasting: Duration,
-        now: Instant,
-    ) {
-        self.copies.answers = Some((copies, within, now + lasting));
+    pub(super) fn duplicate_answer(&mut self, step: CopyStep, lasting: Duration, now: Instant) {
+        self.copies.answers = Some((step, now + lasting));
     }
 
     /// Ends like a process that is killed.
@@ -139,6 +159,7 @@ impl Peer {
         self.drop_membership("crash", now);
         // Another process knows nothing of what this one remembered.
         self.memories.clear();
+        self.taken_before.clear();
     }
 
     /// Every open link has a fault of that kind.
@@ -308,23 +329,31 @@ impl Peer {
     /// Sends a description, and what a step wants repeated of it.
     pub(super) fn send_description(&mut self, remote: PeerId, description: Description, now: Instant) {
         let wanted = match description.sdp_type {
-            SdpType::Offer => self.copies.offers.remove(&remote),
-            SdpType::Answer => self
-                .copies
-                .answers
-                .filter(|(_, _, until)| now <= *until)
-                .map(|(copies, within, _)| (copies, within)),
+            SdpType::Offer => {
+                self.offered.last.insert(remote, description.clone());
+                self.copies.offers.remove(&remote)
+            }
+            SdpType::Answer => {
+                let answers = self.copies.answers.filter(|(_, until)| now <= *until);
+                answers.map(|(step, _)| step)
+            }
         };
-        self.signal(remote, description.clone(), now);
-        let Some((copies, within)) = wanted else {
+        self.signal(remote, description.clone(), now, now);
+        let Some(CopyStep {
+            copies,
+            within,
+            afresh,
+        }) = wanted
+        else {
             return;
         };
         for copy in 1..=copies {
             let at = now + within * copy / copies.max(1);
             self.copies.count += 1;
+            let stamp = (!afresh).then_some(now);
             self.copies
                 .due
-                .insert((at, self.copies.count), (remote, description.clone()));
+                .insert((at, self.copies.count), (remote, description.clone(), stamp));
         }
         self.send_copies(now);
     }
@@ -335,14 +364,19 @@ impl Peer {
             if at > now {
                 return self.timers.set(PeerTimer::Copies, at);
             }
-            let (remote, description) = entry.remove();
-            self.signal(remote, description, now);
+            let (remote, description, stamp) = entry.remove();
+            let forgery = match description.sdp_type {
+                SdpType::Offer => Forgery::OfferCopy,
+                SdpType::Answer => Forgery::AnswerCopy,
+            };
+            self.forged(Some(remote), forgery);
+            self.signal(remote, description, stamp.unwrap_or(now), now);
         }
     }
 
-    fn signal(&mut self, remote: PeerId, description: Description, now: Instant) {
+    pub(super) fn signal(&mut self, remote: PeerId, description: Description, stamp: Instant, now: Instant) {
         let remote = self.roommates[&remote].clone();
-        self.send(&Message::Description { remote, description }, now);
+        self.send_stamped(&Message::Description { remote, description }, stamp, now);
     }
 
     /// The membership goes on over a new socket.

@@ -82,6 +82,7 @@ impl PeerTimer {
             | Self::Exchange
             | Self::Gone
             | Self::Copies
+            | Self::Frames
             | Self::SignalingFaultEnd
             | Self::FaultEnd(_)
             | Self::FaultExpiry(_) => false,

@@ -8,12 +8,13 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     connection::{ConnectionCommand, ConnectionEvent},
-    faults::{Copies, Fault, NetworkCommand},
+    faults::{Copies, Fault, NetworkCommand, Offered},
     link::{Link, LinkOutput, Memory},
     membership::{Leaving, Membership, SinceJoin},
     script::Script,
     settle::Phase,
     socket::{Pings, Socket},
+    tampering::Tampering,
     timers::Timers,
 };
 use crate::{
@@ -60,6 +61,8 @@ pub struct Peer {
     pub(super) token: Option<String>,
     /// Joins sent on this socket that the server has not answered.
     pub(super) unanswered_joins: u32,
+    /// Those of them that were for memberships before this one.
+    pub(super) former_joins: u32,
     /// The join has gone out, on this socket or an earlier one.
     pub(super) join_is_sent: bool,
     /// The other members, as told one by one.
@@ -93,6 +96,14 @@ pub struct Peer {
     pub(super) copies: Copies,
     /// The root seed: each link has a stream of its own.
     pub(super) seed: RootSeed,
+    /// The offers that went out.
+    pub(super) offered: Offered,
+    /// Offers that were taken in earlier memberships of these.
+    pub(super) taken_before: BTreeMap<PeerId, VecDeque<u64>>,
+    /// What its script does to the frames of its signaling.
+    pub(super) tampering: Tampering,
+    /// The next join is sent twice.
+    pub(super) joins_twice: bool,
     /// Last messages that came before the room was said to have ended.
     pub(super) early_fins: BTreeSet<PeerId>,
 
@@ -127,6 +138,8 @@ pub(super) enum PeerTimer {
     HeartbeatExpiry,
     /// Copies of descriptions are due.
     Copies,
+    /// Frames that were held back are due.
+    Frames,
     /// A fault of the way to the server is planned to be over.
     SignalingFaultEnd,
     /// A fault of the link to that remote is planned to be over.
@@ -160,6 +173,8 @@ pub enum PeerInput {
     Woke { slept: Duration, clock: SleepingClock },
     /// A step of another peer has stopped the TURN server; at `ends` there may be another one.
     TurnStopped { planned: Instant, ends: Instant },
+    /// A step of `0` offers to this peer now, and wants this peer to offer as well.
+    OfferTogether(PeerId),
     /// Every script of the room has ended.
     RoomEnded,
     /// Everybody of the room has settled (or the run stops early): leave and end.
@@ -187,6 +202,8 @@ pub enum PeerOutput {
     Server { fault: ServerFault, planned: Instant },
     /// Do this to the TURN server now, and tell every other peer if that tears links.
     Turn { fault: TurnFault, planned: Instant },
+    /// Have each of these offer to it now, as it does to them.
+    OfferTogether(Vec<PeerId>),
     /// It has reached a barrier.
     ReachBarrier(BarrierId),
     /// Its script has ended, and the server has processed all that it sent.
@@ -231,6 +248,7 @@ impl Peer {
             joining_as: None,
             token: None,
             unanswered_joins: 0,
+            former_joins: 0,
             join_is_sent: false,
             members: BTreeSet::new(),
             server_roster: BTreeSet::new(),
@@ -251,6 +269,10 @@ impl Peer {
             next_probe: 1,
             copies: Copies::default(),
             seed: RootSeed(plan.seed),
+            offered: Offered::default(),
+            taken_before: BTreeMap::new(),
+            tampering: Tampering::new(RootSeed(plan.seed).peer(id, Purpose::Frames)),
+            joins_twice: false,
             early_fins: BTreeSet::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
@@ -285,11 +307,7 @@ impl Peer {
                 if number != self.socket_number => {}
             PeerInput::SignalingOpened(_) => self.socket_opened(now),
             PeerInput::SignalingLost(_, reason) => self.socket_lost(reason, now),
-            PeerInput::Frame(_, text) => {
-                if let Some(message) = self.protocol.decode(&text) {
-                    self.handle_message(message, now);
-                }
-            }
+            PeerInput::Frame(number, text) => self.take_in(number, text, now),
             PeerInput::Connection {
                 remote,
                 generation,
@@ -299,6 +317,7 @@ impl Peer {
             PeerInput::ServerHit { fault, planned } => self.server_hit(fault, planned, now),
             PeerInput::Woke { slept, clock } => self.woke(slept, clock),
             PeerInput::TurnStopped { planned, ends } => self.turn_stopped(planned, ends, now),
+            PeerInput::OfferTogether(remote) => self.offer_anew_to(remote, now),
             PeerInput::RoomEnded => self.settle(now),
             PeerInput::Leave => self.leave_for_good(now),
         }
@@ -320,6 +339,7 @@ impl Peer {
                 PeerTimer::Heartbeat => self.send_heartbeat(now),
                 PeerTimer::HeartbeatExpiry => self.heartbeat_expired(now),
                 PeerTimer::Copies => self.send_copies(now),
+                PeerTimer::Frames => self.release_frames(now),
                 PeerTimer::SignalingFaultEnd => self.signaling_fault_ended(now),
                 PeerTimer::FaultEnd(remote) => self.fault_ended(remote, now),
                 PeerTimer::FaultExpiry(remote) => self.fault_expired(remote),

@@ -7,8 +7,11 @@ use super::{
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId, Purpose},
     metrics::{DescriptionKind, EventKind, IgnoreReason},
-    signaling::{LeaveReason, Member, Message, SdpType},
+    signaling::{Description, LeaveReason, Member, Message, SdpType},
 };
+
+/// Offers of a remote that are known to belong to earlier memberships of it, the latest.
+const MAX_TAKEN_BEFORE: usize = 64;
 
 /// Whether the peer is in its room.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,6 +69,7 @@ impl Peer {
         self.early_fins.clear();
         self.joining_as = Some(name.clone());
         self.join_is_sent = false;
+        self.former_joins = self.unanswered_joins;
         self.membership = Membership::Joining;
         self.event(EventKind::JoinStarted {
             planned,
@@ -89,17 +93,23 @@ impl Peer {
         self.unanswered_joins += 1;
         self.join_is_sent = true;
         self.send(&message, now);
+        self.join_once_more(now);
     }
 
-    /// The server has answered a join: whether it is the last one. It answers them in order, and what a
-    /// membership given up in the meantime was told means nothing to the next.
-    fn is_last_answer(&mut self) -> bool {
+    /// The server has answered a join: whether it is one of this membership. It answers them in order, and what a
+    /// membership given up in the meantime was told means nothing to the next. An answer to no join is about one that
+    /// the client knows nothing of.
+    fn is_own_answer(&mut self) -> bool {
+        let asked = self.unanswered_joins > 0;
         self.unanswered_joins = self.unanswered_joins.saturating_sub(1);
-        self.unanswered_joins == 0 || !self.rules().count_answers
+        let own = asked && self.former_joins == 0;
+        self.former_joins = self.former_joins.saturating_sub(1);
+        own || !self.rules().count_answers
     }
 
     pub(super) fn join_expired(&mut self, now: Instant) {
         self.unanswered_joins = 0;
+        self.former_joins = 0;
         // Should the server confirm it after all, it must not hold a member that nobody plays.
         self.send(&Message::Leave, now);
         let within = crate::base::show_duration(self.join_within);
@@ -119,13 +129,13 @@ impl Peer {
     }
 
     fn join_rejected(&mut self, reason: String, now: Instant) {
-        let is_last = self.is_last_answer();
-        if is_last && self.membership == Membership::Member {
+        let is_own = self.is_own_answer();
+        if is_own && self.membership == Membership::Member {
             // The join of a new socket that was to take the membership over.
             self.lose_membership(now);
             self.check_wait(now);
         }
-        if is_last && self.membership == Membership::Joining {
+        if is_own && self.membership == Membership::Joining {
             self.membership = Membership::Outside;
             self.timers.stop(PeerTimer::JoinExpiry);
             self.seen.rejected = true;
@@ -150,6 +160,9 @@ impl Peer {
         });
         self.send(&Message::Leave, now);
         self.token = None;
+        for remote in self.links.keys().copied().collect::<Vec<_>>() {
+            self.outdate_offers(remote);
+        }
         self.drop_membership(if scripted { "leave" } else { "end" }, now);
     }
 
@@ -169,6 +182,7 @@ impl Peer {
         self.timers.stop(PeerTimer::JoinExpiry);
         self.members.clear();
         self.early_fins.clear();
+        self.offered.leave();
         if self.rules().close_on_leave || !self.is_running() {
             for remote in self.links.keys().copied().collect::<Vec<_>>() {
                 self.close_link(remote, cause, now);
@@ -240,19 +254,24 @@ impl Peer {
                 let Some(remote) = self.peer_of(&remote) else {
                     return;
                 };
-                if self.members.contains(&remote) {
-                    self.link(remote).handle_description(description, now);
-                    self.drain_link(remote, now);
-                } else {
+                let refused = match self.members.contains(&remote) {
+                    false => Some(IgnoreReason::NotAMember),
+                    true if self.was_taken_before(remote, &description) => Some(IgnoreReason::Stale),
+                    true => None,
+                };
+                if let Some(reason) = refused {
                     let kind = EventKind::DescriptionIgnored {
                         description: match description.sdp_type {
                             SdpType::Offer => DescriptionKind::Offer,
                             SdpType::Answer => DescriptionKind::Answer,
                         },
                         fingerprint: description.fingerprint(),
-                        reason: IgnoreReason::NotAMember,
+                        reason,
                     };
                     self.event_of(Some(remote), kind);
+                } else {
+                    self.link(remote).handle_description(description, now);
+                    self.drain_link(remote, now);
                 }
             }
             Message::Candidate { remote, candidate } => {
@@ -268,8 +287,8 @@ impl Peer {
                 token,
                 resumed,
             } => {
-                let is_last = self.is_last_answer();
-                if is_last && !self.is_outside() {
+                let is_own = self.is_own_answer();
+                if is_own && !self.is_outside() {
                     self.welcomed(&members, token, resumed, now);
                 }
             }
@@ -361,6 +380,9 @@ impl Peer {
         );
         self.members.remove(&remote);
         self.early_fins.remove(&remote);
+        if reason != LeaveReason::Closed {
+            self.outdate_offers(remote);
+        }
         // A member whose socket closed may still be talking to us over its channel.
         let healthy = |link: &Link| link.is_open() && !link.is_unwell();
         let healthy = self.links.get(&remote).is_some_and(healthy);
@@ -395,6 +417,24 @@ impl Peer {
         if !self.rules().forget_on_leave {
             self.memories.insert(remote, link.into_memory(now));
         }
+    }
+
+    /// One of the two ends has left: the offers of before are never meant for a later link. Who has only lost its socket
+    /// may be back with the same connections.
+    fn outdate_offers(&mut self, remote: PeerId) {
+        if let Some(link) = self.links.get(&remote) {
+            let taken = self.taken_before.entry(remote).or_default();
+            taken.extend(link.offers_taken());
+            while taken.len() > MAX_TAKEN_BEFORE {
+                taken.pop_front();
+            }
+        }
+    }
+
+    fn was_taken_before(&self, remote: PeerId, description: &Description) -> bool {
+        let taken = self.taken_before.get(&remote);
+        let taken = taken.is_some_and(|taken| taken.contains(&description.fingerprint()));
+        self.rules().refuse_stale && description.sdp_type == SdpType::Offer && taken
     }
 
     /// The link to `remote`, made if there is none.

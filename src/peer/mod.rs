@@ -12,6 +12,7 @@ mod restart;
 mod script;
 mod settle;
 mod socket;
+mod tampering;
 mod timers;
 mod turn;
 

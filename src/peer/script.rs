@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    faults::NetworkCommand,
+    faults::{CopyStep, NetworkCommand},
     machine::{Peer, PeerOutput, PeerTimer},
 };
 use crate::{
@@ -110,12 +110,40 @@ impl Peer {
                 });
                 self.send_chat(now);
             }
-            Action::DuplicateOffer { copies, within } => self.duplicate_offer(copies, within, now),
+            Action::DuplicateOffer {
+                copies,
+                within,
+                afresh,
+            } => self.duplicate_offer(
+                CopyStep {
+                    copies,
+                    within,
+                    afresh,
+                },
+                now,
+            ),
             Action::DuplicateAnswer {
                 copies,
                 within,
                 lasting,
-            } => self.duplicate_answer(copies, within, lasting, now),
+                afresh,
+            } => self.duplicate_answer(
+                CopyStep {
+                    copies,
+                    within,
+                    afresh,
+                },
+                lasting,
+                now,
+            ),
+            Action::Signaling { rule, lasting } => self.begin_rule(rule, lasting, due),
+            Action::Glare { with } => self.offer_together(&with, now),
+            Action::StaleOffer { with } => self.stale_offer(&with, now),
+            Action::JoinTwice { name, .. } => {
+                self.joins_twice = true;
+                self.join(name, false, due, now);
+            }
+            Action::SendRaw { frames } => self.send_raw(frames),
             Action::IceRestart { links, both } => self.restart_ice(links, both, due, now),
             Action::DropNetwork(what) => self.drop_network(what, due, now),
             Action::BlockUdp { lasting } => self.block_udp(lasting, due, now),
@@ -316,6 +344,11 @@ fn name_of(action: &Action) -> &'static str {
         Action::Crash => "crash",
         Action::Server(_) => "server",
         Action::Turn { .. } => "turn",
+        Action::Signaling { .. } => "signaling",
+        Action::Glare { .. } => "glare",
+        Action::StaleOffer { .. } => "stale_offer",
+        Action::JoinTwice { .. } => "join_twice",
+        Action::SendRaw { .. } => "send_raw",
     }
 }
 

@@ -43,6 +43,7 @@ impl Peer {
 
     pub(super) fn end_script(&mut self, now: Instant) {
         self.event(EventKind::ScriptEnded);
+        self.end_tampering(now);
         self.phase = Phase::EndFence;
         self.timers.set(PeerTimer::Fence, now + super::machine::FENCE);
         self.fence(now);
@@ -195,6 +196,7 @@ impl Peer {
             return;
         }
         self.abandon_script();
+        self.end_tampering(now);
         for timer in [
             PeerTimer::Fence,
             PeerTimer::Settle,

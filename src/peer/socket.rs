@@ -34,6 +34,11 @@ pub(super) struct Pings {
 }
 
 impl Pings {
+    /// A frame is sent that is no ping.
+    pub(super) fn expect_more(&mut self) {
+        self.needed = self.sent + 1;
+    }
+
     /// No answer proves anything until the fault is over.
     pub(super) fn await_proof(&mut self) {
         self.proof = Some(u32::MAX);
@@ -56,6 +61,7 @@ impl Peer {
         self.timers.stop(PeerTimer::Reconnect);
         self.pings = Pings::default();
         self.timers.stop(PeerTimer::Heartbeat);
+        self.lose_held_frames();
         if self.socket != Socket::Closed {
             self.socket = Socket::Closed;
             self.output(PeerOutput::CloseSignaling);
@@ -70,6 +76,7 @@ impl Peer {
             self.output(PeerOutput::SendFrame(frame));
         }
         self.unanswered_joins = 0;
+        self.former_joins = 0;
         let owed = self.rules().resume_membership || !self.join_is_sent;
         if self.membership != Membership::Outside && owed {
             self.send_join(now);
@@ -96,6 +103,7 @@ impl Peer {
         };
         self.timers.stop(PeerTimer::Heartbeat);
         self.timers.stop(PeerTimer::HeartbeatExpiry);
+        self.lose_held_frames();
         self.event(EventKind::SignalingLost {
             reason: reason.clone(),
         });
@@ -135,13 +143,18 @@ impl Peer {
     }
 
     pub(super) fn send(&mut self, message: &Message, now: Instant) {
+        self.send_stamped(message, now, now);
+    }
+
+    /// The same, in the very frame that was sent at `stamp`.
+    pub(super) fn send_stamped(&mut self, message: &Message, stamp: Instant, now: Instant) {
         if self.is_online()
-            && let Some(frame) = self.protocol.encode(message, self.unix_ms(now))
+            && let Some(frame) = self.protocol.encode(message, self.unix_ms(stamp))
         {
             if *message != Message::Ping {
-                self.pings.needed = self.pings.sent + 1;
+                self.pings.expect_more();
             }
-            self.output(PeerOutput::SendFrame(frame));
+            self.put_out(message, frame, now);
         }
     }
 

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     base::{BarrierId, Instant, PeerId, Purpose, RoomId, RootSeed},
-    scenario::{self, Arrival, Group, OTHER_HALF, Party, Scenario, Step, StepKind, WaitFor},
+    impair::FrameRule,
+    scenario::{self, Arrival, Group, OTHER_HALF, Party, Scenario, SignalingFault, Step, StepKind, WaitFor},
 };
 
 /// How long after a declared burst began lag does not count.
@@ -236,18 +237,43 @@ impl Script<'_> {
             }
             StepKind::Repeat { times, steps } => (0..*times).for_each(|_| self.run(steps)),
             StepKind::Rename(name) => self.name.clone_from(name),
-            StepKind::DuplicateOffer { copies, within } => self.push(Action::DuplicateOffer {
+            StepKind::DuplicateOffer {
+                copies,
+                within,
+                afresh,
+            } => self.push(Action::DuplicateOffer {
                 copies: *copies,
                 within: *within,
+                afresh: *afresh,
             }),
             StepKind::DuplicateAnswer {
                 copies,
                 within,
                 lasting,
+                afresh,
             } => self.push(Action::DuplicateAnswer {
                 copies: *copies,
                 within: *within,
                 lasting: *lasting,
+                afresh: *afresh,
+            }),
+            StepKind::Signaling(fault) => self.signaling(fault),
+            StepKind::Glare { with } => {
+                if let Some(with) = self.others(with) {
+                    self.push(Action::Glare { with });
+                }
+            }
+            StepKind::StaleOffer { with } => {
+                if let Some(with) = self.others(with) {
+                    self.push(Action::StaleOffer { with });
+                }
+            }
+            StepKind::JoinTwice => self.push(Action::JoinTwice {
+                name: self.name.clone(),
+                again: self.was_member,
+            }),
+            StepKind::SendRaw(frames) => self.push(Action::SendRaw {
+                frames: frames.clone(),
             }),
             StepKind::IceRestart { links, both } => self.push(Action::IceRestart {
                 links: *links,
@@ -310,6 +336,29 @@ impl Script<'_> {
     fn leave(&mut self) {
         self.push(Action::Leave);
         self.was_member = true;
+    }
+
+    fn signaling(&mut self, fault: &SignalingFault) {
+        let Some(with) = self.others(&fault.with) else {
+            return;
+        };
+        self.push(Action::Signaling {
+            rule: FrameRule {
+                treatment: fault.treatment,
+                share: fault.share,
+                of: fault.of.clone(),
+                way: fault.way,
+                with,
+                count: fault.count,
+            },
+            lasting: fault.lasting,
+        });
+    }
+
+    /// Who is named, without the peer itself. Nobody named is everybody; `None`: it alone was.
+    fn others(&self, with: &[Party]) -> Option<Vec<PeerId>> {
+        let named = self.named(with);
+        (with.is_empty() || !named.is_empty()).then(|| named.into_iter().collect())
     }
 
     /// The others of its room that are meant, ascending.

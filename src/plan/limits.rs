@@ -112,7 +112,7 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
         .iter()
         .flat_map(|peer| &plan.peers[peer.index()].script);
     steps.any(|step| match step.action {
-        Action::Join { again, .. } => again,
+        Action::Join { again, .. } | Action::JoinTwice { again, .. } => again,
         Action::IceRestart { .. }
         | Action::DropNetwork(_)
         | Action::BlockUdp { .. }
@@ -121,6 +121,9 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
         | Action::Suspend { .. }
         | Action::CutSignaling { .. }
         | Action::Turn { .. }
+        | Action::Signaling { .. }
+        | Action::StaleOffer { .. }
+        | Action::SendRaw { .. }
         | Action::Crash => true,
         Action::Leave
         | Action::Wait { .. }
@@ -128,6 +131,7 @@ fn replaces(plan: &Plan, room: &RoomPlan) -> bool {
         | Action::Chat { .. }
         | Action::DuplicateOffer { .. }
         | Action::DuplicateAnswer { .. }
+        | Action::Glare { .. }
         | Action::Network { .. }
         | Action::Server(_) => false,
     })

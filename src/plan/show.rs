@@ -1,12 +1,12 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    Action, Condition, Cut, DropNetwork, JoinOutcome, Network, PeerPlan, Plan, RestartLinks, Scope,
-    ServerFault, SleepingClock, SocketOnRoam, Ways,
+    Action, Condition, Cut, DropNetwork, FrameRule, JoinOutcome, Network, PeerPlan, Plan, RawFrames, RawSet,
+    RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, Ways,
 };
 use crate::{
-    base::{Size, show_duration},
-    impair::Nat,
+    base::{Fraction, PeerId, Size, show_duration},
+    impair::{Corruption, Nat, Treatment},
     scenario::{Ice, IcePolicy, IceServers, TurnFault, TurnTransport},
 };
 
@@ -137,6 +137,10 @@ fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
                     JoinOutcome::Rejected => format!("join{again} as \"{name}\", to be rejected"),
                 }
             }
+            Action::JoinTwice { name, again } => {
+                let again = if *again { " again" } else { "" };
+                format!("join{again} as \"{name}\", twice at once")
+            }
             Action::Leave => "leave".to_owned(),
             Action::Wait { condition, within } => {
                 waits += 1;
@@ -190,16 +194,33 @@ fn network(plan: &Plan, network: &Network) -> String {
 /// A step that breaks something, or negotiates anew.
 fn fault(plan: &Plan, action: &Action) -> String {
     match action {
-        Action::DuplicateOffer { copies, within } => format!("offer anew, {}", again(*copies, *within)),
+        Action::DuplicateOffer {
+            copies,
+            within,
+            afresh,
+        } => format!("offer anew, {}", again(*copies, *within, *afresh)),
         Action::DuplicateAnswer {
             copies,
             within,
             lasting,
+            afresh,
         } => format!(
             "for {} send every answer with {}",
             show_duration(*lasting),
-            again(*copies, *within)
+            again(*copies, *within, *afresh)
         ),
+        Action::Signaling { rule, lasting } => signaling(plan, rule, *lasting),
+        Action::Glare { with } => format!("offer together with the other end{}", towards(plan, with)),
+        Action::StaleOffer { with } => {
+            format!("send offers of the last membership{}", towards(plan, with))
+        }
+        Action::SendRaw { frames } => match frames {
+            RawFrames::Text { text, times: 1 } => format!("send {text:?} as it is"),
+            RawFrames::Text { text, times } => format!("send {text:?} as it is, {times} times"),
+            RawFrames::Set(RawSet::Garbage) => "send garbage".to_owned(),
+            RawFrames::Set(RawSet::Misplaced) => "send misplaced frames".to_owned(),
+            RawFrames::Set(RawSet::Oversized) => "send an oversized frame".to_owned(),
+        },
         Action::IceRestart { links, both } => {
             let which = match links {
                 RestartLinks::All => "every link",
@@ -240,6 +261,7 @@ fn fault(plan: &Plan, action: &Action) -> String {
         Action::Server(fault) => server(*fault),
         Action::Turn { fault } => turn(*fault),
         Action::Join { .. }
+        | Action::JoinTwice { .. }
         | Action::Leave
         | Action::Wait { .. }
         | Action::Barrier { .. }
@@ -299,11 +321,50 @@ fn turn(fault: TurnFault) -> String {
     }
 }
 
+fn towards(plan: &Plan, with: &[PeerId]) -> String {
+    let named = with.iter().map(|peer| plan.peers[peer.index()].user_id.as_str());
+    match named.collect::<Vec<_>>()[..] {
+        [] => String::new(),
+        ref some => format!(" towards {}", some.join(" ")),
+    }
+}
+
+fn signaling(plan: &Plan, rule: &FrameRule, lasting: Option<Duration>) -> String {
+    let what = match rule.treatment {
+        Treatment::Drop => "drop".to_owned(),
+        Treatment::Delay(range) => format!("delay by {range}"),
+        Treatment::Reorder => "reorder".to_owned(),
+        Treatment::Duplicate => "duplicate".to_owned(),
+        Treatment::Corrupt(Corruption::Text) => "break the text of".to_owned(),
+        Treatment::Corrupt(Corruption::Sdp) => "break the description in".to_owned(),
+    };
+    let kinds: Vec<&str> = rule.of.iter().map(|kind| kind.name()).collect();
+    let which = match kinds[..] {
+        [] => "frame".to_owned(),
+        _ => format!("{} frame", kinds.join(" and ")),
+    };
+    let share = match rule.share == Fraction::WHOLE {
+        true => "every".to_owned(),
+        false => format!("{} of every", rule.share),
+    };
+    let way = rule
+        .way
+        .map(|way| format!(" going {}", way.name()))
+        .unwrap_or_default();
+    let whom = towards(plan, &rule.with).replace("towards", "of");
+    let time = lasting
+        .map(|time| format!(" for {}", show_duration(time)))
+        .unwrap_or_default();
+    let count = rule.count.map(|n| format!(", {n} at most")).unwrap_or_default();
+    format!("{what} {share} {which}{way}{whom}{time}{count}")
+}
+
 /// `3 copies within 50ms`.
-fn again(copies: u32, within: Duration) -> String {
+fn again(copies: u32, within: Duration, afresh: bool) -> String {
+    let as_frames = if afresh { " as other frames" } else { "" };
     let copies = match copies {
-        1 => "1 copy".to_owned(),
-        _ => format!("{copies} copies"),
+        1 => format!("1 copy{as_frames}"),
+        _ => format!("{copies} copies{as_frames}"),
     };
     match within {
         Duration::ZERO => format!("{copies} at once"),

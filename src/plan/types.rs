@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::{Network, wire};
 use crate::{
     base::{BarrierId, Instant, PeerId, RoomId},
-    impair::Nat,
+    impair::{FrameRule, Nat},
     scenario::{
-        ClientRules, Cut, Ice, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, TurnFault, Ways,
+        ClientRules, Cut, Ice, RawFrames, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam,
+        TurnFault, Ways,
     },
 };
 
@@ -185,6 +186,8 @@ pub enum Action {
         /// Over which time the copies are spread, after the first; zero sends all at once.
         #[serde(rename = "within_ms", serialize_with = "wire::duration")]
         within: Duration,
+        /// Each copy is another frame with the same description, not the same one to the byte.
+        afresh: bool,
     },
     /// Send the frame of every answer that this peer gives in the next `lasting` `copies` more times.
     /// The step is over at once.
@@ -197,6 +200,40 @@ pub enum Action {
         /// How long answers are repeated.
         #[serde(rename = "for_ms", serialize_with = "wire::duration")]
         lasting: Duration,
+        /// Each copy is another frame with the same description, not the same one to the byte.
+        afresh: bool,
+    },
+    /// Something happens to frames of the peer's signaling from now on, and until its script ends at the latest. The
+    /// step is over at once.
+    Signaling {
+        /// What, and to which.
+        #[serde(serialize_with = "wire::frame_rule")]
+        rule: FrameRule,
+        /// For how long, if not for a count.
+        #[serde(rename = "for_ms", serialize_with = "wire::optional_duration")]
+        lasting: Option<Duration>,
+    },
+    /// Renegotiate on open links in the same instant as their other ends. The step is over at once.
+    Glare {
+        /// Only on those to these; empty: on all.
+        with: Vec<PeerId>,
+    },
+    /// Send the last offers of the previous membership once more. The step is over at once.
+    StaleOffer {
+        /// Only to these; empty: to every member that there is one for.
+        with: Vec<PeerId>,
+    },
+    /// Ask to join the room twice, by two frames at once.
+    JoinTwice {
+        /// The user name to join under.
+        name: String,
+        /// As that of a `Join`.
+        again: bool,
+    },
+    /// Send the server what no client would. The step is over at once.
+    SendRaw {
+        /// What.
+        frames: RawFrames,
     },
     /// Restart ICE (RFC 8445 section 9). The step is over at once; `wait: recovered` waits for it.
     IceRestart {

@@ -6,8 +6,8 @@ use std::{num::NonZeroU64, time::Duration};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
-    base::Instant,
-    impair::{Loss, Nat, Profile},
+    base::{DurationRange, Instant, PeerId},
+    impair::{Corruption, FrameKind, FrameRule, FrameWay, Loss, Nat, Profile, Treated, Treatment},
     scenario::{Ice, ServerFault},
 };
 
@@ -128,6 +128,44 @@ pub(super) fn nat<S: Serializer>(nat: &Option<Nat>, to: S) -> Result<S::Ok, S::E
         shared: nat.shared,
     });
     told.serialize(to)
+}
+
+/// What happens to which frames; empty lists and `null` are no condition.
+pub(super) fn frame_rule<S: Serializer>(rule: &FrameRule, to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Rule<'a> {
+        treatment: Treated,
+        #[serde(serialize_with = "self::optional_duration")]
+        delay_min_ms: Option<Duration>,
+        #[serde(serialize_with = "self::optional_duration")]
+        delay_max_ms: Option<Duration>,
+        corruption: Option<&'static str>,
+        share_ratio: f64,
+        of: &'a [FrameKind],
+        way: Option<FrameWay>,
+        with: &'a [PeerId],
+        count: Option<u32>,
+    }
+    let delay = match rule.treatment {
+        Treatment::Delay(range) => Some(range),
+        _ => None,
+    };
+    Rule {
+        treatment: rule.treatment.kind(),
+        delay_min_ms: delay.map(DurationRange::min),
+        delay_max_ms: delay.map(DurationRange::max),
+        corruption: match rule.treatment {
+            Treatment::Corrupt(Corruption::Text) => Some("json"),
+            Treatment::Corrupt(Corruption::Sdp) => Some("sdp"),
+            _ => None,
+        },
+        share_ratio: rule.share.as_f64(),
+        of: &rule.of,
+        way: rule.way,
+        with: &rule.with,
+        count: rule.count,
+    }
+    .serialize(to)
 }
 
 #[cfg(test)]

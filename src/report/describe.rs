@@ -122,6 +122,18 @@ pub fn what(kind: &EventKind) -> String {
                 ignored(*reason)
             )
         }
+        FrameTreated {
+            treatment,
+            frame,
+            way,
+        } => {
+            let (what, frame) = (treatment.name(), frame.name());
+            format!("a frame going {} ({frame}) met a fault: {what}", way.name())
+        }
+        FrameForged { forgery } => format!("sent what its client would not: {}", forgery.name()),
+        OfferOverdue { generation, attempt } => {
+            format!("has no answer on {generation} and offers again, attempt {attempt}")
+        }
         Glare { generation, polite } => {
             let role = if *polite {
                 "polite, rolled back"
@@ -318,6 +330,8 @@ pub(crate) fn ignored(reason: IgnoreReason) -> &'static str {
         IgnoreReason::QueueFull => "the queue is full",
         IgnoreReason::Locked => "the lock of an earlier one is held",
         IgnoreReason::State => "none is taken in this signaling state",
+        IgnoreReason::Broken => "it is cut off",
+        IgnoreReason::Stale => "it was made in an earlier membership",
     }
 }
 

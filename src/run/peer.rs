@@ -250,6 +250,11 @@ impl PeerTask {
                 } => self.command(remote, generation, command),
                 PeerOutput::Server { fault, planned } => self.harm_server(fault, planned),
                 PeerOutput::Turn { fault, planned } => self.turn(fault, planned),
+                PeerOutput::OfferTogether(remotes) => {
+                    for remote in remotes {
+                        self.tell(remote, PeerInput::OfferTogether(self.id));
+                    }
+                }
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator().reach_barrier(self.id, barrier);
                     self.release(release).await;

@@ -71,6 +71,18 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
         "faults/nat-port-restricted",
         "faults/nat-symmetric-relay",
         "faults/nat-impossible",
+        "faults/lost-offer",
+        "faults/lost-answer",
+        "faults/late-answer",
+        "faults/glare",
+        "faults/reordered-candidates",
+        "faults/corrupt-frames",
+        "faults/duplicate-descriptions",
+        "faults/stale-offer",
+        "faults/join-twice",
+        "faults/raw-frames",
+        "faults/half-open",
+        "faults/slow-signaling",
     ]
 }
 

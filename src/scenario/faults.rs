@@ -11,14 +11,16 @@ use super::{
 };
 
 /// The keys of a `duplicate_offer`.
-pub(super) const OFFER_KEYS: [&str; 2] = ["copies", "within"];
+pub(super) const OFFER_KEYS: [&str; 3] = ["copies", "within", "as"];
 /// The keys of a `duplicate_answer`.
-pub(super) const ANSWER_KEYS: [&str; 3] = ["copies", "within", "for"];
+pub(super) const ANSWER_KEYS: [&str; 4] = ["copies", "within", "for", "as"];
 /// The keys of an `ice_restart`.
 pub(super) const RESTART_KEYS: [&str; 2] = ["links", "both"];
 /// The keys of a `drop_network`.
 pub(super) const DROP_KEYS: [&str; 5] = ["scope", "for", "with", "direction", "server"];
 
+/// What a copy of a description can be: the same frame to the byte, or another one with the same description.
+pub(super) const COPIES: [(&str, bool); 2] = [("same_frame", false), ("another_frame", true)];
 /// What `links` can be.
 pub(super) const LINKS: [(&str, RestartLinks); 2] = [("all", RestartLinks::All), ("one", RestartLinks::One)];
 /// What `scope` can be.
@@ -39,15 +41,18 @@ pub(super) fn read_duplicate_offer(reader: &mut Reader<'_>, given: Option<&Entry
         return Some(StepKind::DuplicateOffer {
             copies: 1,
             within: Duration::ZERO,
+            afresh: false,
         });
     };
     let wants = "nothing, or a map like `{copies: 3, within: 50ms}`";
     let mut fields = reader.map(&entry.value, "`duplicate_offer`", wants)?;
     let (copies, within) = read_copies(reader, &mut fields);
+    let afresh = read_afresh(reader, &mut fields);
     fields.finish(reader, &OFFER_KEYS);
     Some(StepKind::DuplicateOffer {
         copies: copies?,
         within: within?,
+        afresh: afresh?,
     })
 }
 
@@ -56,12 +61,20 @@ pub(super) fn read_duplicate_answer(reader: &mut Reader<'_>, entry: &Entry) -> O
     let mut fields = reader.map(&entry.value, "`duplicate_answer`", wants)?;
     let (copies, within) = read_copies(reader, &mut fields);
     let lasting = read_lasting(reader, &mut fields, entry);
+    let afresh = read_afresh(reader, &mut fields);
     fields.finish(reader, &ANSWER_KEYS);
     Some(StepKind::DuplicateAnswer {
         copies: copies?,
         within: within?,
         lasting: lasting?,
+        afresh: afresh?,
     })
+}
+
+/// `as`: the same frame if nothing is said.
+fn read_afresh(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<bool> {
+    let entry = fields.take("as");
+    entry.map_or(Some(false), |entry| reader.choice(entry, &COPIES))
 }
 
 /// `copies` and `within`: one copy at once if nothing is said.

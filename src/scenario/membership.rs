@@ -14,6 +14,7 @@ pub(super) fn check_membership(reader: &mut Reader<'_>, steps: &[Step], alone: b
         place: Place::Outside(Before::Nothing),
         broken: false,
         alone,
+        left: false,
         blamed: BTreeSet::new(),
         rounds: 0,
     };
@@ -52,6 +53,8 @@ struct Walk<'r, 's> {
     /// There was a fault or a restart, from which one can recover.
     broken: bool,
     alone: bool,
+    /// A membership has ended with a `leave`.
+    left: bool,
     blamed: BTreeSet<Span>,
     /// In how many `repeat`s this is the second round.
     rounds: usize,
@@ -88,12 +91,21 @@ impl Walk<'_, '_> {
                     false => Place::Inside,
                 };
             }
+            StepKind::JoinTwice => {
+                if self.place == Place::Inside {
+                    let message = "`join_twice` while in the room".to_owned();
+                    self.blame(span, message, "`leave` before it");
+                }
+                self.place = Place::Inside;
+            }
             StepKind::Leave => {
                 self.inside(span, "`leave`");
+                self.left = true;
                 self.place = Place::Outside(Before::Leave);
             }
             StepKind::Rejoin => {
                 self.inside(span, "`rejoin`");
+                self.left = true;
                 self.place = Place::Inside;
             }
             StepKind::Chat { .. } => self.inside(span, "`chat`"),
@@ -151,6 +163,25 @@ impl Walk<'_, '_> {
                     self.rounds -= 1;
                 }
             }
+            StepKind::Signaling(fault) => {
+                if !fault.of.is_empty() && fault.of.iter().all(|kind| kind.names_remote()) {
+                    self.in_company(span, "`signaling` of such frames", "exchange them with");
+                }
+            }
+            StepKind::Glare { .. } => {
+                self.inside(span, "`glare`");
+                self.in_company(span, "`glare`", "offer to");
+            }
+            StepKind::StaleOffer { .. } => {
+                self.inside(span, "`stale_offer`");
+                self.in_company(span, "`stale_offer`", "offer to");
+                if !self.left {
+                    let message =
+                        "`stale_offer` in the first membership: there is no earlier offer".to_owned();
+                    self.blame(span, message, "`rejoin` before it");
+                }
+            }
+            StepKind::SendRaw(_) => self.inside(span, "`send_raw`"),
             StepKind::Pause(_)
             | StepKind::Barrier { .. }
             | StepKind::Rename(_)

@@ -29,6 +29,7 @@ mod rooms;
 mod rule;
 mod schema;
 mod server;
+mod signaling;
 mod source;
 mod steps;
 mod target;

@@ -7,7 +7,7 @@ use super::{
     diagnostic::nearest,
     fields::Reader,
     network::Network,
-    types::{Group, OTHER_HALF, Party, Scenario, Step, StepKind},
+    types::{DropNetwork, Group, OTHER_HALF, Party, Scenario, SignalingFault, Step, StepKind},
 };
 
 /// What peers of a scenario without groups are called.
@@ -67,7 +67,10 @@ fn check_steps(reader: &mut Reader<'_>, parts: &[Part<'_>], steps: &[Step], own:
     for step in steps {
         match &step.kind {
             StepKind::Repeat { steps, .. } => check_steps(reader, parts, steps, own.clone()),
-            StepKind::DropNetwork(what) => check_with(reader, parts, &what.with, &own),
+            StepKind::DropNetwork(DropNetwork { with, .. })
+            | StepKind::Glare { with }
+            | StepKind::StaleOffer { with }
+            | StepKind::Signaling(SignalingFault { with, .. }) => check_with(reader, parts, with, &own),
             StepKind::Network(network) => check_towards(reader, parts, network),
             _ => {}
         }

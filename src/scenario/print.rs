@@ -9,14 +9,16 @@ use super::{
     host::{CLOCKS, SOCKETS_ON_ROAM, WAYS, word_of},
     nat::show_nat,
     profiles,
+    signaling::RAW_SETS,
     types::{
-        Arrival, CommandLine, Cut, DEFAULT_TIMEOUT, DropNetwork, Group, RelayMode, RestartLinks, Scenario,
-        Scope, ServerFault, SleepingClock, SocketOnRoam, Step, StepKind, WaitFor, Ways,
+        Arrival, CommandLine, Cut, DEFAULT_TIMEOUT, DropNetwork, Group, Party, RawFrames, RelayMode,
+        RestartLinks, Scenario, Scope, ServerFault, SignalingFault, SleepingClock, SocketOnRoam, Step,
+        StepKind, WaitFor, Ways,
     },
 };
 use crate::{
-    base::{BitRate, Size, show_duration},
-    impair::{AccessLink, Distribution, GilbertElliott, Loss, Nat, Profile},
+    base::{BitRate, Fraction, Size, show_duration},
+    impair::{AccessLink, Corruption, Distribution, GilbertElliott, Loss, Nat, Profile, Treatment},
 };
 
 /// The profile that a scenario has if it says nothing.
@@ -395,20 +397,46 @@ fn step_text(step: &StepKind) -> String {
         }
         StepKind::Repeat { .. } => unreachable!("it takes several lines"),
         StepKind::Rename(name) => format!("rename: {}", quoted(name)),
-        StepKind::DuplicateOffer { copies, within } => with(
+        StepKind::DuplicateOffer {
+            copies,
+            within,
+            afresh,
+        } => with(
             "duplicate_offer",
-            &[Some(format!("copies: {copies}")), spread(*within)],
+            &[
+                Some(format!("copies: {copies}")),
+                spread(*within),
+                as_another(*afresh),
+            ],
         ),
         StepKind::DuplicateAnswer {
             copies,
             within,
             lasting,
+            afresh,
         } => {
             let copies = Some(format!("copies: {copies}"));
             with(
                 "duplicate_answer",
-                &[copies, spread(*within), time("for", *lasting)],
+                &[
+                    copies,
+                    spread(*within),
+                    time("for", *lasting),
+                    as_another(*afresh),
+                ],
             )
+        }
+        StepKind::Signaling(fault) => signaling(fault),
+        StepKind::Glare { with: parties } => with("glare", &[names(parties)]),
+        StepKind::StaleOffer { with: parties } => with("stale_offer", &[names(parties)]),
+        StepKind::JoinTwice => "join_twice".to_owned(),
+        StepKind::SendRaw(RawFrames::Text { text, times: 1 }) => format!("send_raw: {}", quoted(text)),
+        StepKind::SendRaw(RawFrames::Text { text, times }) => {
+            format!("send_raw: {{ text: {}, times: {times} }}", quoted(text))
+        }
+        StepKind::SendRaw(RawFrames::Set(set)) => {
+            let word = RAW_SETS.iter().find(|(_, other)| other == set);
+            format!("send_raw: {{ set: {} }}", word.map_or("", |(word, _)| word))
         }
         StepKind::IceRestart { links, both } => {
             let one = (*links == RestartLinks::One).then(|| "links: one".to_owned());
@@ -470,6 +498,46 @@ fn server(fault: ServerFault) -> String {
         None => format!("server: {word}"),
         Some(time) => format!("server: {{ {word}: {{ for: {} }} }}", show_duration(time)),
     }
+}
+
+fn names(parties: &[Party]) -> Option<String> {
+    let names: Vec<String> = parties.iter().map(|party| quoted(&party.name)).collect();
+    (!names.is_empty()).then(|| format!("with: [{}]", names.join(", ")))
+}
+
+fn as_another(afresh: bool) -> Option<String> {
+    afresh.then(|| "as: another_frame".to_owned())
+}
+
+fn signaling(fault: &SignalingFault) -> String {
+    let (what, share) = (fault.treatment.kind().name(), fault.share);
+    let (what, share) = match fault.treatment {
+        Treatment::Delay(range) => (
+            format!("{what}: {range}"),
+            (share != Fraction::WHOLE).then(|| format!("share: {share}")),
+        ),
+        _ => (format!("{what}: {share}"), None),
+    };
+    let broken = matches!(fault.treatment, Treatment::Corrupt(Corruption::Sdp));
+    let kinds: Vec<&str> = fault.of.iter().map(|kind| kind.name()).collect();
+    let of = match kinds[..] {
+        [] => None,
+        [one] => Some(format!("of: {one}")),
+        _ => Some(format!("of: [{}]", kinds.join(", "))),
+    };
+    with(
+        "signaling",
+        &[
+            Some(what),
+            share,
+            broken.then(|| "as: sdp".to_owned()),
+            of,
+            fault.way.map(|way| format!("way: {}", way.name())),
+            names(&fault.with),
+            fault.lasting.and_then(|lasting| time("for", lasting)),
+            fault.count.map(|count| format!("count: {count}")),
+        ],
+    )
 }
 
 fn wait(target: WaitFor, within: Option<String>) -> String {

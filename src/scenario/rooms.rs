@@ -11,6 +11,7 @@ use super::{
     profiles::read_client,
     read::read_name,
     server::check_server,
+    signaling::check_signaling,
     source::Span,
     steps::read_steps,
     tree::Entry,
@@ -259,6 +260,7 @@ pub(super) fn check_groups(
         bounded &= check_length(reader, steps);
         check_membership(reader, steps, peers == Some(1));
         check_contradictions(reader, steps);
+        check_signaling(reader, steps);
     }
     let parts: Option<Vec<Part<'_>>> = drafts
         .clone()

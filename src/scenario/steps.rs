@@ -6,6 +6,7 @@ use super::{
     host::{read_block, read_roam, read_suspend},
     network::read_network,
     server::read_server,
+    signaling::{read_late_answer, read_parties, read_raw, read_signaling},
     source::Span,
     tree::{Entry, Node, Value},
     turn::read_turn,
@@ -16,7 +17,7 @@ use super::{
 /// The longest user or barrier name.
 pub(super) const MAX_NAME: usize = 64;
 /// The steps of this version.
-pub(super) const STEPS: [&str; 22] = [
+pub(super) const STEPS: [&str; 28] = [
     "join",
     "leave",
     "rejoin",
@@ -39,9 +40,13 @@ pub(super) const STEPS: [&str; 22] = [
     "roam",
     "nat_rebind",
     "suspend",
+    "signaling",
+    "late_answer",
+    "glare",
+    "stale_offer",
+    "join_twice",
+    "send_raw",
 ];
-/// The steps of the language that are not built yet.
-const LATER: [&str; 5] = ["late_answer", "stale_offer", "glare", "signaling", "send_raw"];
 /// The keys of a `join` that says more than that.
 pub(super) const JOIN_KEYS: [&str; 1] = ["expect"];
 /// What a `join` can be expected to be.
@@ -105,7 +110,7 @@ fn read_map(reader: &mut Reader<'_>, at: Span, entries: &[Entry], depth: usize) 
         };
         let message = format!("`{}` can't stand beside `{beside}`", other.key);
         let help = match other.key.as_str() {
-            word if STEPS.contains(&word) || LATER.contains(&word) => {
+            word if STEPS.contains(&word) => {
                 "each step is an entry of its own: begin its line with `- `".to_owned()
             }
             "within" | "to" if beside == "wait" => {
@@ -167,7 +172,7 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
     };
     match word {
         "join" => read_join(reader, given),
-        "leave" | "rejoin" | "crash" | "nat_rebind" => {
+        "leave" | "rejoin" | "crash" | "nat_rebind" | "join_twice" => {
             if let Some(entry) = given {
                 reader.mistake(entry.value.span, format!("`{word}` takes no argument"));
                 return None;
@@ -176,6 +181,7 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
                 "leave" => StepKind::Leave,
                 "rejoin" => StepKind::Rejoin,
                 "nat_rebind" => StepKind::NatRebind,
+                "join_twice" => StepKind::JoinTwice,
                 _ => StepKind::Crash,
             })
         }
@@ -232,6 +238,24 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
             let entry = needs(reader, "turn: stop")?;
             read_turn(reader, entry)
         }
+        "signaling" => {
+            let entry = needs(reader, "signaling: {drop: 50%, of: answer, for: 5s}")?;
+            read_signaling(reader, entry)
+        }
+        "late_answer" => {
+            let entry = needs(reader, "late_answer: {by: 2s, for: 10s}")?;
+            read_late_answer(reader, entry)
+        }
+        "glare" => Some(StepKind::Glare {
+            with: read_parties(reader, word, given)?,
+        }),
+        "stale_offer" => Some(StepKind::StaleOffer {
+            with: read_parties(reader, word, given)?,
+        }),
+        "send_raw" => {
+            let entry = needs(reader, "send_raw: {set: garbage}")?;
+            read_raw(reader, entry)
+        }
         "repeat" => {
             reader.mistake_help(
                 at,
@@ -240,13 +264,8 @@ fn read_kind(reader: &mut Reader<'_>, word: &str, at: Span, argument: Option<&En
             );
             None
         }
-        later if LATER.contains(&later) => {
-            reader.mistake(at, format!("`{later}` is not available in this version"));
-            None
-        }
         other => {
-            let known: Vec<&str> = STEPS.into_iter().chain(LATER).collect();
-            let help = match nearest(other, known) {
+            let help = match nearest(other, STEPS) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("the steps are: {}", STEPS.join(", ")),
             };

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{ClientRules, Ice, Mutant, Network, TurnFault, source::Span};
 use crate::{
-    base::{DurationRange, Rate},
-    impair::Nat,
+    base::{DurationRange, Fraction, Rate},
+    impair::{FrameKind, FrameWay, Nat, Treatment},
 };
 
 /// How many peers a scenario may have in all.
@@ -207,6 +207,8 @@ pub enum StepKind {
         copies: u32,
         /// Over which time the copies are spread; zero sends all at once.
         within: Duration,
+        /// Each copy is another frame with the same description.
+        afresh: bool,
     },
     /// Send the frame of every answer of the next while again.
     DuplicateAnswer {
@@ -216,7 +218,25 @@ pub enum StepKind {
         within: Duration,
         /// For how long answers are repeated; above zero.
         lasting: Duration,
+        /// Each copy is another frame with the same description.
+        afresh: bool,
     },
+    /// Do something to frames of the peer's signaling from now on.
+    Signaling(SignalingFault),
+    /// Offer on links at the same time as their other ends.
+    Glare {
+        /// Only on those to these; empty: on every open one.
+        with: Vec<Party>,
+    },
+    /// Send the last offers of the previous membership once more.
+    StaleOffer {
+        /// Only to these; empty: to everybody.
+        with: Vec<Party>,
+    },
+    /// Join the room, and ask for it twice.
+    JoinTwice,
+    /// Send what no client would.
+    SendRaw(RawFrames),
     /// Restart ICE.
     IceRestart {
         /// On which links.
@@ -309,6 +329,52 @@ pub enum SleepingClock {
     Stops,
     /// It goes on (`mach_continuous_time`, `CLOCK_BOOTTIME`): what has become due fires at once on waking.
     Jumps,
+}
+
+/// What happens to which frames of a peer's signaling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalingFault {
+    /// What happens.
+    pub treatment: Treatment,
+    /// To which share of the frames that are meant; above zero.
+    pub share: Fraction,
+    /// Of which kinds; empty: of all.
+    pub of: Vec<FrameKind>,
+    /// Which way; `None`: both.
+    pub way: Option<FrameWay>,
+    /// Only what is from, for or about these; empty: all.
+    pub with: Vec<Party>,
+    /// For how long; `None` only with a `count`. It ends with the script in any case.
+    pub lasting: Option<Duration>,
+    /// After so many treated frames it is over.
+    pub count: Option<u32>,
+}
+
+/// What a `send_raw` sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawFrames {
+    /// A text, as it is.
+    Text {
+        /// The frame.
+        text: String,
+        /// How often.
+        times: u32,
+    },
+    /// Each frame of a set.
+    Set(RawSet),
+}
+
+/// A set of frames that a server has to survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawSet {
+    /// Texts that are no frames of the protocol.
+    Garbage,
+    /// Sound frames that contradict what is so: for who is no member, from another, of another room.
+    Misplaced,
+    /// One of 1 MiB.
+    Oversized,
 }
 
 /// A name in `with` and its place: see [`Scenario::party`].

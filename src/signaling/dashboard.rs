@@ -284,6 +284,39 @@ impl Dashboard {
         Some(message)
     }
 
+    /// Sound frames that contradict what is so: a server must refuse each, and tell nobody else of it.
+    pub fn misplaced(&self) -> Vec<String> {
+        let (room, me, nobody) = (&self.room_id, &self.user_id, "nobody-there");
+        let frame = |kind: &str, channel: &str, data: Value| {
+            let frame = json!({
+                "type": kind, "data": data, "timestamp": 0, "sender": self.sender, "channel": channel,
+            });
+            frame.to_string()
+        };
+        let offer = |room: &str, from: &str, to: &str| {
+            json!({
+                "roomId": room, "fromUserId": from, "toUserId": to,
+                "offer": { "type": "offer", "sdp": "v=0\r\n" },
+            })
+        };
+        vec![
+            frame("webrtc-offer", SIGNALING, offer(room, me, nobody)),
+            frame("webrtc-offer", SIGNALING, offer(room, nobody, me)),
+            frame("webrtc-answer", SIGNALING, offer("no-such-room", me, nobody)),
+            frame(
+                "user-left-room",
+                ROOMS,
+                json!({ "roomId": room, "userId": nobody }),
+            ),
+            frame(
+                "user-left-room",
+                ROOMS,
+                json!({ "roomId": "no-such-room", "userId": me }),
+            ),
+            frame("room-removed", ROOMS, json!({ "roomId": "no-such-room" })),
+        ]
+    }
+
     fn addressed<'a>(&'a self, remote: &'a str, payload: Payload<'a>) -> Data<'a> {
         Data::Addressed {
             room_id: &self.room_id,

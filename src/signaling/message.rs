@@ -140,6 +140,12 @@ impl Description {
         sdp::attribute(&self.sdp, "fingerprint")
     }
 
+    /// Whether its last line ends (RFC 8866, 9) and it names a certificate (RFC 8827, 5.6.4). One that was cut off on
+    /// the way does not.
+    pub fn is_whole(&self) -> bool {
+        self.sdp.ends_with('\n') && self.dtls_fingerprint().is_some()
+    }
+
     /// Whether the description itself tells the candidate.
     pub fn has_candidate(&self, candidate: &Candidate) -> bool {
         let line = format!("a={}", candidate.candidate);

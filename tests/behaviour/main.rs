@@ -24,6 +24,7 @@ mod runs;
 mod scenario_language;
 mod schema;
 mod server_restart;
+mod signaling_faults;
 mod simulated;
 mod simulation;
 mod stage;

@@ -288,8 +288,9 @@ fn mutants() -> Vec<Mutant> {
             breaks: &[1],
         },
         Mutant {
-            name: "offer_fallback",
-            rules: without(|r| r.offer_fallback = false),
+            // An offer that is made again would make up for it.
+            name: "offer_fallback, answer_within",
+            rules: without(|r| (r.offer_fallback, r.answer_within) = (false, None)),
             race: lost_offer,
             // The offer stays unanswered, so its maker's signaling state does not return to stable.
             breaks: &[1, 5],

@@ -93,13 +93,21 @@ fn only_a_lost_network_takes_planned_time() {
     assert_eq!(
         script(&plan, 0),
         [
-            (0, Action::DuplicateOffer { copies, within }),
+            (
+                0,
+                Action::DuplicateOffer {
+                    copies,
+                    within,
+                    afresh: false
+                }
+            ),
             (
                 0,
                 Action::DuplicateAnswer {
                     copies: 3,
                     within: Duration::from_secs(1),
-                    lasting: Duration::from_secs(5)
+                    lasting: Duration::from_secs(5),
+                    afresh: false
                 }
             ),
             (

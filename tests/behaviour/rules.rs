@@ -33,6 +33,7 @@ pub fn renegotiate() -> Action {
     Action::DuplicateOffer {
         copies: 0,
         within: Duration::ZERO,
+        afresh: false,
     }
 }
 
@@ -221,16 +222,19 @@ fn every_further_mutant_is_caught_and_the_reference_is_not_accused() {
             breaks: &[1, 5],
         },
         Mutant {
-            name: "answer_lock",
-            rules: without(|r| r.answer_lock = Duration::from_secs(1)),
+            // By the time that the offer is made again, the lock is over.
+            name: "answer_lock, answer_within",
+            rules: without(|r| {
+                (r.answer_lock, r.answer_within) = (Duration::from_secs(1), None);
+            }),
             race: renegotiation,
             breaks: &[5],
         },
         Mutant {
-            // The newcomer's own offer would make up for the one that the lock drops.
-            name: "forget_on_leave, offer_lock, offer_fallback",
+            // The newcomer's own offer would make up for the one that the lock drops, and so would the same once more.
+            name: "forget_on_leave, offer_lock, offer_fallback, answer_within",
             rules: without(|r| {
-                (r.forget_on_leave, r.offer_fallback) = (false, false);
+                (r.forget_on_leave, r.offer_fallback, r.answer_within) = (false, false, None);
                 r.offer_lock = Duration::from_secs(2);
             }),
             race: rejoin_at_once,
@@ -291,7 +295,7 @@ fn an_offer_that_the_lock_drops_is_lost() {
 fn a_crash_forgets_what_a_leave_does_not() {
     for (goes, opens) in [(Action::Leave, 2), (Action::Crash, 4)] {
         let rules = without(|r| {
-            (r.forget_on_leave, r.offer_fallback) = (false, false);
+            (r.forget_on_leave, r.offer_fallback, r.answer_within) = (false, false, None);
             r.offer_lock = Duration::from_secs(20);
         });
         let ann = script(&[(0, join("Ann")), (0, connected())], 9_000);
@@ -318,7 +322,7 @@ fn the_lock_is_held_while_an_offer_is_in_process() {
 fn a_fingerprint_is_forgotten_in_time() {
     for (remembered, dropped) in [(None, 1), (Some(400), 0), (Some(600), 1)] {
         let rules = without(|r| {
-            (r.dedupe_prefix, r.dedupe_answers) = (Some(30), false);
+            (r.dedupe_prefix, r.dedupe_answers, r.answer_within) = (Some(30), false, None);
             r.dedupe_for = remembered.map(Duration::from_millis);
         });
         let stage = renegotiation(rules).play();

@@ -97,6 +97,11 @@ impl Fraction {
         millionths: 1_000_000,
     };
 
+    /// All of it.
+    pub const WHOLE: Self = Self {
+        millionths: 1_000_000,
+    };
+
     /// As a number from 0 to 1.
     pub fn as_f64(self) -> f64 {
         f64::from(self.millionths) / 1e6

@@ -26,6 +26,8 @@ pub(super) struct Connection {
     pub answered: bool,
     /// The last offer that was made here.
     pub offer: Option<Description>,
+    /// How often that was sent again for want of an answer.
+    pub repeats: u32,
     /// Whether that restarts ICE.
     pub restarts: bool,
     /// The fingerprint of the last offer that was answered here, and the answer.
@@ -135,6 +137,7 @@ impl Connection {
             remote: None,
             answered: false,
             offer: None,
+            repeats: 0,
             restarts: false,
             answer: None,
             local_ufrag: None,

@@ -1,19 +1,22 @@
 //! Offer and answer (RFC 3264) with one remote: what is taken, queued, repeated or dropped, and the
 //! candidates that belong to it.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     connection::{Connection, Exchange, MAX_EARLY_CANDIDATES, MAX_QUEUED_DESCRIPTIONS, RemoteIdentity},
-    machine::{Link, LinkOutput},
+    machine::{Link, LinkOutput, LinkTimer},
     memory::{Lock, fingerprint},
 };
 use crate::{
-    base::Instant,
+    base::{Generation, Instant},
     metrics::{DescriptionKind, EventKind, IgnoreReason, Operation, RecoveryPath, SignalingState},
     peer::connection::{ConnectionCommand, ConnectionOperation, Done},
     signaling::{Candidate, Description, SdpType},
 };
+
+/// How long a link may take to open after an answer has come that is of another connection than the one it is with.
+const DOUBT: Duration = Duration::from_secs(2);
 
 impl Link {
     /// The remote sent an offer or answer.
@@ -31,6 +34,10 @@ impl Link {
 
     /// Whether it gets in at all: what is turned away here waits for nothing.
     fn admits(&mut self, description: &Description, now: Instant) -> bool {
+        if self.rules.refuse_broken && !description.is_whole() {
+            self.ignore(description, IgnoreReason::Broken);
+            return false;
+        }
         let sdp_type = description.sdp_type;
         let lasts = match sdp_type {
             SdpType::Offer => self.rules.offer_lock,
@@ -246,11 +253,25 @@ impl Link {
     fn doubt_answer(&mut self, answer: &Description, now: Instant) {
         self.remember_answer(answer, now);
         let theirs = RemoteIdentity::of(answer);
-        let deceived = self.connection.as_ref().is_some_and(|c| {
-            let other = c.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls);
-            other && !c.was_open && (c.answered || !self.polite)
-        });
-        if self.rules.replace_stale && deceived {
+        let Some(connection) = self.connection.as_ref().filter(|_| self.rules.replace_stale) else {
+            return;
+        };
+        let other = connection.remote.as_ref().is_some_and(|r| r.dtls != theirs.dtls);
+        if !other || connection.was_open {
+            return;
+        }
+        if connection.answered || !self.polite {
+            self.offer_anew();
+        } else {
+            // Or the remote has since taken an offer of ours that we had given up, where frames overtake one another:
+            // then what we are with is not there any more.
+            self.timers.set(LinkTimer::Doubt(self.generation), now + DOUBT);
+        }
+    }
+
+    /// An answer of another connection had come, and the link is still not open.
+    pub(super) fn doubt_is_right(&mut self, generation: Generation) {
+        if self.is_due(generation, "doubt") && self.connection.as_ref().is_some_and(|c| !c.was_open) {
             self.offer_anew();
         }
     }
@@ -299,8 +320,10 @@ impl Link {
                 if let Ok(Some(offer)) = done.result {
                     if let Some(connection) = &mut self.connection {
                         connection.offer = Some(offer.clone());
+                        connection.repeats = 0;
                     }
                     self.send(offer, None);
+                    self.expect_answer(now);
                 }
             }
             ConnectionOperation::SetRemote(ref description) if !failed => {

@@ -3,7 +3,7 @@
 
 use super::{
     connection::{Connection, Exchange},
-    machine::Link,
+    machine::{Link, LinkTimer},
 };
 use crate::{
     base::Generation,
@@ -74,6 +74,9 @@ impl Link {
 
     pub(super) fn close_connection(&mut self, cause: &str) {
         if let Some(connection) = self.connection.take() {
+            for timer in [LinkTimer::Unanswered, LinkTimer::Doubt] {
+                self.timers.stop(timer(connection.generation));
+            }
             self.command(connection.generation, ConnectionCommand::Close);
             self.event(EventKind::ConnectionClosed {
                 generation: connection.generation,

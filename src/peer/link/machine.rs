@@ -52,6 +52,10 @@ pub struct Link {
 pub(super) enum LinkTimer {
     /// No offer has come: make one.
     OfferFallback(Generation),
+    /// The offer has no answer: send it again.
+    Unanswered(Generation),
+    /// What the connection is with may not be there any more: replace it.
+    Doubt(Generation),
     /// ICE is not back: restart it.
     RestartIce(Generation),
     /// ICE has not connected: replace the connection.
@@ -155,6 +159,11 @@ impl Link {
         self.timers.put_off(by, |_| true);
     }
 
+    /// The fingerprints of the offers that were taken, as far as they are remembered.
+    pub fn offers_taken(&self) -> impl Iterator<Item = u64> + '_ {
+        self.memory.offers_taken()
+    }
+
     /// The last generation used.
     pub fn generation(&self) -> Generation {
         self.generation
@@ -218,7 +227,7 @@ impl Link {
         let all = self.rules.check_generation;
         self.timers.stop_all_but(|timer| match timer {
             LinkTimer::RemoveFailed(_) | LinkTimer::RemoveDisconnected(_) => true,
-            LinkTimer::OfferFallback(_) => false,
+            LinkTimer::OfferFallback(_) | LinkTimer::Unanswered(_) | LinkTimer::Doubt(_) => false,
             LinkTimer::NoIce(_)
             | LinkTimer::Retry(_)
             | LinkTimer::NotOpen(_)
@@ -244,6 +253,8 @@ impl Link {
         while let Some((timer, _)) = self.timers.expire(now) {
             match timer {
                 LinkTimer::OfferFallback(generation) => self.offer_overdue(generation),
+                LinkTimer::Unanswered(generation) => self.answer_overdue(generation, now),
+                LinkTimer::Doubt(generation) => self.doubt_is_right(generation),
                 LinkTimer::NoIce(generation) | LinkTimer::NotOpen(generation) => {
                     self.replace_unopened(generation, now);
                 }
@@ -394,6 +405,9 @@ impl Link {
     pub(super) fn signaling_became(&mut self, state: SignalingState) {
         if let Some(connection) = &mut self.connection {
             connection.signaling = state;
+        }
+        if state != SignalingState::HaveLocalOffer {
+            self.timers.stop(LinkTimer::Unanswered(self.generation));
         }
         self.event(EventKind::SignalingStateChanged {
             generation: self.generation,

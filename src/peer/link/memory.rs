@@ -29,6 +29,11 @@ impl Memory {
         }
     }
 
+    /// The offers that are remembered.
+    pub(super) fn offers_taken(&self) -> impl Iterator<Item = u64> + '_ {
+        self.offers.0.iter().map(|(fingerprint, _)| *fingerprint)
+    }
+
     /// Nothing is in process any more.
     pub(super) fn release(&mut self, rules: &ClientRules, now: Instant) {
         self.offer_lock.release(rules.offer_lock, now);

@@ -8,6 +8,7 @@ mod generations;
 mod machine;
 mod memory;
 mod recovery;
+mod unanswered;
 
 pub use machine::{Link, LinkOutput};
 pub use memory::Memory;

@@ -270,6 +270,7 @@ impl Link {
         self.timers.stop(LinkTimer::NotOpen(self.generation));
         self.timers.stop(LinkTimer::ChannelClosed(self.generation));
         self.recovery.given_up = false;
+        self.timers.stop(LinkTimer::Doubt(self.generation));
         if self.recovery.unwell {
             self.ask_for_probe(now);
         } else {

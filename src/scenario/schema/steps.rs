@@ -7,11 +7,16 @@ use super::{
     values::{count, defined, flag, one_of, parties, text},
     with,
 };
+use crate::impair::{FrameKind, FrameWay};
 use crate::scenario::{
     chat::CHAT_KEYS,
-    faults::{ANSWER_KEYS, CUTS, DROP_KEYS, LINKS, OFFER_KEYS, RESTART_KEYS, SCOPES},
+    faults::{ANSWER_KEYS, COPIES, CUTS, DROP_KEYS, LINKS, OFFER_KEYS, RESTART_KEYS, SCOPES},
     host::{BLOCK_KEYS, CLOCKS, ROAM_KEYS, SERVER, SOCKETS_ON_ROAM, SUSPEND_KEYS, WAYS},
     server::{SERVER_FAULTS, SERVER_KEYS, SERVER_SLOW_KEYS, SERVER_WORDS},
+    signaling::{
+        CORRUPTIONS, LATE_KEYS, MAX_FRAMES, MAX_RAW, RAW_KEYS, RAW_SETS, SIGNALING_KEYS, TREATMENTS,
+        WITH_KEYS,
+    },
     steps::{JOIN_KEYS, JOIN_OUTCOMES, MAX_NAME, STEPS},
     turn::{MAX_QUOTA, TURN_FAULTS, TURN_STOP_KEYS},
     types::{MAX_CHAT_COUNT, MAX_COPIES},
@@ -124,6 +129,29 @@ fn argument(word: &str) -> Argument {
             "Do something to the bundled STUN and TURN server, for everybody",
             turn(),
         ),
+        "signaling" => (
+            "Do something to frames of the peer's signaling from now on",
+            signaling(),
+        ),
+        "late_answer" => (
+            "Hold back the answers that this peer gives",
+            object(&LATE_KEYS, &["by", "for"], |key| match key {
+                "by" => defined("durationRange"),
+                "for" => defined("positiveDuration"),
+                "with" => parties(),
+                other => missing(other),
+            }),
+        ),
+        "glare" => (
+            "Offer on links at the same time as their other ends",
+            object(&WITH_KEYS, &[], |_| parties()),
+        ),
+        "stale_offer" => (
+            "Send the last offers of the previous membership once more",
+            object(&WITH_KEYS, &[], |_| parties()),
+        ),
+        "join_twice" => ("Join the room, and ask for it twice at once", json!(false)),
+        "send_raw" => ("Send the server what no client would", raw()),
         other => missing(other),
     };
     let needed = matches!(
@@ -139,6 +167,9 @@ fn argument(word: &str) -> Argument {
             | "server"
             | "suspend"
             | "turn"
+            | "signaling"
+            | "late_answer"
+            | "send_raw"
     );
     Argument {
         about,
@@ -189,6 +220,7 @@ fn chat() -> Value {
 fn copies(key: &str) -> Value {
     match key {
         "copies" => count(MAX_COPIES),
+        "as" => one_of(COPIES.map(|(word, _)| word)),
         "within" | "for" => defined("positiveDuration"),
         other => missing(other),
     }
@@ -259,4 +291,42 @@ fn suspend() -> Value {
         "clock" => one_of(CLOCKS.map(|(word, _)| word)),
         other => missing(other),
     })
+}
+
+fn signaling() -> Value {
+    let keys = object(&SIGNALING_KEYS, &[], |key| match key {
+        "delay" => defined("durationRange"),
+        "drop" | "reorder" | "duplicate" | "corrupt" | "share" => defined("share"),
+        "as" => one_of(CORRUPTIONS.map(|(word, _)| word)),
+        "of" => {
+            let kind = one_of(FrameKind::NAMES.map(|(word, _)| word));
+            json!({ "anyOf": [kind, { "type": "array", "minItems": 1, "items": kind }] })
+        }
+        "way" => one_of(FrameWay::NAMES.map(|(word, _)| word)),
+        "with" => parties(),
+        "for" => defined("positiveDuration"),
+        "count" => count(MAX_FRAMES),
+        other => missing(other),
+    });
+    let one_thing = TREATMENTS.map(|key| json!({ "required": [key] }));
+    let rules = json!({
+        "oneOf": one_thing,
+        "anyOf": [{ "required": ["for"] }, { "required": ["count"] }],
+        "dependentRequired": { "share": ["delay"], "as": ["corrupt"] },
+    });
+    with(keys, rules)
+}
+
+fn raw() -> Value {
+    let keys = object(&RAW_KEYS, &[], |key| match key {
+        "text" => text(MAX_RAW),
+        "set" => one_of(RAW_SETS.map(|(word, _)| word)),
+        "times" => count(MAX_COPIES),
+        other => missing(other),
+    });
+    let one = json!({
+        "oneOf": [{ "required": ["text"] }, { "required": ["set"] }],
+        "dependentRequired": { "times": ["text"] },
+    });
+    json!({ "anyOf": [text(MAX_RAW), with(keys, one)] })
 }

@@ -7,7 +7,7 @@ mod hunt;
 #[cfg(unix)]
 mod interrupt;
 mod language;
-mod program;
+pub mod program;
 mod run;
 mod simulation;
 

@@ -254,6 +254,7 @@ impl Stage {
                 PeerOutput::Network(_) => {}
                 PeerOutput::Server { .. } => panic!("this server lasts"),
                 PeerOutput::Turn { .. } => panic!("nothing is relayed here"),
+                PeerOutput::OfferTogether(_) => panic!("nobody offers together here"),
                 PeerOutput::CloseSignaling => {
                     if let Some(client) = self.sockets.remove(&me) {
                         let at = self.after(Way::Up);
