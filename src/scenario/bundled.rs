@@ -44,7 +44,17 @@ pub fn races() -> &'static [(&'static str, &'static str)] {
 
 /// One scenario for each thing that a network or a server does to people in a call; they ship with the program, too.
 pub fn faults() -> &'static [(&'static str, &'static str)] {
-    scenarios!["faults/partition"]
+    scenarios![
+        "faults/partition",
+        "faults/lossy-link",
+        "faults/bursty-loss",
+        "faults/reordering",
+        "faults/duplication",
+        "faults/corruption",
+        "faults/bufferbloat",
+        "faults/asymmetric-link",
+        "faults/link-gets-worse",
+    ]
 }
 
 /// All of them.
