@@ -238,7 +238,11 @@ mod tests {
                     out.expect("it arrives").since(now)
                 })
                 .collect();
-            assert!(took.iter().all(|took| took.as_secs() < 10), "{:?}", took.iter().max());
+            assert!(
+                took.iter().all(|took| took.as_secs() < 10),
+                "{:?}",
+                took.iter().max()
+            );
             took.iter().filter(|took| took.as_millis() >= 200).count()
         };
         // 5 % of 2,000 are 100; in bursts of 10 they vary by 42 (Z = 2.5), each by itself by 10.
