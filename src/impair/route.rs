@@ -77,16 +77,14 @@ impl Route {
         let crossing = self.link.admit(bytes, now);
         let mut copy = crossing.copy;
         let mut original = crossing.original;
-        if let Some(beyond) = self.remotes.get_mut(&remote) {
-            if let Fate::Deliver(came) = original {
-                let further = beyond.take(bytes, came, copy.is_none());
-                original = further.original;
-                copy = match copy {
-                    None => further.copy,
-                    Some(Fate::Deliver(came)) => Some(beyond.take(bytes, came, false).original),
-                    dropped => dropped,
-                };
-            }
+        if let (Fate::Deliver(came), Some(beyond)) = (original, self.remotes.get_mut(&remote)) {
+            let further = beyond.take(bytes, came, copy.is_none());
+            original = further.original;
+            copy = match copy {
+                None => further.copy,
+                Some(Fate::Deliver(came)) => Some(beyond.take(bytes, came, false).original),
+                dropped => dropped,
+            };
         }
         tally.duplicated += u64::from(copy.is_some());
         [Some(original), copy].map(|fate| match fate? {

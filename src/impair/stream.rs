@@ -99,11 +99,11 @@ impl Stream {
         let travel = draw_delay(link.profile(), &mut self.rng);
         let mut rto = link.profile().delay * 2 + RTO_MIN;
         let mut at = now.max(self.stalled_until);
-        for _ in 0..=MAX_RETRANSMISSIONS {
+        for repetition in 0..=MAX_RETRANSMISSIONS {
             let sent = match outages.signaling_one_way(self.way, at) {
                 SignalingPath::Muted => break,
                 SignalingPath::BlockedUntil(_) => None,
-                SignalingPath::Open if self.loses(link.profile()) => None,
+                SignalingPath::Open if self.loses(link.profile(), repetition > 0) => None,
                 SignalingPath::Open if at == now => link.transmit(bytes, now),
                 // The link's queue at a later instant is not known yet; repetitions are few and small.
                 SignalingPath::Open => Some(at + link.sending_time(bytes)),
@@ -121,14 +121,15 @@ impl Stream {
 }
 
 impl Stream {
-    /// Whether a segment is of no use when it arrives, or does not.
-    fn loses(&mut self, profile: &Profile) -> bool {
+    /// Whether a segment is of no use when it arrives, or does not. Bursts are counted in datagrams, of which many
+    /// pass until a time-out is over: what is repeated is lost as often as any.
+    fn loses(&mut self, profile: &Profile, repeated: bool) -> bool {
         let lost = match &profile.loss {
-            Loss::Independent(share) => happens(share.as_f64(), &mut self.rng),
-            Loss::Bursts(model) => {
+            Loss::Bursts(model) if !repeated => {
                 let turn = unit(self.rng.next_u64());
                 happens(self.chain.step(model, turn), &mut self.rng)
             }
+            loss => happens(loss.mean(), &mut self.rng),
         };
         let corrupt = profile.corrupt.as_f64();
         lost || corrupt > 0.0 && happens(corrupt, &mut self.rng)
@@ -232,6 +233,45 @@ mod tests {
             }
         }
         assert!(seen.iter().all(|n| *n > 0), "{seen:?}");
+    }
+
+    /// Of 2,000 segments those of a burst are late; none is so for longer than a repetition or two takes.
+    #[test]
+    fn bursts_delay_the_stream_but_do_not_stop_it_and_flipped_bits_are_losses_to_it() {
+        let late = |profile: Profile| {
+            let mut link = Shaper::new(profile, rng());
+            let mut stream = Stream::new(rng());
+            let took: Vec<Duration> = (1..=2_000)
+                .map(|i| {
+                    let now = ms(100_000 * i);
+                    let out = stream.admit(100, now, &mut link, &Outages::default());
+                    out.expect("it arrives").since(now)
+                })
+                .collect();
+            assert!(
+                took.iter().all(|took| took.as_secs() < 10),
+                "{:?}",
+                took.iter().max()
+            );
+            took.iter().filter(|took| took.as_millis() >= 200).count()
+        };
+        // 5 % of 2,000 are 100; in bursts of 10 they vary by 42 (Z = 2.5), each by itself by 10.
+        let bursts = late(Profile {
+            loss: "long-bursts".parse().expect("a name"),
+            ..Profile::none()
+        });
+        assert!((1..205).contains(&bursts), "{bursts}");
+        let corrupt = late(Profile {
+            corrupt: "5%".parse().expect("a share"),
+            ..Profile::none()
+        });
+        assert!((60..140).contains(&corrupt), "{corrupt}");
+        let disordered = late(Profile {
+            duplicate: "50%".parse().expect("a share"),
+            reorder: "50%".parse().expect("a share"),
+            ..Profile::none()
+        });
+        assert_eq!(disordered, 0);
     }
 
     #[test]

@@ -83,6 +83,14 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
         "faults/raw-frames",
         "faults/half-open",
         "faults/slow-signaling",
+        "faults/lossy-link",
+        "faults/bursty-loss",
+        "faults/reordering",
+        "faults/duplication",
+        "faults/corruption",
+        "faults/bufferbloat",
+        "faults/asymmetric-link",
+        "faults/link-gets-worse",
     ]
 }
 
