@@ -301,8 +301,8 @@ async fn what_the_system_has_joined_is_handed_up_one_by_one() {
     }
 }
 
-#[test]
-fn nothing_passes_through_a_socket_of_a_network_that_was_left_and_what_was_on_its_way_is_lost() {
+#[tokio::test]
+async fn nothing_passes_through_a_socket_of_a_network_that_was_left_and_what_was_on_its_way_is_lost() {
     for profile in [Profile::none(), delayed(50)] {
         let bench = Bench::new(profile);
         bench.send(b"before");
