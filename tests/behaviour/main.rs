@@ -3,6 +3,7 @@
 mod cli;
 mod docs;
 mod fault_steps;
+mod host_steps;
 mod hunting;
 mod impair;
 mod impair_pair;

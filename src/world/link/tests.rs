@@ -17,7 +17,7 @@ use webrtc::runtime::{AsyncUdpSocket, RecvMeta, TokioRuntime, Transmit};
 use super::{Wire, queue::MAX_HELD};
 use crate::{
     base::{Instant, PeerId, RootSeed},
-    impair::Profile,
+    impair::{Profile, Remotes, Scope},
     world::{Census, Holding, PeerNetwork, RemotePath},
 };
 
@@ -299,4 +299,64 @@ async fn what_the_system_has_joined_is_handed_up_one_by_one() {
         assert_eq!(bench.receive(), Some(b"z".to_vec()));
         assert_eq!(bench.receive(), None);
     }
+}
+
+#[tokio::test]
+async fn nothing_passes_through_a_socket_of_a_network_that_was_left_and_what_was_on_its_way_is_lost() {
+    for profile in [Profile::none(), delayed(50)] {
+        let bench = Bench::new(profile);
+        bench.send(b"before");
+        bench.arrive(6, b"before");
+        let got = bench.receive();
+        let sent = bench.sent();
+        let on_their_way = if profile.is_none() { 0 } else { 2 };
+        assert_eq!(
+            (got.is_none(), sent.is_empty()),
+            (on_their_way > 0, on_their_way > 0)
+        );
+        bench.network.host().roam();
+        bench.send(b"after");
+        bench.arrive(5, b"after");
+        bench.turn_clock_to(1_000);
+        assert_eq!((bench.receive(), bench.sent()), (None, Vec::new()));
+        assert_eq!(bench.network.dropped().blocked, 2 + on_their_way);
+    }
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_when_the_machine_fell_asleep_is_lost() {
+    let bench = Bench::new(delayed(50));
+    bench.send(b"a");
+    bench.arrive(1, b"b");
+    assert_eq!(bench.receive(), None);
+    bench.network.host().fall_asleep();
+    bench.network.host().wake(Duration::ZERO);
+    bench.turn_clock_to(1_000);
+    assert_eq!((bench.receive(), bench.sent()), (None, Vec::new()));
+    assert_eq!(bench.network.dropped().blocked, 2);
+    bench.send(b"c");
+    bench.turn_clock_to(1_050);
+    assert_eq!((bench.receive(), bench.sent()), (None, vec![b"c".to_vec()]));
+}
+
+#[test]
+fn blocked_udp_stops_datagrams_but_not_those_to_a_server_behind_tcp() {
+    let bench = Bench::new(Profile::none());
+    let until = Instant::from_millis(1_000);
+    bench
+        .network
+        .drop_network(Scope::Udp, Remotes::All, Instant::START, until)
+        .expect("room");
+    bench.send(b"udp");
+    assert_eq!(bench.sent(), Vec::<Vec<u8>>::new());
+    let transmit = Transmit {
+        destination: SocketAddr::from(([240, 83, 0, 1], 3478)),
+        ecn: None,
+        contents: b"tcp",
+        segment_size: None,
+        src_ip: None,
+    };
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(bench.wire.poll_send(&mut cx, &transmit).is_ready());
+    assert_eq!(bench.sent(), [b"tcp"]);
 }

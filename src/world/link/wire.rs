@@ -3,7 +3,7 @@ use std::{
     fmt,
     future::Future,
     io::{self, IoSliceMut},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -53,6 +53,8 @@ pub(in crate::world) struct Wire {
     runtime: Arc<dyn Runtime>,
     census: Arc<Census>,
     path: Option<RemotePath>,
+    /// The moves of the machine when this socket was bound: after another one it is of a network that was left.
+    moves: u32,
     /// The upheavals of the machine that this socket has lived through.
     upheavals: AtomicU32,
     /// Something is held: even if the link does nothing any more, nobody may overtake that.
@@ -93,6 +95,7 @@ impl Wire {
             inner,
             runtime,
             census,
+            moves: path.as_ref().map_or(0, |path| path.network.host().moves()),
             upheavals: AtomicU32::new(path.as_ref().map_or(0, |path| path.network.host().upheavals())),
             path,
             holding: AtomicBool::new(false),
@@ -107,6 +110,10 @@ impl Wire {
 
     /// Sends, as far as anybody can tell: what the link loses is sent, too.
     pub fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        if let Some(path) = self.path.as_ref().filter(|path| self.is_left_behind(path)) {
+            path.network.blame(Blame::Outage);
+            return Poll::Ready(Ok(transmit.contents.len()));
+        }
         let Some(path) = self.path.as_ref().filter(|path| self.crosses(path)) else {
             return self.inner.poll_send(cx, transmit);
         };
@@ -151,6 +158,9 @@ impl Wire {
             }
             None => !self.holding.load(Ordering::Relaxed),
         };
+        if let Some(path) = self.path.as_ref().filter(|path| self.is_left_behind(path)) {
+            return self.discard(path, cx);
+        }
         if direct && self.inner.max_gro_segments() == 1 {
             return self.inner.poll_recv(cx, bufs, meta);
         }
@@ -171,6 +181,27 @@ impl Wire {
     fn crosses(&self, path: &RemotePath) -> bool {
         self.note_upheavals(path);
         path.network.is_impaired() || self.holding.load(Ordering::Relaxed)
+    }
+
+    /// Whether the machine is in another network than this socket: nothing passes any more, and nobody is told.
+    fn is_left_behind(&self, path: &RemotePath) -> bool {
+        self.moves != path.network.host().moves()
+    }
+
+    /// Takes what still arrives, and nobody gets it.
+    fn discard<T>(&self, path: &RemotePath, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        for _ in 0..MAX_READS {
+            let read = self.read(cx, |read, contents| {
+                for _ in contents.chunks(read.stride.max(1)) {
+                    path.network.blame(Blame::Outage);
+                }
+            });
+            if read.is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// What was on its way when the machine moved or fell asleep is lost.
