@@ -381,8 +381,7 @@ impl<T: Clone> Frames<T> {
 
 impl Active {
     fn is_on(&self, now: Instant) -> bool {
-        self.until.is_none_or(|until| now < until)
-            && self.rule.count.is_none_or(|count| self.treated < count)
+        self.until.is_none_or(|until| now < until) && self.rule.count.is_none_or(|count| self.treated < count)
     }
 }
 
@@ -528,7 +527,12 @@ mod tests {
             rule(Treatment::Delay(exactly(5))),
         ]);
         let passed = frames.pass(ANSWER_IN, 1, ms(0), |frame, _| frame + 1_000);
-        let kinds = [Treated::Corrupt, Treated::Duplicate, Treated::Delay, Treated::Delay];
+        let kinds = [
+            Treated::Corrupt,
+            Treated::Duplicate,
+            Treated::Delay,
+            Treated::Delay,
+        ];
         assert_eq!(passed.treated, kinds);
         assert_eq!(frames.next(), Some(ms(10)));
         let twice = [(FrameWay::In, 1_001), (FrameWay::In, 1_001)];

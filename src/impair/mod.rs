@@ -13,8 +13,8 @@ mod shaper;
 mod stream;
 
 pub use frames::{
-    Corruption, FrameKind, FrameRule, FrameWay, Frames, MAX_HELD_FRAMES, OVERTAKEN_WITHIN, Passed, Seen, Treated,
-    Treatment,
+    Corruption, FrameKind, FrameRule, FrameWay, Frames, MAX_HELD_FRAMES, OVERTAKEN_WITHIN, Passed, Seen,
+    Treated, Treatment,
 };
 pub use outage::{MAX_OUTAGES, Outages, Remotes, Scope, SignalingPath, TooManyOutages};
 pub use profile::{DEFAULT_QUEUE, Profile};

@@ -114,13 +114,28 @@ impl Peer {
                 copies,
                 within,
                 afresh,
-            } => self.duplicate_offer(CopyStep { copies, within, afresh }, now),
+            } => self.duplicate_offer(
+                CopyStep {
+                    copies,
+                    within,
+                    afresh,
+                },
+                now,
+            ),
             Action::DuplicateAnswer {
                 copies,
                 within,
                 lasting,
                 afresh,
-            } => self.duplicate_answer(CopyStep { copies, within, afresh }, lasting, now),
+            } => self.duplicate_answer(
+                CopyStep {
+                    copies,
+                    within,
+                    afresh,
+                },
+                lasting,
+                now,
+            ),
             Action::Signaling { rule, lasting } => self.begin_rule(rule, lasting, due),
             Action::Glare { with } => self.offer_together(&with, now),
             Action::StaleOffer { with } => self.stale_offer(&with, now),

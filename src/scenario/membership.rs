@@ -157,7 +157,8 @@ impl Walk<'_, '_> {
                 self.inside(span, "`stale_offer`");
                 self.in_company(span, "`stale_offer`", "offer to");
                 if !self.left {
-                    let message = "`stale_offer` in the first membership: there is no earlier offer".to_owned();
+                    let message =
+                        "`stale_offer` in the first membership: there is no earlier offer".to_owned();
                     self.blame(span, message, "`rejoin` before it");
                 }
             }

@@ -33,7 +33,8 @@ pub(super) const SIGNALING_KEYS: [&str; 12] = [
 /// Those of them that say what happens; there is one of them.
 pub(super) const TREATMENTS: [&str; 5] = ["drop", "delay", "reorder", "duplicate", "corrupt"];
 /// How a frame can be broken.
-pub(super) const CORRUPTIONS: [(&str, Corruption); 2] = [("json", Corruption::Text), ("sdp", Corruption::Sdp)];
+pub(super) const CORRUPTIONS: [(&str, Corruption); 2] =
+    [("json", Corruption::Text), ("sdp", Corruption::Sdp)];
 /// The keys of a `late_answer`.
 pub(super) const LATE_KEYS: [&str; 3] = ["by", "for", "with"];
 /// The key of a `glare` or `stale_offer`.
@@ -59,9 +60,7 @@ pub(super) fn read_signaling(reader: &mut Reader<'_>, entry: &Entry) -> Option<S
     let treated: Vec<&Entry> = TREATMENTS.iter().filter_map(|key| fields.take(key)).collect();
     let as_entry = fields.take("as");
     let share_entry = fields.take("share");
-    let how = as_entry.map_or(Some(Corruption::Text), |entry| {
-        reader.choice(entry, &CORRUPTIONS)
-    });
+    let how = as_entry.map_or(Some(Corruption::Text), |entry| reader.choice(entry, &CORRUPTIONS));
     let treatment = match treated[..] {
         [one] => read_treatment(reader, one, how),
         [first, second, ..] => {
@@ -243,7 +242,10 @@ fn check_kinds(
         && !fault.of.is_empty()
         && !fault.of.iter().any(|kind| kind.names_remote())
     {
-        let message = format!("`with` beside `{}` frames, which are about nobody", fault.of[0].name());
+        let message = format!(
+            "`with` beside `{}` frames, which are about nobody",
+            fault.of[0].name()
+        );
         reader.mistake_help(entry.key_span, message, "leave it out");
     }
     reader.mistakes.len() == before
@@ -269,11 +271,7 @@ pub(super) fn read_late_answer(reader: &mut Reader<'_>, entry: &Entry) -> Option
 }
 
 /// The `with` of a step that has nothing else to say.
-pub(super) fn read_parties(
-    reader: &mut Reader<'_>,
-    word: &str,
-    given: Option<&Entry>,
-) -> Option<Vec<Party>> {
+pub(super) fn read_parties(reader: &mut Reader<'_>, word: &str, given: Option<&Entry>) -> Option<Vec<Party>> {
     let Some(entry) = given else {
         return Some(Vec::new());
     };

@@ -89,8 +89,16 @@ fn links_that_a_broken_or_stale_offer_tears_fail_the_thresholds() {
 fn one_seed_gives_frames_the_same_fates() {
     let desk = Desk::new("fates-of-frames");
     for fault in ["faults/lost-answer", "faults/reordered-candidates"] {
-        desk.run(&["run", fault, "--sim", "--verify", "--schedule", "random", "--quiet"])
-            .assert_code(0);
+        desk.run(&[
+            "run",
+            fault,
+            "--sim",
+            "--verify",
+            "--schedule",
+            "random",
+            "--quiet",
+        ])
+        .assert_code(0);
     }
 }
 

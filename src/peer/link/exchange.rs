@@ -254,8 +254,7 @@ impl Link {
         } else {
             // Or the remote has since taken an offer of ours that we had given up, where frames overtake one another:
             // then what we are with is not there any more.
-            self.timers
-                .set(LinkTimer::Doubt(self.generation), now + DOUBT);
+            self.timers.set(LinkTimer::Doubt(self.generation), now + DOUBT);
         }
     }
 
