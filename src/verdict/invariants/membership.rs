@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId, RoomId},
     metrics::{EventKind, RunEvent, SignalingState},
-    plan::Plan,
+    plan::{FrameKind, Plan, Treated},
 };
 
 use super::last_events::{Explains, LastEvents};
@@ -193,6 +193,16 @@ impl Memberships {
                 if let Some(now) = story.current() {
                     now.left = Some(event.at);
                     now.silent = now.in_doubt.is_some();
+                }
+            }
+            // The server never hears of it.
+            EventKind::FrameTreated {
+                treatment: Treated::Drop | Treated::Corrupt,
+                frame: FrameKind::Leave,
+                ..
+            } => {
+                if let Some(last) = story.memberships.back_mut() {
+                    last.silent = true;
                 }
             }
             EventKind::Crashed { incarnation, .. } => {
