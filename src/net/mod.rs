@@ -11,4 +11,5 @@ mod world;
 
 pub use bundled::Bundled;
 pub use commands::{Command, Commands};
+pub use usage::usage;
 pub use world::{NetWorld, Target};

@@ -9,7 +9,7 @@ use webrtc::runtime::{Runtime, TokioRuntime};
 use super::{bundled::Bundled, commands::Commands, lanes::Lanes, usage::usage, websocket};
 use crate::{
     base::{Instant, PeerId},
-    world::{BoxFuture, Census, ServerAct, SignalingError, SignalingSocket, Usage, World},
+    world::{BoxFuture, Census, ServerAct, ServerLoad, SignalingError, SignalingSocket, Usage, World},
 };
 
 /// Where the signaling server is.
@@ -141,6 +141,13 @@ impl World for NetWorld {
 
     fn commands_server(&self) -> bool {
         matches!(self.target, Target::Foreign { .. })
+    }
+
+    fn server_load(&self) -> Option<ServerLoad> {
+        match &self.target {
+            Target::Bundled(server) => server.load(),
+            Target::Foreign { .. } => None,
+        }
     }
 
     fn usage(&self) -> Option<Usage> {

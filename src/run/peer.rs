@@ -62,6 +62,7 @@ pub(super) async fn play(
         signaling: None,
         network: network_of(&shared, id, profile),
         former_networks: Vec::new(),
+        dropped: Dropped::default(),
         profile,
         timer: None,
         inputs_in_a_row: 0,
@@ -99,6 +100,15 @@ pub(super) async fn play(
     drop(alive);
 }
 
+fn plus(sum: Dropped, one: Dropped) -> Dropped {
+    Dropped {
+        lost: sum.lost + one.lost,
+        queue_full: sum.queue_full + one.queue_full,
+        blocked: sum.blocked + one.blocked,
+        overflowed: sum.overflowed + one.overflowed,
+    }
+}
+
 /// An access link of the peer's that is like that.
 fn network_of(shared: &Shared, id: PeerId, profile: Profile) -> Arc<PeerNetwork> {
     let world = shared.stack.world.clone();
@@ -115,8 +125,10 @@ struct PeerTask {
     connections: BTreeMap<(PeerId, Generation), mpsc::Sender<ConnectionCommand>>,
     signaling: Option<Signaling>,
     network: Arc<PeerNetwork>,
-    /// Those of its crashed lives, one each, for what they have dropped.
+    /// Those of its crashed lives that something still holds, and may yet drop something of.
     former_networks: Vec<Arc<PeerNetwork>>,
+    /// What those before them have dropped.
+    dropped: Dropped,
     /// What its access link is like: the last that was set.
     profile: Profile,
     /// Left where it is when the deadline moves on: to be woken early now and then costs less than to move it with
@@ -339,20 +351,28 @@ impl PeerTask {
                 let next = network_of(&self.shared, self.id, self.profile);
                 self.former_networks
                     .push(std::mem::replace(&mut self.network, next));
+                self.forget_networks();
             }
         }
+    }
+
+    /// Of networks that nobody holds any more only the sum is kept: who crashes for hours keeps no more of them than
+    /// who crashes once.
+    fn forget_networks(&mut self) {
+        let (held, over): (Vec<_>, Vec<_>) = std::mem::take(&mut self.former_networks)
+            .into_iter()
+            .partition(|network| Arc::strong_count(network) > 1);
+        self.former_networks = held;
+        self.dropped = over
+            .iter()
+            .map(|network| network.dropped())
+            .fold(self.dropped, plus);
     }
 
     /// Tells what has not crossed the peer's links, if anything has not.
     async fn tell_dropped(&mut self) {
         let networks = self.former_networks.iter().chain([&self.network]);
-        let all = networks.map(|network| network.dropped());
-        let sum = all.fold(Dropped::default(), |sum, one| Dropped {
-            lost: sum.lost + one.lost,
-            queue_full: sum.queue_full + one.queue_full,
-            blocked: sum.blocked + one.blocked,
-            overflowed: sum.overflowed + one.overflowed,
-        });
+        let sum = networks.map(|network| network.dropped()).fold(self.dropped, plus);
         if sum == Dropped::default() {
             return;
         }

@@ -17,4 +17,6 @@ pub use census::{Census, Counted, Holding};
 pub use flight::{FlightRepair, Received};
 pub use network::{Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
-pub use seam::{BoxFuture, ServerAct, SignalingError, SignalingSocket, SignalingTransport, Usage, World};
+pub use seam::{
+    BoxFuture, ServerAct, ServerLoad, SignalingError, SignalingSocket, SignalingTransport, Usage, World,
+};

@@ -56,14 +56,20 @@ impl Deployment {
             self.port
         );
         self.desk.write("scenario.yaml", &text);
-        self.desk.run(&["run", "scenario.yaml", "--out", "out", "--quiet"])
+        self.desk
+            .run(&["run", "scenario.yaml", "--out", "out", "--quiet"])
     }
 
     fn commands_run(&self) -> Vec<(String, Value)> {
         let events = self.desk.events("out");
         let commands = events.iter().filter(|event| event["kind"] == "server_command");
         commands
-            .map(|event| (event["command"].as_str().unwrap_or_default().to_owned(), event["failed"].clone()))
+            .map(|event| {
+                (
+                    event["command"].as_str().unwrap_or_default().to_owned(),
+                    event["failed"].clone(),
+                )
+            })
             .collect()
     }
 }
@@ -81,7 +87,9 @@ fn server() -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_rtcstorm")).with_file_name("reference-server");
     if !path.exists() {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let built = Command::new(cargo).args(["build", "-p", "reference-server"]).status();
+        let built = Command::new(cargo)
+            .args(["build", "-p", "reference-server"])
+            .status();
         assert!(built.is_ok_and(|status| status.success()));
     }
     path
@@ -100,7 +108,13 @@ fn a_server_of_somebody_elses_is_restarted_by_its_own_commands() {
     );
     assert_eq!(output.code, Some(0), "{output:?}");
     let run = deployment.commands_run();
-    assert_eq!(run, [("stop".to_owned(), Value::Null), ("start".to_owned(), Value::Null)]);
+    assert_eq!(
+        run,
+        [
+            ("stop".to_owned(), Value::Null),
+            ("start".to_owned(), Value::Null)
+        ]
+    );
 }
 
 #[test]
@@ -114,7 +128,13 @@ fn a_server_of_somebody_elses_is_paused_and_goes_on() {
     );
     assert_eq!(output.code, Some(0), "{output:?}");
     let run = deployment.commands_run();
-    assert_eq!(run, [("pause".to_owned(), Value::Null), ("resume".to_owned(), Value::Null)]);
+    assert_eq!(
+        run,
+        [
+            ("pause".to_owned(), Value::Null),
+            ("resume".to_owned(), Value::Null)
+        ]
+    );
 }
 
 #[test]
@@ -125,7 +145,11 @@ fn a_server_is_not_left_standing_still_because_the_run_was_over_first() {
         "      - server: { pause: { for: 1h } }\n      - leave\n      - join\n",
         "  server_pauses: [\"count==1\"]\n",
     );
-    let run: Vec<String> = deployment.commands_run().into_iter().map(|(name, _)| name).collect();
+    let run: Vec<String> = deployment
+        .commands_run()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     assert_eq!(run, ["pause", "resume"]);
 }
 
@@ -142,5 +166,8 @@ fn a_command_that_fails_makes_the_run_invalid_and_says_what_it_printed() {
     assert!(output.stdout.contains(why), "{output:?}");
     let run = deployment.commands_run();
     let failed = run[0].1.as_str().unwrap_or_default();
-    assert!(failed.contains("exit status: 4; it printed: who are you"), "{run:?}");
+    assert!(
+        failed.contains("exit status: 4; it printed: who are you"),
+        "{run:?}"
+    );
 }
