@@ -11,7 +11,7 @@ use crate::{
     peer::connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation},
 };
 
-/// How often a failed connection is replaced in one membership.
+/// How often a failed connection is replaced before data comes through one.
 const MAX_REPLACEMENTS: u32 = 5;
 
 impl Link {

@@ -316,6 +316,10 @@ impl Link {
                 }
             }
             ConnectionEvent::Received(text) => {
+                // Data has come through: whatever breaks next is another failure than those before.
+                if self.is_open() {
+                    self.replacements = 0;
+                }
                 self.outputs.push_back(LinkOutput::Received(generation, text));
             }
             ConnectionEvent::TransmitFailed(error) => self.event(EventKind::OperationFailed {
