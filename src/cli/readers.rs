@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::artifacts::EventLog;
 use crate::{
-    metrics::{EventKind, Failures, Recorder, RunEvent},
+    metrics::{EventKind, Failures, Growth, Recorder, RunEvent},
+    net::usage,
     plan::Plan,
     report::Normaliser,
     run::EventReader,
@@ -19,6 +20,8 @@ pub(super) struct Gathered {
     /// The highest use of processor time in any second, and of memory.
     pub cpu_percent: Option<f64>,
     pub rss_bytes: Option<u64>,
+    /// The memory of this process, whatever the world: it is no event of a simulation.
+    pub memory: Growth,
 }
 
 /// Shared between the dispatcher, which writes, and the live view, which looks.
@@ -33,6 +36,7 @@ impl Shared {
             failures: Failures::default(),
             cpu_percent: None,
             rss_bytes: None,
+            memory: Growth::default(),
         }))))
     }
 
@@ -54,6 +58,11 @@ impl EventReader for Shared {
             gathered.recorder.record(event);
             gathered.checkers.observe(event);
             gathered.failures.observe(event);
+            if let EventKind::Holdings { .. } = event.kind
+                && let Some(usage) = usage()
+            {
+                gathered.memory.sample(event.at, usage.rss_bytes as f64);
+            }
             if let EventKind::Generator {
                 cpu_percent,
                 rss_bytes,

@@ -102,6 +102,7 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         generator: GeneratorLine {
             cpu_percent: gathered.cpu_percent,
             rss_bytes: gathered.rss_bytes,
+            rss_growth: gathered.memory.slope(),
             lag_ms_p99: saturation.map(|s| s.lag_p99_ms),
         },
         failures: gathered.failures.kept.iter().map(failure).collect(),

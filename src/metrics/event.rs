@@ -299,6 +299,16 @@ pub enum EventKind {
     },
     /// The generator's own use, about once a second.
     Generator { cpu_percent: f64, rss_bytes: u64 },
+    /// What the whole run holds at the moment, about every 5 s. `open_files`: of the process, where that means
+    /// something; `server`: what the server holds, where it can be asked.
+    Holdings {
+        connections: u64,
+        tasks: u64,
+        timers: u64,
+        sockets: u64,
+        open_files: Option<u64>,
+        server: Option<ServerHoldings>,
+    },
     /// A limit of the harness was hit.
     LimitHit { limit: String },
     /// The run was interrupted by the user; everybody leaves from here on.
@@ -307,6 +317,19 @@ pub enum EventKind {
     DeadlineReached,
     /// The last event.
     RunEnded,
+}
+
+/// What a server holds at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerHoldings {
+    /// Rooms that are open.
+    pub rooms: u64,
+    /// Memberships, those of sockets that are away included.
+    pub members: u64,
+    /// Sockets of clients.
+    pub sockets: u64,
+    /// Frames that wait for clients, or for the server.
+    pub waiting_frames: u64,
 }
 
 /// The scripted step that a fault comes from.

@@ -10,6 +10,7 @@ mod deadlines;
 mod event;
 mod failures;
 mod faults;
+mod growth;
 mod joins;
 mod link_event;
 mod members;
@@ -32,6 +33,7 @@ mod trend;
 
 pub use event::*;
 pub use failures::Failures;
+pub use growth::{Growth, Slope};
 pub use names::{CATALOGUE, Kind, Metric, Tag, Unit};
 pub use outages::{Outage, OutageKey};
 pub use recorder::{Live, Recorder};

@@ -8,6 +8,8 @@ use std::{
 use reference_server::{Config, Handle, Server, room::RoomRoster};
 use tokio::net::TcpSocket;
 
+use crate::world::ServerLoad;
+
 /// Between two attempts to get the port back.
 const PORT_PAUSE: Duration = Duration::from_millis(10);
 /// How often that is tried: for 10 s.
@@ -88,6 +90,17 @@ impl Bundled {
             tokio::time::sleep(PORT_PAUSE).await;
         }
         Err("the bundled server does not get its port back".to_owned())
+    }
+
+    /// What it holds; nothing is known of one that is away.
+    pub(super) fn load(&self) -> Option<ServerLoad> {
+        let stats = self.state().server.as_ref()?.stats();
+        Some(ServerLoad {
+            rooms: stats.hub.rooms as u64,
+            members: stats.hub.members as u64,
+            sockets: stats.hub.clients as u64,
+            waiting_frames: stats.queue_frames as u64,
+        })
     }
 
     /// It stands still, or goes on.

@@ -18,4 +18,5 @@ pub use ice::IceSide;
 pub use tokio_rustls::rustls::pki_types::CertificateDer;
 pub use turn::BundledTurn;
 pub use turn_tls::{Authority, certificates};
+pub use usage::usage;
 pub use world::{NetWorld, Target};

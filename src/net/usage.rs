@@ -4,7 +4,7 @@ use crate::world::Usage;
 const TICKS_PER_S: f64 = 100.0;
 
 /// What this process has used, from `/proc`; `None` where there is no such thing.
-pub(super) fn usage() -> Option<Usage> {
+pub fn usage() -> Option<Usage> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The second field is the command in brackets, which may contain anything.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -20,6 +20,9 @@ pub(super) fn usage() -> Option<Usage> {
     Some(Usage {
         cpu_s: ticks / TICKS_PER_S,
         rss_bytes: rss_kib * 1024,
+        open_files: std::fs::read_dir("/proc/self/fd")
+            .ok()
+            .map(|files| files.count() as u64),
     })
 }
 

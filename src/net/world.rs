@@ -13,7 +13,7 @@ use super::{bundled::Bundled, commands::Commands, ice::IceSide, lanes::Lanes, us
 use crate::{
     base::{Instant, PeerId},
     scenario::{Ice, TurnFault},
-    world::{BoxFuture, Census, Dial, ServerAct, SignalingError, SignalingSocket, Usage, World},
+    world::{BoxFuture, Census, Dial, ServerAct, ServerLoad, SignalingError, SignalingSocket, Usage, World},
 };
 
 /// Where the signaling server is.
@@ -172,6 +172,13 @@ impl World for NetWorld {
 
     fn turn_streams(&self) -> Option<Dial> {
         Some(self.ice.dial())
+    }
+
+    fn server_load(&self) -> Option<ServerLoad> {
+        match &self.target {
+            Target::Bundled(server) => server.load(),
+            Target::Foreign { .. } => None,
+        }
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -286,6 +286,15 @@ pub fn what(kind: &EventKind) -> String {
                 units::bytes(*rss_bytes)
             )
         }
+        Holdings {
+            connections,
+            tasks,
+            timers,
+            sockets,
+            ..
+        } => {
+            format!("held now: {connections} connections, {tasks} tasks, {timers} timers, {sockets} sockets")
+        }
         LimitHit { limit } => format!("a limit was hit: {limit}"),
         Interrupted => "was interrupted".to_owned(),
         DeadlineReached => "reached its deadline".to_owned(),

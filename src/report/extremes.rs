@@ -49,6 +49,7 @@ prop_compose! {
         report.generator = GeneratorLine {
             cpu_percent: Some(figures[1]),
             rss_bytes: Some(counts[3]),
+            rss_growth: None,
             lag_ms_p99: Some(figures[2]),
         };
         report.thresholds = vec![ThresholdLine {

@@ -22,6 +22,15 @@ struct Machine<'a> {
     duration_ms: Figure,
     virtual_ms: Figure,
     generator: Generator,
+    /// In bytes an hour of the run's time, with its interval.
+    memory_growth: Option<Growth>,
+}
+
+#[derive(Serialize)]
+struct Growth {
+    bytes_per_hour: Figure,
+    low: Figure,
+    high: Figure,
 }
 
 /// The whole file, indented, with a line feed at its end.
@@ -38,6 +47,11 @@ pub fn machine(report: &RunReport) -> Vec<u8> {
         duration_ms: Figure(Some(machine.took_ms)),
         virtual_ms: Figure(report.is_virtual().then_some(report.duration_ms)),
         generator: Generator::of(report.generator),
+        memory_growth: report.generator.rss_growth.map(|growth| Growth {
+            bytes_per_hour: Figure(Some(growth.per_hour)),
+            low: Figure(Some(growth.low)),
+            high: Figure(Some(growth.high)),
+        }),
     };
     let mut bytes = serde_json::to_vec_pretty(&told).expect("its fields are all JSON");
     bytes.push(b'\n');

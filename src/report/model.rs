@@ -1,6 +1,6 @@
 use crate::{
     base::{Instant, PeerId},
-    metrics::Snapshot,
+    metrics::{Slope, Snapshot},
     verdict::invariants::InvariantResult,
 };
 
@@ -163,6 +163,9 @@ pub struct GeneratorLine {
     pub cpu_percent: Option<f64>,
     /// The highest resident memory, in bytes.
     pub rss_bytes: Option<u64>,
+    /// How resident memory grew, in bytes an hour of the run's time; `None` for a short run. It is the machine's:
+    /// of a simulation it is no part of the verdict.
+    pub rss_growth: Option<Slope>,
     /// The 99th percentile of `generator_lag_ms`, outside declared bursts.
     pub lag_ms_p99: Option<f64>,
 }

@@ -162,6 +162,7 @@ pub fn busy_run() -> RunReport {
         generator: GeneratorLine {
             cpu_percent: Some(143.2),
             rss_bytes: Some(64_213_000),
+            rss_growth: None,
             lag_ms_p99: Some(0.12),
         },
         failures: (0..12)

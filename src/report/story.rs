@@ -106,7 +106,10 @@ impl<'a> Story<'a> {
         } = *self;
         events.iter().filter(move |event| {
             let Some(teller) = event.peer else {
-                return !matches!(event.kind, EventKind::Generator { .. });
+                return !matches!(
+                    event.kind,
+                    EventKind::Generator { .. } | EventKind::Holdings { .. }
+                );
             };
             match (remote, event.remote) {
                 (None, other) => teller == peer || other == Some(peer),

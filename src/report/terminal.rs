@@ -201,6 +201,14 @@ fn generator(paper: &mut Paper, report: &RunReport) {
             .map(|cpu| format!("cpu {}%", units::number(cpu.round()))),
     );
     parts.extend(used.rss_bytes.map(|rss| format!("memory {}", units::bytes(rss))));
+    parts.extend(used.rss_growth.map(|growth| {
+        let mib = |bytes: f64| bytes / f64::from(1 << 20);
+        let (low, high) = (mib(growth.low), mib(growth.high));
+        format!(
+            "memory grew by {:.1} MiB an hour ({low:.1} to {high:.1})",
+            mib(growth.per_hour)
+        )
+    }));
     parts.extend(
         used.lag_ms_p99
             .map(|lag| format!("lag p99 {}", units::duration(Some(lag)))),

@@ -18,16 +18,18 @@ use super::{
 };
 use crate::{
     base::Instant,
-    metrics::EventKind,
+    metrics::{EventKind, ServerHoldings},
     peer::PeerInput,
     plan::Plan,
-    world::{BoxFuture, Census, Holding, Home, Tricks, World},
+    world::{BoxFuture, Census, Holding, Home, Tricks, Usage, World},
 };
 
 /// How often the generator looks at itself.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// Links without a path that are told of.
 const MAX_NO_PATHS: usize = 100_000;
+/// Every so many looks, what the run holds is told, too.
+const HOLDINGS_EVERY: u32 = 5;
 /// From so many rooms on, each stays in a lane.
 const ROOMS_IN_LANES: usize = 64;
 /// How long what peers have left behind may take to end before it counts as left over.
@@ -205,9 +207,11 @@ async fn wait_for_end<T>(mut of: mpsc::Receiver<T>) {
 fn sample(world: &Arc<dyn World>, census: &Arc<Census>, sink: &EventSink) -> mpsc::Sender<()> {
     let (guard, mut ended) = mpsc::channel::<()>(1);
     let (world_, sink, counted) = (world.clone(), sink.clone(), census.count(Holding::Task));
+    let census = census.clone();
     world.spawn(Box::pin(async move {
         let _counted = counted;
         let mut last = (world_.now(), world_.usage());
+        let mut looks = 0_u32;
         loop {
             tokio::select! {
                 biased;
@@ -222,10 +226,30 @@ fn sample(world: &Arc<dyn World>, census: &Arc<Census>, sink: &EventSink) -> mps
                 };
                 sink.tell(None, None, kind).await;
             }
+            looks = looks.wrapping_add(1);
+            if looks.is_multiple_of(HOLDINGS_EVERY) {
+                sink.tell(None, None, holdings(&*world_, &census, usage)).await;
+            }
             last = (now, usage);
         }
     }));
     guard
+}
+
+fn holdings(world: &dyn World, census: &Census, usage: Option<Usage>) -> EventKind {
+    EventKind::Holdings {
+        connections: census.held(Holding::Connection),
+        tasks: census.held(Holding::Task),
+        timers: census.held(Holding::Timer),
+        sockets: census.held(Holding::Socket),
+        open_files: usage.and_then(|usage| usage.open_files),
+        server: world.server_load().map(|load| ServerHoldings {
+            rooms: load.rooms,
+            members: load.members,
+            sockets: load.sockets,
+            waiting_frames: load.waiting_frames,
+        }),
+    }
 }
 
 /// Waits for what ends by itself, and tells what does not.

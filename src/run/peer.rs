@@ -64,6 +64,7 @@ pub(super) async fn play(
         signaling: None,
         network: network_of(&shared, id, &planned),
         former_networks: Vec::new(),
+        dropped: (Dropped::default(), Altered::default()),
         planned,
         nap: None,
         backlog: VecDeque::new(),
@@ -105,6 +106,11 @@ pub(super) async fn play(
     // Who waits for the end takes apart what the run has used: nothing of it is held any more by then.
     drop((task, world, counted));
     drop(alive);
+}
+
+/// What a network has dropped and altered as well.
+fn plus((dropped, altered): (Dropped, Altered), network: &Arc<PeerNetwork>) -> (Dropped, Altered) {
+    (dropped + network.dropped(), altered + network.altered())
 }
 
 /// An access link of the peer's that is like that.
@@ -172,8 +178,10 @@ struct PeerTask {
     connections: BTreeMap<(PeerId, Generation), mpsc::Sender<ConnectionCommand>>,
     signaling: Option<Signaling>,
     network: Arc<PeerNetwork>,
-    /// Those of its crashed lives, one each, for what they have dropped.
+    /// Those of its crashed lives that something still holds, and may yet drop something of.
     former_networks: Vec<Arc<PeerNetwork>>,
+    /// What those before them have dropped.
+    dropped: (Dropped, Altered),
     /// What its access link is like: the last that was set.
     planned: plan::Network,
     /// It is about to sleep.
@@ -431,8 +439,19 @@ impl PeerTask {
                 let next = network_of(&self.shared, self.id, &self.planned);
                 self.former_networks
                     .push(std::mem::replace(&mut self.network, next));
+                self.forget_networks();
             }
         }
+    }
+
+    /// Of networks that nobody holds any more only the sum is kept: who crashes for hours keeps no more of them than
+    /// who crashes once.
+    fn forget_networks(&mut self) {
+        let (held, over): (Vec<_>, Vec<_>) = std::mem::take(&mut self.former_networks)
+            .into_iter()
+            .partition(|network| Arc::strong_count(network) > 1);
+        self.former_networks = held;
+        self.dropped = over.iter().fold(self.dropped, plus);
     }
 
     async fn cut_network(&mut self, what: Cutting, until: Instant) {
@@ -475,10 +494,7 @@ impl PeerTask {
     /// Tells what has not crossed the peer's links, or not as it was, if anything has not.
     async fn tell_dropped(&mut self) {
         let networks = self.former_networks.iter().chain([&self.network]);
-        let (dropped, altered) = networks.fold(
-            (Dropped::default(), Altered::default()),
-            |(dropped, altered), network| (dropped + network.dropped(), altered + network.altered()),
-        );
+        let (dropped, altered) = networks.fold(self.dropped, plus);
         if dropped != Dropped::default() {
             let kind = EventKind::NetworkDropped {
                 lost: dropped.lost,

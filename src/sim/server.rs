@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     base::Instant,
-    world::{ServerAct, SignalingError},
+    world::{ServerAct, ServerLoad, SignalingError},
 };
 
 /// The most frames that wait for a server that stands still.
@@ -194,6 +194,18 @@ impl Server {
         state.flow.send_replace(Flow::Runs);
         for news in std::mem::take(&mut state.waiting) {
             self.take(&mut state, news);
+        }
+    }
+
+    /// What it holds.
+    pub fn load(&self) -> ServerLoad {
+        let state = self.state();
+        let stats = state.hub.stats();
+        ServerLoad {
+            rooms: stats.rooms as u64,
+            members: stats.members as u64,
+            sockets: stats.clients as u64,
+            waiting_frames: state.waiting.len() as u64,
         }
     }
 

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     base::{Generation, Instant, PeerId, Purpose, RootSeed},
     scenario::{Ice, IceServers, TurnFault},
-    world::{BoxFuture, Home, ServerAct, SignalingError, SignalingSocket, Usage, World},
+    world::{BoxFuture, Home, ServerAct, ServerLoad, SignalingError, SignalingSocket, Usage, World},
 };
 
 /// 2000-01-01T00:00:00Z, at which every simulation begins.
@@ -170,6 +170,10 @@ impl World for SimWorld {
     fn act_on_server(&self, act: ServerAct) -> BoxFuture<Result<String, String>> {
         self.server.act(act);
         Box::pin(std::future::ready(Ok(String::new())))
+    }
+
+    fn server_load(&self) -> Option<ServerLoad> {
+        Some(self.server.load())
     }
 
     fn usage(&self) -> Option<Usage> {

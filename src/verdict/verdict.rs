@@ -381,6 +381,7 @@ mod tests {
             statuses in prop::collection::vec(0..3, 0..4),
             broken in any::<bool>(), late in any::<bool>(), reached in any::<bool>(),
             interrupted in any::<bool>(), aborted in any::<bool>(), config_error in any::<bool>(),
+            server_commands_failed in 0..2_u64,
         ) {
             let thresholds: Vec<_> = statuses.iter().map(|status| match status {
                 0 => passed(),
@@ -393,7 +394,7 @@ mod tests {
                 saturation: late.then_some(LATE),
                 nothing_connected: false,
                 offered_load_reached: reached,
-                interrupted, aborted, config_error,
+                interrupted, aborted, config_error, server_commands_failed,
             });
             prop_assert_eq!(verdict.exit_code == ExitCode::Pass, verdict.reasons.is_empty());
             let ranks: Vec<_> = verdict.reasons.iter().map(|reason| {

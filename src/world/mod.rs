@@ -22,6 +22,6 @@ pub use host::{Host, UdpAddr};
 pub use network::{Altered, Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
 pub use seam::{
-    BoxFuture, Home, ServerAct, SignalingError, SignalingSocket, SignalingTransport, Usage, World,
+    BoxFuture, Home, ServerAct, ServerLoad, SignalingError, SignalingSocket, SignalingTransport, Usage, World,
 };
 pub use turn_stream::{ByteStream, Dial, is_stream_address, stream_address};

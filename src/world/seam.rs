@@ -113,6 +113,11 @@ pub trait World: Send + Sync + 'static {
         None
     }
 
+    /// What the server holds; `None` where it can't be asked, or is away.
+    fn server_load(&self) -> Option<ServerLoad> {
+        None
+    }
+
     /// What the process has used so far; `None` where that means nothing.
     fn usage(&self) -> Option<Usage>;
 }
@@ -150,6 +155,21 @@ pub struct Usage {
     pub cpu_s: f64,
     /// Resident memory, in bytes.
     pub rss_bytes: u64,
+    /// Files and sockets that it has open.
+    pub open_files: Option<u64>,
+}
+
+/// What a server holds at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerLoad {
+    /// Rooms that are open.
+    pub rooms: u64,
+    /// Memberships, those of sockets that are away included.
+    pub members: u64,
+    /// Sockets of clients.
+    pub sockets: u64,
+    /// Frames that wait for clients, or for the server.
+    pub waiting_frames: u64,
 }
 
 /// An open signaling socket: text frames both ways, in order.

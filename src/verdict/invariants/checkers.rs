@@ -7,6 +7,7 @@ use super::{
     last_events::LastEvents,
     losses::Losses,
     membership::Memberships,
+    nothing_grows::NothingGrows,
     nothing_left::NothingLeft,
     one_channel::OneChannel,
     paths::Paths,
@@ -39,7 +40,7 @@ pub(super) trait Check: std::fmt::Debug + Send {
     fn finish(&mut self, _story: &Story, _now: Instant, _found: &mut Findings) {}
 }
 
-/// All seven invariants over one run: [`observe`](Self::observe) every event in the dispatcher's order,
+/// All eight invariants over one run: [`observe`](Self::observe) every event in the dispatcher's order,
 /// then [`finish`](Self::finish) once.
 #[derive(Debug)]
 pub struct Checkers {
@@ -64,6 +65,7 @@ impl Checkers {
             Box::new(States::new(sees)),
             Box::new(Rosters::new(sees)),
             Box::new(Answers::default()),
+            Box::new(NothingGrows::default()),
         ];
         Self {
             story: Story {
@@ -100,7 +102,7 @@ impl Checkers {
         }
     }
 
-    /// The seven results, by number. `now`: when the run ended.
+    /// The eight results, by number. `now`: when the run ended.
     pub fn finish(self, now: Instant) -> Vec<InvariantResult> {
         let story = self.story;
         self.checks
@@ -143,12 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn a_good_run_holds_all_seven() {
+    fn a_good_run_holds_all_eight() {
         good_run().assert_all_hold();
     }
 
     #[test]
-    fn a_run_whose_faults_are_all_recovered_from_holds_all_seven() {
+    fn a_run_whose_faults_are_all_recovered_from_holds_all_eight() {
         let mut tale = Tale::of(&[3]);
         tale.join(0).join(1).join(2);
         tale.connect(0, 1).connect(0, 2).connect(1, 2);
@@ -326,7 +328,7 @@ mod tests {
                 let one_in = |of: u32, value: u32| (value < of).then_some(value);
                 tale.wait(ms).same_instant(one_in(6, peer), one_in(5, remote), kind);
             }
-            prop_assert_eq!(tale.results().len(), 7);
+            prop_assert_eq!(tale.results().len(), 8);
         }
 
         /// Time may jump to its end, and instants may run backwards.
@@ -339,7 +341,7 @@ mod tests {
                 tale.same_instant(peer, (peer + 1) % 3, kind);
                 tale.events.last_mut().unwrap().at = Instant::from_micros(micros);
             }
-            prop_assert_eq!(tale.results().len(), 7);
+            prop_assert_eq!(tale.results().len(), 8);
         }
     }
 }

@@ -61,7 +61,14 @@ impl LastEvents {
             }
             (Some(peer), None) => self.peers.entry(peer).or_default(),
             // About once a second, and never a cause.
-            (None, _) if matches!(event.kind, EventKind::Generator { .. }) => return,
+            (None, _)
+                if matches!(
+                    event.kind,
+                    EventKind::Generator { .. } | EventKind::Holdings { .. }
+                ) =>
+            {
+                return;
+            }
             (None, _) => &mut self.run,
         };
         ring.push(self.seen, event);

@@ -1,4 +1,4 @@
-//! The seven invariants of a run, checked from its event stream while it goes.
+//! The eight invariants of a run, checked from its event stream while it goes.
 //!
 //! Pure: events in, results out. Knows the plan and the events; knows nothing of worlds, connections or
 //! reports. A checker accuses only on proof: what an event has not shown is not held against anyone.
@@ -11,6 +11,7 @@ mod generations;
 mod last_events;
 mod losses;
 mod membership;
+mod nothing_grows;
 mod nothing_left;
 mod one_channel;
 mod paths;

@@ -42,7 +42,7 @@ impl Visibility {
 /// What became of one invariant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InvariantResult {
-    /// 1 to 7, as in the documentation.
+    /// 1 to 8, as in the documentation.
     pub number: u8,
     /// What has to hold, in a few words.
     pub name: &'static str,

@@ -431,7 +431,7 @@ impl Tale {
         self.results()
             .into_iter()
             .find(|result| result.number == number)
-            .expect("all seven are always there")
+            .expect("all are always there")
     }
 
     /// What the findings of one invariant say; empty if it is not broken.
@@ -440,9 +440,9 @@ impl Tale {
         found.into_iter().map(|finding| finding.what).collect()
     }
 
-    /// All seven hold, and each looked at something.
+    /// All hold, and each looked at something; but for the eighth, which takes longer than such a tale.
     pub fn assert_all_hold(&self) {
-        for result in self.results() {
+        for result in self.results().iter().filter(|result| result.number != 8) {
             assert_eq!(result.status, InvariantStatus::Held, "{result:#?}");
         }
     }
