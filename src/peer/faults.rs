@@ -77,6 +77,15 @@ impl Peer {
         }
         if scope != Scope::Signaling {
             let hit: Vec<PeerId> = self.open_links(|remote| with.is_empty() || with.contains(remote));
+            if hit.is_empty() && with.is_empty() {
+                // There is no link that it tears; who connects meanwhile is hindered by it.
+                let cause = FaultCause::DropNetwork;
+                self.event(EventKind::FaultStarted {
+                    cause,
+                    planned,
+                    ends: until,
+                });
+            }
             for remote in hit {
                 self.start_fault(remote, FaultCause::DropNetwork, planned, until, now);
             }

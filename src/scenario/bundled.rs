@@ -17,6 +17,8 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
         "ice-restart",
         "network-drops",
         "crash-and-return",
+        "outage-matrix",
+        "outage-matrix-short",
         "dashboard-slo",
     ]
 }
@@ -44,7 +46,12 @@ pub fn races() -> &'static [(&'static str, &'static str)] {
 
 /// One scenario for each thing that a network or a server does to people in a call; they ship with the program, too.
 pub fn faults() -> &'static [(&'static str, &'static str)] {
-    scenarios!["faults/partition"]
+    scenarios![
+        "faults/partition",
+        "faults/give-up",
+        "faults/join-while-degraded",
+        "faults/reconnect-storm",
+    ]
 }
 
 /// All of them.

@@ -189,7 +189,7 @@ fn server() -> Value {
 fn drop_network() -> Value {
     let keys = object(&DROP_KEYS, &["for"], |key| match key {
         "scope" => one_of(SCOPES.map(|(word, _)| word)),
-        "for" => defined("positiveDuration"),
+        "for" => defined("duration"),
         "with" => {
             json!({ "anyOf": [text(2 * MAX_NAME), { "type": "array", "minItems": 1, "items": text(2 * MAX_NAME) }] })
         }

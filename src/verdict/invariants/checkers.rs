@@ -4,6 +4,7 @@ use super::{
     answers::Answers,
     delivery::Delivery,
     generations::Generations,
+    given_up::GivenUp,
     last_events::LastEvents,
     losses::Losses,
     membership::Memberships,
@@ -20,6 +21,7 @@ pub(super) struct Story {
     pub last: LastEvents,
     pub members: Memberships,
     pub losses: Losses,
+    pub given_up: GivenUp,
 }
 
 /// One invariant.
@@ -55,7 +57,7 @@ impl Checkers {
     /// Checkers for a run of `plan` that sees as much as `sees` says.
     pub fn new(plan: &Plan, sees: Visibility) -> Self {
         let checks: Vec<Box<dyn Check>> = vec![
-            Box::<OneChannel>::default(),
+            Box::new(OneChannel),
             Box::new(NothingLeft::new(sees)),
             Box::new(Delivery::new(plan)),
             Box::new(Generations),
@@ -68,6 +70,7 @@ impl Checkers {
                 last: LastEvents::default(),
                 members: Memberships::new(plan),
                 losses: Losses::new(plan),
+                given_up: GivenUp::default(),
             },
             checks: checks
                 .into_iter()
@@ -90,6 +93,7 @@ impl Checkers {
         }
         self.story.last.observe(event);
         self.story.members.observe(event, &self.story.last);
+        self.story.given_up.observe(event);
         for (check, judging) in &mut self.checks {
             if let Judging::Open(found) = judging {
                 check.observe(event, &self.story, found);
