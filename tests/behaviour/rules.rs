@@ -1,7 +1,7 @@
 //! Rules of deployed clients: what each changes, and the race in which it shows. Those of the reference that
 //! came from mistakes of theirs are here, too.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use rtcstorm::{
     base::{Generation, Incarnation, Instant, PeerId},
@@ -261,8 +261,14 @@ fn restarted(kind: &EventKind) -> bool {
 #[test]
 fn ice_is_restarted_when_the_rules_say_so() {
     let seconds = Duration::from_secs;
-    let polite = |after| (ANN, without(|r| r.restart_ice_after = after));
-    let impolite = |later| (BOB, without(|r| r.impolite_restart_after = later));
+    let exact = |change: &dyn Fn(&mut ClientRules)| {
+        without(|r| {
+            r.recovery_jitter = Duration::ZERO;
+            change(r);
+        })
+    };
+    let polite = |after| (ANN, exact(&|r| r.restart_ice_after = after));
+    let impolite = |later| (BOB, exact(&|r| r.impolite_restart_after = later));
     // Disconnected at 1 s, and a millisecond later it is told.
     for ((whose, rules), restart) in [
         (polite(Some(seconds(0))), Some(1_001)),
@@ -519,11 +525,22 @@ impl Online {
 
 #[test]
 fn a_lost_socket_is_opened_again_as_the_rules_say() {
-    assert_eq!(
-        Online::new(reference()).attempts(),
-        [250, 500, 1_000, 2_000, 4_000]
+    let exact = without(|r| r.recovery_jitter = Duration::ZERO);
+    let waits = [250, 500, 1_000, 2_000, 4_000];
+    assert_eq!(Online::new(exact).attempts(), waits);
+    // With jitter each is longer, and not by the same.
+    let jittered = Online::new(reference()).attempts();
+    let longer: BTreeSet<u128> = jittered
+        .iter()
+        .zip(waits)
+        .map(|(wait, least)| wait - least)
+        .collect();
+    assert!(
+        longer.len() > 2 && longer.iter().all(|more| *more <= 200),
+        "{jittered:?}"
     );
     let slow = without(|r| {
+        r.recovery_jitter = Duration::ZERO;
         r.reconnect_first = Duration::from_secs(1);
         r.reconnect_max = Duration::from_secs(3);
         r.reconnect_attempts = 4;
