@@ -237,7 +237,10 @@ impl Recorder {
                 self.resumptions
                     .resumed(peer, incarnation, at, &mut self.tally, &mut self.deadlines);
             }
-            _ => self.fault_without_link(kind),
+            _ => {
+                self.degrade(peer, kind);
+                self.fault_without_link(kind);
+            }
         }
     }
 
@@ -323,7 +326,22 @@ impl Recorder {
         self.members.out(peer, cut);
     }
 
+    /// A fault that lasts is on at `peer`: what connects meanwhile is hindered by it.
+    fn degrade(&mut self, peer: PeerId, kind: &EventKind) {
+        if let EventKind::FaultStarted { cause, planned, ends } = *kind
+            && !ends_membership(cause)
+            && planned < ends
+        {
+            let until = self.faulty_until.entry(peer).or_insert(ends);
+            *until = ends.max(*until);
+            for mate in self.members.mates(peer) {
+                self.pairs.degrade(peer, mate);
+            }
+        }
+    }
+
     fn fault(&mut self, peer: PeerId, remote: PeerId, at: Instant, kind: &EventKind) {
+        self.degrade(peer, kind);
         let ends = (peer, remote);
         let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
         match *kind {
@@ -336,13 +354,6 @@ impl Recorder {
                 ends: until,
             } => {
                 let open = self.pairs.is_open_at(peer, remote);
-                if planned < until {
-                    let faulty = self.faulty_until.entry(peer).or_insert(until);
-                    *faulty = until.max(*faulty);
-                    for mate in self.members.mates(peer) {
-                        self.pairs.degrade(peer, mate);
-                    }
-                }
                 self.faults
                     .begin(ends, (planned, until), cause, open, tally, deadlines);
             }

@@ -98,6 +98,14 @@ impl Peer {
                 self.open_links(|remote| what.with.is_empty() || what.with.contains(remote))
             }
         };
+        if hit.is_empty() && what.with.is_empty() && what.scope != Scope::Signaling {
+            // There is no link that it tears; who connects meanwhile is hindered by it.
+            self.event(EventKind::FaultStarted {
+                cause: FaultCause::DropNetwork,
+                planned,
+                ends: until,
+            });
+        }
         self.output(PeerOutput::Network(NetworkCommand::Drop { what, until }));
         for remote in hit {
             self.start_fault(remote, FaultCause::DropNetwork, planned, until, now);

@@ -17,6 +17,8 @@ pub fn bundled() -> &'static [(&'static str, &'static str)] {
         "ice-restart",
         "network-drops",
         "crash-and-return",
+        "outage-matrix",
+        "outage-matrix-short",
         "dashboard-slo",
         "soak",
     ]
@@ -91,6 +93,9 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
         "faults/bufferbloat",
         "faults/asymmetric-link",
         "faults/link-gets-worse",
+        "faults/give-up",
+        "faults/join-while-degraded",
+        "faults/reconnect-storm",
     ]
 }
 

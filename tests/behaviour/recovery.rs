@@ -399,3 +399,99 @@ fn a_timer_of_a_replaced_connection_acts_on_its_successor_only_without_the_rule(
         assert_eq!(events(outputs).iter().any(crossed), !check_generation);
     }
 }
+
+impl Offerer {
+    /// The current connection fails: how long until it is replaced, or what the link says when it is not any more.
+    fn fails(&mut self) -> Result<u64, (u32, String)> {
+        let failed = self.now;
+        self.happens(ConnectionEvent::State(TransportState::Failed));
+        loop {
+            for output in self.drain() {
+                if let LinkOutput::Event(EventKind::LinkGivenUp { attempts, why, .. }) = output {
+                    return Err((attempts, why));
+                }
+            }
+            if self.link.generation() != self.generation {
+                self.generation = self.link.generation();
+                return Ok(self.now.since(failed).as_millis() as u64);
+            }
+            let due = self.link.next_timeout().expect("something is to be done");
+            self.at(due.as_micros().div_ceil(1_000));
+        }
+    }
+}
+
+#[test]
+fn replacements_in_vain_wait_longer_and_longer_until_the_link_is_given_up() {
+    let rules = ClientRules {
+        retry_max: Duration::from_secs(5),
+        ..ClientRules::default()
+    };
+    let mut offerer = Offerer::between(rules, PeerId(1), PeerId(0)).open();
+    for wait in [0, 1_000, 2_000, 4_000, 5_000] {
+        assert_eq!(offerer.fails(), Ok(wait));
+    }
+    let why = "no candidate pair worked: none here, none there".to_owned();
+    assert_eq!(offerer.fails(), Err((5, why)));
+    assert!(offerer.link.is_given_up() && offerer.link.timers() == 0);
+    assert!(offerer.drain().is_empty() && offerer.link.next_timeout().is_none());
+    // The remote may still come back.
+    let offer = description(SdpType::Offer, 9, "theirs anew");
+    offerer.link.handle_description(offer, offerer.now);
+    offerer.generation = offerer.link.generation();
+    let pair = CandidateKind::Host;
+    offerer.happens(ConnectionEvent::ChannelOpened { pair });
+    assert!(!offerer.link.is_given_up());
+    assert!(offerer.link.is_open());
+}
+
+#[test]
+fn replacements_are_counted_anew_once_a_channel_has_opened() {
+    let rules = ClientRules {
+        give_up_after: Some(2),
+        ..ClientRules::default()
+    };
+    let mut offerer = Offerer::between(rules, PeerId(1), PeerId(0));
+    for _ in 0..3 {
+        assert_eq!(offerer.fails(), Ok(0));
+        assert_eq!(offerer.fails(), Ok(1_000));
+        let pair = CandidateKind::Host;
+        offerer.happens(ConnectionEvent::ChannelOpened { pair });
+    }
+    let never = ClientRules {
+        give_up_after: None,
+        ..rules
+    };
+    let mut offerer = Offerer::between(never, PeerId(1), PeerId(0));
+    for _ in 0..40 {
+        assert!(offerer.fails().is_ok());
+    }
+}
+
+#[test]
+fn ice_that_does_not_connect_has_its_connection_replaced_and_a_restart_does_not() {
+    let checking = || ConnectionEvent::IceState(TransportState::Checking);
+    for (ends, ice_within, was_open, replaced) in [
+        ([1, 0], Some(15), false, Some(15_000)),
+        ([0, 1], Some(15), false, Some(17_000)),
+        ([1, 0], None, false, None),
+        ([1, 0], Some(15), true, None),
+    ] {
+        let rules = ClientRules {
+            ice_within: ice_within.map(Duration::from_secs),
+            ..ClientRules::default()
+        };
+        let mut offerer = Offerer::between(rules, PeerId(ends[0]), PeerId(ends[1]));
+        if was_open {
+            offerer = offerer.open();
+        }
+        offerer.happens(checking());
+        let mut when = None;
+        for at in [14_999, 15_000, 16_999, 17_000, 60_000] {
+            offerer.at(at);
+            let closed = is_closed(&offerer.drain(), offerer.generation);
+            when = when.or(closed.then_some(at));
+        }
+        assert_eq!(when, replaced, "{ends:?} {ice_within:?} {was_open}");
+    }
+}

@@ -265,8 +265,14 @@ fn restarted(kind: &EventKind) -> bool {
 #[test]
 fn ice_is_restarted_when_the_rules_say_so() {
     let seconds = Duration::from_secs;
-    let polite = |after| (ANN, without(|r| r.restart_ice_after = after));
-    let impolite = |later| (BOB, without(|r| r.impolite_restart_after = later));
+    let exact = |change: &dyn Fn(&mut ClientRules)| {
+        without(|r| {
+            r.recovery_jitter = Duration::ZERO;
+            change(r);
+        })
+    };
+    let polite = |after| (ANN, exact(&|r| r.restart_ice_after = after));
+    let impolite = |later| (BOB, exact(&|r| r.impolite_restart_after = later));
     // Disconnected at 1 s, and a millisecond later it is told.
     for ((whose, rules), restart) in [
         (polite(Some(seconds(0))), Some(1_001)),
@@ -529,6 +535,7 @@ fn a_lost_socket_is_opened_again_as_the_rules_say() {
     assert_eq!(Online::new(even).attempts(), longest);
     let slow = without(|r| {
         r.reconnect_jitter = false;
+        r.recovery_jitter = Duration::ZERO;
         r.reconnect_first = Duration::from_secs(1);
         r.reconnect_max = Duration::from_secs(3);
         r.reconnect_attempts = 4;

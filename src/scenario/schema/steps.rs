@@ -265,7 +265,7 @@ fn turn() -> Value {
 fn drop_network() -> Value {
     let keys = object(&DROP_KEYS, &["for"], |key| match key {
         "scope" => one_of(SCOPES.map(|(word, _)| word)),
-        "for" => defined("positiveDuration"),
+        "for" => defined("duration"),
         "direction" => one_of(WAYS.map(|(word, _)| word)),
         "server" => one_of(SERVER.map(|(word, _)| word)),
         "with" => parties(),

@@ -4,6 +4,7 @@ use super::{
     answers::Answers,
     delivery::Delivery,
     generations::Generations,
+    given_up::GivenUp,
     last_events::LastEvents,
     losses::Losses,
     membership::Memberships,
@@ -23,6 +24,7 @@ pub(super) struct Story {
     pub members: Memberships,
     pub losses: Losses,
     pub paths: Paths,
+    pub given_up: GivenUp,
 }
 
 /// One invariant.
@@ -58,7 +60,7 @@ impl Checkers {
     /// Checkers for a run of `plan` that sees as much as `sees` says.
     pub fn new(plan: &Plan, sees: Visibility) -> Self {
         let checks: Vec<Box<dyn Check>> = vec![
-            Box::<OneChannel>::default(),
+            Box::new(OneChannel),
             Box::new(NothingLeft::new(sees)),
             Box::new(Delivery::new(plan)),
             Box::new(Generations),
@@ -73,6 +75,7 @@ impl Checkers {
                 members: Memberships::new(plan),
                 losses: Losses::new(plan),
                 paths: Paths::new(plan),
+                given_up: GivenUp::default(),
             },
             checks: checks
                 .into_iter()
@@ -95,6 +98,7 @@ impl Checkers {
         }
         self.story.last.observe(event);
         self.story.members.observe(event, &self.story.last);
+        self.story.given_up.observe(event);
         for (check, judging) in &mut self.checks {
             if let Judging::Open(found) = judging {
                 check.observe(event, &self.story, found);

@@ -8,6 +8,7 @@ mod checkers;
 mod delivery;
 mod flow;
 mod generations;
+mod given_up;
 mod last_events;
 mod losses;
 mod membership;

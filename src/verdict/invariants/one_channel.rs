@@ -1,8 +1,6 @@
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::{
     base::{Instant, PeerId},
-    metrics::{EventKind, RunEvent},
+    metrics::RunEvent,
 };
 
 use super::{
@@ -17,18 +15,9 @@ use super::{
 /// A member's report of its link to another member is judged by itself; a report that is missing is held
 /// against a member only if the other one settled too. No channel is not held against anybody where the
 /// network loses so much that none may have opened in time, nor where a client gave the link up while the script kept
-/// the network away, as clients are to: until a channel opens again. Two that can't connect by design are not judged.
-#[derive(Debug, Default)]
-pub(super) struct OneChannel {
-    /// Until when a fault of the link is on, as planned; the lower id first.
-    faulty_until: BTreeMap<(PeerId, PeerId), Instant>,
-    /// Links that either end has given up meanwhile.
-    given_up: BTreeSet<(PeerId, PeerId)>,
-}
-
-fn link_of(a: PeerId, b: PeerId) -> (PeerId, PeerId) {
-    (a.min(b), a.max(b))
-}
+/// the network away. Two that can't connect by design are not judged.
+#[derive(Debug)]
+pub(super) struct OneChannel;
 
 impl Check for OneChannel {
     fn about(&self) -> About {
@@ -44,27 +33,7 @@ impl Check for OneChannel {
         (!sees.mesh).then_some("members have no connection to each other behind an SFU")
     }
 
-    fn observe(&mut self, event: &RunEvent, _: &Story, _: &mut Findings) {
-        let Some(link) = event.peer.zip(event.remote).map(|(a, b)| link_of(a, b)) else {
-            return;
-        };
-        match event.kind {
-            EventKind::FaultStarted { ends, .. } => {
-                let until = self.faulty_until.entry(link).or_insert(ends);
-                *until = ends.max(*until);
-            }
-            EventKind::LinkGivenUp { .. }
-                if self
-                    .faulty_until
-                    .get(&link)
-                    .is_some_and(|until| event.at <= *until) =>
-            {
-                self.given_up.insert(link);
-            }
-            EventKind::ChannelOpened { .. } => _ = self.given_up.remove(&link),
-            _ => {}
-        }
-    }
+    fn observe(&mut self, _: &RunEvent, _: &Story, _: &mut Findings) {}
 
     fn finish(&mut self, story: &Story, _now: Instant, found: &mut Findings) {
         if let Some(note) = story.members.unsettled_note() {
@@ -75,7 +44,7 @@ impl Check for OneChannel {
         for (_, peers) in story.members.rooms() {
             for (nth, &a) in peers.iter().enumerate() {
                 for &b in &peers[nth + 1..] {
-                    if self.given_up.contains(&link_of(a, b)) {
+                    if story.given_up.has(a, b) {
                         hopeless += 1;
                         found.case();
                         continue;

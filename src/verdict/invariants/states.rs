@@ -71,6 +71,9 @@ impl Check for States {
                 if story.members.presence(remote, link.at) != Presence::Member {
                     continue;
                 }
+                if story.given_up.has(peer, remote) {
+                    continue;
+                }
                 found.case();
                 let unstable = link.signaling_state != SignalingState::Stable;
                 // ICE is disconnected now and then, and whoever notices offers: this may have been just now.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{QUICK, program::Desk};
 
-const BUNDLED: [&str; 10] = [
+const BUNDLED: [&str; 12] = [
     "smoke",
     "leave-rejoin",
     "join-storm",
@@ -14,6 +14,8 @@ const BUNDLED: [&str; 10] = [
     "ice-restart",
     "network-drops",
     "crash-and-return",
+    "outage-matrix",
+    "outage-matrix-short",
     "dashboard-slo",
 ];
 
@@ -265,11 +267,7 @@ fn bundled_scenarios_are_listed_with_what_they_are_about() {
     let names: Vec<&str> = output
         .stdout
         .lines()
-        .filter(|line| {
-            !["Known races", "Faults,"]
-                .iter()
-                .any(|title| line.starts_with(title))
-        })
+        .filter(|line| !line.is_empty() && !line.starts_with("Faults,") && !line.starts_with("Known races"))
         .filter_map(|l| l.split_whitespace().next())
         .collect();
     let names: Vec<&str> = names
@@ -277,7 +275,10 @@ fn bundled_scenarios_are_listed_with_what_they_are_about() {
         .filter(|name| !name.starts_with("faults/"))
         .collect();
     let (races, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.starts_with("races/"));
+    let (faults, others): (Vec<&str>, Vec<&str>) =
+        others.iter().partition(|name| name.starts_with("faults/"));
     assert_eq!(others, BUNDLED);
+    assert!(!faults.is_empty(), "{names:?}");
     assert!(races.len() > 10 && names.ends_with(&races), "{names:?}");
     assert!(
         output
