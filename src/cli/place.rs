@@ -58,8 +58,8 @@ impl Place {
                 (Target::Bundled(server.clone()), Some(server))
             }
         };
-        let world =
-            NetWorld::new(target, ice, census).map_err(|error| refused("no threads for the peers", &error))?;
+        let world = NetWorld::new(target, ice, census)
+            .map_err(|error| refused("no threads for the peers", &error))?;
         Ok(Self::Net {
             world: Arc::new(world),
             server,

@@ -72,7 +72,9 @@ impl IceSide {
             .collect();
         let mut secrets = BTreeMap::new();
         for variable in variables {
-            let secret = std::env::var(variable).ok().and_then(|text| TurnSecret::new(&text));
+            let secret = std::env::var(variable)
+                .ok()
+                .and_then(|text| TurnSecret::new(&text));
             let secret = secret.ok_or_else(|| {
                 format!("the TURN secret is missing\n  help: put it into the variable {variable} of the environment")
             })?;
@@ -81,9 +83,7 @@ impl IceSide {
         Ok(Self {
             bundled,
             secrets,
-            connector: Some(
-                connector(&trusted).map_err(|error| format!("no TLS to TURN servers: {error}"))?,
-            ),
+            connector: Some(connector(&trusted).map_err(|error| format!("no TLS to TURN servers: {error}"))?),
             streams: Arc::default(),
         })
     }
@@ -117,7 +117,10 @@ impl IceSide {
             }
             _ => Vec::new(),
         };
-        named.iter().map(|server| self.server(server, ice, user)).collect()
+        named
+            .iter()
+            .map(|server| self.server(server, ice, user))
+            .collect()
     }
 
     fn server(&self, server: &IceServer, ice: &Ice, user: &str) -> RTCIceServer {
@@ -173,7 +176,9 @@ impl IceSide {
             Box::pin(async move {
                 let url = url_of(&streams, to).ok_or(io::ErrorKind::AddrNotAvailable)?;
                 let opening = tokio::time::timeout(OPEN_WITHIN, open(url, connector));
-                opening.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+                opening
+                    .await
+                    .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
             }) as BoxFuture<_>
         })
     }

@@ -13,7 +13,7 @@ mod world;
 
 pub use bundled::Bundled;
 pub use ice::IceSide;
+pub use tokio_rustls::rustls::pki_types::CertificateDer;
 pub use turn::BundledTurn;
 pub use turn_tls::{Authority, certificates};
-pub use tokio_rustls::rustls::pki_types::CertificateDer;
 pub use world::{NetWorld, Target};

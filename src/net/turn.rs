@@ -136,7 +136,10 @@ impl BundledTurn {
     /// How many allocations there are.
     pub fn allocations(&self) -> usize {
         let state = self.state();
-        state.running.as_ref().map_or(0, |running| running.core.machine().allocations())
+        state
+            .running
+            .as_ref()
+            .map_or(0, |running| running.core.machine().allocations())
     }
 
     /// Does that to it; what is said of times counts from `at`.
@@ -184,7 +187,10 @@ impl BundledTurn {
                     }
                     match self.run(sockets) {
                         Ok(running) => {
-                            state.quota.into_iter().for_each(|most| running.core.machine().set_quota(most));
+                            state
+                                .quota
+                                .into_iter()
+                                .for_each(|most| running.core.machine().set_quota(most));
                             let lifetime = state.lifetime.into_iter();
                             lifetime.for_each(|most| running.core.machine().set_lifetime_max(most));
                             state.running = Some(running);

@@ -17,7 +17,8 @@ pub(super) const ICE_KEYS: [&str; 5] = ["policy", "servers", "transport", "crede
 /// The keys of a server that is named.
 pub(super) const ICE_SERVER_KEYS: [&str; 4] = ["urls", "username", "credential", "secret"];
 /// What candidates are used.
-pub(super) const ICE_POLICIES: [(&str, IcePolicy); 2] = [("all", IcePolicy::All), ("relay", IcePolicy::Relay)];
+pub(super) const ICE_POLICIES: [(&str, IcePolicy); 2] =
+    [("all", IcePolicy::All), ("relay", IcePolicy::Relay)];
 /// What servers there can be without naming any.
 pub(super) const ICE_SERVERS: [(&str, bool); 2] = [("none", false), ("bundled", true)];
 /// How the bundled TURN server can be reached.
@@ -27,8 +28,10 @@ pub(super) const TURN_TRANSPORTS: [(&str, TurnTransport); 3] = [
     ("tls", TurnTransport::Tls),
 ];
 /// What time-limited credentials are worth.
-pub(super) const TURN_CREDENTIALS: [(&str, TurnCredentials); 2] =
-    [("valid", TurnCredentials::Valid), ("wrong", TurnCredentials::Wrong)];
+pub(super) const TURN_CREDENTIALS: [(&str, TurnCredentials); 2] = [
+    ("valid", TurnCredentials::Valid),
+    ("wrong", TurnCredentials::Wrong),
+];
 /// How many servers can be named, and how many URLs each can have.
 pub(super) const MAX_ICE_SERVERS: usize = 16;
 /// The longest user name, credential, secret's name and URL.
@@ -177,7 +180,9 @@ pub(super) fn read_ice(reader: &mut Reader<'_>, entry: &Entry, base: &Ice) -> Op
         .take("servers")
         .map_or(Some(ice.servers.clone()), |entry| read_servers(reader, entry));
     let transport = fields.take("transport");
-    let transport_read = transport.map_or(Some(ice.transport), |entry| reader.choice(entry, &TURN_TRANSPORTS));
+    let transport_read = transport.map_or(Some(ice.transport), |entry| {
+        reader.choice(entry, &TURN_TRANSPORTS)
+    });
     let credentials = fields.take("credentials");
     let credentials_read = credentials.map_or(Some(ice.credentials), |entry| {
         reader.choice(entry, &TURN_CREDENTIALS)
@@ -203,7 +208,11 @@ pub(super) fn read_ice(reader: &mut Reader<'_>, entry: &Entry, base: &Ice) -> Op
     if ice.policy == IcePolicy::Relay && !relays {
         let help = "name a `turn:` server, or say `servers: bundled`";
         let at = policy.map_or(entry.key_span, |entry| entry.value.span);
-        reader.mistake_help(at, "`policy: relay` without a TURN server: nothing could connect", help);
+        reader.mistake_help(
+            at,
+            "`policy: relay` without a TURN server: nothing could connect",
+            help,
+        );
         return None;
     }
     let bundled = ice.servers == IceServers::Bundled;
@@ -212,9 +221,21 @@ pub(super) fn read_ice(reader: &mut Reader<'_>, entry: &Entry, base: &Ice) -> Op
             if servers.iter().any(|server| matches!(server.account, IceAccount::Secret { .. })));
     let mut sound = true;
     for (given, has_meaning, help) in [
-        (transport, bundled, "it is the bundled server's: a URL says it itself (`?transport=tcp`, `turns:`)"),
-        (credentials, signed, "it is about credentials that are made for the run: the bundled server's, or `secret`"),
-        (ttl, signed, "it is about credentials that are made for the run: the bundled server's, or `secret`"),
+        (
+            transport,
+            bundled,
+            "it is the bundled server's: a URL says it itself (`?transport=tcp`, `turns:`)",
+        ),
+        (
+            credentials,
+            signed,
+            "it is about credentials that are made for the run: the bundled server's, or `secret`",
+        ),
+        (
+            ttl,
+            signed,
+            "it is about credentials that are made for the run: the bundled server's, or `secret`",
+        ),
     ] {
         if let Some(given) = given.filter(|_| !has_meaning) {
             let message = format!("`{}` has no meaning with these servers", given.key);
@@ -253,13 +274,20 @@ fn read_servers(reader: &mut Reader<'_>, entry: &Entry) -> Option<IceServers> {
     let wants = "`bundled`, `none`, or a list like `[{urls: 'stun:stun.example.org'}]`";
     let items = reader.list(&entry.value, "`servers`", wants)?;
     if items.is_empty() {
-        reader.mistake_help(entry.value.span, "`servers` is empty", "say `none` if there is no one");
+        reader.mistake_help(
+            entry.value.span,
+            "`servers` is empty",
+            "say `none` if there is no one",
+        );
         return None;
     }
     if items.len() > MAX_ICE_SERVERS {
         reader.mistake(
             entry.value.span,
-            format!("{} servers are more than {MAX_ICE_SERVERS}, the limit", items.len()),
+            format!(
+                "{} servers are more than {MAX_ICE_SERVERS}, the limit",
+                items.len()
+            ),
         );
         return None;
     }
@@ -299,7 +327,11 @@ fn read_server(reader: &mut Reader<'_>, node: &Node) -> Option<IceServer> {
         (_, _, Some(_)) => {
             let span = secret.map_or(at, |entry| entry.key_span);
             let message = "`secret` beside `username` or `credential`";
-            reader.mistake_help(span, message, "credentials are made from a secret: leave out either");
+            reader.mistake_help(
+                span,
+                message,
+                "credentials are made from a secret: leave out either",
+            );
             return None;
         }
         (user, _, None) => {
@@ -327,7 +359,10 @@ fn read_urls(reader: &mut Reader<'_>, entry: &Entry) -> Option<Vec<IceUrl>> {
     let wants = "a URL like `turn:turn.example.org:3478`, or a list of them";
     let items = reader.list(&entry.value, "`urls`", wants)?;
     if items.is_empty() || items.len() > MAX_ICE_SERVERS {
-        let message = format!("`urls` holds {} URLs: 1 to {MAX_ICE_SERVERS} can stand there", items.len());
+        let message = format!(
+            "`urls` holds {} URLs: 1 to {MAX_ICE_SERVERS} can stand there",
+            items.len()
+        );
         reader.mistake(entry.value.span, message);
         return None;
     }
@@ -350,7 +385,8 @@ fn read_url(reader: &mut Reader<'_>, node: &Node) -> Option<IceUrl> {
                     let meant = did_you_mean(scheme, &["stun", "turn", "turns"]);
                     format!("there are no slashes in it: `turn:host:3478`; {meant}")
                 }
-                _ => "for example `stun:host:3478`, `turn:host:3478?transport=tcp`, `turns:host:5349`".to_owned(),
+                _ => "for example `stun:host:3478`, `turn:host:3478?transport=tcp`, `turns:host:5349`"
+                    .to_owned(),
             };
             reader.mistake_help(node.span, format!("`{text}` is no ICE server: {error}"), help);
             None
@@ -404,7 +440,11 @@ impl IceServer {
         let account = match &self.account {
             IceAccount::None => String::new(),
             IceAccount::LongTerm { username, credential } => {
-                format!(", username: {}, credential: {}", quoted(username), quoted(credential))
+                format!(
+                    ", username: {}, credential: {}",
+                    quoted(username),
+                    quoted(credential)
+                )
             }
             IceAccount::Secret { variable } => format!(", secret: {}", quoted(variable)),
         };

@@ -62,7 +62,10 @@ impl Scenario {
             line(&mut text, 0, &format!("duration: {}", show_duration(duration)));
         }
         // Said once where it is everybody's. A group's own map would stand on top of the scenario's.
-        let common = self.groups.first().map(|group| (group.rules, group.network, &group.ice));
+        let common = self
+            .groups
+            .first()
+            .map(|group| (group.rules, group.network, &group.ice));
         let common = common.filter(|(rules, network, ice)| {
             self.groups
                 .iter()

@@ -72,7 +72,9 @@ pub(super) fn read_scenario(
         .take("network")
         .map_or(Some(Profile::none()), |entry| read_network(reader, entry));
     let ice_entry = fields.take("ice");
-    let ice = ice_entry.map_or(Some(Ice::default()), |entry| read_ice(reader, entry, &Ice::default()));
+    let ice = ice_entry.map_or(Some(Ice::default()), |entry| {
+        read_ice(reader, entry, &Ice::default())
+    });
     let mut timeout = |key: &str| {
         let entry = fields.take(key);
         entry.map_or(Some(DEFAULT_TIMEOUT), |entry| reader.positive_duration(entry))

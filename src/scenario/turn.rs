@@ -125,7 +125,10 @@ fn read_quota(reader: &mut Reader<'_>, entry: &Entry) -> Option<TurnFault> {
 fn read_lifetime(reader: &mut Reader<'_>, entry: &Entry) -> Option<TurnFault> {
     let time = reader.positive_duration(entry)?;
     if time.subsec_nanos() != 0 {
-        reader.mistake(entry.value.span, "`lifetime` must be whole seconds: that is how TURN tells it");
+        reader.mistake(
+            entry.value.span,
+            "`lifetime` must be whole seconds: that is how TURN tells it",
+        );
         return None;
     }
     Some(TurnFault::Lifetime(time))

@@ -28,7 +28,9 @@ pub(super) struct Key<'a> {
 }
 
 pub(super) fn text_of(message: &Message, attribute: AttrType) -> Option<String> {
-    TextAttribute::get_from_as(message, attribute).ok().map(|found| found.text)
+    TextAttribute::get_from_as(message, attribute)
+        .ok()
+        .map(|found| found.text)
 }
 
 pub(super) fn username(message: &Message) -> Option<String> {
@@ -68,7 +70,12 @@ pub(super) fn error(
     build(request, CLASS_ERROR_RESPONSE, attributes, key)
 }
 
-fn build(request: &Message, class: MessageClass, attributes: Attributes<'_>, key: Option<&Key<'_>>) -> Vec<u8> {
+fn build(
+    request: &Message,
+    class: MessageClass,
+    attributes: Attributes<'_>,
+    key: Option<&Key<'_>>,
+) -> Vec<u8> {
     let mut setters: Attributes<'_> = vec![
         Box::new(request.transaction_id),
         Box::new(MessageType::new(request.typ.method, class)),

@@ -156,12 +156,16 @@ impl Server {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.allocations.values().map(|allocation| allocation.expires).min()
+        self.allocations
+            .values()
+            .map(|allocation| allocation.expires)
+            .min()
     }
 
     /// Ends allocations that were not refreshed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let over = |(client, allocation): (&Client, &Allocation)| (allocation.expires <= now).then_some(*client);
+        let over =
+            |(client, allocation): (&Client, &Allocation)| (allocation.expires <= now).then_some(*client);
         let over: Vec<Client> = self.allocations.iter().filter_map(over).collect();
         for client in over {
             self.close(client);
@@ -193,7 +197,9 @@ impl Server {
 
     /// A peer sent this to the relayed address of a client.
     pub fn from_peer(&mut self, client: Client, peer: SocketAddr, data: &[u8], now: Instant) {
-        let Some(allocation) = self.allocations.get(&client) else { return };
+        let Some(allocation) = self.allocations.get(&client) else {
+            return;
+        };
         if !allocation.permits(peer.ip(), now) {
             return;
         }
@@ -228,16 +234,17 @@ impl Server {
                 let answer = message::success(&message, vec![mapped(client.addr)], None);
                 self.send(client, answer);
             }
-            (CLASS_REQUEST, METHOD_ALLOCATE | METHOD_REFRESH | METHOD_CREATE_PERMISSION | METHOD_CHANNEL_BIND) => {
-                match self.authenticate(&mut message, now) {
-                    Ok((user, key)) => self.request(client, message, user, key, now),
-                    Err(code) => {
-                        let challenge = (code != CODE_BAD_REQUEST).then_some((REALM, self.nonce.as_str()));
-                        let answer = message::error(&message, code, challenge, None);
-                        self.send(client, answer);
-                    }
+            (
+                CLASS_REQUEST,
+                METHOD_ALLOCATE | METHOD_REFRESH | METHOD_CREATE_PERMISSION | METHOD_CHANNEL_BIND,
+            ) => match self.authenticate(&mut message, now) {
+                Ok((user, key)) => self.request(client, message, user, key, now),
+                Err(code) => {
+                    let challenge = (code != CODE_BAD_REQUEST).then_some((REALM, self.nonce.as_str()));
+                    let answer = message::error(&message, code, challenge, None);
+                    self.send(client, answer);
                 }
-            }
+            },
             (CLASS_REQUEST, _) => {
                 let answer = message::error(&message, CODE_BAD_REQUEST, None, None);
                 self.send(client, answer);
@@ -259,7 +266,8 @@ impl Server {
         }
         let password = (self.passwords)(&user, now).filter(|_| realm == REALM);
         let password = password.ok_or(CODE_UNAUTHORIZED)?;
-        let key = MessageIntegrity::long_term_integrity_key(user.clone(), realm, password, self.crypto.crypto());
+        let key =
+            MessageIntegrity::long_term_integrity_key(user.clone(), realm, password, self.crypto.crypto());
         let key = key.map_err(|_| CODE_UNAUTHORIZED)?;
         match MessageIntegrity::check(request, &key, self.crypto.crypto()) {
             Ok(()) => Ok((user, key)),
@@ -347,7 +355,9 @@ impl Server {
     }
 
     fn answer_allocate(&mut self, client: Client) {
-        let Some(allocation) = self.allocations.get(&client) else { return };
+        let Some(allocation) = self.allocations.get(&client) else {
+            return;
+        };
         // Without an address yet, the answer comes with it.
         let Some(relayed) = allocation.relayed else { return };
         let attributes: Attributes<'_> = vec![

@@ -91,7 +91,12 @@ impl Incoming {
 }
 
 impl StreamSocket {
-    pub fn new(inner: Arc<dyn AsyncUdpSocket>, runtime: Arc<dyn Runtime>, dial: Dial, census: Arc<Census>) -> Self {
+    pub fn new(
+        inner: Arc<dyn AsyncUdpSocket>,
+        runtime: Arc<dyn Runtime>,
+        dial: Dial,
+        census: Arc<Census>,
+    ) -> Self {
         Self {
             inner,
             runtime,

@@ -218,7 +218,11 @@ impl Pair {
                                 &self.network,
                                 ends,
                                 generation,
-                                connection::Begin::of(&ClientRules::default(), connection::Path::default(), offerer),
+                                connection::Begin::of(
+                                    &ClientRules::default(),
+                                    connection::Path::default(),
+                                    offerer,
+                                ),
                                 sender,
                             ));
                         }

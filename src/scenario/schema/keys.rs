@@ -14,8 +14,8 @@ use crate::{
         ClientRules,
         arrive::{ARRIVE_KEYS, STAGE_KEYS},
         ice::{
-            ICE_KEYS, ICE_POLICIES, ICE_SERVER_KEYS, ICE_SERVERS, MAX_ICE_SERVERS, MAX_ICE_TEXT, TURN_CREDENTIALS,
-            TURN_TRANSPORTS,
+            ICE_KEYS, ICE_POLICIES, ICE_SERVER_KEYS, ICE_SERVERS, MAX_ICE_SERVERS, MAX_ICE_TEXT,
+            TURN_CREDENTIALS, TURN_TRANSPORTS,
         },
         network::NETWORK_KEYS,
         profiles::{PROFILES, client_keys},

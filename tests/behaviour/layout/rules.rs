@@ -69,7 +69,11 @@ pub const HARNESS: Crate = Crate {
         },
         edge("world", &["base", "impair", "scenario"], Some("")),
         // Worlds are siblings: a run gets one as a value, and knows none of them.
-        edge("net", &["base", "scenario", "turn", "world", "signaling"], Some("")),
+        edge(
+            "net",
+            &["base", "scenario", "turn", "world", "signaling"],
+            Some(""),
+        ),
         edge("sim", &["base", "scenario", "turn", "world"], Some("")),
         edge(
             "run",
