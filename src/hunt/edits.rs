@@ -6,7 +6,8 @@ use crate::{
     base::DurationRange,
     impair::Profile,
     scenario::{
-        Arrival, ClientRules, Group, Party, RestartLinks, Scenario, Scope, ServerFault, Step, StepKind,
+        Arrival, ClientRules, Group, Ice, Party, RestartLinks, Scenario, Scope, ServerFault, Step, StepKind,
+        TurnFault,
     },
 };
 
@@ -49,6 +50,7 @@ pub(super) fn smaller(scenario: &Scenario) -> Vec<Scenario> {
         }
     }
     for (index, group) in scenario.groups.iter().enumerate() {
+        propose(&|s| s.groups[index].ice = Ice::default());
         for profile in plainer(group.network) {
             propose(&|s| s.groups[index].network = profile);
         }
@@ -379,6 +381,11 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
         StepKind::Server(ServerFault::Restart { away }) => {
             let less = shorter_times(*away).into_iter();
             less.map(|away| StepKind::Server(ServerFault::Restart { away }))
+                .collect()
+        }
+        StepKind::Turn(TurnFault::Stop { away: Some(away) }) => {
+            let less = shorter_times(*away).into_iter().map(Some);
+            less.map(|away| StepKind::Turn(TurnFault::Stop { away }))
                 .collect()
         }
         StepKind::Network(profile) => {

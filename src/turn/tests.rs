@@ -1,10 +1,7 @@
 //! What coturn 4.6.1 said, and what this server says to the same: `tests/data/turn/` holds conversations, byte for byte.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rtc::{

@@ -25,3 +25,4 @@ mod server_restart;
 mod simulated;
 mod simulation;
 mod stage;
+mod turn;

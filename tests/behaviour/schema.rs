@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{docs::Grammar, scenario_language::FakeCheck};
 
 /// Files of `tests/data/scenario` whose mistakes lie in what their parts mean together, not in their shape.
-const ONLY_MEANT_WRONG: [&str; 17] = [
+const ONLY_MEANT_WRONG: [&str; 19] = [
     "arrive-total",
     "barrier-order",
     "barriers",
@@ -24,6 +24,7 @@ const ONLY_MEANT_WRONG: [&str; 17] = [
     "faults-places",
     "faults-recovery",
     "groups-sum",
+    "ice-target",
     "membership",
     "network-jitter",
     "room-of-one",
@@ -32,6 +33,7 @@ const ONLY_MEANT_WRONG: [&str; 17] = [
     "too-many-in-all",
     "too-many-peers",
     "too-many-steps",
+    "turn-alone",
 ];
 
 /// What the reader says of such mistakes.
