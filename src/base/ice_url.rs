@@ -77,7 +77,7 @@ impl FromStr for IceUrl {
         let (host, port) = match authority.strip_prefix('[') {
             Some(v6) => {
                 let (host, port) = v6.split_once(']').ok_or(IceUrlError::Host)?;
-                let is_v6 = host.parse::<std::net::Ipv6Addr>().is_ok();
+                let is_v6 = host.parse::<core::net::Ipv6Addr>().is_ok();
                 (is_v6.then_some(host).ok_or(IceUrlError::Host)?, port)
             }
             None => authority.split_at(authority.find(':').unwrap_or(authority.len())),

@@ -6,8 +6,8 @@ use crate::{
     base::{DurationRange, Fraction},
     impair::{AccessLink, Nat, Profile, Treatment},
     scenario::{
-        Arrival, ClientRules, DropNetwork, Group, Network, Party, RawFrames, RestartLinks, Scenario, Scope,
-        ServerFault, SignalingFault, SocketOnRoam, Step, StepKind, Ways,
+        Arrival, ClientRules, DropNetwork, Group, Ice, Network, Party, RawFrames, RestartLinks, Scenario,
+        Scope, ServerFault, SignalingFault, SocketOnRoam, Step, StepKind, TurnFault, Ways,
     },
 };
 
@@ -50,6 +50,7 @@ pub(super) fn smaller(scenario: &Scenario) -> Vec<Scenario> {
         }
     }
     for (index, group) in scenario.groups.iter().enumerate() {
+        propose(&|s| s.groups[index].ice = Ice::default());
         for network in plainer(&group.network) {
             propose(&|s| s.groups[index].network = network.clone());
         }
@@ -408,6 +409,11 @@ fn simpler_step(step: &StepKind) -> Vec<StepKind> {
             } else {
                 vec![kept]
             }
+        }
+        StepKind::Turn(TurnFault::Stop { away: Some(away) }) => {
+            let less = shorter_times(*away).into_iter().map(Some);
+            less.map(|away| StepKind::Turn(TurnFault::Stop { away }))
+                .collect()
         }
         StepKind::Suspend { lasting, clock } => lasting_less(*lasting, |lasting| StepKind::Suspend {
             lasting,

@@ -1,6 +1,6 @@
 //! STUN messages of a server.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use rtc::{
     crypto::RTCCryptoProvider,

@@ -1,7 +1,7 @@
+use core::net::{IpAddr, SocketAddr};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };

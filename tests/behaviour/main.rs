@@ -29,3 +29,4 @@ mod signaling_faults;
 mod simulated;
 mod simulation;
 mod stage;
+mod turn;

@@ -67,7 +67,7 @@ pub const HARNESS: Crate = Crate {
             may_use: &["base"],
             webrtc: Some(""),
         },
-        edge("world", &["base", "impair", "scenario"], Some("")),
+        edge("world", &["base", "impair", "scenario", "turn"], Some("")),
         // Worlds are siblings: a run gets one as a value, and knows none of them.
         edge(
             "net",
