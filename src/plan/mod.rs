@@ -20,6 +20,6 @@ pub use types::*;
 
 /// Words that plans use as they are.
 pub use crate::{
-    impair::Profile,
+    impair::{Nat, NatKind, Profile},
     scenario::{Cut, RestartLinks, Scope},
 };

@@ -127,8 +127,8 @@ fn judge_end(story: &Story, peer: PeerId, remote: PeerId, found: &mut Findings, 
 #[cfg(test)]
 mod tests {
     use crate::{
-        impair::{Nat, NatKind},
         metrics::{EventKind, SignalingState::Stable},
+        plan::{Nat, NatKind},
         verdict::invariants::{InvariantStatus, Visibility, story::Tale},
     };
 
