@@ -184,7 +184,7 @@ impl Connection {
             PeerConnectionBuilder::new()
                 .with_configuration(configuration(stack, identity.peer, &begin.path))
                 .with_media_engine(MediaEngine::default())
-                .with_setting_engine(settings(&*stack.world, &identity))
+                .with_setting_engine(settings(&*stack.world, &identity, begin.path.ice.policy))
                 .with_runtime(Arc::new(runtime))
                 .with_handler(Arc::new(handler))
                 .with_udp_addrs(stack.world.udp_addrs(identity.peer))
@@ -400,7 +400,9 @@ impl Connection {
     }
 }
 
-/// Credentials hold from now on. Without any server, who is behind a NAT asks the one of its world for its address.
+/// Credentials hold from now on, and for this connection. An ICE restart keeps them: coturn takes no others for an
+/// allocation that is there (441), and the stack asks from the same socket again. Without any server, who is behind a
+/// NAT asks the one of its world for its address.
 fn configuration(stack: &Stack, peer: PeerId, path: &Path) -> RTCConfiguration {
     let mut servers = stack.world.ice_servers(&path.ice, &path.user);
     servers.extend(stack.ice_servers.iter().cloned());
@@ -420,7 +422,12 @@ fn configuration(stack: &Stack, peer: PeerId, path: &Path) -> RTCConfiguration {
         .build()
 }
 
-fn settings(world: &dyn World, whose: &Identity) -> SettingEngine {
+fn settings(world: &dyn World, whose: &Identity, policy: IcePolicy) -> SettingEngine {
+    // Where there are no direct ones, nothing is waited for.
+    let relay_acceptance = match policy {
+        IcePolicy::All => RELAY_ACCEPTANCE,
+        IcePolicy::Relay => Duration::ZERO,
+    };
     let mut settings = SettingEngineBuilder::new()
         .with_include_loopback_candidate(true)
         // Peers trickle addresses, never `.local` names.
@@ -434,7 +441,7 @@ fn settings(world: &dyn World, whose: &Identity) -> SettingEngine {
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         // A relayed pair leaves a direct one the time of a round trip, not the two seconds of the default.
-        .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTANCE));
+        .with_relay_acceptance_min_wait(Some(relay_acceptance));
     if let Some(provider) = world.crypto_provider(whose.peer, whose.remote, whose.generation) {
         settings = settings.with_crypto_provider(provider);
     }

@@ -50,6 +50,13 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
         "faults/nat-port-restricted",
         "faults/nat-symmetric-relay",
         "faults/nat-impossible",
+        "faults/relay-only",
+        "faults/turn-tcp",
+        "faults/turn-tls",
+        "faults/turn-dies",
+        "faults/turn-away",
+        "faults/turn-refused",
+        "faults/turn-credentials-expire",
     ]
 }
 

@@ -293,7 +293,8 @@ impl Server {
         }
         let result = match self.allocations.get(&client) {
             None => Err(CODE_ALLOC_MISMATCH),
-            Some(allocation) if name_of(&allocation.user) != name_of(&user) => Err(CODE_WRONG_CREDENTIALS),
+            // The whole of it: coturn, too, takes no later credentials of the same name (RFC 8656 §7.3).
+            Some(allocation) if allocation.user != user => Err(CODE_WRONG_CREDENTIALS),
             Some(_) => match request.typ.method {
                 METHOD_REFRESH => self.refresh(client, &request, now),
                 METHOD_CREATE_PERMISSION => self.permit(client, &request, now).map(|()| Vec::new()),

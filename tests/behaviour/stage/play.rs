@@ -252,7 +252,8 @@ impl Stage {
                 PeerOutput::OpenSignaling(number) => self.open_signaling(me, number),
                 // The stage has faults of its own.
                 PeerOutput::Network(_) => {}
-                PeerOutput::Turn { .. } | PeerOutput::RestartServer { .. } => panic!("this server lasts"),
+                PeerOutput::RestartServer { .. } => panic!("this server lasts"),
+                PeerOutput::Turn { .. } => panic!("nothing is relayed here"),
                 PeerOutput::CloseSignaling => {
                     if let Some(client) = self.sockets.remove(&me) {
                         let at = self.after(Way::Up);
