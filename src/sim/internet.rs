@@ -57,15 +57,10 @@ impl Internet {
         }
     }
 
-    /// Starts the TURN server, if there is none.
+    /// The TURN server; it is started if it is not there.
     pub fn start_turn(&mut self, epoch_unix_ms: u64, seed: RootSeed) -> &mut Relay {
         self.turn
             .get_or_insert_with(|| Relay::new(epoch_unix_ms, seed.run(Purpose::Nat)))
-    }
-
-    /// The TURN server, if there is one.
-    pub fn turn(&mut self) -> Option<&mut Relay> {
-        self.turn.as_mut()
     }
 
     /// Whether datagrams go from socket to socket, and nothing else is in their way.

@@ -125,11 +125,10 @@ impl World for SimWorld {
     }
 
     fn turn(&self, fault: TurnFault, at: Instant) -> bool {
+        // It may be hit before anybody has asked for it.
         let mut internet = self.runtime.network.internet();
-        let turn = internet.turn();
-        let is_there = turn.is_some();
-        turn.into_iter().for_each(|turn| turn.hit(fault, at));
-        is_there
+        internet.start_turn(EPOCH_UNIX_MS, self.seed).hit(fault, at);
+        true
     }
 
     fn ice_servers(&self, ice: &Ice, user: &str) -> Vec<RTCIceServer> {
