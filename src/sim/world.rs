@@ -140,6 +140,10 @@ impl World for SimWorld {
         turn.ice_servers(ice, user, self.now())
     }
 
+    fn rebind_nat(&self, peer: PeerId) -> bool {
+        self.runtime.network.internet().rebind(peer)
+    }
+
     fn stun_url(&self, peer: PeerId) -> Option<String> {
         let inside = self.runtime.network.internet().is_inside(peer);
         inside.then(|| format!("stun:{STUN}"))
