@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(frame(&[]), None);
         assert_eq!(frame(&[0x40, 1, 0, 9, 1]), None, "not whole");
         let mut deframer = Deframer::default();
-        deframer.take_in(b"HTTP/1.1");
+        deframer.take_in(b"SSH-2.0-x");
         assert_eq!(deframer.next_message(), Err(Broken));
         assert_eq!(deframer.next_message(), Err(Broken));
     }
