@@ -22,6 +22,6 @@ pub use types::*;
 
 /// Words that plans use as they are.
 pub use crate::{
-    impair::{AccessLink, FrameKind, FrameRule, FrameWay, Profile, Treated},
+    impair::{AccessLink, FrameKind, FrameRule, FrameWay, Nat, NatKind, Profile, Treated},
     scenario::{Cut, RawFrames, RawSet, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, Ways},
 };

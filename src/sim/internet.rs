@@ -57,15 +57,10 @@ impl Internet {
         }
     }
 
-    /// Starts the TURN server, if there is none.
+    /// The TURN server; it is started if it is not there.
     pub fn start_turn(&mut self, epoch_unix_ms: u64, seed: RootSeed) -> &mut Relay {
         self.turn
             .get_or_insert_with(|| Relay::new(epoch_unix_ms, seed.run(Purpose::Nat)))
-    }
-
-    /// The TURN server, if there is one.
-    pub fn turn(&mut self) -> Option<&mut Relay> {
-        self.turn.as_mut()
     }
 
     /// Whether datagrams go from socket to socket, and nothing else is in their way.
@@ -133,5 +128,77 @@ impl Internet {
         if let Some(turn) = &mut self.turn {
             turn.forget(socket);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::impair::{Nat, NatKind};
+
+    const NOW: Instant = Instant::START;
+
+    fn at(ip: IpAddr) -> SocketAddr {
+        SocketAddr::new(ip, 40_000)
+    }
+
+    /// Peer 0 behind a full-cone NAT, 1 behind none; and where they are.
+    fn two() -> (Internet, [SocketAddr; 2]) {
+        let mut internet = Internet::default();
+        let home = |peer, nat| Home {
+            peer: PeerId(peer),
+            nat,
+            with: None,
+        };
+        let nat = Nat::of(NatKind::FullCone);
+        internet.settle(&[home(0, Some(nat)), home(1, None)], RootSeed(7));
+        let places = [0, 1].map(|peer| at(internet.home(PeerId(peer)).expect("it has one")));
+        (internet, places)
+    }
+
+    #[test]
+    fn a_network_without_anything_in_it_is_plain() {
+        assert!(Internet::default().is_plain());
+        assert!(!two().0.is_plain());
+    }
+
+    #[test]
+    fn a_peer_behind_a_nat_is_seen_from_another_port_once_that_was_rebound() {
+        let (mut internet, [inside, outside]) = two();
+        let (before, _) = internet.depart(inside, outside, NOW).expect("it leaves");
+        assert_eq!(internet.depart(outside, before, NOW), Ok((outside, Way::Nat)));
+        assert_eq!(internet.arrive(outside, before, NOW), Ok(inside));
+        assert!(internet.rebind(PeerId(0)));
+        assert!(internet.arrive(outside, before, NOW).is_err());
+        let (after, _) = internet.depart(inside, outside, NOW).expect("it leaves");
+        assert_ne!(before, after);
+        assert_eq!(internet.arrive(outside, after, NOW), Ok(inside));
+        assert!(!internet.rebind(PeerId(1)));
+    }
+
+    #[test]
+    fn the_stun_server_tells_the_outer_address() {
+        use rtc::stun::{
+            message::{BINDING_REQUEST, Getter, Message, TransactionId},
+            xoraddr::XorMappedAddress,
+        };
+        let (mut internet, [inside, _]) = two();
+        let mut request = Message::new();
+        request
+            .build(&[Box::new(TransactionId([7; 12])), Box::new(BINDING_REQUEST)])
+            .expect("it is short");
+        let (seen, way) = internet.depart(inside, STUN, NOW).expect("it leaves");
+        assert_eq!(way, Way::Server);
+        let sent = internet.serve(seen, STUN, &request.raw, NOW);
+        assert_eq!((sent[0].from, sent[0].to), (STUN, seen));
+        let mut answer = Message::new();
+        answer
+            .unmarshal_binary(&sent[0].datagram)
+            .expect("it is a message");
+        let mut told = XorMappedAddress::default();
+        told.get_from(&answer).expect("it is there");
+        assert_eq!(SocketAddr::new(told.ip, told.port), seen);
+        // Where no TURN server was started, nobody answers.
+        assert_eq!(internet.serve(seen, TURN, &request.raw, NOW), []);
     }
 }

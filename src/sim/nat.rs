@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
@@ -81,6 +81,11 @@ impl NatBox {
             ports: BTreeMap::new(),
             mappings: BTreeMap::new(),
         }
+    }
+
+    /// What another one like it is made of.
+    pub fn fork(&mut self) -> (Nat, ChaCha8Rng) {
+        (self.settings, ChaCha8Rng::from_rng(&mut self.rng))
     }
 
     /// A datagram leaves from `inner` to `remote`; its outer source address. Makes or refreshes the mapping, and
@@ -183,8 +188,6 @@ impl NatBox {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use rand::SeedableRng;
 
     use super::*;
     use crate::impair::NatKind;

@@ -41,6 +41,16 @@ pub(super) fn own_address(peer: PeerId) -> Option<IpAddr> {
     Some(Ipv4Addr::new(127, 64 | high, mid, low).into())
 }
 
+/// Where who has moved to this address was at first, if it is one of those. Peers past the 65,535th have none that could
+/// be told apart, and are behind nothing there.
+fn home_of(ip: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V4(v4) = ip else { return None };
+    match v4.octets() {
+        [127, 128..=255, third, fourth] => Some(Ipv4Addr::new(127, 64, third, fourth).into()),
+        _ => None,
+    }
+}
+
 /// The outer address of the n-th NAT: in 198.18.0.0/15, which is for tests of network devices (RFC 2544).
 fn outer_address(number: usize) -> IpAddr {
     let [_, high, mid, low] = (number as u32 + 1).to_be_bytes();
@@ -67,6 +77,19 @@ impl Router {
         self.inside.contains_key(&ip)
     }
 
+    /// The NAT that an address is behind. Who has moved to another network (127.128.0.0/9, with the same last numbers)
+    /// is behind another one of the kind that it has at home.
+    fn home(&mut self, ip: IpAddr) -> Option<usize> {
+        if let Some(number) = self.inside.get(&ip) {
+            return Some(*number);
+        }
+        let at_home = self.inside.get(&home_of(ip)?).copied()?;
+        let (settings, rng) = self.boxes[at_home].fork();
+        let number = self.add(settings, rng);
+        self.put_inside(ip, number);
+        Some(number)
+    }
+
     /// Whether an address is a NAT's outside.
     pub fn is_outer(&self, ip: IpAddr) -> bool {
         self.outside.contains_key(&ip)
@@ -74,12 +97,12 @@ impl Router {
 
     /// A datagram is sent; its source address as the receiver will see it.
     pub fn depart(&mut self, from: SocketAddr, to: SocketAddr, now: Instant) -> Result<SocketAddr, Lost> {
-        let (home, goal) = (self.inside.get(&from.ip()), self.inside.get(&to.ip()));
+        let (home, goal) = (self.home(from.ip()), self.inside.get(&to.ip()).copied());
         match (home, goal) {
             (home, Some(goal)) if home != Some(goal) => Err(Lost::NotRoutable),
             // Past no NAT, or from one peer to another behind the same.
             (None, None) | (_, Some(_)) => Ok(from),
-            (Some(home), None) => self.boxes[*home].outbound(from, to, now).map_err(Lost::Refused),
+            (Some(home), None) => self.boxes[home].outbound(from, to, now).map_err(Lost::Refused),
         }
     }
 
@@ -175,6 +198,21 @@ mod tests {
         assert_eq!(router.arrive(a, b, NOW), Err(Lost::Refused(Refused::Filtered)));
         assert_eq!(router.depart(host(1), a, NOW), Ok(b));
         assert_eq!(router.arrive(a, b, NOW), Ok(host(1)));
+    }
+
+    #[test]
+    fn who_moves_is_behind_another_nat_of_the_same_kind() {
+        let mut router = router();
+        let before = router.depart(host(0), host(3), NOW).expect("it leaves");
+        let abroad: SocketAddr = "127.193.0.1:40000".parse().expect("an address");
+        let seen = router.depart(abroad, host(3), NOW).expect("it leaves");
+        assert!(router.is_outer(seen.ip()) && seen.ip() != before.ip());
+        assert_eq!(router.arrive(host(3), seen, NOW), Ok(abroad));
+        assert_eq!(router.depart(abroad, host(3), NOW), Ok(seen));
+        assert_eq!(router.depart(host(3), abroad, NOW), Err(Lost::NotRoutable));
+        // Peer 3 is behind nothing, wherever it is.
+        let other: SocketAddr = "127.193.0.4:40000".parse().expect("an address");
+        assert_eq!(router.depart(other, host(3), NOW), Ok(other));
     }
 
     #[test]

@@ -125,11 +125,10 @@ impl World for SimWorld {
     }
 
     fn turn(&self, fault: TurnFault, at: Instant) -> bool {
+        // It may be hit before anybody has asked for it.
         let mut internet = self.runtime.network.internet();
-        let turn = internet.turn();
-        let is_there = turn.is_some();
-        turn.into_iter().for_each(|turn| turn.hit(fault, at));
-        is_there
+        internet.start_turn(EPOCH_UNIX_MS, self.seed).hit(fault, at);
+        true
     }
 
     fn ice_servers(&self, ice: &Ice, user: &str) -> Vec<RTCIceServer> {
@@ -139,6 +138,10 @@ impl World for SimWorld {
         let mut internet = self.runtime.network.internet();
         let turn = internet.start_turn(EPOCH_UNIX_MS, self.seed);
         turn.ice_servers(ice, user, self.now())
+    }
+
+    fn rebind_nat(&self, peer: PeerId) -> bool {
+        self.runtime.network.internet().rebind(peer)
     }
 
     fn stun_url(&self, peer: PeerId) -> Option<String> {

@@ -78,6 +78,12 @@ pub trait World: Send + Sync + 'static {
         None
     }
 
+    /// The NAT of a peer loses what it knows of it: what leaves next is seen from another port, and what is sent to the
+    /// old one is lost. `false` where no NAT of ours is in front of that peer.
+    fn rebind_nat(&self, _peer: PeerId) -> bool {
+        false
+    }
+
     /// Where a peer's connections bind their UDP sockets (`127.0.0.1:0`, or a wildcard for every interface).
     fn udp_addrs(&self, peer: PeerId) -> Vec<String>;
 

@@ -138,8 +138,8 @@ fn judge_end(story: &Story, peer: PeerId, remote: PeerId, found: &mut Findings, 
 #[cfg(test)]
 mod tests {
     use crate::{
-        impair::{Nat, NatKind},
         metrics::{EventKind, SignalingState::Stable},
+        plan::{Nat, NatKind},
         verdict::invariants::{InvariantStatus, Visibility, story::Tale},
     };
 
@@ -157,7 +157,7 @@ mod tests {
         let note = spared.note.unwrap_or_default();
         assert_eq!(
             note,
-            "not judged: p0 and p1 (no path between them: one is behind a symmetric NAT, the other behind a port-restricted one, and no relay is configured)"
+            "not judged: peer-0 and peer-1 (no path between them: one is behind a symmetric NAT, the other behind a port-restricted one, and no relay is configured)"
         );
         let judged = tale([nat(NatKind::Symmetric), nat(NatKind::AddressRestricted), None]);
         assert_eq!(judged.status, InvariantStatus::Broken);

@@ -4,11 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId, RoomId},
-    impair::Nat,
     metrics::{
         CandidateKind, DescriptionKind, EventKind, FaultCause, RecoveryPath, RunEvent, SignalingState,
     },
-    plan::{PeerPlan, Plan, RoomPlan},
+    plan::{Nat, PeerPlan, Plan, RoomPlan},
     scenario::ClientRules,
 };
 
