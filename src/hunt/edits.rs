@@ -507,10 +507,10 @@ fn simpler_rule(fault: &SignalingFault) -> Vec<StepKind> {
             put(&|fault| fault.lasting = Some(lasting));
         }
     }
-    if let Treatment::Delay(range) = fault.treatment {
-        if range.min() != range.max() {
-            put(&|fault| fault.treatment = Treatment::Delay(exactly(range.max())));
-        }
+    if let Treatment::Delay(range) = fault.treatment
+        && range.min() != range.max()
+    {
+        put(&|fault| fault.treatment = Treatment::Delay(exactly(range.max())));
     }
     found
 }
