@@ -389,7 +389,10 @@ impl Peer {
         if reason != LeaveReason::Closed || !healthy {
             self.seen.left.insert(remote);
             if self.rules().close_on_leave {
-                self.close_link(remote, "member_left", now);
+                match reason {
+                    LeaveReason::Left => self.close_link(remote, "member_left", now),
+                    _ => self.let_go(remote, "member_left", now),
+                }
             }
         }
         self.check_wait(now);

@@ -108,10 +108,10 @@ impl Peer {
         self.probe_reinstated(remote, now);
     }
 
-    /// Closes a link, but goes on waiting for what a restart of the server owes.
+    /// Closes a link, but goes on waiting for what a fault of it owes: the server has forgotten the remote, whose
+    /// script may know nothing of that, and which then comes back.
     pub(super) fn let_go(&mut self, remote: PeerId, cause: &str, now: Instant) {
-        let owed = |peer: &Self| peer.faults.get(&remote).is_some_and(|f| f.restarted.is_some());
-        match owed(self) {
+        match self.faults.contains_key(&remote) {
             true => {
                 self.tell_fault(remote);
                 self.end_link(remote, cause, now);
