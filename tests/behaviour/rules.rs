@@ -268,7 +268,10 @@ fn ice_is_restarted_when_the_rules_say_so() {
         })
     };
     let polite = |after| (ANN, exact(&|r| r.restart_ice_after = after));
-    let impolite = |later| (BOB, exact(&|r| r.impolite_restart_after = later));
+    let impolite = |later| {
+        let rules = exact(&|r| (r.restart_ice_after, r.impolite_restart_after) = (Some(seconds(0)), later));
+        (BOB, rules)
+    };
     // Disconnected at 1 s, and a millisecond later it is told.
     for ((whose, rules), restart) in [
         (polite(Some(seconds(0))), Some(1_001)),
