@@ -391,6 +391,7 @@ fn an_offer_to_a_connection_that_does_not_live_is_answered_by_another_one() {
             r.keep_living = keep_living;
             // Nothing else is to replace it.
             (r.replace_failed, r.replace_stale) = (false, false);
+            r.restart_ice_after = Some(Duration::ZERO);
         });
         let stage = staying(rules, 10, 1_000)
             .with_silence(500, BOB)
