@@ -121,13 +121,13 @@ rules! {
     forget_on_leave: bool = true;
     // ---- recovery
     /// How long ICE may be disconnected before it is restarted; `none` is for ever
-    restart_ice_after: Option<Duration> = Some(Duration::ZERO);
+    restart_ice_after: Option<Duration> = Some(seconds(2));
     /// Who has come to another network restarts ICE on every link at once; otherwise once it is seen to be disconnected
     restart_on_roam: bool = true;
     /// How much longer the impolite side waits with that, should the polite one be unable to
     impolite_restart_after: Duration = seconds(3);
-    /// ICE that has failed is restarted at once; a client that replaces connections does so if no restart was tried before, and replaces those that do not come back within `ice_within`
-    restart_failed: bool = true;
+    /// ICE that has failed is restarted, and at once
+    restart_failed: bool = false;
     /// How often ICE is restarted without being connected in between; `none` is without end
     max_restarts: Option<u32> = None;
     /// How long ICE may check on a new connection before it connects; then the connection is replaced. `none` is until ICE fails

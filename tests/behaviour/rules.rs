@@ -272,7 +272,10 @@ fn ice_is_restarted_when_the_rules_say_so() {
         })
     };
     let polite = |after| (ANN, exact(&|r| r.restart_ice_after = after));
-    let impolite = |later| (BOB, exact(&|r| r.impolite_restart_after = later));
+    let impolite = |later| {
+        let rules = exact(&|r| (r.restart_ice_after, r.impolite_restart_after) = (Some(seconds(0)), later));
+        (BOB, rules)
+    };
     // Disconnected at 1 s, and a millisecond later it is told.
     for ((whose, rules), restart) in [
         (polite(Some(seconds(0))), Some(1_001)),
@@ -393,6 +396,7 @@ fn an_offer_to_a_connection_that_does_not_live_is_answered_by_another_one() {
             r.keep_living = keep_living;
             // Nothing else is to replace it.
             (r.replace_failed, r.replace_stale) = (false, false);
+            r.restart_ice_after = Some(Duration::ZERO);
         });
         let stage = staying(rules, 10, 1_000)
             .with_silence(500, BOB)

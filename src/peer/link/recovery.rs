@@ -1,7 +1,7 @@
 //! The ladder: what a link does when its connection is not well.
 //!
-//! *resume* (it comes back by itself) → *ice_restart*, as soon as ICE is `disconnected` for long enough, or has failed
-//! without that → *replace*, when it has failed all the same, or is back and no data comes through: SCTP waits for a retransmission time-out that it has
+//! *resume* (it comes back by itself) → *ice_restart*, as soon as ICE is `disconnected` → *replace*, when ICE
+//! has failed, or is back and no data comes through: SCTP waits for a retransmission time-out that it has
 //! doubled for as long as the network was away. For the same reason a connection is replaced whose channel
 //! does not open in time. Replacements that are in vain wait longer and longer, and after so many the link is
 //! given up. What is above (*rejoin*) is its peer's.
@@ -143,9 +143,7 @@ impl Link {
 
     pub(super) fn ice_became(&mut self, state: TransportState, now: Instant) {
         match state {
-            TransportState::Failed if self.rules.restart_failed && !self.rules.replace_failed => {
-                self.restart_after(Duration::ZERO, now);
-            }
+            TransportState::Failed if self.rules.restart_failed => self.restart_after(Duration::ZERO, now),
             TransportState::Disconnected | TransportState::Failed => self.fell_ill(now),
             TransportState::Connected | TransportState::Completed => {
                 self.recovery.ice_is_back = true;
@@ -240,34 +238,12 @@ impl Link {
                 }
                 // The impolite side makes a new one, the other takes its offer.
                 match self.rules.replace_failed {
-                    true if self.is_to_restart() => self.restart_failed(now),
                     true if self.polite => self.expect_offer(now),
                     true => self.replace_in_time(now),
                     false => {}
                 }
             }
             _ => {}
-        }
-    }
-
-    /// Whether it has failed and no restart has been tried yet.
-    fn is_to_restart(&self) -> bool {
-        let opened = self.connection.as_ref().is_some_and(|c| c.was_open);
-        let untried = self.memory.restarts == 0 && self.signaling() == SignalingState::Stable;
-        self.rules.restart_failed && opened && untried
-    }
-
-    /// Restarts ICE that has failed, the polite side at once. What does not come back is replaced.
-    fn restart_failed(&mut self, now: Instant) {
-        self.fell_ill(now);
-        let later = match self.polite {
-            true => Duration::ZERO,
-            false => self.rules.impolite_restart_after,
-        };
-        self.restart_after(later, now);
-        if let Some(within) = self.rules.ice_within {
-            let at = now + within + self.polite_wait();
-            self.timers.set(LinkTimer::NoData(self.generation), at);
         }
     }
 
