@@ -24,4 +24,5 @@ mod schema;
 mod server_restart;
 mod simulated;
 mod simulation;
+mod soak;
 mod stage;
