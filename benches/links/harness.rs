@@ -119,7 +119,7 @@ pub fn world(server: &Server, census: Arc<Census>) -> NetWorld {
     let target = Target::Foreign {
         url: server.url.clone(),
         loopback: true,
-        control: Commands::default(),
+        control: Arc::new(Commands::default()),
     };
     NetWorld::new(target, IceSide::default(), census).expect("threads can be started")
 }

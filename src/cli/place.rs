@@ -43,7 +43,7 @@ impl Place {
                 let target = Target::Foreign {
                     url: url.clone(),
                     loopback: load::is_loopback(scenario),
-                    control: commands(scenario.target.control.as_deref()),
+                    control: Arc::new(commands(scenario.target.control.as_deref())),
                 };
                 (target, None)
             }

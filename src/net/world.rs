@@ -27,7 +27,7 @@ pub enum Target {
         /// Whether it is on this machine: then peers bind 127.0.0.1.
         loopback: bool,
         /// What starts and ends it.
-        control: Commands,
+        control: Arc<Commands>,
     },
 }
 

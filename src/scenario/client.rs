@@ -248,7 +248,7 @@ mod tests {
             ("dedupe_offers", serde_json::json!(true)),
             ("offer_lock_ms", serde_json::json!(2_000.0)),
             ("remove_after_failed_ms", serde_json::Value::Null),
-            ("reconnect_attempts", serde_json::json!(5)),
+            ("reconnect_attempts", serde_json::json!(7)),
             (
                 "offers_in",
                 serde_json::json!(["stable", "have-local-offer", "have-remote-offer"]),

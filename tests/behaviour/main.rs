@@ -28,5 +28,6 @@ mod server_restart;
 mod signaling_faults;
 mod simulated;
 mod simulation;
+mod soak;
 mod stage;
 mod turn;

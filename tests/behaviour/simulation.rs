@@ -81,7 +81,8 @@ fn log(events: &[RunEvent]) -> Vec<String> {
 
 #[test]
 fn every_bundled_scenario_holds_in_virtual_time() {
-    for (name, _) in bundled() {
+    // A day of churn takes minutes: `soak.rs` plays a shorter one.
+    for (name, _) in bundled().iter().filter(|(name, _)| *name != "soak") {
         let played = played(name, u32::MAX, None, Schedule::Fifo, 1);
         assert_eq!(accusations(name, &played), [""; 0], "{name}");
     }
@@ -132,7 +133,8 @@ const NARROW: &str = "network={delay: 20ms, jitter: 5ms, loss: 2%, rate: 1mbit}"
 #[test]
 fn a_seed_is_the_same_run_again() {
     let pct = Schedule::Pct { depth: 3 };
-    for (name, _) in bundled() {
+    // A day of churn takes minutes: `soak.rs` plays a shorter one.
+    for (name, _) in bundled().iter().filter(|(name, _)| *name != "soak") {
         for (schedule, network) in [
             (Schedule::Fifo, None),
             (Schedule::Random, Some(NARROW)),
