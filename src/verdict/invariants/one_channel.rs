@@ -149,7 +149,7 @@ mod tests {
         let tale = |nats: [Option<Nat>; 3]| {
             let mut tale = Tale::behind(&nats);
             tale.join(0).join(1).join(2).connect(0, 2).connect(1, 2);
-            tale.settle(0, &[0, 1, 2]);
+            tale.settle(0, &[0, 1, 2]).link_settled(0, 1, 0, Stable);
             tale.result(1)
         };
         let spared = tale([nat(NatKind::Symmetric), nat(NatKind::PortRestricted), None]);
