@@ -415,7 +415,12 @@ impl PeerTask {
                     (_, SocketOnRoam::Kept) | (None, _) => {}
                 }
             }
-            NetworkCommand::RemapNat => self.network.host().remap(),
+            NetworkCommand::RemapNat => {
+                // Where the world has a NAT in front of the peer, it is that which forgets.
+                if !self.shared.stack.world.rebind_nat(self.id) {
+                    self.network.host().remap();
+                }
+            }
             NetworkCommand::Sleep { until, clock } => {
                 self.network.host().fall_asleep();
                 self.nap = Some(Nap {
