@@ -271,12 +271,6 @@ fn bundled_scenarios_are_listed_with_what_they_are_about() {
         .filter(|line| !line.is_empty() && !line.starts_with("Faults,") && !line.starts_with("Known races"))
         .filter_map(|l| l.split_whitespace().next())
         .collect();
-    let names: Vec<&str> = names
-        .into_iter()
-        .filter(|name| !name.starts_with("faults/"))
-        .collect();
-    let faults = |name: &&str| name.starts_with("faults/");
-    let names: Vec<&str> = names.into_iter().filter(|name| !faults(name)).collect();
     let (races, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.starts_with("races/"));
     let (faults, others): (Vec<&str>, Vec<&str>) =
         others.iter().partition(|name| name.starts_with("faults/"));

@@ -87,9 +87,10 @@ fn smoke_passes_with_one_json_document_on_stdout_and_four_files_in_its_folder() 
     assert_eq!(summary["thresholds"].as_array().map(Vec::len), Some(4));
     let invariants = summary["invariants"].as_array().expect("a list");
     let numbers: Vec<_> = invariants.iter().map(|i| i["number"].as_u64()).collect();
-    assert_eq!(numbers, (1..=7).map(Some).collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=8).map(Some).collect::<Vec<_>>());
     assert!(
-        invariants.iter().all(|i| i["status"] == "held"),
+        // Whether anything grows is not to be seen in so short a run.
+        invariants[..7].iter().all(|i| i["status"] == "held"),
         "{invariants:#?}"
     );
     assert_eq!(

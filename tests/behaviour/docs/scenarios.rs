@@ -268,28 +268,6 @@ fn every_named_network_is_in_the_table_with_its_figures() {
     assert!(text.contains(&queue), "{queue}");
 }
 
-/// Steps and keys that the parser knows as not available yet: asked for by name, for it lists them nowhere.
-#[test]
-fn what_is_not_there_yet_is_said_to_be_so() {
-    let text = read("SCENARIOS.md");
-    let section = text
-        .split("### Steps of the language that are not there yet\n")
-        .nth(1);
-    let section = section
-        .and_then(|rest| rest.split("\n#").next())
-        .expect("it is there");
-    let words: Vec<&str> = section.split('`').skip(1).step_by(2).collect();
-    assert!(!words.is_empty());
-    for word in words {
-        let scenario = format!("{{name: x, rooms: {{peers: 2}}, steps: [{word}]}}");
-        let mistakes = parse("x", &scenario, &Grammar).expect_err("it is not there");
-        assert!(
-            mistakes.listing().contains("is not available in this version"),
-            "{word}"
-        );
-    }
-}
-
 #[test]
 fn the_limits_of_the_language_are_those_of_the_parser() {
     let text = read("SCENARIOS.md");
