@@ -143,11 +143,14 @@ impl Peer {
         let Phase::Settling { pong, fins, fin_sent } = &self.phase else {
             return false;
         };
-        let given_up = |m: &PeerId| self.links.get(m).is_some_and(super::Link::is_given_up);
+        // A connection that is being replaced has said its last, and the next one has still to open.
+        let has_ended = |m: &PeerId, link: &super::Link| {
+            link.is_given_up() || link.is_open() && fins.contains(m) && fin_sent.contains(m)
+        };
         let all_fins = self
             .members
             .iter()
-            .all(|m| given_up(m) || fins.contains(m) && fin_sent.contains(m));
+            .all(|m| self.links.get(m).is_some_and(|link| has_ended(m, link)));
         let rosters_agree = !self.is_member() || self.server_roster == self.believed();
         *pong && all_fins && rosters_agree && self.faults.is_empty()
     }

@@ -92,7 +92,7 @@ rules! {
     keep_early_candidates: bool = true;
     /// What may be lost is sent again: an offer or an answer over a new signaling socket, an impolite side's offer to who offers instead of answering, an answer to who offers the same again
     repeat_unanswered: bool = true;
-    /// How long an offer may be without an answer; then it is sent again, after twice as long each further time (8 s at most, and up to a quarter more by chance), 4 times. After that a connection that never opened is replaced. `none` is for ever, as it is without `repeat_unanswered`
+    /// How long an offer may be without an answer; then it is sent again, after twice as long each further time (8 s at most, and up to a quarter more by chance). A connection that never opened is replaced after 4 times; one that was open keeps its data, and goes on asking. `none` is for ever, as it is without `repeat_unanswered`
     answer_within: Option<Duration> = Some(seconds(2));
     /// A description is dropped that was cut off on the way: whose last line does not end, or that names no certificate
     refuse_broken: bool = true;

@@ -11,7 +11,7 @@ use crate::{
     metrics::{EventKind, SignalingState},
 };
 
-/// How often one offer is sent again.
+/// How often an offer is sent again before a connection that never opened is replaced.
 const MAX_REPEATS: u32 = 4;
 /// How long it is waited for an answer at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
@@ -51,20 +51,15 @@ impl Link {
             // What may be the answer is being taken.
             return self.expect_answer(now);
         }
-        if connection.repeats < MAX_REPEATS {
-            connection.repeats += 1;
+        // A link that is open has still its data: there is nothing to be won by tearing it.
+        if connection.repeats < MAX_REPEATS || connection.was_open {
+            connection.repeats = connection.repeats.saturating_add(1);
             let attempt = connection.repeats;
             self.event(EventKind::OfferOverdue { generation, attempt });
             self.repeat_offer();
             return self.expect_answer(now);
         }
-        // A link that is open has still its data: there is nothing to be won by tearing it.
-        match connection.was_open {
-            true => self.event(EventKind::LimitHit {
-                limit: format!("{MAX_REPEATS} repetitions of an offer"),
-            }),
-            false => self.offer_anew(),
-        }
+        self.offer_anew();
     }
 }
 
