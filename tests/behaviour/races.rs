@@ -51,6 +51,8 @@ impl Dice {
 
 struct Race {
     stage: Stage,
+    /// How long what is broken may take to be mended.
+    recovery: Duration,
 }
 
 /// What fails where a play has failures.
@@ -66,6 +68,10 @@ enum Failing {
 /// The play that a seed stands for, whatever fails in it.
 fn race_with(failing: Failing, seed: u64) -> Race {
     let mut race = race_of(seed, ClientRules::default());
+    if failing == Failing::IceForGood {
+        // The restart that is in vain has its time, too.
+        race.recovery += ClientRules::default().restart_within.unwrap_or_default();
+    }
     if failing != Failing::Dtls {
         race.stage = race.stage.with_ice_failing(failing == Failing::IceForGood);
     }
@@ -116,7 +122,10 @@ fn race_of(seed: u64, rules: ClientRules) -> Race {
             Way::Return => slow.div_ceil(10),
         })
     }));
-    Race { stage }
+    Race {
+        stage,
+        recovery: RECOVERY,
+    }
 }
 
 fn join(name: &str) -> Action {
@@ -222,7 +231,7 @@ impl Race {
                     let remote = event.remote.unwrap_or(peer);
                     let since = |peer| members.get(&peer).copied();
                     let together = since(peer).zip(since(remote)).map(|(a, b)| a.max(b));
-                    if together.is_some_and(|since| event.at.since(since) > RECOVERY) {
+                    if together.is_some_and(|since| event.at.since(since) > self.recovery) {
                         wrong.push(format!(
                             "{peer} waited for {condition} in vain, {remote}, until {}",
                             event.at
@@ -244,7 +253,7 @@ impl Race {
         let ended = last(|kind| matches!(kind, EventKind::ScriptEnded))?;
         let settled = last(|kind| matches!(kind, EventKind::RosterSeen { .. }))?;
         let took = settled.since(ended);
-        (took > RECOVERY).then(|| format!("the room took {took:?} to settle"))
+        (took > self.recovery).then(|| format!("the room took {took:?} to settle"))
     }
 }
 

@@ -203,9 +203,10 @@ impl Link {
         self.recovery.ice_has_failed && self.timers.is_set(LinkTimer::InVain(self.generation))
     }
 
-    /// An offer or an answer that restarts ICE is set at this end.
+    /// ICE is restarted by an answer that has come, or by the remote's offer: it has its time from now on.
     pub(super) fn ice_is_restarted(&mut self) {
         self.recovery.restarted = true;
+        self.timers.stop(LinkTimer::InVain(self.generation));
     }
 
     /// If ICE is on its way back by a restart whose exchange is over, it has so much time.
