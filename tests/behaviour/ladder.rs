@@ -51,19 +51,31 @@ fn ice_was(events: &[RunEvent], peer: PeerId, wanted: &str) -> Option<Instant> {
 }
 
 #[test]
-fn ice_that_fails_is_restarted_in_that_instant_and_replaced_where_no_data_follows() {
-    let polite = PeerId(0);
+fn ice_that_fails_is_restarted_in_that_instant_and_replaced_if_that_is_in_vain() {
+    use RecoveryPath::{IceRestart, Replace};
+    let (polite, impolite) = (PeerId(0), PeerId(1));
     let rules = "{restart_ice_after: none, recovery_jitter: 0s}";
     // ICE fails 30 s after the network has gone: it is back by the time that the restart checks.
-    let events = without_media(rules, "31s");
-    let failed = ice_was(&events, polite, "failed").expect("it fails");
-    let did = recoveries(&events);
-    assert_eq!(did.first(), Some(&(failed, polite, RecoveryPath::IceRestart)), "{did:?}");
-    // SCTP still waits for its doubled time-out.
-    assert!(did[1..].iter().any(|(_, _, path)| *path == RecoveryPath::Replace), "{did:?}");
+    for (away, replaced) in [("31s", false), ("40s", true)] {
+        let events = without_media(rules, away);
+        let failed = ice_was(&events, polite, "failed").expect("it fails");
+        let did = recoveries(&events);
+        assert_eq!(did.first(), Some(&(failed, polite, IceRestart)), "{did:?}");
+        assert_eq!(did.len(), 1 + usize::from(replaced), "{did:?}");
+        if let Some((at, peer, path)) = did.get(1) {
+            let later = at.since(failed);
+            assert_eq!((*peer, *path), (impolite, Replace));
+            let exchange = Duration::from_secs(5)..Duration::from_secs(6);
+            assert!(exchange.contains(&later), "{later:?}");
+        }
+    }
     // Without the rule it is replaced.
     let events = without_media("{restart_ice_after: none, restart_failed: false}", "31s");
-    assert!(recoveries(&events).iter().all(|(_, _, path)| *path == RecoveryPath::Replace));
+    let did = recoveries(&events);
+    assert!(
+        !did.is_empty() && did.iter().all(|(_, _, path)| *path == Replace),
+        "{did:?}"
+    );
 }
 
 #[test]
@@ -80,7 +92,10 @@ fn media_that_is_away_for_long_is_no_storm_of_replacements_and_no_end() {
         assert!((1..=5).contains(&all.len()), "{away}: {replaced:?}");
         for times in replaced.values() {
             let waits = times.windows(2).map(|pair| pair[1].since(pair[0]));
-            assert!(waits.into_iter().all(|wait| wait >= Duration::from_secs(15)), "{away}: {times:?}");
+            assert!(
+                waits.into_iter().all(|wait| wait >= Duration::from_secs(15)),
+                "{away}: {times:?}"
+            );
         }
     }
 }

@@ -458,6 +458,7 @@ fn replacements_are_counted_anew_once_a_channel_has_opened() {
         assert_eq!(offerer.fails(), Ok(0));
         assert_eq!(offerer.fails(), Ok(1_000));
         let pair = CandidateKind::Host;
+        offerer.happens(ConnectionEvent::IceState(TransportState::Connected));
         offerer.happens(ConnectionEvent::ChannelOpened { pair });
     }
     let never = ClientRules {
@@ -518,10 +519,15 @@ impl Offerer {
         }
     }
 
-    /// Both of the states that tell of ICE.
-    fn fails_ice(&mut self) {
-        self.happens(ConnectionEvent::IceState(TransportState::Failed));
-        self.happens(ConnectionEvent::State(TransportState::Failed));
+    /// ICE fails after it was disconnected. Browsers tell of ICE first, this stack of the connection.
+    fn fails_ice(&mut self, ice_first: bool) {
+        let failed = TransportState::Failed;
+        let mut states = [ConnectionEvent::State(failed), ConnectionEvent::IceState(failed)];
+        if ice_first {
+            states.reverse();
+        }
+        self.happens(ConnectionEvent::IceState(TransportState::Disconnected));
+        states.into_iter().for_each(|state| self.happens(state));
     }
 
     /// The restart that was wanted goes through its exchange.
@@ -547,16 +553,18 @@ fn ends(change: fn(&mut ClientRules)) -> [Offerer; 2] {
 #[test]
 fn ice_that_has_failed_is_restarted_at_once_by_the_polite_end_and_replaced_if_that_is_in_vain() {
     use RecoveryPath::{IceRestart, Replace};
-    let [mut polite, mut impolite] = ends(|_| {});
-    for end in [&mut polite, &mut impolite] {
-        end.at(100);
-        end.fails_ice();
+    for ice_first in [true, false] {
+        let [mut polite, mut impolite] = ends(|_| {});
+        for end in [&mut polite, &mut impolite] {
+            end.at(100);
+            end.fails_ice(ice_first);
+        }
+        // Nobody answers: the impolite end restarts by itself, and is the first to replace.
+        assert_eq!(polite.acts_until(7_099), [(100, IceRestart)]);
+        assert_eq!(polite.acts_until(7_100), [(7_100, Replace)]);
+        assert_eq!(impolite.acts_until(5_099), [(3_100, IceRestart)]);
+        assert_eq!(impolite.acts_until(5_100), [(5_100, Replace)]);
     }
-    // Nobody answers: the impolite end restarts by itself, and is the first to replace.
-    assert_eq!(polite.acts_until(7_099), [(100, IceRestart)]);
-    assert_eq!(polite.acts_until(7_100), [(7_100, Replace)]);
-    assert_eq!(impolite.acts_until(5_099), [(3_100, IceRestart)]);
-    assert_eq!(impolite.acts_until(5_100), [(5_100, Replace)]);
 }
 
 #[test]
@@ -648,7 +656,7 @@ fn a_restart_that_was_answered_has_so_long_to_bring_ice_back() {
 #[test]
 fn ice_that_is_back_without_data_is_replaced_after_a_restart_from_failed_too() {
     let [mut polite, _] = ends(|_| {});
-    polite.fails_ice();
+    polite.fails_ice(true);
     assert_eq!(polite.acts_until(1), [(0, RecoveryPath::IceRestart)]);
     polite.restarts(2);
     polite.happens(ConnectionEvent::State(TransportState::Connecting));
@@ -672,7 +680,7 @@ fn who_has_answered_a_restart_does_not_replace_what_fails_a_moment_later() {
     let answer = description(SdpType::Answer, 2, "ours anew");
     impolite.done(operation, SignalingState::HaveRemoteOffer, Some(answer));
     impolite.at(100);
-    impolite.fails_ice();
+    impolite.fails_ice(false);
     assert_eq!(impolite.acts_until(4_999), []);
     assert_eq!(impolite.acts_until(5_000), [(5_000, RecoveryPath::Replace)]);
 }

@@ -179,9 +179,11 @@ impl Link {
     /// It is restarted at once if that was not tried yet. A client that replaces connections does so if that
     /// is in vain, too; one that doesn't restarts it each time.
     fn ice_failed(&mut self, now: Instant) {
-        self.recovery.ice_is_back = false;
-        self.recovery.ice_has_failed = true;
         let replaces = self.rules.replace_failed;
+        self.recovery.ice_is_back = false;
+        if std::mem::replace(&mut self.recovery.ice_has_failed, true) && replaces {
+            return;
+        }
         let in_time = self.rules.restart_within.is_some() && self.is_untried();
         if !self.rules.restart_failed || (replaces && !in_time) {
             return self.fell_ill(now);
@@ -307,6 +309,10 @@ impl Link {
             TransportState::Failed => {
                 if let Some(after) = self.rules.remove_after_failed {
                     self.timers.set(LinkTimer::RemoveFailed(generation), now + after);
+                }
+                // This stack says so before it says that ICE has, browsers afterwards.
+                if self.rules.replace_failed && !self.recovery.ice_is_back {
+                    self.ice_failed(now);
                 }
                 // The impolite side makes a new one, the other takes its offer.
                 match self.rules.replace_failed {

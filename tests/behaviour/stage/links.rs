@@ -103,7 +103,9 @@ impl Stage {
     /// The far end's channel closes with it; its ICE finds out later.
     fn close(&mut self, end: End) {
         // Without ICE the far end hears nothing of it.
-        let far = self.far_end(end).filter(|_| self.connections[&end].lost.is_none());
+        let far = self
+            .far_end(end)
+            .filter(|_| self.connections[&end].lost.is_none());
         if let Some(connection) = self.connections.get_mut(&end) {
             connection.closed = true;
             connection.open = false;
@@ -178,7 +180,9 @@ impl Stage {
 
     /// ICE has been restarted at both ends after it had failed.
     fn find_again(&mut self, end: End) {
-        let Some(far) = self.connections[&end].far else { return };
+        let Some(far) = self.connections[&end].far else {
+            return;
+        };
         if !self.connections[&end].finds_again(&self.connections[&far]) {
             return;
         }
