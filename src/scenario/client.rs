@@ -126,8 +126,10 @@ rules! {
     restart_on_roam: bool = true;
     /// How much longer the impolite side waits with that, should the polite one be unable to
     impolite_restart_after: Duration = seconds(3);
-    /// ICE that has failed is restarted, and at once
-    restart_failed: bool = false;
+    /// ICE that has failed is restarted, and at once; a client that replaces connections does that if no restart was made since ICE was last connected
+    restart_failed: bool = true;
+    /// How long a restart may take until ICE is connected, counted from the end of its exchange of descriptions, or from when ICE has failed; then the connection is replaced. `none` is until ICE fails
+    restart_within: Option<Duration> = Some(seconds(5));
     /// How often ICE is restarted without being connected in between; `none` is without end
     max_restarts: Option<u32> = None;
     /// How long ICE may check on a new connection before it connects; then the connection is replaced. `none` is until ICE fails

@@ -9,6 +9,7 @@ mod impair;
 mod impair_pair;
 mod known_faults;
 mod known_races;
+mod ladder;
 mod layout;
 mod link_parity;
 mod local;

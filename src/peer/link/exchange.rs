@@ -159,6 +159,9 @@ impl Link {
             _ => None,
         };
         self.outputs.extend(rung.map(LinkOutput::Acted));
+        if rung == Some(RecoveryPath::IceRestart) {
+            self.ice_is_restarted();
+        }
         if collides && self.rules.perfect_negotiation && rung.is_none() {
             self.want_again();
         }
@@ -338,6 +341,9 @@ impl Link {
                     }
                     SdpType::Answer => {
                         connection.answered = true;
+                        if connection.restarts {
+                            self.ice_is_restarted();
+                        }
                         self.signaling_became(SignalingState::Stable);
                         self.end_exchange();
                         self.add_early_candidates();
@@ -359,6 +365,7 @@ impl Link {
         self.take_queued(now);
         self.offer_if_wanted();
         self.restart_is_done();
+        self.expect_restarted(now);
     }
 
     /// Takes what has waited, as far as it starts no exchange of its own.

@@ -60,6 +60,8 @@ pub(super) enum LinkTimer {
     RestartIce(Generation),
     /// ICE has not connected: replace the connection.
     NoIce(Generation),
+    /// A restart has not brought ICE back: replace the connection.
+    InVain(Generation),
     /// The last replacement was in vain: make another.
     Retry(Generation),
     /// ICE is connected and the channel does not open: replace the connection.
@@ -229,6 +231,7 @@ impl Link {
             LinkTimer::RemoveFailed(_) | LinkTimer::RemoveDisconnected(_) => true,
             LinkTimer::OfferFallback(_) | LinkTimer::Unanswered(_) | LinkTimer::Doubt(_) => false,
             LinkTimer::NoIce(_)
+            | LinkTimer::InVain(_)
             | LinkTimer::Retry(_)
             | LinkTimer::NotOpen(_)
             | LinkTimer::RestartIce(_)
@@ -258,6 +261,7 @@ impl Link {
                 LinkTimer::NoIce(generation) | LinkTimer::NotOpen(generation) => {
                     self.replace_unopened(generation, now);
                 }
+                LinkTimer::InVain(generation) => self.restart_in_vain(generation, now),
                 LinkTimer::Retry(generation) => self.retry_due(generation),
                 LinkTimer::RestartIce(generation) => self.restart_due(generation),
                 LinkTimer::NoData(generation) | LinkTimer::ChannelClosed(generation) => {

@@ -1,8 +1,10 @@
 //! The ladder: what a link does when its connection is not well.
 //!
-//! *resume* (it comes back by itself) → *ice_restart*, as soon as ICE is `disconnected` → *replace*, when ICE
-//! has failed, or is back and no data comes through: SCTP waits for a retransmission time-out that it has
-//! doubled for as long as the network was away. For the same reason a connection is replaced whose channel
+//! *resume* (it comes back by itself) → *ice_restart*, when ICE has been `disconnected` for a while, or at once
+//! when it has failed → *replace*, when a restart does not bring ICE back in time, when DTLS has failed, or when
+//! ICE is back and no data comes through: SCTP waits for a retransmission time-out that it has doubled for as
+//! long as the network was away. A restart has its time from the end of its exchange on: then signaling has gone
+//! there and back, so that it is not the whole network that is away. For the same reason a connection is replaced whose channel
 //! does not open in time. Replacements that are in vain wait longer and longer, and after so many the link is
 //! given up. What is above (*rejoin*) is its peer's.
 
@@ -33,6 +35,10 @@ pub(super) struct Recovery {
     restarting: bool,
     /// ICE is connected since it last began to check. The offerer may hear of that before the answer is set.
     ice_is_back: bool,
+    /// ICE has failed: if the connection has and ICE has not, DTLS has, which no restart brings back.
+    ice_has_failed: bool,
+    /// One of the ends has restarted ICE since it was last connected.
+    restarted: bool,
     /// An offer to make as soon as no exchange is under way.
     wanted: Option<Wanted>,
     /// Replacements since data last flowed.
@@ -143,11 +149,18 @@ impl Link {
 
     pub(super) fn ice_became(&mut self, state: TransportState, now: Instant) {
         match state {
-            TransportState::Failed if self.rules.restart_failed => self.restart_after(Duration::ZERO, now),
-            TransportState::Disconnected | TransportState::Failed => self.fell_ill(now),
+            TransportState::Disconnected => {
+                self.recovery.ice_is_back = false;
+                self.fell_ill(now);
+                self.expect_restarted(now);
+            }
+            TransportState::Failed => self.ice_failed(now),
             TransportState::Connected | TransportState::Completed => {
                 self.recovery.ice_is_back = true;
+                self.recovery.ice_has_failed = false;
+                self.recovery.restarted = false;
                 self.timers.stop(LinkTimer::NoIce(self.generation));
+                self.timers.stop(LinkTimer::InVain(self.generation));
                 self.restart_is_done();
                 self.expect_channel(now);
                 self.ice_returned(now);
@@ -155,9 +168,66 @@ impl Link {
             TransportState::New => self.recovery.ice_is_back = false,
             TransportState::Checking => {
                 self.recovery.ice_is_back = false;
+                self.recovery.ice_has_failed = false;
                 self.expect_ice(now);
+                self.expect_restarted(now);
             }
             TransportState::Connecting | TransportState::Closed => {}
+        }
+    }
+
+    /// It is restarted at once if that was not tried yet. A client that replaces connections does so if that
+    /// is in vain, too; one that doesn't restarts it each time.
+    fn ice_failed(&mut self, now: Instant) {
+        let replaces = self.rules.replace_failed;
+        self.recovery.ice_is_back = false;
+        if std::mem::replace(&mut self.recovery.ice_has_failed, true) && replaces {
+            return;
+        }
+        let in_time = self.rules.restart_within.is_some() && self.is_untried();
+        if !self.rules.restart_failed || (replaces && !in_time) {
+            return self.fell_ill(now);
+        }
+        if replaces {
+            self.fell_ill(now);
+            self.replace_in_vain(now);
+        }
+        self.restart_after(self.impolite_wait(), now);
+    }
+
+    /// Whether a restart may help, and neither end has made one, nor is about to find out about its own offer.
+    fn is_untried(&self) -> bool {
+        self.is_open() && !self.recovery.restarted && self.signaling() == SignalingState::Stable
+    }
+
+    /// Whether ICE has failed and has yet some time for its restart.
+    fn is_being_restarted(&self) -> bool {
+        self.recovery.ice_has_failed && self.timers.is_set(LinkTimer::InVain(self.generation))
+    }
+
+    /// ICE is restarted by an answer that has come, or by the remote's offer: it has its time from now on.
+    pub(super) fn ice_is_restarted(&mut self) {
+        self.recovery.restarted = true;
+        self.timers.stop(LinkTimer::InVain(self.generation));
+    }
+
+    /// If ICE is on its way back by a restart whose exchange is over, it has so much time.
+    pub(super) fn expect_restarted(&mut self, now: Instant) {
+        let settled = self.signaling() == SignalingState::Stable && !self.is_busy();
+        let under_way = self.recovery.restarted && !self.recovery.ice_is_back && settled;
+        let is_set = self.timers.is_set(LinkTimer::InVain(self.generation));
+        if under_way && self.recovery.unwell && !is_set {
+            self.replace_in_vain(now);
+        }
+    }
+
+    /// The restart that is to be, or is made, has so much time until ICE is connected.
+    fn replace_in_vain(&mut self, now: Instant) {
+        if let Some(within) = self.rules.restart_within
+            && self.rules.replace_failed
+        {
+            let at = now + within + self.polite_wait();
+            self.timers.set(LinkTimer::InVain(self.generation), at);
         }
     }
 
@@ -200,13 +270,17 @@ impl Link {
         if !std::mem::replace(&mut self.recovery.unwell, true) {
             self.event(EventKind::FaultDetected { generation });
         }
-        let later = match self.polite {
-            true => Duration::ZERO,
-            false => self.rules.impolite_restart_after,
-        };
         if let Some(after) = self.rules.restart_ice_after {
             let jitter = self.jitter();
-            self.restart_after(after + later + jitter, now);
+            self.restart_after(after + self.impolite_wait() + jitter, now);
+        }
+    }
+
+    /// How much longer than the other this end waits before it restarts ICE.
+    fn impolite_wait(&self) -> Duration {
+        match self.polite {
+            true => Duration::ZERO,
+            false => self.rules.impolite_restart_after,
         }
     }
 
@@ -236,8 +310,13 @@ impl Link {
                 if let Some(after) = self.rules.remove_after_failed {
                     self.timers.set(LinkTimer::RemoveFailed(generation), now + after);
                 }
+                // This stack says so before it says that ICE has, browsers afterwards.
+                if self.rules.replace_failed && !self.recovery.ice_is_back {
+                    self.ice_failed(now);
+                }
                 // The impolite side makes a new one, the other takes its offer.
                 match self.rules.replace_failed {
+                    true if self.is_being_restarted() => {}
                     true if self.polite => self.expect_offer(now),
                     true => self.replace_in_time(now),
                     false => {}
@@ -304,7 +383,7 @@ impl Link {
             self.recovery.probe = None;
             self.recovery.unwell = false;
             self.recovery.replacements = 0;
-            for timer in [LinkTimer::NoData, LinkTimer::RestartIce] {
+            for timer in [LinkTimer::NoData, LinkTimer::RestartIce, LinkTimer::InVain] {
                 self.timers.stop(timer(self.generation));
             }
         }
@@ -344,6 +423,13 @@ impl Link {
     /// Replaces a connection whose channel has not opened in time.
     pub(super) fn replace_unopened(&mut self, generation: Generation, now: Instant) {
         if self.is_due(generation, "open") && !self.is_open() {
+            self.replace_in_time(now);
+        }
+    }
+
+    /// Replaces a connection that a restart of ICE has not brought back in time.
+    pub(super) fn restart_in_vain(&mut self, generation: Generation, now: Instant) {
+        if self.is_due(generation, "restart_in_vain") && !self.recovery.ice_is_back {
             self.replace_in_time(now);
         }
     }
@@ -458,6 +544,9 @@ impl Link {
     pub(super) fn recovery_on_new_connection(&mut self) {
         self.recovery.wanted = None;
         self.recovery.probe = None;
+        self.recovery.ice_is_back = false;
+        self.recovery.ice_has_failed = false;
+        self.recovery.restarted = false;
         if std::mem::take(&mut self.recovery.restarting) {
             // The restart was overtaken by a replacement: data on the new connection proves as much.
             self.recovery.unwell = true;

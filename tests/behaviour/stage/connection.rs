@@ -29,6 +29,21 @@ pub struct Connection {
     pub failed: bool,
     /// ICE is disconnected until it is restarted.
     pub silent: bool,
+    /// ICE has failed.
+    pub lost: Option<Lost>,
+    /// ICE restarts that this end has described.
+    restarts: u32,
+    /// The offer that is set restarts ICE.
+    answers_restart: bool,
+}
+
+/// What it takes to bring ICE back that has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// A restart after so many.
+    UntilRestart(u32),
+    /// Nothing.
+    ForGood,
 }
 
 impl Connection {
@@ -47,7 +62,35 @@ impl Connection {
             closed: false,
             failed: false,
             silent: false,
+            lost: None,
+            restarts: 0,
+            answers_restart: false,
         }
+    }
+
+    /// ICE fails; `for_good`: a restart does not bring it back.
+    pub fn lose(&mut self, for_good: bool) {
+        self.lost = Some(match for_good {
+            true => Lost::ForGood,
+            false => Lost::UntilRestart(self.restarts),
+        });
+    }
+
+    /// Whether ICE has been restarted since it failed, here and at the other end, with each other.
+    pub fn finds_again(&self, other: &Self) -> bool {
+        let restarted = |c: &Self| match c.lost {
+            Some(Lost::UntilRestart(before)) => c.restarts > before && c.is_complete() && !c.closed,
+            _ => false,
+        };
+        restarted(self) && restarted(other) && self.tells(other) && other.tells(self)
+    }
+
+    /// Whether the other has this end's last description, of the certificate that it began with.
+    fn tells(&self, to: &Self) -> bool {
+        let told = self.local.as_ref();
+        told.is_some()
+            && told.and_then(Description::ufrag) == to.remote.as_ref().and_then(Description::ufrag)
+            && told.and_then(Description::dtls_fingerprint) == to.associated.as_deref()
     }
 
     /// Carries an operation out; what it tells, in order.
@@ -79,11 +122,13 @@ impl Connection {
 
     fn call(&mut self, operation: &ConnectionOperation) -> Option<Description> {
         match operation {
-            ConnectionOperation::Offer { .. } => {
+            ConnectionOperation::Offer { ice_restart } => {
+                self.restarts += u32::from(*ice_restart);
                 self.signaling = SignalingState::HaveLocalOffer;
                 Some(self.describe(SdpType::Offer))
             }
             ConnectionOperation::Answer { .. } => {
+                self.restarts += u32::from(std::mem::take(&mut self.answers_restart));
                 self.signaling = SignalingState::Stable;
                 Some(self.describe(SdpType::Answer))
             }
@@ -92,6 +137,9 @@ impl Connection {
                     SdpType::Offer => SignalingState::HaveRemoteOffer,
                     SdpType::Answer => SignalingState::Stable,
                 };
+                let ufrag = self.remote.as_ref().and_then(Description::ufrag);
+                self.answers_restart = description.sdp_type == SdpType::Offer
+                    && ufrag.is_some_and(|ufrag| description.ufrag() != Some(ufrag));
                 let theirs = description.dtls_fingerprint().map(str::to_owned);
                 self.associated = self.associated.take().or(theirs);
                 self.remote = Some(description.clone());
@@ -107,8 +155,8 @@ impl Connection {
     fn describe(&mut self, sdp_type: SdpType) -> Description {
         self.versions += 1;
         let sdp = format!(
-            "v=0\r\no=- {0} {1} IN IP4 127.0.0.1\r\na=ice-ufrag:u{0}\r\na=fingerprint:sha-256 {0:08x}\r\n",
-            self.certificate, self.versions
+            "v=0\r\no=- {0} {1} IN IP4 127.0.0.1\r\na=ice-ufrag:u{0}x{2}\r\na=fingerprint:sha-256 {0:08x}\r\n",
+            self.certificate, self.versions, self.restarts
         );
         let description = Description {
             sdp_type,
@@ -126,16 +174,10 @@ impl Connection {
     /// Whether two ends reach each other: each has the other's description, of the certificate that it
     /// began with; one has offered and the other answered; a candidate has come in at one of them.
     pub fn matches(&self, other: &Self) -> bool {
-        let one_way = |from: &Self, to: &Self| {
-            let told = from.local.as_ref();
-            told.is_some()
-                && told.and_then(Description::ufrag) == to.remote.as_ref().and_then(Description::ufrag)
-                && told.and_then(Description::dtls_fingerprint) == to.associated.as_deref()
-        };
         let ready = |c: &Self| c.signaling == SignalingState::Stable && !c.closed && !c.open && !c.failed;
         let role = |c: &Self| c.local.as_ref().map(|d| d.sdp_type);
-        one_way(self, other)
-            && one_way(other, self)
+        self.tells(other)
+            && other.tells(self)
             && ready(self)
             && ready(other)
             && role(self) != role(other)

@@ -40,6 +40,7 @@ impl Stage {
                 }
                 self.open(end);
                 self.hear_again(end);
+                self.find_again(end);
                 if self.connections[&end].is_complete() {
                     let at = self.now + DISCONNECTED_AFTER + FAILED_AFTER;
                     self.agenda.push(at, Delivery::GiveUp(end));
@@ -47,7 +48,11 @@ impl Stage {
             }
             ConnectionCommand::Transmit(text) => {
                 if let Some(far) = self.far_end(end) {
-                    self.tell(far, Way::Callback, ConnectionEvent::Received(text));
+                    match self.connections[&end].lost {
+                        None => self.tell(far, Way::Callback, ConnectionEvent::Received(text)),
+                        // SCTP repeats it until ICE is back.
+                        Some(_) => self.parked.push((end, text)),
+                    }
                 }
             }
             ConnectionCommand::Close => self.close(end),
@@ -97,7 +102,10 @@ impl Stage {
 
     /// The far end's channel closes with it; its ICE finds out later.
     fn close(&mut self, end: End) {
-        let far = self.far_end(end);
+        // Without ICE the far end hears nothing of it.
+        let far = self
+            .far_end(end)
+            .filter(|_| self.connections[&end].lost.is_none());
         if let Some(connection) = self.connections.get_mut(&end) {
             connection.closed = true;
             connection.open = false;
@@ -170,6 +178,31 @@ impl Stage {
             .for_each(|end| self.fail(end));
     }
 
+    /// ICE has been restarted at both ends after it had failed.
+    fn find_again(&mut self, end: End) {
+        let Some(far) = self.connections[&end].far else {
+            return;
+        };
+        if !self.connections[&end].finds_again(&self.connections[&far]) {
+            return;
+        }
+        for end in [far, end] {
+            self.connections.get_mut(&end).expect("it was made").lost = None;
+            for state in [ConnectionEvent::IceState, ConnectionEvent::State] {
+                self.tell(end, Way::Callback, state(TransportState::Connected));
+            }
+        }
+        let (sent, parked) = std::mem::take(&mut self.parked)
+            .into_iter()
+            .partition(|(from, _)| [far, end].contains(from));
+        self.parked = parked;
+        let sent: Vec<(End, String)> = sent;
+        for (from, text) in sent {
+            let to = if from == end { far } else { end };
+            self.tell(to, Way::Callback, ConnectionEvent::Received(text));
+        }
+    }
+
     fn open_ends(&self) -> Vec<End> {
         let open = self.connections.iter().filter(|(_, c)| c.open && !c.closed);
         open.map(|(end, _)| *end).collect()
@@ -177,6 +210,15 @@ impl Stage {
 
     fn fail(&mut self, end: End) {
         let connection = self.connections.get_mut(&end).expect("it is open");
+        if self.ice_fails {
+            if connection.lost.is_none() {
+                connection.lose(self.for_good);
+                for state in [ConnectionEvent::IceState, ConnectionEvent::State] {
+                    self.tell(end, Way::Callback, state(TransportState::Failed));
+                }
+            }
+            return;
+        }
         connection.open = false;
         connection.failed = true;
         self.tell(end, Way::Callback, ConnectionEvent::State(TransportState::Failed));

@@ -56,6 +56,11 @@ pub struct Stage {
     pub(super) repeats_callbacks: bool,
     /// How many links are still to connect without their channel's opening.
     pub(super) stuck: u32,
+    /// What fails is ICE; `for_good`: no restart brings it back.
+    pub(super) ice_fails: bool,
+    pub(super) for_good: bool,
+    /// Messages on channels whose ICE has failed, and who has sent them.
+    pub(super) parked: Vec<(End, String)>,
     /// Every script is over.
     pub(super) room_ended: bool,
     gone: usize,
@@ -88,6 +93,9 @@ impl Stage {
             latency: calm(),
             repeats_callbacks: false,
             stuck: 0,
+            ice_fails: false,
+            for_good: false,
+            parked: Vec::new(),
             room_ended: false,
             gone: 0,
             events: Vec::new(),
@@ -143,6 +151,12 @@ impl Stage {
     /// One of the connections that are open `at` ms fails, at both ends: the n-th, counted round.
     pub fn with_failure_of(mut self, at: u64, nth: usize) -> Self {
         self.agenda.push(Instant::from_millis(at), Delivery::FailOne(nth));
+        self
+    }
+
+    /// What fails is ICE, which a restart brings back, or, `for_good`, only another connection does; not DTLS.
+    pub fn with_ice_failing(mut self, for_good: bool) -> Self {
+        (self.ice_fails, self.for_good) = (true, for_good);
         self
     }
 
