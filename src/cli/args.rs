@@ -167,7 +167,7 @@ pub(super) struct RunArgs {
     #[arg(long, env = "RTCSTORM_LAG_LIMIT", value_name = "TIME", default_value = "100ms", value_parser = crate::base::parse_duration)]
     pub lag_limit: Duration,
 
-    /// STUN or TURN server; repeatable, in the environment with spaces between. With credentials:
+    /// STUN or TURN server, over UDP; repeatable, in the environment with spaces between. With credentials:
     /// turn:host:3478,USER,CREDENTIAL
     #[arg(
         long,

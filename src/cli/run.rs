@@ -23,6 +23,7 @@ use super::{
     verify,
 };
 use crate::{
+    base::{IceTransport, IceUrl},
     net::{CertificateDer, certificates},
     plan::Segment,
     report::{MachineLine, RunReport, StartedAt, json, terminal},
@@ -129,6 +130,15 @@ fn ice_servers(given: &[String]) -> Option<Vec<RTCIceServer>> {
         let known = ["stun:", "stuns:", "turn:", "turns:"]
             .iter()
             .any(|scheme| url.starts_with(scheme));
+        let by_stream = url
+            .parse::<IceUrl>()
+            .is_ok_and(|url| url.transport != IceTransport::Udp);
+        if by_stream {
+            eprintln!(
+                "error: --ice-server {text}: on the command line servers are asked over UDP only\n  help: name it in the scenario, `ice: {{servers: [{{urls: '{url}', …}}]}}`; there TCP and TLS go, too"
+            );
+            return None;
+        }
         let sound = known && parts.next().is_none() && username.is_some() == credential.is_some();
         if !sound {
             eprintln!(

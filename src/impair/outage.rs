@@ -177,6 +177,11 @@ impl Outages {
         self.outages = Vec::new();
     }
 
+    /// Whether everything is cut off for ever.
+    pub fn is_muted(&self) -> bool {
+        self.muted
+    }
+
     /// Whether datagrams of UDP to and from `remote` vanish, one way or the other.
     pub fn media_blocked(&self, remote: PeerId, now: Instant) -> bool {
         [Way::Out, Way::In]
@@ -202,17 +207,25 @@ impl Outages {
 
     /// The same for what passes in that way; `None` is there and back, which a new connection needs.
     pub fn signaling_one_way(&self, way: Option<Way>, now: Instant) -> SignalingPath {
+        self.one_way(now, |what| {
+            what.scope.stalls_signaling() && what.remotes == Remotes::All && !what.passes(way)
+        })
+    }
+
+    /// How the way between the peer and `remote` is for what is carried over TCP to a TURN server.
+    pub fn relayed_one_way(&self, remote: PeerId, way: Way, now: Instant) -> SignalingPath {
+        self.one_way(now, |what| {
+            what.scope.stalls_media(Carrier::Tcp) && what.remotes.include(remote) && !what.passes(Some(way))
+        })
+    }
+
+    fn one_way(&self, now: Instant, cut: impl Fn(&Cutting) -> bool) -> SignalingPath {
         if self.muted {
             return SignalingPath::Muted;
         }
         let mut open_at = now;
         // One outage may begin before another is over: follow the chain to its end.
-        while let Some(outage) = self.outages.iter().find(|o| {
-            o.what.scope.stalls_signaling()
-                && o.what.remotes == Remotes::All
-                && o.holds(open_at)
-                && !o.what.passes(way)
-        }) {
+        while let Some(outage) = self.outages.iter().find(|o| o.holds(open_at) && cut(&o.what)) {
             open_at = outage.until;
         }
         if open_at == now {

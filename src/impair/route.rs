@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
 
-use super::{Delivery, DropReason, Fate, Profile, Shaper};
+use super::{Crossing, Delivery, DropReason, Fate, Profile, Shaper};
 use crate::base::{Instant, PeerId};
 
 /// One direction of everything that a peer's datagrams cross: its access link, which they share, and beyond it the
@@ -75,6 +75,28 @@ impl Route {
         tally: &mut Tally,
     ) -> [Option<Delivery>; 2] {
         let crossing = self.link.admit(bytes, now);
+        self.go_on(bytes, remote, crossing, tally)
+    }
+
+    /// A message of `bytes` came out of a stream over the link at that instant, and goes on as a datagram.
+    pub fn beyond_stream(
+        &mut self,
+        bytes: usize,
+        remote: PeerId,
+        came: Instant,
+        tally: &mut Tally,
+    ) -> [Option<Delivery>; 2] {
+        let original = Fate::Deliver(Delivery::at(came));
+        self.go_on(bytes, remote, Crossing { original, copy: None }, tally)
+    }
+
+    fn go_on(
+        &mut self,
+        bytes: usize,
+        remote: PeerId,
+        crossing: Crossing,
+        tally: &mut Tally,
+    ) -> [Option<Delivery>; 2] {
         let mut copy = crossing.copy;
         let mut original = crossing.original;
         if let (Fate::Deliver(came), Some(beyond)) = (original, self.remotes.get_mut(&remote)) {

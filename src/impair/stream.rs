@@ -26,7 +26,8 @@ pub const SEGMENT_BYTES: usize = 1_448;
 /// What a segment has on the wire beside its payload.
 pub const SEGMENT_OVERHEAD_BYTES: usize = 52;
 
-/// One direction of the signaling connection: a byte stream over the peer's access link, as TCP makes it.
+/// One direction of the signaling connection, or of one to a TURN server: a byte stream over the peer's access link, as TCP
+/// makes it.
 ///
 /// Nothing is lost and nothing overtakes. A lost segment comes a retransmission time-out later, and holds up
 /// all that is behind it; fast retransmit (RFC 5681 §3.2) is left out, for signaling is rarely followed by
@@ -85,22 +86,40 @@ impl Stream {
         link: &mut Shaper,
         outages: &Outages,
     ) -> Option<Instant> {
+        let way = self.way;
+        self.admit_on(bytes, now, link, |at| outages.signaling_one_way(way, at))
+    }
+
+    /// The same where `path` tells how the way is at an instant.
+    pub fn admit_on(
+        &mut self,
+        bytes: usize,
+        now: Instant,
+        link: &mut Shaper,
+        path: impl Fn(Instant) -> SignalingPath,
+    ) -> Option<Instant> {
         let full = bytes / SEGMENT_BYTES;
         let rest = bytes % SEGMENT_BYTES;
         let segments =
             std::iter::repeat_n(SEGMENT_BYTES, full).chain((rest > 0 || full == 0).then_some(rest));
         for payload in segments {
-            self.send_segment(payload + SEGMENT_OVERHEAD_BYTES, now, link, outages);
+            self.send_segment(payload + SEGMENT_OVERHEAD_BYTES, now, link, &path);
         }
         (!self.broken).then_some(self.last_out)
     }
 
-    fn send_segment(&mut self, bytes: usize, now: Instant, link: &mut Shaper, outages: &Outages) {
+    fn send_segment(
+        &mut self,
+        bytes: usize,
+        now: Instant,
+        link: &mut Shaper,
+        path: impl Fn(Instant) -> SignalingPath,
+    ) {
         let travel = draw_delay(link.profile(), &mut self.rng);
         let mut rto = link.profile().delay * 2 + RTO_MIN;
         let mut at = now.max(self.stalled_until);
         for repetition in 0..=MAX_RETRANSMISSIONS {
-            let sent = match outages.signaling_one_way(self.way, at) {
+            let sent = match path(at) {
                 SignalingPath::Muted => break,
                 SignalingPath::BlockedUntil(_) => None,
                 SignalingPath::Open if self.loses(link.profile(), repetition > 0) => None,

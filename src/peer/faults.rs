@@ -17,7 +17,7 @@ pub(super) struct Fault {
     ends: Instant,
     /// The last thing that either end did about it.
     path: RecoveryPath,
-    /// The first probe that was sent after its end.
+    /// The first probe that was sent after its end; in a block of UDP, after its beginning.
     probe: Option<u32>,
     /// When the server restarted, if it did: data proves nothing before both ends are members again.
     pub(super) restarted: Option<Instant>,
@@ -271,7 +271,12 @@ impl Peer {
         }
         self.next_probe += 1;
         link.probe_sent(number);
-        let counts = |fault: &Fault| fault.ends <= now && self.is_reinstated(remote, fault.restarted);
+        let counts = |fault: &Fault| {
+            // What a block leaves, TURN over TCP, brings a link back before its end. A probe that finds no way is not
+            // answered while it lasts.
+            let may_flow = fault.ends <= now || fault.cause == FaultCause::BlockUdp;
+            may_flow && self.is_reinstated(remote, fault.restarted)
+        };
         if self.faults.get(&remote).is_some_and(counts)
             && let Some(fault) = self.faults.get_mut(&remote)
         {

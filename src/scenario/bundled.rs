@@ -58,6 +58,7 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
         "faults/suspend-clock-jumps",
         "faults/signaling-drop",
         "faults/block-udp",
+        "faults/block-udp-turn-tcp",
         "faults/server-restart",
         "faults/server-pause",
         "faults/server-crash",

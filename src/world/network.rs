@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     fmt,
     ops::Add,
     sync::{
@@ -18,6 +19,9 @@ use crate::{
         SignalingPath, Stream, Tally, TooManyOutages, Way,
     },
 };
+
+/// Connections with one remote whose streams to a TURN server have a luck of their own.
+const STREAMS_WITH_LUCK: u8 = 120;
 
 /// Which way something crosses a peer's access link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +63,16 @@ struct Links {
     down: Route,
     signaling_up: Stream,
     signaling_down: Stream,
+    /// How many connections with each remote have had streams to a TURN server.
+    streams: BTreeMap<PeerId, u8>,
     outages: Outages,
+}
+
+/// Both directions of what one connection sends to a TURN server and gets from there over TCP.
+#[derive(Debug, Clone)]
+pub(super) struct TurnStreams {
+    up: Stream,
+    down: Stream,
 }
 
 /// Why a datagram did not cross.
@@ -147,6 +160,7 @@ impl PeerNetwork {
                 down: Route::new(Shaper::new(Profile::none(), rng())),
                 signaling_up: Stream::new(rng()).towards(Way::Out),
                 signaling_down: Stream::new(rng()).towards(Way::In),
+                streams: BTreeMap::new(),
                 outages: Outages::default(),
             }),
             dropped: DroppedCounts::default(),
@@ -320,11 +334,59 @@ impl PeerNetwork {
         deliveries
     }
 
-    /// Whether a datagram to or from `remote` that has crossed may come out now; it is counted if not.
+    /// The streams of one more connection with `remote`, each with a luck of its own: what crosses beside it changes nothing.
+    pub(super) fn turn_streams(&self, remote: PeerId) -> TurnStreams {
+        let mut links = self.links();
+        let number = links.streams.entry(remote).or_default();
+        // The ways beyond the link are the parts 0 and 1. Very many connections begin again.
+        let part = 2 + 2 * (*number % STREAMS_WITH_LUCK);
+        *number = number.wrapping_add(1);
+        let rng = |part| self.seed.path(self.peer, remote, part);
+        TurnStreams {
+            up: Stream::new(rng(part)).towards(Way::Out),
+            down: Stream::new(rng(part + 1)).towards(Way::In),
+        }
+    }
+
+    /// A message of `bytes` to or from `remote` enters the link in a stream to a TURN server: nothing is lost there, or
+    /// overtakes; what is lost comes later, and what follows with it. Beyond the relay it is a datagram.
+    pub(super) fn admit_to_stream(
+        &self,
+        streams: &mut TurnStreams,
+        direction: Direction,
+        remote: PeerId,
+        bytes: usize,
+    ) -> [Option<Delivery>; 2] {
+        let links = &mut *self.links();
+        let now = self.now();
+        let (stream, way) = match direction {
+            Direction::Up => (&mut streams.up, &mut links.up),
+            Direction::Down => (&mut streams.down, &mut links.down),
+        };
+        let outages = &links.outages;
+        let path = |at| outages.relayed_one_way(remote, direction.way(), at);
+        let came = stream.admit_on(bytes, now, &mut way.link, path);
+        let mut tally = Tally::default();
+        let deliveries = came.map(|came| way.beyond_stream(bytes, remote, came, &mut tally));
+        if deliveries.is_none() {
+            self.blame(Blame::Outage);
+        }
+        self.impaired.store(links.are_impaired(now), Ordering::Release);
+        if tally != Tally::default() {
+            self.note(&tally);
+        }
+        deliveries.unwrap_or_default()
+    }
+
+    /// Whether a datagram to or from `remote` that has crossed may come out now; it is counted if not. A stream repeats
+    /// what an outage meets on its way, so that has its instant already.
     pub(super) fn lets_out(&self, direction: Direction, carrier: Carrier, remote: PeerId) -> bool {
         let blocks = || {
             let links = self.links();
-            links.outages.blocks(remote, direction.way(), carrier, self.now())
+            match carrier {
+                Carrier::Udp => links.outages.blocks(remote, direction.way(), carrier, self.now()),
+                Carrier::Tcp => links.outages.is_muted(),
+            }
         };
         let blocked = self.is_impaired() && blocks();
         if blocked {

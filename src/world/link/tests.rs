@@ -18,7 +18,7 @@ use super::{Wire, queue::MAX_HELD};
 use crate::{
     base::{Instant, PeerId, RootSeed},
     impair::{Profile, Remotes, Scope},
-    world::{Census, Holding, PeerNetwork, RemotePath},
+    world::{Census, Holding, PeerNetwork, RemotePath, stream_address},
 };
 
 /// What the test hands to the wire, and what it gets.
@@ -120,8 +120,12 @@ impl Bench {
     }
 
     fn send(&self, contents: &[u8]) {
+        self.send_to(remote(), contents);
+    }
+
+    fn send_to(&self, destination: SocketAddr, contents: &[u8]) {
         let transmit = Transmit {
-            destination: remote(),
+            destination,
             ecn: None,
             contents,
             segment_size: None,
@@ -359,4 +363,77 @@ fn blocked_udp_stops_datagrams_but_not_those_to_a_server_behind_tcp() {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(bench.wire.poll_send(&mut cx, &transmit).is_ready());
     assert_eq!(bench.sent(), [b"tcp"]);
+}
+
+/// 100 messages, each lost with 30 %: without repetition 30 would be missing.
+#[tokio::test]
+async fn what_goes_to_a_turn_server_over_tcp_is_late_where_a_datagram_is_lost() {
+    let lossy = Profile {
+        loss: "30%".parse().expect("a share"),
+        ..delayed(10)
+    };
+    let play = |to: SocketAddr| {
+        let bench = Bench::new(lossy.clone());
+        let mut late = 0;
+        let mut sent = Vec::new();
+        for number in 0..100u8 {
+            bench.turn_clock_to(u64::from(number) * 100);
+            bench.send_to(to, &[number]);
+            bench.turn_clock_to(u64::from(number) * 100 + 10);
+            bench.receive();
+            let out = bench.sent();
+            late += usize::from(out.last() != Some(&vec![number]));
+            sent.extend(out);
+        }
+        bench.turn_clock_to(1_000_000);
+        bench.receive();
+        sent.extend(bench.sent());
+        (sent, late, bench.network.dropped().lost)
+    };
+    let (sent, late, lost) = play(stream_address(0, 3478));
+    assert_eq!(sent, (0..100u8).map(|number| vec![number]).collect::<Vec<_>>());
+    assert!(late >= 30 && lost == 0, "{late} late, {lost} lost");
+    let (sent, late, lost) = play(remote());
+    assert!(
+        sent.len() == 100 - late && lost == late as u64,
+        "datagrams are lost"
+    );
+    assert!((10..50).contains(&late), "{late}");
+}
+
+#[tokio::test]
+async fn a_short_outage_delays_a_stream_and_swallows_datagrams() {
+    let bench = Bench::new(Profile::none());
+    bench
+        .network
+        .drop_network(
+            Scope::Media,
+            Remotes::All,
+            Instant::from_millis(100),
+            Instant::from_millis(250),
+        )
+        .expect("room");
+    bench.turn_clock_to(120);
+    bench.send_to(stream_address(0, 3478), b"stream");
+    bench.send(b"datagram");
+    // A time-out of 200 ms after 120.
+    bench.turn_clock_to(319);
+    bench.receive();
+    assert_eq!(bench.sent().len(), 0);
+    bench.turn_clock_to(320);
+    bench.receive();
+    assert_eq!(bench.sent(), [b"stream".to_vec()]);
+    assert_eq!(bench.network.dropped().blocked, 1);
+}
+
+#[tokio::test]
+async fn nothing_of_a_stream_comes_out_after_a_crash() {
+    let bench = Bench::new(delayed(50));
+    bench.send_to(stream_address(0, 3478), b"under way");
+    bench.network.mute();
+    bench.send_to(stream_address(0, 3478), b"after it");
+    bench.turn_clock_to(1_000_000);
+    bench.receive();
+    assert_eq!(bench.sent().len(), 0);
+    assert_eq!(bench.network.dropped().blocked, 2);
 }

@@ -20,7 +20,10 @@ use crate::{
     base::Instant,
     impair::Carrier,
     impair::Delivery,
-    world::{Census, Counted, Direction, Holding, RemotePath, is_stream_address, network::Blame},
+    world::{
+        Census, Counted, Direction, Holding, RemotePath, is_stream_address,
+        network::{Blame, TurnStreams},
+    },
 };
 
 /// Reads from the system before others get their turn, when none of them brings what can be handed up.
@@ -69,11 +72,36 @@ struct Held {
     outgoing: Queue<Outgoing>,
     incoming: Queue<Incoming>,
     timer: Option<Timer>,
+    /// What goes to a TURN server over TCP, once something has.
+    streams: Option<TurnStreams>,
 }
 
 impl Held {
     fn is_empty(&self) -> bool {
         self.outgoing.is_empty() && self.incoming.is_empty()
+    }
+
+    /// A datagram of so many bytes to or from `other_end` enters the link.
+    fn admit(
+        &mut self,
+        path: &RemotePath,
+        direction: Direction,
+        other_end: SocketAddr,
+        length: usize,
+    ) -> [Option<Delivery>; 2] {
+        match carrier_to(other_end) {
+            Carrier::Udp => {
+                let bytes = length + overhead_bytes(other_end);
+                path.network.admit(direction, Carrier::Udp, path.remote, bytes)
+            }
+            Carrier::Tcp => {
+                let streams = self
+                    .streams
+                    .get_or_insert_with(|| path.network.turn_streams(path.remote));
+                path.network
+                    .admit_to_stream(streams, direction, path.remote, length)
+            }
+        }
     }
 }
 
@@ -117,12 +145,10 @@ impl Wire {
         let Some(path) = self.path.as_ref().filter(|path| self.crosses(path)) else {
             return self.inner.poll_send(cx, transmit);
         };
-        let carrier = carrier_to(transmit.destination);
         let held = &mut *self.held();
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         for contents in transmit.contents.chunks(segment) {
-            let bytes = contents.len() + overhead_bytes(transmit.destination);
-            let deliveries = path.network.admit(Direction::Up, carrier, path.remote, bytes);
+            let deliveries = held.admit(path, Direction::Up, transmit.destination, contents.len());
             for delivery in deliveries.into_iter().flatten() {
                 let datagram = Outgoing {
                     to: transmit.destination,
@@ -284,11 +310,7 @@ impl Wire {
     fn take_in(&self, held: &mut Held, read: &RecvMeta, contents: &[u8]) {
         for segment in contents.chunks(read.stride.max(1)) {
             let deliveries = match &self.path {
-                Some(path) => {
-                    let bytes = segment.len() + overhead_bytes(read.addr);
-                    let carrier = carrier_to(read.addr);
-                    path.network.admit(Direction::Down, carrier, path.remote, bytes)
-                }
+                Some(path) => held.admit(path, Direction::Down, read.addr, segment.len()),
                 None => [Some(Delivery::at(Instant::START)), None],
             };
             for delivery in deliveries.into_iter().flatten() {
