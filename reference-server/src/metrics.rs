@@ -7,9 +7,10 @@ use crate::ServerStats;
 /// The content type of [`text`].
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All metrics, after so many seconds. No value of a label needs escaping: all are words of ours.
+/// All metrics, after so many seconds; those of the process have the names that Prometheus gives them, and are left
+/// out where the system does not tell. No value of a label needs escaping: all are words of ours.
 #[rustfmt::skip]
-pub(crate) fn text(stats: &ServerStats, uptime_seconds: f64) -> String {
+pub(crate) fn text(stats: &ServerStats, uptime_seconds: f64, resident_bytes: Option<u64>) -> String {
     let hub = &stats.hub;
     let mut out = Page(String::new());
     out.family("build_info", "gauge", "Always 1; the label tells the version.", "version", [(env!("CARGO_PKG_VERSION"), 1)]);
@@ -26,8 +27,12 @@ pub(crate) fn text(stats: &ServerStats, uptime_seconds: f64) -> String {
     out.single("frames_sent_total", "counter", "Frames to clients.", hub.frames_out);
     out.family("frames_refused_total", "counter", "Frames refused, by reason.", "reason", hub.refused.iter().map(|(cause, count)| (cause.as_str(), count)));
     out.single("queue_frames", "gauge", "Frames that wait now, for all clients.", stats.queue_frames);
+    out.single("queue_bytes", "gauge", "Bytes of the frames that wait now, for all clients.", stats.queue_bytes);
     out.single("queue_frames_high_water", "gauge", "The most frames that ever waited for one client.", stats.queue_frames_high_water);
     out.single("turn_credentials_total", "counter", "TURN credentials given out.", stats.turn_credentials);
+    if let Some(bytes) = resident_bytes {
+        out.process("process_resident_memory_bytes", "gauge", "Resident memory of the server's process.", bytes);
+    }
     out.0
 }
 
@@ -37,6 +42,13 @@ impl Page {
     fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.head(name, kind, help);
         self.line(format_args!("reference_server_{name} {value}"));
+    }
+
+    /// One that is named alike in every process.
+    fn process(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {kind}"));
+        self.line(format_args!("{name} {value}"));
     }
 
     fn family<V: Display>(
@@ -78,7 +90,7 @@ mod tests {
             queue_frames_high_water: 7,
             ..ServerStats::default()
         };
-        let text = text(&stats, 1.5);
+        let text = text(&stats, 1.5, Some(4_096));
         assert!(text.ends_with('\n'));
         let mut families = BTreeSet::new();
         let mut family = "";
@@ -104,6 +116,7 @@ mod tests {
             text.contains("\nreference_server_queue_frames_high_water 7\n"),
             "{text}"
         );
+        assert!(text.contains("\nprocess_resident_memory_bytes 4096\n"), "{text}");
         assert!(text.contains("\nreference_server_uptime_seconds 1.5\n"), "{text}");
     }
 }

@@ -80,6 +80,11 @@ impl Queue {
         self.frames.max_capacity() - self.frames.capacity()
     }
 
+    /// How many bytes wait, those included that are being written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn end(self, close: Close) {
         // A socket that is gone already needs no closing.
         let _ = self.close.send(close);
@@ -129,10 +134,12 @@ mod tests {
             .push("0123456789abcdef".into())
             .expect("one may always wait");
         assert_eq!(bytes.push("x".into()), Err(Full));
+        assert_eq!(bytes.bytes(), 16);
         let mut batch = Vec::new();
         assert_eq!(inbox.frames.take_many(&mut batch, 8).await, 1);
         assert_eq!(bytes.push("x".into()), Err(Full), "taken out is not written");
         inbox.frames.written(batch[0].len());
+        assert_eq!(bytes.bytes(), 0);
         assert_eq!(
             ["01234", "56789", "x"].map(|text| bytes.push(text.into())),
             [Ok(()), Ok(()), Err(Full)]

@@ -267,6 +267,7 @@ impl Shared {
         ServerStats {
             hub: state.hub.stats(),
             queue_frames: state.queues.values().map(Queue::len).sum(),
+            queue_bytes: state.queues.values().map(Queue::bytes).sum(),
             ..state.counted.clone()
         }
     }

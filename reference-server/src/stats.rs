@@ -18,6 +18,8 @@ pub struct ServerStats {
     pub slow_clients: u64,
     /// Frames that wait now, for all clients.
     pub queue_frames: usize,
+    /// What they are long, in bytes: until it is written to its socket, a frame waits.
+    pub queue_bytes: usize,
     /// The most frames that ever waited for one client.
     pub queue_frames_high_water: usize,
     /// Connections that came to no request: no TLS, or no HTTP.

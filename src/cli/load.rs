@@ -70,9 +70,13 @@ pub(super) fn load(
 pub(super) fn is_loopback(scenario: &Scenario) -> bool {
     match scenario.target.host() {
         None => scenario.target.url.is_none(),
-        Some("localhost") => true,
-        Some(host) => host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        Some(host) => is_this_machine(host),
     }
+}
+
+/// Whether a URL's host is this machine.
+pub(super) fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn read(named: &str, change: &ChangeArgs) -> Option<Scenario> {

@@ -44,6 +44,7 @@ impl Place {
                     url: url.clone(),
                     loopback: load::is_loopback(scenario),
                     control: Arc::new(commands(scenario.target.control.as_deref())),
+                    metrics: scenario.target.metrics.clone(),
                 };
                 (target, None)
             }

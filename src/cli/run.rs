@@ -93,21 +93,30 @@ fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
 /// Whether the target may be tested at all.
 fn is_allowed(scenario: &Scenario, args: &RunArgs) -> bool {
     // In a simulation nobody's server is touched.
-    if args.sim || load::is_loopback(scenario) {
+    if args.sim {
         return true;
     }
-    let host = scenario.target.host().unwrap_or_default();
-    let allowed = args
-        .allow_target
-        .iter()
-        .any(|allowed| allowed.eq_ignore_ascii_case(host));
-    if !allowed {
-        eprintln!(
-            "error: {}: the target `{host}` is not this machine\n  help: if it is yours to load, say so with `--allow-target {host}`",
-            scenario.name
-        );
+    let target = &scenario.target;
+    let own = load::is_loopback(scenario);
+    let host = (!own).then(|| ("target", target.host().unwrap_or_default()));
+    // Whoever may be loaded may be asked how it bears it.
+    let metrics = target.metrics_host();
+    let metrics = metrics.filter(|host| !load::is_this_machine(host) && target.host() != Some(host));
+    let mut refused = false;
+    for (what, host) in host
+        .into_iter()
+        .chain(metrics.map(|host| ("target's metrics", host)))
+    {
+        let mut allowed = args.allow_target.iter();
+        if !allowed.any(|allowed| allowed.eq_ignore_ascii_case(host)) {
+            eprintln!(
+                "error: {}: the {what} `{host}` is not this machine\n  help: if it is yours to load, say so with `--allow-target {host}`",
+                scenario.name
+            );
+            refused = true;
+        }
     }
-    allowed
+    !refused
 }
 
 /// Whether the world has all that the scenario asks for.

@@ -275,6 +275,42 @@ steps: [join, { wait: connected }, { pause: 2s..3s }, { chat: { every: 10ms, siz
     }
 
     #[test]
+    fn faults_of_the_server_shrink_to_what_it_takes() {
+        use crate::scenario::ServerFault::{Crash, Pause, Restart};
+        use std::time::Duration;
+
+        let at_least = |time: Duration, millis| time >= Duration::from_millis(millis);
+        let needs = |scenario: &Scenario| {
+            let mut steps = scenario.groups.iter().flat_map(|group| &group.steps);
+            let has = |kind: &StepKind| match kind {
+                StepKind::Server(Pause { lasting }) => at_least(*lasting, 250),
+                _ => false,
+            };
+            steps.any(|step| has(&step.kind))
+        };
+        let text = "name: x\nrooms: { peers: 2 }\nsteps: [join, { server: { slow: { by: 1s, for: 9s } } }, { server: { pause: { for: 9s } } }, { server: crash }]\n";
+        let (text, _) = shrunk(text, needs);
+        assert!(
+            text.ends_with("steps:\n  - server: { pause: { for: 250ms } }\n"),
+            "{text}"
+        );
+
+        let away = |scenario: &Scenario| {
+            let mut steps = scenario.groups.iter().flat_map(|group| &group.steps);
+            steps.any(|step| match step.kind {
+                StepKind::Server(Restart { away } | Crash { away: Some(away) }) => at_least(away, 700),
+                _ => false,
+            })
+        };
+        let text = "name: x\nrooms: { peers: 2 }\nsteps: [join, { server: { crash: { for: 9s } } }]\n";
+        let (text, _) = shrunk(text, away);
+        assert!(
+            text.ends_with("steps:\n  - server: { restart: { for: 700ms } }\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn only_the_rules_that_it_takes_are_blamed() {
         let (_, blamed) = shrunk(LARGE, |s| s.groups.iter().all(|group| !group.rules.dedupe_offers));
         assert_eq!(blamed, [("dedupe_offers", "false".to_owned())]);

@@ -309,6 +309,8 @@ pub enum EventKind {
         open_files: Option<u64>,
         server: Option<ServerHoldings>,
     },
+    /// The server did not tell what it holds: `why`.
+    ServerMetricsFailed { why: String },
     /// A limit of the harness was hit.
     LimitHit { limit: String },
     /// The run was interrupted by the user; everybody leaves from here on.
@@ -319,17 +321,27 @@ pub enum EventKind {
     RunEnded,
 }
 
-/// What a server holds at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a server holds at the moment, as far as it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServerHoldings {
     /// Rooms that are open.
-    pub rooms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rooms: Option<u64>,
     /// Memberships, those of sockets that are away included.
-    pub members: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<u64>,
     /// Sockets of clients.
-    pub sockets: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<u64>,
     /// Frames that wait for clients, or for the server.
-    pub waiting_frames: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_frames: Option<u64>,
+    /// The bytes of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_bytes: Option<u64>,
+    /// Resident memory of its process; of the bundled one, that is the process of the run itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_bytes: Option<u64>,
 }
 
 /// The scripted step that a fault comes from.

@@ -8,8 +8,6 @@ use std::{
 use reference_server::{Config, Handle, Server, room::RoomRoster};
 use tokio::net::TcpSocket;
 
-use crate::world::ServerLoad;
-
 /// Between two attempts to get the port back.
 const PORT_PAUSE: Duration = Duration::from_millis(10);
 /// How often that is tried: for 10 s.
@@ -54,6 +52,11 @@ impl Bundled {
         self.url.clone()
     }
 
+    /// Where it tells what it holds.
+    pub(super) fn metrics(&self) -> String {
+        format!("http://{}/metrics", self.addr)
+    }
+
     /// The user ids in a room; nobody is in a room that is not there.
     pub fn roster(&self, room: &str) -> Vec<String> {
         let state = self.state();
@@ -90,17 +93,6 @@ impl Bundled {
             tokio::time::sleep(PORT_PAUSE).await;
         }
         Err("the bundled server does not get its port back".to_owned())
-    }
-
-    /// What it holds; nothing is known of one that is away.
-    pub(super) fn load(&self) -> Option<ServerLoad> {
-        let stats = self.state().server.as_ref()?.stats();
-        Some(ServerLoad {
-            rooms: stats.hub.rooms as u64,
-            members: stats.hub.members as u64,
-            sockets: stats.hub.clients as u64,
-            waiting_frames: stats.queue_frames as u64,
-        })
     }
 
     /// It stands still, or goes on.

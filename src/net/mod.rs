@@ -6,6 +6,8 @@ mod bundled;
 mod commands;
 mod ice;
 mod lanes;
+mod prometheus;
+mod scrape;
 mod turn;
 mod turn_tls;
 mod usage;

@@ -9,7 +9,9 @@ use webrtc::{
     runtime::{Runtime, TokioRuntime},
 };
 
-use super::{bundled::Bundled, commands::Commands, ice::IceSide, lanes::Lanes, usage::usage, websocket};
+use super::{
+    bundled::Bundled, commands::Commands, ice::IceSide, lanes::Lanes, scrape::scrape, usage::usage, websocket,
+};
 use crate::{
     base::{Instant, PeerId},
     scenario::{Ice, TurnFault},
@@ -28,6 +30,8 @@ pub enum Target {
         loopback: bool,
         /// What starts and ends it.
         control: Arc<Commands>,
+        /// `http://`: where it tells what it holds, if it does.
+        metrics: Option<String>,
     },
 }
 
@@ -174,11 +178,12 @@ impl World for NetWorld {
         Some(self.ice.dial())
     }
 
-    fn server_load(&self) -> Option<ServerLoad> {
-        match &self.target {
-            Target::Bundled(server) => server.load(),
-            Target::Foreign { .. } => None,
-        }
+    fn server_load(&self) -> Option<BoxFuture<Result<ServerLoad, String>>> {
+        let url = match &self.target {
+            Target::Bundled(server) => server.metrics(),
+            Target::Foreign { metrics, .. } => metrics.clone()?,
+        };
+        Some(Box::pin(async move { scrape(&url).await }))
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -2,7 +2,7 @@ use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
     metrics::{
         CandidateKind, DescriptionKind, EventKind, IgnoreReason, Operation, RecoveryPath, RunEvent,
-        SignalingState,
+        ServerHoldings, SignalingState,
     },
 };
 
@@ -291,15 +291,39 @@ pub fn what(kind: &EventKind) -> String {
             tasks,
             timers,
             sockets,
+            server,
             ..
         } => {
-            format!("held now: {connections} connections, {tasks} tasks, {timers} timers, {sockets} sockets")
+            let server = server.as_ref().map(by_server).unwrap_or_default();
+            format!(
+                "held now: {connections} connections, {tasks} tasks, {timers} timers, {sockets} sockets{server}"
+            )
         }
+        ServerMetricsFailed { why } => format!("the server did not tell what it holds: {why}"),
         LimitHit { limit } => format!("a limit was hit: {limit}"),
         Interrupted => "was interrupted".to_owned(),
         DeadlineReached => "reached its deadline".to_owned(),
         RunEnded => "ended".to_owned(),
     }
+}
+
+/// What the server tells, behind what the run holds.
+fn by_server(server: &ServerHoldings) -> String {
+    let counts = [
+        ("rooms", server.rooms),
+        ("members", server.members),
+        ("sockets", server.sockets),
+        ("waiting frames", server.waiting_frames),
+    ];
+    let counts = counts
+        .iter()
+        .filter_map(|(what, count)| Some(format!("{} {what}", (*count)?)));
+    let sizes = [("waiting", server.waiting_bytes), ("of memory", server.rss_bytes)];
+    let sizes = sizes
+        .iter()
+        .filter_map(|(what, size)| Some(format!("{} {what}", units::bytes((*size)?))));
+    let told: Vec<String> = counts.chain(sizes).collect();
+    format!("; the server: {}", told.join(", "))
 }
 
 /// Where something happened, in front of it: `peer-1 with peer-0 at 1204.311 ms`.

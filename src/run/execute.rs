@@ -228,7 +228,13 @@ fn sample(world: &Arc<dyn World>, census: &Arc<Census>, sink: &EventSink) -> mps
             }
             looks = looks.wrapping_add(1);
             if looks.is_multiple_of(HOLDINGS_EVERY) {
-                sink.tell(None, None, holdings(&*world_, &census, usage)).await;
+                // One that takes its time must not hold up the end of the run.
+                let server = tokio::select! {
+                    biased;
+                    _ = ended.recv() => break,
+                    server = ask_server(&*world_, &sink) => server,
+                };
+                sink.tell(None, None, holdings(&census, usage, server)).await;
             }
             last = (now, usage);
         }
@@ -236,19 +242,33 @@ fn sample(world: &Arc<dyn World>, census: &Arc<Census>, sink: &EventSink) -> mps
     guard
 }
 
-fn holdings(world: &dyn World, census: &Census, usage: Option<Usage>) -> EventKind {
+/// What the server holds, if there is one to ask and it answers.
+async fn ask_server(world: &dyn World, sink: &EventSink) -> Option<ServerHoldings> {
+    match world.server_load()?.await {
+        Ok(load) => Some(ServerHoldings {
+            rooms: load.rooms,
+            members: load.members,
+            sockets: load.sockets,
+            waiting_frames: load.waiting_frames,
+            waiting_bytes: load.waiting_bytes,
+            rss_bytes: load.rss_bytes,
+        }),
+        Err(why) => {
+            sink.tell(None, None, EventKind::ServerMetricsFailed { why })
+                .await;
+            None
+        }
+    }
+}
+
+fn holdings(census: &Census, usage: Option<Usage>, server: Option<ServerHoldings>) -> EventKind {
     EventKind::Holdings {
         connections: census.held(Holding::Connection),
         tasks: census.held(Holding::Task),
         timers: census.held(Holding::Timer),
         sockets: census.held(Holding::Socket),
         open_files: usage.and_then(|usage| usage.open_files),
-        server: world.server_load().map(|load| ServerHoldings {
-            rooms: load.rooms,
-            members: load.members,
-            sockets: load.sockets,
-            waiting_frames: load.waiting_frames,
-        }),
+        server,
     }
 }
 

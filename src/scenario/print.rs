@@ -101,11 +101,18 @@ impl Scenario {
     }
 
     fn print_target(&self, text: &mut String, url: &str) {
+        let mut rows = vec![format!("url: {}", quoted(url))];
+        rows.extend(
+            self.target
+                .metrics
+                .iter()
+                .map(|url| format!("metrics: {}", quoted(url))),
+        );
         let Some(control) = &self.target.control else {
-            return line(text, 0, &format!("target: {{ url: {} }}", quoted(url)));
+            return line(text, 0, &format!("target: {{ {} }}", rows.join(", ")));
         };
         line(text, 0, "target:");
-        line(text, 1, &format!("url: {}", quoted(url)));
+        rows.iter().for_each(|row| line(text, 1, row));
         let commands = control.commands();
         let mut rows: Vec<String> = commands
             .map(|(name, command)| match command {

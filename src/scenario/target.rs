@@ -13,10 +13,11 @@ pub(super) const BUNDLED: Target = Target {
     url: None,
     relay_mode: RelayMode::Rooms,
     control: None,
+    metrics: None,
 };
 
 /// The keys of `target`.
-pub(super) const TARGET_KEYS: [&str; 4] = ["protocol", "url", "relay_mode", "control"];
+pub(super) const TARGET_KEYS: [&str; 5] = ["protocol", "url", "relay_mode", "control", "metrics"];
 /// How the bundled server can relay.
 pub(super) const RELAY_MODES: [(&str, RelayMode); 2] =
     [("rooms", RelayMode::Rooms), ("deployed", RelayMode::Deployed)];
@@ -44,7 +45,17 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
     let relay_mode = given.map_or(Some(RelayMode::Rooms), |entry| reader.choice(entry, &RELAY_MODES));
     let control_entry = fields.take("control");
     let control = control_entry.map(|entry| read_control(reader, entry));
+    let metrics_entry = fields.take("metrics");
+    let metrics = metrics_entry.map(|entry| read_metrics(reader, entry));
     fields.finish(reader, &TARGET_KEYS);
+    if let Some(entry) = metrics_entry.filter(|_| url.is_none()) {
+        let message = "`metrics` without `url`: the bundled server tells its own";
+        reader.mistake_help(
+            entry.key_span,
+            message,
+            "leave it out, or name the server's `url`",
+        );
+    }
     if let Some(entry) = control_entry.filter(|_| url.is_none()) {
         let message = "`control` without `url`: the bundled server needs no commands";
         reader.mistake_help(
@@ -62,7 +73,29 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
         url: all(url)?,
         relay_mode: relay_mode?,
         control: all(control)?.map(Box::new),
+        metrics: all(metrics)?,
     })
+}
+
+/// Where a server's figures are read: in the clear, and by nobody in particular.
+fn read_metrics(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
+    let url = reader.text(entry, MAX_URL)?;
+    let rest = url.strip_prefix("http://");
+    let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    let sound = |authority: &str| !authority.is_empty() && !authority.contains('@');
+    let printable = url.chars().all(|c| c.is_ascii_graphic());
+    if authority.is_some_and(sound) && printable && !url.contains('#') {
+        return Some(url);
+    }
+    let help = match url.strip_prefix("https://") {
+        Some(_) => {
+            "it is read without TLS: name where it is plain, for example `http://10.0.0.7:9100/metrics`"
+        }
+        None => "for example `http://10.0.0.7:9100/metrics`, without a user's name",
+    };
+    let message = format!("`{url}` is not the `http://` URL of metrics");
+    reader.mistake_help(entry.value.span, message, help);
+    None
 }
 
 fn read_url(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {

@@ -71,6 +71,8 @@ pub struct Target {
     pub relay_mode: RelayMode,
     /// What starts and ends the one at `url`, where a step does.
     pub control: Option<Box<Control>>,
+    /// Where the one at `url` tells what it holds, in the text format of Prometheus: `http://`.
+    pub metrics: Option<String>,
 }
 
 /// How the bundled server relays frames.
@@ -86,13 +88,22 @@ pub enum RelayMode {
 impl Target {
     /// The host of the URL: no scheme, credentials, port or brackets.
     pub fn host(&self) -> Option<&str> {
-        let (_, rest) = self.url.as_deref()?.split_once("://")?;
-        let authority = rest.split(['/', '?', '#']).next()?;
-        let host = authority.rsplit('@').next()?;
-        match host.strip_prefix('[') {
-            Some(v6) => v6.split(']').next(),
-            None => host.split(':').next(),
-        }
+        host(self.url.as_deref()?)
+    }
+
+    /// The same of `metrics`.
+    pub fn metrics_host(&self) -> Option<&str> {
+        host(self.metrics.as_deref()?)
+    }
+}
+
+fn host(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next(),
+        None => host.split(':').next(),
     }
 }
 
@@ -537,6 +548,7 @@ mod tests {
                 url: Some(url.to_owned()),
                 relay_mode: RelayMode::Rooms,
                 control: None,
+                metrics: None,
             };
             assert_eq!(target.host(), Some(host), "{url}");
         }

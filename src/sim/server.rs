@@ -202,10 +202,11 @@ impl Server {
         let state = self.state();
         let stats = state.hub.stats();
         ServerLoad {
-            rooms: stats.rooms as u64,
-            members: stats.members as u64,
-            sockets: stats.clients as u64,
-            waiting_frames: state.waiting.len() as u64,
+            rooms: Some(stats.rooms as u64),
+            members: Some(stats.members as u64),
+            sockets: Some(stats.clients as u64),
+            waiting_frames: Some(state.waiting.len() as u64),
+            ..ServerLoad::default()
         }
     }
 

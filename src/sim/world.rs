@@ -175,8 +175,8 @@ impl World for SimWorld {
         Box::pin(std::future::ready(Ok(String::new())))
     }
 
-    fn server_load(&self) -> Option<ServerLoad> {
-        Some(self.server.load())
+    fn server_load(&self) -> Option<BoxFuture<Result<ServerLoad, String>>> {
+        Some(Box::pin(std::future::ready(Ok(self.server.load()))))
     }
 
     fn usage(&self) -> Option<Usage> {

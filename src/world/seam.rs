@@ -119,8 +119,8 @@ pub trait World: Send + Sync + 'static {
         None
     }
 
-    /// What the server holds; `None` where it can't be asked, or is away.
-    fn server_load(&self) -> Option<ServerLoad> {
+    /// Asks what the server holds, or fails to; `None` where there is nobody to ask.
+    fn server_load(&self) -> Option<BoxFuture<Result<ServerLoad, String>>> {
         None
     }
 
@@ -165,17 +165,21 @@ pub struct Usage {
     pub open_files: Option<u64>,
 }
 
-/// What a server holds at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a server holds at the moment, as far as it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ServerLoad {
     /// Rooms that are open.
-    pub rooms: u64,
+    pub rooms: Option<u64>,
     /// Memberships, those of sockets that are away included.
-    pub members: u64,
+    pub members: Option<u64>,
     /// Sockets of clients.
-    pub sockets: u64,
+    pub sockets: Option<u64>,
     /// Frames that wait for clients, or for the server.
-    pub waiting_frames: u64,
+    pub waiting_frames: Option<u64>,
+    /// The bytes of these.
+    pub waiting_bytes: Option<u64>,
+    /// Resident memory of its process.
+    pub rss_bytes: Option<u64>,
 }
 
 /// An open signaling socket: text frames both ways, in order.

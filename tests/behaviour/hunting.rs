@@ -47,6 +47,20 @@ fn every_bundled_scenario_is_printed_as_what_it_is() {
 }
 
 #[test]
+fn what_is_said_of_the_server_is_printed_as_what_it_is() {
+    for text in [
+        include_str!("../data/scenario/server.yaml"),
+        include_str!("../data/scenario/server-faults.yaml"),
+        include_str!("../data/scenario/control.yaml"),
+        include_str!("../data/scenario/metrics.yaml"),
+    ] {
+        assert_printed_is_the_same(text);
+        let scenario = read(text);
+        assert_eq!(scenario.target, read(&scenario.to_yaml()).target, "{text}");
+    }
+}
+
+#[test]
 fn everything_that_the_language_has_is_printed_as_what_it_is() {
     assert_printed_is_the_same(include_str!("../data/scenario/full.yaml"));
     assert_printed_is_the_same(

@@ -71,6 +71,7 @@ async fn metrics_tell_what_goes_on() {
         ),
         ("reference_server_slow_clients_total", 0.0),
         ("reference_server_queue_frames", 0.0),
+        ("reference_server_queue_bytes", 0.0),
     ] {
         assert_eq!(
             metric(&answer.body, name),
@@ -81,6 +82,12 @@ async fn metrics_tell_what_goes_on() {
     }
     let high_water = metric(&answer.body, "reference_server_queue_frames_high_water");
     assert!(high_water.is_some_and(|frames| frames >= 1.0), "{high_water:?}");
+    let resident = metric(&answer.body, "process_resident_memory_bytes");
+    assert_eq!(
+        resident.is_some_and(|bytes| bytes > 1e5),
+        cfg!(target_os = "linux"),
+        "{resident:?}"
+    );
     server.shutdown().await;
 }
 

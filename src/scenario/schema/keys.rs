@@ -127,6 +127,9 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         "target" => object(&TARGET_KEYS, &[], |key| match key {
             "protocol" => one_of(PROTOCOLS),
             "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^wss?://." }),
+            "metrics" => {
+                json!({ "type": "string", "maxLength": MAX_URL, "pattern": r#"^http://[!"$-.0->A-~]+([/?][!"$-~]*)?$"# })
+            }
             "relay_mode" => one_of(RELAY_MODES.map(|(word, _)| word)),
             "control" => object(&CONTROL_KEYS, &[], |key| match key {
                 "within" => defined("positiveDuration"),

@@ -26,6 +26,8 @@ pub(super) struct NothingGrows {
     members: BTreeSet<PeerId>,
     load: Growth,
     last: Option<Instant>,
+    /// How often the server did not tell what it holds.
+    unanswered: u64,
     /// Everybody leaves: nothing is a sample of anything any more.
     over: bool,
 }
@@ -87,10 +89,12 @@ impl Check for NothingGrows {
                 ];
                 let server = server.into_iter().flat_map(|server| {
                     [
-                        ("the server's rooms", Some(server.rooms)),
-                        ("the server's members", Some(server.members)),
-                        ("the server's sockets", Some(server.sockets)),
-                        ("the server's waiting frames", Some(server.waiting_frames)),
+                        ("the server's rooms", server.rooms),
+                        ("the server's members", server.members),
+                        ("the server's sockets", server.sockets),
+                        ("the server's waiting frames", server.waiting_frames),
+                        (SERVER_QUEUES, server.waiting_bytes),
+                        (SERVER_MEMORY, server.rss_bytes),
                     ]
                 });
                 for (name, value) in own.into_iter().chain(server) {
@@ -99,12 +103,19 @@ impl Check for NothingGrows {
                     }
                 }
             }
+            EventKind::ServerMetricsFailed { .. } => self.unanswered += 1,
             EventKind::Generator { rss_bytes, .. } => self.sample(at, MEMORY, rss_bytes as f64),
             _ => {}
         }
     }
 
     fn finish(&mut self, story: &Story, now: Instant, found: &mut Findings) {
+        if self.unanswered > 0 {
+            found.note(format!(
+                "the server did not tell what it holds, {} times",
+                self.unanswered
+            ));
+        }
         if let Some(load) = self.load.slope().filter(|load| load.low > 0.0) {
             let (first, last) = (load.first, load.last);
             return found.note(format!(
@@ -114,10 +125,9 @@ impl Check for NothingGrows {
         for (name, growth) in &self.figures {
             let Some(slope) = growth.slope() else { continue };
             found.case();
-            let most = if *name == MEMORY {
-                BYTES_PER_HOUR
-            } else {
-                COUNT_PER_HOUR
+            let most = match is_bytes(name) {
+                true => BYTES_PER_HOUR,
+                false => COUNT_PER_HOUR,
             };
             if slope.low > most {
                 found.breach(|| Finding {
@@ -133,11 +143,17 @@ impl Check for NothingGrows {
 }
 
 const MEMORY: &str = "memory";
+const SERVER_MEMORY: &str = "the server's memory";
+const SERVER_QUEUES: &str = "the server's waiting bytes";
+
+fn is_bytes(name: &str) -> bool {
+    [MEMORY, SERVER_MEMORY, SERVER_QUEUES].contains(&name)
+}
 
 fn told(name: &str, slope: Slope) -> String {
-    let (unit, scale) = match name {
-        MEMORY => (" MiB", 1024.0 * 1024.0),
-        _ => ("", 1.0),
+    let (unit, scale) = match is_bytes(name) {
+        true => (" MiB", 1024.0 * 1024.0),
+        false => ("", 1.0),
     };
     let [per_hour, low, high, first, last] =
         [slope.per_hour, slope.low, slope.high, slope.first, slope.last].map(|value| value / scale);
@@ -170,10 +186,12 @@ mod tests {
                     sockets: 4,
                     open_files: None,
                     server: Some(ServerHoldings {
-                        rooms: 1,
-                        members,
-                        sockets: 2,
-                        waiting_frames: 0,
+                        rooms: Some(1),
+                        members: Some(members),
+                        sockets: Some(2),
+                        waiting_bytes: Some(tick % 5 * 1_000),
+                        rss_bytes: Some(rss_bytes / 2),
+                        ..ServerHoldings::default()
                     }),
                 },
             );
@@ -195,7 +213,7 @@ mod tests {
     #[test]
     fn what_stays_as_it_is_holds() {
         let result = watched(60, |tick| (2 + tick % 2, 2, 50 * MIB + tick % 7 * 100_000)).result(8);
-        assert_eq!((result.status, result.cases), (InvariantStatus::Held, 9));
+        assert_eq!((result.status, result.cases), (InvariantStatus::Held, 10));
     }
 
     #[test]
@@ -206,16 +224,31 @@ mod tests {
             .iter()
             .map(|finding| finding.what.as_str())
             .collect();
-        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(told.len(), 3, "{told:?}");
         assert!(
             told[0].starts_with("connections: 11.9 more every hour")
-                && told[1].starts_with("memory: 72.0 MiB"),
+                && told[1].starts_with("the server's memory: 36.0 MiB")
+                && told[2].starts_with("memory: 72.0 MiB"),
             "{told:?}"
         );
         let ghosts = watched(60, |tick| (2, 2 + tick / 100, 0)).result(8);
         assert!(
             ghosts.findings[0].what.starts_with("the server's members: "),
             "{ghosts:?}"
+        );
+    }
+
+    #[test]
+    fn a_server_that_does_not_tell_is_told_of_and_breaks_nothing() {
+        let mut tale = watched(60, |_| (2, 2, 50 * MIB));
+        let why = "it did not answer within 2s".to_owned();
+        tale.event(None, None, EventKind::ServerMetricsFailed { why });
+        let result = tale.result(8);
+        assert_eq!(result.status, InvariantStatus::Held);
+        let note = result.note.unwrap_or_default();
+        assert!(
+            note.contains("the server did not tell what it holds, 1 times"),
+            "{note}"
         );
     }
 

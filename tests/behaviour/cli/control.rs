@@ -171,3 +171,39 @@ fn a_command_that_fails_makes_the_run_invalid_and_says_what_it_printed() {
         "{run:?}"
     );
 }
+
+#[test]
+fn a_server_that_was_not_started_for_the_run_is_asked_for_its_metrics() {
+    let deployment = Deployment::start("metrics");
+    let text = |metrics: &str| {
+        format!(
+            "name: metrics\ntarget: {{ url: ws://127.0.0.1:{0}/ws/, metrics: 'http://127.0.0.1:{0}/{metrics}' }}\n\
+             rooms: {{ peers: 2 }}\nsteps: [join, {{ wait: connected }}, {{ pause: 6s }}]\n",
+            deployment.port
+        )
+    };
+    let play = |metrics: &str, out: &str| {
+        deployment.desk.write("scenario.yaml", &text(metrics));
+        let output = deployment
+            .desk
+            .run(&["run", "scenario.yaml", "--out", out, "--quiet"]);
+        output.assert_code(0);
+        deployment.desk.events(out)
+    };
+    let events = play("metrics", "told");
+    let told = events.iter().find(|event| event["kind"] == "holdings");
+    let server = &told.expect("one look in 5 s")["server"];
+    assert_eq!(
+        [&server["rooms"], &server["members"], &server["sockets"]],
+        [1, 2, 2],
+        "{server}"
+    );
+    assert!(server["waiting_bytes"].is_u64(), "{server}");
+
+    // A look that fails is told, and harms nothing.
+    let events = play("no-such-page", "failed");
+    let told = |kind: &str| events.iter().find(|event| event["kind"] == kind);
+    let failed = told("server_metrics_failed").expect("one look in 5 s");
+    assert_eq!(failed["why"], "it answers 404 Not Found");
+    assert!(told("holdings").expect("one look in 5 s")["server"].is_null());
+}
