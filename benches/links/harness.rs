@@ -120,6 +120,7 @@ pub fn world(server: &Server, census: Arc<Census>) -> NetWorld {
         url: server.url.clone(),
         loopback: true,
         control: Arc::new(Commands::default()),
+        metrics: None,
     };
     NetWorld::new(target, IceSide::default(), census).expect("threads can be started")
 }
