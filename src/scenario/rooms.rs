@@ -113,7 +113,7 @@ pub(super) fn read_parts(
     common: &Common,
 ) -> (Option<Vec<Draft>>, Span) {
     match (fields.take("groups"), fields.take("steps")) {
-        (Some(groups), None) => (read_groups(reader, groups, &common), groups.key_span),
+        (Some(groups), None) => (read_groups(reader, groups, common), groups.key_span),
         (None, Some(entry)) => {
             let draft = Draft {
                 name: Some(None),
@@ -140,7 +140,7 @@ pub(super) fn read_parts(
                 "with `groups`, each group has its own `steps`: move these into one, or remove `groups`",
             );
             read_steps(reader, steps, 0);
-            (read_groups(reader, groups, &common), groups.key_span)
+            (read_groups(reader, groups, common), groups.key_span)
         }
         (None, None) => {
             if !fields.has_near("steps") && !fields.has_near("groups") {
