@@ -373,7 +373,7 @@ async fn what_goes_to_a_turn_server_over_tcp_is_late_where_a_datagram_is_lost() 
         ..delayed(10)
     };
     let play = |to: SocketAddr| {
-        let bench = Bench::new(lossy.clone());
+        let bench = Bench::new(lossy);
         let mut late = 0;
         let mut sent = Vec::new();
         for number in 0..100u8 {
