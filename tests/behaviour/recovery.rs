@@ -571,7 +571,8 @@ fn ice_that_has_failed_is_restarted_at_once_by_the_polite_end_and_replaced_if_th
 fn what_no_restart_can_bring_back_is_replaced_at_once() {
     use RecoveryPath::Replace;
     // DTLS has failed; the channel is closed; the rules say so.
-    let cases: [(fn(&mut ClientRules), &[ConnectionEvent]); 4] = [
+    type Rules = fn(&mut ClientRules);
+    let cases: [(Rules, &[ConnectionEvent]); 4] = [
         (|_| {}, &[]),
         (
             |_| {},
