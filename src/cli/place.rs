@@ -136,7 +136,7 @@ pub(super) fn sim_world(target: &ScenarioTarget, schedule: Schedule, seed: u64) 
     SimWorld::new(hub(target), TOKEN_SEED, schedule, RootSeed(seed))
 }
 
-/// What starts and ends a server that was not started for the run.
+/// What acts on a server that was not started for the run.
 fn commands(control: Option<&Control>) -> Commands {
     let Some(control) = control else {
         return Commands::default();
@@ -158,6 +158,8 @@ fn commands(control: Option<&Control>) -> Commands {
         stop: command(&control.stop),
         pause: command(&control.pause),
         resume: command(&control.resume),
+        slow: command(&control.slow),
+        restore: command(&control.restore),
         within: control.within,
     }
 }

@@ -1,4 +1,4 @@
-//! The user's commands that start and end a server that was not started for the run.
+//! The user's commands that act on a server that was not started for the run.
 
 use std::{
     fs::File,
@@ -13,6 +13,8 @@ use crate::world::ServerAct;
 
 /// The most that is kept of what a command prints.
 const OUTPUT_BYTES: usize = 4 << 10;
+/// The variable of its environment that tells `slow` by how many milliseconds a frame.
+const BY_MS: &str = "RTCSTORM_BY_MS";
 
 /// One for each act, as far as there are any.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +23,9 @@ pub struct Commands {
     pub stop: Option<Command>,
     pub pause: Option<Command>,
     pub resume: Option<Command>,
+    /// Told by how much in [`BY_MS`].
+    pub slow: Option<Command>,
+    pub restore: Option<Command>,
     /// How long each may take.
     pub within: Duration,
 }
@@ -35,26 +40,28 @@ pub struct Command {
 impl Commands {
     /// Runs the command for `act` to its end: what it has printed, or why it did not work.
     pub(super) async fn act(&self, act: ServerAct) -> Result<String, String> {
-        let command = match act {
-            ServerAct::Start => &self.start,
-            ServerAct::Stop => &self.stop,
-            ServerAct::Pause => &self.pause,
-            ServerAct::Resume => &self.resume,
-            ServerAct::Slow(_) => &None,
+        let (command, by) = match act {
+            ServerAct::Start => (&self.start, None),
+            ServerAct::Stop => (&self.stop, None),
+            ServerAct::Pause => (&self.pause, None),
+            ServerAct::Resume => (&self.resume, None),
+            ServerAct::Slow(Duration::ZERO) => (&self.restore, None),
+            ServerAct::Slow(by) => (&self.slow, Some(by)),
         };
         match command {
-            Some(command) => run(command, self.within).await,
+            Some(command) => run(command, by, self.within).await,
             None => Err("there is no command for it".to_owned()),
         }
     }
 }
 
-async fn run(command: &Command, within: Duration) -> Result<String, String> {
+async fn run(command: &Command, by: Option<Duration>, within: Duration) -> Result<String, String> {
     let broken = |error: io::Error| format!("`{}`: {error}", command.program);
     // A file, not a pipe: a server that the command leaves behind may write to it for as long as it lives.
     let mut printed = tempfile::tempfile().map_err(broken)?;
     let mut child = process::Command::new(&command.program)
         .args(&command.arguments)
+        .envs(by.map(|by| (BY_MS, by.as_millis().max(1).to_string())))
         .stdin(Stdio::null())
         .stdout(printed.try_clone().map_err(broken)?)
         .stderr(printed.try_clone().map_err(broken)?)
@@ -121,7 +128,7 @@ mod tests {
     }
 
     async fn ran(line: &str, within_ms: u64) -> Result<String, String> {
-        run(&shell(line), Duration::from_millis(within_ms)).await
+        run(&shell(line), None, Duration::from_millis(within_ms)).await
     }
 
     #[tokio::test]
@@ -148,7 +155,7 @@ mod tests {
             program: "there-is-no-such-program".to_owned(),
             arguments: Vec::new(),
         };
-        assert!(run(&unknown, Duration::from_secs(1)).await.is_err());
+        assert!(run(&unknown, None, Duration::from_secs(1)).await.is_err());
         let late = ran("exec sleep 30", 50).await.expect_err("it takes too long");
         assert!(late.contains("within 50ms"), "{late}");
         let none = Commands::default().act(ServerAct::Stop).await;

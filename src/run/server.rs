@@ -130,8 +130,9 @@ impl Warden {
     /// was away for good.
     async fn stop(&mut self, back: Option<Instant>) -> bool {
         if self.away == Away::No {
-            // A process that stands still does not even hear that it is to end.
+            // A process that stands still does not even hear that it is to end, and the next one is not slow.
             self.end_pause().await;
+            self.end_slow().await;
             if !self.act(ServerAct::Stop).await {
                 return false;
             }
@@ -163,8 +164,7 @@ impl Warden {
             self.end_pause().await;
         }
         if self.until.get(&Spell::Slow).is_some_and(|until| *until <= now) {
-            self.until.remove(&Spell::Slow);
-            self.act(ServerAct::Slow(Duration::ZERO)).await;
+            self.end_slow().await;
         }
         if let Away::Until(back) = self.away
             && back <= now
@@ -180,6 +180,12 @@ impl Warden {
     async fn end_pause(&mut self) {
         if self.until.remove(&Spell::Pause).is_some() {
             self.act(ServerAct::Resume).await;
+        }
+    }
+
+    async fn end_slow(&mut self) {
+        if self.until.remove(&Spell::Slow).is_some() {
+            self.act(ServerAct::Slow(Duration::ZERO)).await;
         }
     }
 
@@ -213,6 +219,7 @@ fn name(act: ServerAct) -> &'static str {
         ServerAct::Stop => "stop",
         ServerAct::Pause => "pause",
         ServerAct::Resume => "resume",
+        ServerAct::Slow(Duration::ZERO) => "restore",
         ServerAct::Slow(_) => "slow",
     }
 }

@@ -1,4 +1,4 @@
-//! The commands that start and end a server that was not started for the run.
+//! The commands that act on a server that was not started for the run.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{
 };
 
 /// The keys of `control`.
-pub(super) const CONTROL_KEYS: [&str; 5] = ["start", "stop", "pause", "resume", "within"];
+pub(super) const CONTROL_KEYS: [&str; 7] = ["start", "stop", "pause", "resume", "slow", "restore", "within"];
 /// The longest command line, or word of one.
 pub(super) const MAX_COMMAND: usize = 2_000;
 /// The most words of a command.
@@ -31,6 +31,8 @@ pub(super) fn read_control(reader: &mut Reader<'_>, entry: &Entry) -> Option<Con
     let stop = command(reader, "stop");
     let pause = command(reader, "pause");
     let resume = command(reader, "resume");
+    let slow = command(reader, "slow");
+    let restore = command(reader, "restore");
     let within = fields.take("within");
     let within = within.map_or(Some(COMMAND_WITHIN), |entry| reader.positive_duration(entry));
     sound &= !fields.has_rest();
@@ -40,6 +42,8 @@ pub(super) fn read_control(reader: &mut Reader<'_>, entry: &Entry) -> Option<Con
         stop,
         pause,
         resume,
+        slow,
+        restore,
         within: within?,
     })
 }

@@ -167,20 +167,9 @@ fn check_fault(reader: &mut Reader<'_>, step: &Step, fault: ServerFault, control
         ServerFault::Pause { .. } => ("pause", &["pause", "resume"]),
         ServerFault::Crash { away: None } => ("crash", &["stop"]),
         ServerFault::Crash { away: Some(_) } => ("crash", &["stop", "start"]),
-        ServerFault::Slow { .. } => {
-            let message = "`server: slow` beside `target: {url: …}`";
-            let help = "only the bundled server can be slow: leave the step out, or the target's `url`";
-            return reader.mistake_help(step.span, message, help);
-        }
+        ServerFault::Slow { .. } => ("slow", &["slow", "restore"]),
     };
-    let given = |key: &&str| {
-        control.is_some_and(|control| match *key {
-            "start" => control.start.is_some(),
-            "stop" => control.stop.is_some(),
-            "pause" => control.pause.is_some(),
-            _ => control.resume.is_some(),
-        })
-    };
+    let given = |key: &&str| control.is_some_and(|control| control.commands().any(|(name, _)| name == *key));
     let missing: Vec<String> = needs
         .iter()
         .filter(|key| !given(key))
@@ -204,6 +193,8 @@ impl Control {
             ("stop", &self.stop),
             ("pause", &self.pause),
             ("resume", &self.resume),
+            ("slow", &self.slow),
+            ("restore", &self.restore),
         ];
         all.into_iter()
             .filter_map(|(name, command)| Some((name, command.as_ref()?)))

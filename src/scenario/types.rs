@@ -470,6 +470,10 @@ pub struct Control {
     pub pause: Option<CommandLine>,
     /// Lets it go on.
     pub resume: Option<CommandLine>,
+    /// Makes it slow, or slow in another measure.
+    pub slow: Option<CommandLine>,
+    /// Gives it its speed back.
+    pub restore: Option<CommandLine>,
     /// How long each command may take.
     pub within: Duration,
 }

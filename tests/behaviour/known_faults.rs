@@ -1,5 +1,5 @@
 //! The catalogue of faults: each scenario is sound, says in which worlds it plays, and the reference client comes through
-//! it in virtual time, in several orders of events. The local world plays them in `.ci/run`. `SEEDS=100` looks further.
+//! it in virtual time, in several orders of events. `tests/parity` plays them in both worlds. `SEEDS=100` looks further.
 
 use std::{fs, path::Path, sync::Arc};
 

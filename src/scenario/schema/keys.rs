@@ -133,7 +133,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
             "relay_mode" => one_of(RELAY_MODES.map(|(word, _)| word)),
             "control" => object(&CONTROL_KEYS, &[], |key| match key {
                 "within" => defined("positiveDuration"),
-                "start" | "stop" | "pause" | "resume" => command(),
+                "start" | "stop" | "pause" | "resume" | "slow" | "restore" => command(),
                 other => missing(other),
             }),
             other => missing(other),

@@ -138,6 +138,34 @@ fn a_server_of_somebody_elses_is_paused_and_goes_on() {
 }
 
 #[test]
+fn a_server_of_somebody_elses_is_slow_and_is_given_its_speed_back() {
+    let deployment = Deployment::start("control-slow");
+    // It stands still for that long, again and again, with moments to work between.
+    let slow = "kill -STOP $(cat server.pid); secs=$((RTCSTORM_BY_MS / 1000)); (while :; do sleep $secs; \
+                kill -CONT $(cat server.pid); sleep 0.1; kill -STOP $(cat server.pid); done) > loop.log 2>&1 & \
+                echo $! > loop.pid; echo $RTCSTORM_BY_MS";
+    let output = deployment.play(
+        &format!(
+            "    slow: {}\n    restore: 'kill -KILL $(cat loop.pid); kill -CONT $(cat server.pid)'\n",
+            serde_json::json!(slow)
+        ),
+        "      - server: { slow: { by: 1s, for: 5s } }\n      - repeat: 3\n        steps:\n          - pause: 300ms\n          - rejoin\n          - wait: connected\n      - pause: 3s\n      - leave\n      - join\n",
+        "  server_slowdowns: [\"count==1\"]\n  join_ms: [\"max>300\"]\n  faults_started: [\"count==0\"]\n  wait_expired: [\"count==0\"]\n",
+    );
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert_eq!(
+        deployment.commands_run(),
+        [
+            ("slow".to_owned(), Value::Null),
+            ("restore".to_owned(), Value::Null)
+        ]
+    );
+    let events = deployment.desk.events("out");
+    let told = events.iter().find(|event| event["command"] == "slow");
+    assert_eq!(told.expect("it is told")["output"], "1000");
+}
+
+#[test]
 fn a_server_is_not_left_standing_still_because_the_run_was_over_first() {
     let deployment = Deployment::start("control-over");
     deployment.play(
