@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::schedule::ScheduleArg;
-use crate::plan::Segment;
+use crate::{plan::Segment, report::Format};
 
 /// Headless WebRTC test harness and load simulator.
 ///
@@ -41,6 +41,11 @@ pub(super) enum Command {
         after_help = "Example:  rtcstorm replay reports/runs/20261124-101500-hunt-smoke/failures/01-wait-connected\nExample:  rtcstorm replay 417\n\nExit codes: 99 it fails, 0 it does not any more."
     )]
     Replay(ReplayArgs),
+    /// Write what runs have left as a page, JUnit XML, Markdown, CSV, JSON, a dump, a trace or text
+    #[command(
+        after_help = "Example:  rtcstorm report reports/runs/20261124-101500-smoke-7 --format html --out report.html\nExample:  rtcstorm report results/* --format junit,markdown --out reports\nExample:  rtcstorm report results --format signaling --link 0,1\n\nA run that was killed is reported as far as it came."
+    )]
+    Report(ReportArgs),
     /// Report every mistake in scenarios, and run nothing
     #[command(after_help = "Example:  rtcstorm check scenarios/*.yaml")]
     Check(CheckArgs),
@@ -150,6 +155,11 @@ pub(super) struct RunArgs {
     /// Folder for the results [default: reports/runs/<time>-<name>-<seed>]
     #[arg(long, env = "RTCSTORM_OUT", value_name = "DIR")]
     pub out: Option<PathBuf>,
+
+    /// Also write into the run's folder, when it is over: html, junit, markdown, csv, json, dump, trace, signaling;
+    /// repeatable, or with commas
+    #[arg(long, env = "RTCSTORM_REPORT", value_name = "FORMAT", value_delimiter = ',')]
+    pub report: Vec<Format>,
 
     /// Print summary.json on stdout instead of the text; everything else goes to stderr
     #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
@@ -280,6 +290,42 @@ pub(super) struct ReplayArgs {
     /// Show every event of every peer, not only those of the link that fails, and log what the stack does
     #[arg(long, env = "RTCSTORM_TRACE", value_parser = clap::builder::FalseyValueParser::new())]
     pub trace: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ReportArgs {
+    /// Folders of runs
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+
+    /// What is written: html, junit, markdown, csv, json, dump, trace, signaling; repeatable, or with commas
+    #[arg(
+        long,
+        env = "RTCSTORM_FORMAT",
+        value_name = "FORMAT",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub format: Vec<Format>,
+
+    /// The file, or for several formats the folder [default: stdout, or this folder]
+    #[arg(long, env = "RTCSTORM_OUT", value_name = "PATH")]
+    pub out: Option<PathBuf>,
+
+    /// Of dump, trace and signaling: only the link between two peers, by their numbers (0,1)
+    #[arg(long, env = "RTCSTORM_LINK", value_name = "A,B", value_parser = link, conflicts_with = "room")]
+    pub link: Option<(u32, u32)>,
+
+    /// Of dump, trace and signaling: only that room, by its number
+    #[arg(long, env = "RTCSTORM_ROOM", value_name = "N")]
+    pub room: Option<u32>,
+}
+
+fn link(text: &str) -> Result<(u32, u32), String> {
+    let number = |text: &str| text.trim().trim_start_matches("peer-").parse::<u32>().ok();
+    let ends = text.split_once(',').and_then(|(a, b)| number(a).zip(number(b)));
+    ends.filter(|(a, b)| a != b)
+        .ok_or_else(|| "two peers like 0,1".to_owned())
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,8 @@ use std::{
 use crate::{
     base::{Fnv1a, Instant},
     metrics::RunEvent,
-    report::{FileLine, RunReport, events, hlog, json, machine},
+    report::{FileLine, Format, Launch, RunReport, events, hlog, json, machine},
+    scenario::Scenario,
 };
 
 /// Written events reach the disk at least this often.
@@ -20,10 +21,12 @@ const FLUSH_EVERY: Duration = Duration::from_millis(500);
 /// Runs of one scenario and seed that may begin in one second and still have folders of their own.
 const MAX_NAMESAKES: u32 = 1_000;
 
-const SUMMARY: &str = "summary.json";
-const MACHINE: &str = "machine.json";
+pub(super) const SUMMARY: &str = "summary.json";
+pub(super) const MACHINE: &str = "machine.json";
 const HISTOGRAMS: &str = "histograms.hlog";
-const EVENTS: &str = "events.ndjson";
+pub(super) const EVENTS: &str = "events.ndjson";
+pub(super) const RUN: &str = "run.json";
+pub(super) const SCENARIO: &str = "scenario.yaml";
 
 /// A folder for one run.
 pub(super) struct RunFolder {
@@ -37,7 +40,11 @@ impl RunFolder {
     /// killed, nobody must take that run's report for this one's.
     pub fn create(path: PathBuf) -> Result<Self, String> {
         fs::create_dir_all(&path).map_err(|error| cannot("make the folder", &path, &error))?;
-        for name in [SUMMARY, HISTOGRAMS, MACHINE] {
+        let reports = Format::ALL.map(Format::file_name);
+        for name in [SUMMARY, HISTOGRAMS, MACHINE, RUN, SCENARIO]
+            .into_iter()
+            .chain(reports)
+        {
             let old = path.join(name);
             match fs::remove_file(&old) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -73,6 +80,12 @@ impl RunFolder {
         &self.path
     }
 
+    /// Writes what the run is begun with: with the event log it is enough for a report, whatever becomes of the run.
+    pub fn begin(&self, launch: &Launch, scenario: &Scenario) -> Result<(), String> {
+        self.put(SCENARIO, scenario.without_secrets().to_yaml().as_bytes())?;
+        self.put(RUN, &launch.to_json())
+    }
+
     /// Opens `events.ndjson` in it, empty.
     pub fn event_log(&self) -> Result<EventLog, String> {
         let path = self.path.join(EVENTS);
@@ -99,11 +112,7 @@ impl RunFolder {
 
     /// Writes a file of that name into it; it appears whole or not at all.
     pub fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
-        let path = self.path.join(name);
-        let part = self.path.join(format!(".{name}.part"));
-        fs::write(&part, bytes)
-            .and_then(|()| fs::rename(&part, &path))
-            .map_err(|error| cannot("write", &path, &error))
+        put(&self.path.join(name), bytes)
     }
 
     /// What is in it, for the summary.
@@ -113,6 +122,8 @@ impl RunFolder {
             (HISTOGRAMS, "distributions, for HdrHistogram's tools"),
             (EVENTS, "every event"),
             (MACHINE, "where, when and how long it was played"),
+            (RUN, "what it was begun with, for `rtcstorm report`"),
+            (SCENARIO, "the scenario as it was played"),
         ]
         .map(|(name, what)| FileLine {
             path: self.path.join(name).display().to_string(),
@@ -120,6 +131,17 @@ impl RunFolder {
         })
         .to_vec()
     }
+}
+
+/// Writes a file; it appears whole or not at all.
+pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let part = path.with_file_name(format!(".{name}.part"));
+    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&part);
+        cannot("write", path, &error)
+    })
 }
 
 /// What could not be done with a file, in words.

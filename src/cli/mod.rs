@@ -19,6 +19,8 @@ mod place;
 mod plan;
 mod readers;
 mod replay;
+mod report;
+mod reread;
 mod run;
 mod scenarios;
 mod schedule;
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args).into(),
         Command::Hunt(args) => hunt::hunt(&args).into(),
         Command::Replay(args) => replay::replay(&args).into(),
+        Command::Report(args) => report::report(&args).into(),
         Command::Check(args) => check::check(&args).into(),
         Command::Plan(args) => plan::plan(&args).into(),
         Command::Scenarios => scenarios::scenarios().into(),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::artifacts::EventLog;
 use crate::{
-    metrics::{EventKind, Failures, Growth, Recorder, RunEvent},
+    metrics::{EventKind, Failures, Growth, Recorder, RunEvent, TimelineRecorder},
     net::usage,
     plan::Plan,
     report::Normaliser,
@@ -17,11 +17,43 @@ pub(super) struct Gathered {
     pub recorder: Recorder,
     pub checkers: Checkers,
     pub failures: Failures,
+    pub timeline: TimelineRecorder,
     /// The highest use of processor time in any second, and of memory.
     pub cpu_percent: Option<f64>,
     pub rss_bytes: Option<u64>,
     /// The memory of this process, whatever the world: it is no event of a simulation.
     pub memory: Growth,
+}
+
+impl Gathered {
+    pub fn new(plan: &Plan, sees: Visibility) -> Self {
+        Self {
+            recorder: Recorder::new(plan),
+            checkers: Checkers::new(plan, sees),
+            failures: Failures::default(),
+            timeline: TimelineRecorder::new(plan),
+            cpu_percent: None,
+            rss_bytes: None,
+            memory: Growth::default(),
+        }
+    }
+
+    /// Takes the next event, of a run that is under way or of a log.
+    pub fn read(&mut self, event: &RunEvent) {
+        self.recorder.record(event);
+        self.checkers.observe(event);
+        let failure = self.failures.observe(event);
+        self.timeline.record(event, failure);
+        if let EventKind::Generator {
+            cpu_percent,
+            rss_bytes,
+        } = event.kind
+        {
+            let most = self.cpu_percent.map_or(cpu_percent, |most| most.max(cpu_percent));
+            self.cpu_percent = Some(most);
+            self.rss_bytes = self.rss_bytes.max(Some(rss_bytes));
+        }
+    }
 }
 
 /// Shared between the dispatcher, which writes, and the live view, which looks.
@@ -30,14 +62,7 @@ pub(super) struct Shared(Arc<Mutex<Option<Gathered>>>);
 
 impl Shared {
     pub fn new(plan: &Plan, sees: Visibility) -> Self {
-        Self(Arc::new(Mutex::new(Some(Gathered {
-            recorder: Recorder::new(plan),
-            checkers: Checkers::new(plan, sees),
-            failures: Failures::default(),
-            cpu_percent: None,
-            rss_bytes: None,
-            memory: Growth::default(),
-        }))))
+        Self(Arc::new(Mutex::new(Some(Gathered::new(plan, sees)))))
     }
 
     /// Looks at, or changes, what is gathered so far; `None` after [`Shared::take`].
@@ -55,24 +80,11 @@ impl Shared {
 impl EventReader for Shared {
     fn read(&mut self, event: &RunEvent) {
         self.with(|gathered| {
-            gathered.recorder.record(event);
-            gathered.checkers.observe(event);
-            gathered.failures.observe(event);
+            gathered.read(event);
             if let EventKind::Holdings { .. } = event.kind
                 && let Some(usage) = usage()
             {
                 gathered.memory.sample(event.at, usage.rss_bytes as f64);
-            }
-            if let EventKind::Generator {
-                cpu_percent,
-                rss_bytes,
-            } = event.kind
-            {
-                let most = gathered
-                    .cpu_percent
-                    .map_or(cpu_percent, |most| most.max(cpu_percent));
-                gathered.cpu_percent = Some(most);
-                gathered.rss_bytes = gathered.rss_bytes.max(Some(rss_bytes));
             }
         });
     }

@@ -18,6 +18,7 @@ use super::{
     place::Place,
     print_data,
     readers::{Normal, Shared},
+    report,
     schedule::ScheduleArg,
     verdict::{self, About},
     verify,
@@ -26,10 +27,10 @@ use crate::{
     base::{IceTransport, IceUrl},
     net::{CertificateDer, certificates},
     plan::Segment,
-    report::{MachineLine, RunReport, StartedAt, json, terminal},
+    report::{LAUNCH_SCHEMA, Launch, MachineLine, RunReport, StartedAt, json, terminal},
     run::Options,
-    scenario::Scenario,
-    verdict::ExitCode,
+    scenario::{Scenario, url_without_secrets},
+    verdict::{ExitCode, invariants::Visibility},
     world::{Census, Tricks},
 };
 
@@ -70,7 +71,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
                 codes.push(ExitCode::Interrupted);
                 break;
             }
-            codes.push(run_one(args, loaded, &ice_servers, &trusted, index, &interrupt).await);
+            codes.push(run_one(args, loaded, &ice_servers, &trusted, index, &run_id, &interrupt).await);
         }
         ExitCode::worst(codes)
     })
@@ -180,6 +181,7 @@ async fn run_one(
     ice_servers: &[RTCIceServer],
     trusted: &[CertificateDer<'static>],
     index: usize,
+    run_id: &str,
     interrupt: &Interrupt,
 ) -> ExitCode {
     let Loaded { scenario, plan } = loaded;
@@ -204,7 +206,11 @@ async fn run_one(
             return ExitCode::Bug;
         }
     };
-    let (world_name, target) = (place.world_name(), without_secrets(&place.target()));
+    let target = url_without_secrets(&place.target());
+    let launch = launch(args, loaded, &place, &target, started, run_id, index);
+    if let Err(trouble) = folder.begin(&launch, scenario) {
+        return trouble_with_files(&trouble);
+    }
     let gathered = Shared::new(plan, place.visibility());
     let live = Live::start(plan, gathered.clone(), args.quiet);
     let (watch, abort) = match args.no_thresholds {
@@ -245,18 +251,18 @@ async fn run_one(
     let about = About {
         scenario,
         seed: plan.seed,
-        world: world_name,
+        world: launch.world,
         target,
         started_at: StartedAt {
-            text: humantime::format_rfc3339_seconds(started).to_string(),
-            unix_ms: unix_ms(started),
+            text: launch.started_at,
+            unix_ms: launch.started_at_unix_ms,
         },
         run: ran,
         log_hash: args.sim.then(|| value(&log_hash)),
         machine: MachineLine {
-            os: std::env::consts::OS.to_owned(),
-            arch: std::env::consts::ARCH.to_owned(),
-            cores: std::thread::available_parallelism().ok().map(usize::from),
+            os: launch.os,
+            arch: launch.arch,
+            cores: launch.cores,
             took_ms: verdict::millis(took),
             folder: folder.path().display().to_string(),
         },
@@ -264,16 +270,51 @@ async fn run_one(
         aborted_by: abort.by(),
         judge_thresholds: !args.no_thresholds,
         lag_limit: args.lag_limit,
-        repeat: repeat(&args.scenarios[index], args, plan.seed),
+        repeat: launch.repeat,
         files: folder.files(),
     };
     let gathered = gathered.take().expect("nobody else takes it");
-    let (report, code) = verdict::report(about, gathered);
-    let written = folder.write(&report);
+    let (mut report, code) = verdict::report(about, gathered);
+    let written = folder
+        .write(&report)
+        .and_then(|()| report::add(folder.path(), &args.report))
+        .map(|more| report.files.extend(more));
     print(&report, args.json);
     match written {
         Ok(()) => code,
         Err(trouble) => ExitCode::worst([code, trouble_with_files(&trouble)]),
+    }
+}
+
+/// What the run is begun with.
+fn launch(
+    args: &RunArgs,
+    loaded: &Loaded,
+    place: &Place,
+    target: &str,
+    started: SystemTime,
+    run_id: &str,
+    index: usize,
+) -> Launch {
+    let Loaded { scenario, plan } = loaded;
+    Launch {
+        schema: LAUNCH_SCHEMA.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        scenario_hash: scenario.hash.clone(),
+        seed: plan.seed,
+        segment: args.segment.segment.to_string(),
+        run_id: (!args.sim && scenario.target.url.is_some()).then(|| run_id.to_owned()),
+        world: place.world_name().to_owned(),
+        target: target.to_owned(),
+        own_server: place.visibility() == Visibility::BUNDLED,
+        started_at: humantime::format_rfc3339_seconds(started).to_string(),
+        started_at_unix_ms: unix_ms(started),
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        cores: std::thread::available_parallelism().ok().map(usize::from),
+        judge_thresholds: !args.no_thresholds,
+        lag_limit_ms: verdict::millis(args.lag_limit),
+        repeat: repeat(&args.scenarios[index], args, plan.seed),
     }
 }
 
@@ -359,7 +400,7 @@ pub(super) fn repeat_words(named: &str, args: &RunArgs, seed: u64) -> Vec<String
     ];
     for (flag, value) in flags {
         if let Some(value) = value {
-            add(flag, without_secrets(value));
+            add(flag, url_without_secrets(value));
         }
     }
     if args.segment.segment != Segment::WHOLE {
@@ -381,17 +422,6 @@ fn quoted(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// A URL without what may be a credential: user information and the query.
-fn without_secrets(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    let path = path.split('?').next().unwrap_or(path);
-    format!("{scheme}://{host}{path}")
 }
 
 fn unix_ms(time: SystemTime) -> u64 {

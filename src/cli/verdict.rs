@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct About<'a> {
     pub scenario: &'a Scenario,
     pub seed: u64,
-    pub world: &'static str,
+    pub world: String,
     pub target: String,
     pub started_at: StartedAt,
     pub run: RunSummary,
@@ -80,7 +80,7 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
             seed: about.seed,
             hash: about.scenario.hash.clone(),
         },
-        world: about.world.to_owned(),
+        world: about.world,
         target: about.target,
         started_at: about.started_at,
         duration_ms: millis(about.run.duration),
@@ -107,6 +107,7 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         },
         failures: gathered.failures.kept.iter().map(failure).collect(),
         more_failures: gathered.failures.more,
+        timeline: gathered.timeline.timeline(),
         repeat: about.repeat,
         files: about.files,
     };

@@ -26,10 +26,10 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Takes the next event.
-    pub fn observe(&mut self, event: &RunEvent) {
+    /// Takes the next event. Whether it is a failure.
+    pub fn observe(&mut self, event: &RunEvent) -> bool {
         if !self.is_failure(event) {
-            return;
+            return false;
         }
         if self.kept.len() < MAX_KEPT {
             if self.is_inevitable(event) {
@@ -39,6 +39,7 @@ impl Failures {
         } else {
             self.more += 1;
         }
+        true
     }
 
     fn is_inevitable(&self, event: &RunEvent) -> bool {

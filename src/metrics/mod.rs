@@ -33,6 +33,7 @@ mod snapshot;
 #[cfg(test)]
 mod story;
 mod tally;
+mod timeline;
 mod trend;
 
 pub use event::*;
@@ -43,4 +44,5 @@ pub use names::CATALOGUE;
 pub use outages::{Outage, OutageKey};
 pub use recorder::{Live, Recorder};
 pub use snapshot::{MetricKey, Rate, Snapshot};
+pub use timeline::{FaultBand, RoomCell, RoomLine, Slice, Timeline, TimelineRecorder};
 pub use trend::Trend;

@@ -1,9 +1,9 @@
-//! `events.ndjson`: one [`RunEvent`], one line.
+//! `events.ndjson`: one [`RunEvent`], one line, there and back.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     base::{Instant, PeerId},
@@ -16,6 +16,36 @@ pub fn ndjson(event: &RunEvent) -> String {
     let mut line = serde_json::to_string(&EventLine::of(event)).expect("an event's fields are all JSON");
     line.push('\n');
     line
+}
+
+/// Reads what [`ndjson`] has written.
+///
+/// # Errors
+/// In words, if the line is no event: cut off, or of another version.
+pub fn parse(line: &str) -> Result<RunEvent, String> {
+    let fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let fields: Map<String, Value> = fields
+        .into_iter()
+        .map(|(name, value)| hidden(name, value))
+        .collect::<Result<_, String>>()?;
+    serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
+}
+
+/// A field as serde knows it: instants in µs.
+fn hidden(name: String, value: Value) -> Result<(String, Value), String> {
+    let inner = match name.as_str() {
+        "ms" => "at",
+        "planned_ms" => "planned",
+        "ends_ms" => "ends",
+        _ => return Ok((name, value)),
+    };
+    if value.is_null() {
+        return Ok((inner.to_owned(), value));
+    }
+    let micros = value.as_f64().map(|ms| (ms * 1_000.0).round());
+    let micros = micros.filter(|micros| (0.0..=u64::MAX as f64).contains(micros));
+    let micros = micros.ok_or_else(|| format!("`{name}` is no instant"))?;
+    Ok((inner.to_owned(), (micros as u64).into()))
 }
 
 /// What kind of event it is, as its line says: `channel_opened`.
@@ -72,7 +102,10 @@ fn shown(name: String, value: Value) -> (String, Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{base::Generation, metrics::DescriptionKind, metrics::EventKind};
+    use crate::{
+        base::Generation,
+        metrics::{DescriptionKind, EventKind, FaultCause},
+    };
 
     #[test]
     fn a_line_begins_with_when_who_and_what() {
@@ -115,6 +148,43 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn a_line_comes_back_as_the_event_that_it_was() {
+        let kinds = [
+            EventKind::ServerCrashed {
+                planned: Instant::from_micros(1_500_001),
+                ends: None,
+            },
+            EventKind::FaultStarted {
+                cause: FaultCause::Roam,
+                planned: Instant::from_micros(8_640_000_000_123),
+                ends: Instant::from_micros(9_000_000_000_000),
+            },
+            EventKind::RunStarted {
+                world: "sim".to_owned(),
+            },
+        ];
+        for kind in kinds {
+            let event = RunEvent {
+                at: Instant::from_micros(1_204_311),
+                peer: Some(PeerId(1)),
+                remote: None,
+                kind,
+            };
+            assert_eq!(parse(&ndjson(&event)), Ok(event));
+        }
+        for broken in [
+            "",
+            "{",
+            "{}",
+            "[1]",
+            r#"{"ms":-1,"kind":"run_ended"}"#,
+            r#"{"ms":1.0,"kind":"run_ended"#,
+        ] {
+            assert!(parse(broken).is_err(), "{broken}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     base::PeerId,
@@ -16,7 +16,10 @@ use crate::{
 
 use super::{
     events::EventLine,
-    model::{FailureLine, GeneratorLine, RunReport, ThresholdLine, ThresholdStatus, VerdictWord},
+    model::{
+        FailureLine, GeneratorLine, RunReport, ThresholdLine, ThresholdStatus, VerdictLine, VerdictWord,
+    },
+    record::RunRecord,
 };
 
 /// The value of `schema`.
@@ -28,6 +31,53 @@ pub fn summary(report: &RunReport) -> Vec<u8> {
         serde_json::to_vec_pretty(&Summary::of(report)).expect("the summary's fields are all JSON");
     bytes.push(b'\n');
     bytes
+}
+
+/// The summaries of several runs: that of one alone, or a list.
+///
+/// # Errors
+/// Never.
+pub fn summaries(runs: &[RunRecord]) -> Result<Vec<u8>, String> {
+    if let [run] = runs {
+        return Ok(summary(&run.report));
+    }
+    let all: Vec<Summary<'_>> = runs.iter().map(|run| Summary::of(&run.report)).collect();
+    let mut bytes = serde_json::to_vec_pretty(&all).expect("the summary's fields are all JSON");
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// What a summary said of the run as a whole: its verdict, and how long it took, in ms.
+///
+/// # Errors
+/// In words, if it is none, or none of this schema.
+pub fn verdict_of(summary: &[u8]) -> Result<(VerdictLine, f64), String> {
+    let head: Head = serde_json::from_slice(summary).map_err(|error| error.to_string())?;
+    if head.schema != SCHEMA {
+        return Err(format!("its schema is `{}`, not `{SCHEMA}`", head.schema));
+    }
+    let word = VerdictWord::ALL
+        .into_iter()
+        .find(|word| verdict(*word) == head.verdict)
+        .ok_or_else(|| format!("its verdict is `{}`", head.verdict))?;
+    let verdict = VerdictLine {
+        word,
+        exit_code: head.exit_code,
+        reasons: head.reasons,
+        warnings: head.warnings,
+    };
+    Ok((verdict, head.took_ms))
+}
+
+#[derive(Deserialize)]
+struct Head {
+    schema: String,
+    verdict: String,
+    exit_code: u8,
+    reasons: Vec<String>,
+    warnings: Vec<String>,
+    #[serde(alias = "virtual_ms", alias = "duration_ms")]
+    took_ms: f64,
 }
 
 #[derive(Serialize)]
@@ -369,6 +419,8 @@ fn verdict(word: VerdictWord) -> &'static str {
         VerdictWord::Interrupted => "interrupted",
         VerdictWord::Aborted => "aborted",
         VerdictWord::Error => "error",
+        VerdictWord::Incomplete => "incomplete",
+        VerdictWord::Running => "running",
     }
 }
 

@@ -1,6 +1,6 @@
 use crate::{
     base::{Instant, PeerId},
-    metrics::{Slope, Snapshot},
+    metrics::{Slope, Snapshot, Timeline},
     verdict::invariants::InvariantResult,
 };
 
@@ -37,6 +37,8 @@ pub struct RunReport {
     pub failures: Vec<FailureLine>,
     /// How many more there were.
     pub more_failures: u64,
+    /// What it looked like from slice to slice of its time.
+    pub timeline: Timeline,
     /// The command line that repeats the run, to be pasted.
     pub repeat: String,
     /// Where the run's files are.
@@ -115,9 +117,25 @@ pub enum VerdictWord {
     Aborted,
     /// A bug of rtcstorm's own.
     Error,
+    /// The run did not come to its end: it was killed, or its log is cut off.
+    Incomplete,
+    /// It is under way.
+    Running,
 }
 
 impl VerdictWord {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Pass,
+        Self::Fail,
+        Self::Invalid,
+        Self::Interrupted,
+        Self::Aborted,
+        Self::Error,
+        Self::Incomplete,
+        Self::Running,
+    ];
+
     /// As it is printed: `PASS`, `FAIL`, …
     pub fn as_str(self) -> &'static str {
         match self {
@@ -127,6 +145,8 @@ impl VerdictWord {
             Self::Interrupted => "INTERRUPTED",
             Self::Aborted => "ABORTED",
             Self::Error => "ERROR",
+            Self::Incomplete => "INCOMPLETE",
+            Self::Running => "RUNNING",
         }
     }
 }

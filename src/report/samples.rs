@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
-    metrics::{EventKind, FaultCause, MetricKey, Outage, OutageKey, RecoveryPath, RunEvent, Snapshot},
+    metrics::{
+        EventKind, FaultCause, MetricKey, Outage, OutageKey, RecoveryPath, RunEvent, Snapshot, Timeline,
+    },
     verdict::invariants::{Finding, InvariantResult, InvariantStatus},
 };
 
@@ -46,6 +48,7 @@ pub fn empty_run() -> RunReport {
         generator: GeneratorLine::default(),
         failures: Vec::new(),
         more_failures: 0,
+        timeline: Timeline::default(),
         repeat: "rtcstorm run smoke --seed 7".to_owned(),
         files: Vec::new(),
     }

@@ -47,7 +47,8 @@ fn verdict(paper: &mut Paper, report: &RunReport) {
     let word = verdict.word.as_str();
     let ink = match verdict.word {
         VerdictWord::Pass => Ink::Good,
-        VerdictWord::Fail | VerdictWord::Error => Ink::Bad,
+        VerdictWord::Fail | VerdictWord::Error | VerdictWord::Incomplete => Ink::Bad,
+        VerdictWord::Running => Ink::Plain,
         VerdictWord::Invalid | VerdictWord::Interrupted | VerdictWord::Aborted => Ink::Odd,
     };
     let exit = format!("exit {}", verdict.exit_code);
