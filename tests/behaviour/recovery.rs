@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rtcstorm::{
     base::{Generation, Incarnation, Instant, PeerId},
-    metrics::{CandidateKind, EventKind, RecoveryPath, SignalingState},
+    metrics::{CandidateKind, EventKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, Link, LinkOutput, TransportState},
     plan::{Action, Condition, Cut, JoinOutcome},
     scenario::ClientRules,
@@ -13,90 +13,7 @@ use rtcstorm::{
 
 use crate::stage::{Stage, script};
 
-fn description(sdp_type: SdpType, version: u32, ufrag: &str) -> Description {
-    let sdp = format!("o=- 1 {version}\r\na=ice-ufrag:{ufrag}\r\na=fingerprint:sha-256 AA\r\n");
-    Description {
-        sdp_type,
-        sdp: sdp.into(),
-    }
-}
-
-/// An offering link and what it wants, step by step.
-struct Offerer {
-    link: Link,
-    generation: Generation,
-    now: Instant,
-}
-
-impl Offerer {
-    fn new(rules: ClientRules) -> Self {
-        Self::between(rules, PeerId(0), PeerId(1))
-    }
-
-    fn between(rules: ClientRules, me: PeerId, remote: PeerId) -> Self {
-        let mut link = Link::new(rules, me, remote, Incarnation(1), Generation(0));
-        link.offer();
-        let generation = link.generation();
-        Self {
-            link,
-            generation,
-            now: Instant::START,
-        }
-    }
-
-    fn happens(&mut self, event: ConnectionEvent) {
-        self.link.handle_connection(self.generation, event, self.now);
-    }
-
-    fn done(&mut self, operation: ConnectionOperation, before: SignalingState, made: Option<Description>) {
-        self.happens(ConnectionEvent::OperationDone(Done {
-            operation,
-            before,
-            allowed: true,
-            result: Ok(made),
-        }));
-    }
-
-    /// Fires what is due `ms` after the start.
-    fn at(&mut self, ms: u64) {
-        self.now = Instant::from_millis(ms);
-        self.link.handle_timeout(self.now);
-    }
-
-    /// Everything that the link wants by now.
-    fn drain(&mut self) -> Vec<LinkOutput> {
-        std::iter::from_fn(|| self.link.poll_output()).collect()
-    }
-
-    fn offered(&mut self, version: u32, ice_restart: bool) {
-        let offer = description(SdpType::Offer, version, "ours");
-        let operation = ConnectionOperation::Offer { ice_restart };
-        self.done(operation, SignalingState::Stable, Some(offer));
-    }
-
-    fn answer_is_set(&mut self, answer: Description) {
-        let operation = ConnectionOperation::SetRemote(answer);
-        self.done(operation, SignalingState::HaveLocalOffer, None);
-    }
-
-    /// Through the first exchange to an open channel.
-    fn open(mut self) -> Self {
-        self.offered(1, false);
-        let answer = description(SdpType::Answer, 1, "theirs");
-        self.link.handle_description(answer.clone(), Instant::START);
-        self.answer_is_set(answer);
-        self.happens(ConnectionEvent::IceState(TransportState::Checking));
-        self.happens(ConnectionEvent::IceState(TransportState::Connected));
-        let pair = CandidateKind::Host;
-        self.happens(ConnectionEvent::ChannelOpened { pair });
-        self.drain();
-        self
-    }
-}
-
-fn is_restarted(outputs: &[LinkOutput]) -> bool {
-    outputs.contains(&LinkOutput::Restarted)
-}
+use crate::offerer::{Offerer, description, events, is_closed, is_restarted};
 
 #[test]
 fn a_restart_is_done_whichever_of_ice_and_the_answer_comes_first() {
@@ -215,18 +132,6 @@ fn a_cut_socket_has_not_recovered_before_another_one_has_been_answered() {
     ];
     let stage = Stage::new(ClientRules::default(), &[0], vec![script(&steps, 0)]).play();
     assert_eq!(stage.count(|k| matches!(k, EventKind::WaitExpired { .. })), 1);
-}
-
-fn is_closed(outputs: &[LinkOutput], generation: Generation) -> bool {
-    outputs.contains(&LinkOutput::Connection(generation, ConnectionCommand::Close))
-}
-
-fn events(outputs: Vec<LinkOutput>) -> Vec<EventKind> {
-    let events = outputs.into_iter().filter_map(|output| match output {
-        LinkOutput::Event(kind) => Some(kind),
-        _ => None,
-    });
-    events.collect()
 }
 
 #[test]
@@ -402,27 +307,6 @@ fn a_timer_of_a_replaced_connection_acts_on_its_successor_only_without_the_rule(
     }
 }
 
-impl Offerer {
-    /// The current connection fails: how long until it is replaced, or what the link says when it is not any more.
-    fn fails(&mut self) -> Result<u64, (u32, String)> {
-        let failed = self.now;
-        self.happens(ConnectionEvent::State(TransportState::Failed));
-        loop {
-            for output in self.drain() {
-                if let LinkOutput::Event(EventKind::LinkGivenUp { attempts, why, .. }) = output {
-                    return Err((attempts, why));
-                }
-            }
-            if self.link.generation() != self.generation {
-                self.generation = self.link.generation();
-                return Ok(self.now.since(failed).as_millis() as u64);
-            }
-            let due = self.link.next_timeout().expect("something is to be done");
-            self.at(due.as_micros().div_ceil(1_000));
-        }
-    }
-}
-
 #[test]
 fn replacements_in_vain_wait_longer_and_longer_until_the_link_is_given_up() {
     let rules = ClientRules {
@@ -497,191 +381,4 @@ fn ice_that_does_not_connect_has_its_connection_replaced_and_a_restart_does_not(
         }
         assert_eq!(when, replaced, "{ends:?} {ice_within:?} {was_open}");
     }
-}
-
-impl Offerer {
-    /// What the link does by itself, in ms after the start, until `end`.
-    fn acts_until(&mut self, end: u64) -> Vec<(u64, RecoveryPath)> {
-        let mut acts = Vec::new();
-        loop {
-            let acted = events(self.drain()).into_iter().filter_map(|kind| match kind {
-                EventKind::RecoveryStarted { path, .. } => Some(path),
-                _ => None,
-            });
-            acts.extend(acted.map(|path| (self.now.as_micros() / 1_000, path)));
-            match self.link.next_timeout() {
-                Some(due) if due <= Instant::from_millis(end) => self.at(due.as_micros().div_ceil(1_000)),
-                _ => {
-                    self.at(end);
-                    return acts;
-                }
-            }
-        }
-    }
-
-    /// ICE fails after it was disconnected. Browsers tell of ICE first, this stack of the connection.
-    fn fails_ice(&mut self, ice_first: bool) {
-        let failed = TransportState::Failed;
-        let mut states = [ConnectionEvent::State(failed), ConnectionEvent::IceState(failed)];
-        if ice_first {
-            states.reverse();
-        }
-        self.happens(ConnectionEvent::IceState(TransportState::Disconnected));
-        states.into_iter().for_each(|state| self.happens(state));
-    }
-
-    /// The restart that was wanted goes through its exchange.
-    fn restarts(&mut self, version: u32) {
-        self.offered(version, true);
-        let answer = description(SdpType::Answer, version, "theirs anew");
-        self.link.handle_description(answer.clone(), self.now);
-        self.happens(ConnectionEvent::IceState(TransportState::Checking));
-        self.answer_is_set(answer);
-    }
-}
-
-/// The polite end and the impolite one; neither waits longer by chance.
-fn ends(change: fn(&mut ClientRules)) -> [Offerer; 2] {
-    let mut rules = ClientRules {
-        recovery_jitter: Duration::ZERO,
-        ..ClientRules::default()
-    };
-    change(&mut rules);
-    [[0, 1], [1, 0]].map(|[me, remote]| Offerer::between(rules, PeerId(me), PeerId(remote)).open())
-}
-
-#[test]
-fn ice_that_has_failed_is_restarted_at_once_by_the_polite_end_and_replaced_if_that_is_in_vain() {
-    use RecoveryPath::{IceRestart, Replace};
-    for ice_first in [true, false] {
-        let [mut polite, mut impolite] = ends(|_| {});
-        for end in [&mut polite, &mut impolite] {
-            end.at(100);
-            end.fails_ice(ice_first);
-        }
-        // Nobody answers: the impolite end restarts by itself, and is the first to replace.
-        assert_eq!(polite.acts_until(7_099), [(100, IceRestart)]);
-        assert_eq!(polite.acts_until(7_100), [(7_100, Replace)]);
-        assert_eq!(impolite.acts_until(5_099), [(3_100, IceRestart)]);
-        assert_eq!(impolite.acts_until(5_100), [(5_100, Replace)]);
-    }
-}
-
-#[test]
-fn what_no_restart_can_bring_back_is_replaced_at_once() {
-    use RecoveryPath::Replace;
-    // DTLS has failed; the channel is closed; the rules say so.
-    type Rules = fn(&mut ClientRules);
-    let cases: [(Rules, &[ConnectionEvent]); 4] = [
-        (|_| {}, &[]),
-        (
-            |_| {},
-            &[
-                ConnectionEvent::ChannelClosed,
-                ConnectionEvent::IceState(TransportState::Failed),
-            ],
-        ),
-        (
-            |rules| rules.restart_failed = false,
-            &[ConnectionEvent::IceState(TransportState::Failed)],
-        ),
-        (
-            |rules| rules.restart_within = None,
-            &[ConnectionEvent::IceState(TransportState::Failed)],
-        ),
-    ];
-    for (change, before) in cases {
-        let [mut polite, mut impolite] = ends(change);
-        for end in [&mut polite, &mut impolite] {
-            end.at(100);
-            before.iter().for_each(|event| end.happens(event.clone()));
-            end.happens(ConnectionEvent::State(TransportState::Failed));
-        }
-        assert_eq!(impolite.acts_until(1_000), [(100, Replace)], "{before:?}");
-        // It leaves that to the other end for a second.
-        assert_eq!(polite.acts_until(1_100), [(1_100, Replace)], "{before:?}");
-    }
-}
-
-#[test]
-fn a_restart_that_was_answered_has_so_long_to_bring_ice_back() {
-    use RecoveryPath::{IceRestart, Replace};
-    for (answered, back, within, then) in [
-        (true, false, Some(5), vec![(10_000, Replace)]),
-        (true, true, Some(5), vec![]),
-        (true, false, None, vec![]),
-        // Without an answer it may be the whole network that is away.
-        (false, false, Some(5), vec![]),
-    ] {
-        let [mut polite, mut impolite] = ends(|_| {});
-        if within.is_none() {
-            [polite, impolite] = ends(|rules| rules.restart_within = None);
-        }
-        polite.happens(ConnectionEvent::IceState(TransportState::Disconnected));
-        impolite.happens(ConnectionEvent::IceState(TransportState::Disconnected));
-        assert_eq!(polite.acts_until(3_000), [(2_000, IceRestart)]);
-        if answered {
-            polite.restarts(2);
-            // The other end has taken it.
-            let offer = description(SdpType::Offer, 2, "theirs anew");
-            impolite.at(3_000);
-            impolite.link.handle_description(offer.clone(), impolite.now);
-            let operation = ConnectionOperation::SetRemote(offer.clone());
-            impolite.done(operation, SignalingState::Stable, None);
-            impolite.happens(ConnectionEvent::IceState(TransportState::Checking));
-            let operation = ConnectionOperation::Answer {
-                answers: offer.fingerprint(),
-            };
-            let answer = description(SdpType::Answer, 2, "ours anew");
-            impolite.done(operation, SignalingState::HaveRemoteOffer, Some(answer));
-        } else {
-            polite.offered(2, true);
-        }
-        if back {
-            for end in [&mut polite, &mut impolite] {
-                end.happens(ConnectionEvent::IceState(TransportState::Connected));
-                let asked = end.drain().contains(&LinkOutput::Probe);
-                assert!(asked, "only data proves that it works");
-                end.link.probe_sent(1);
-                end.link.probe_returned(1);
-            }
-        }
-        assert_eq!(polite.acts_until(10_000), then, "{answered} {back} {within:?}");
-        if answered {
-            let first = then.iter().map(|_| (8_000, Replace)).collect::<Vec<_>>();
-            assert_eq!(impolite.acts_until(8_000), first, "{back} {within:?}");
-        }
-    }
-}
-
-#[test]
-fn ice_that_is_back_without_data_is_replaced_after_a_restart_from_failed_too() {
-    let [mut polite, _] = ends(|_| {});
-    polite.fails_ice(true);
-    assert_eq!(polite.acts_until(1), [(0, RecoveryPath::IceRestart)]);
-    polite.restarts(2);
-    polite.happens(ConnectionEvent::State(TransportState::Connecting));
-    polite.happens(ConnectionEvent::IceState(TransportState::Connected));
-    polite.link.probe_sent(1);
-    assert_eq!(polite.acts_until(5_001), [(5_001, RecoveryPath::Replace)]);
-}
-
-/// ICE fails at an end after the other end's restart has come: that restart has its time.
-#[test]
-fn who_has_answered_a_restart_does_not_replace_what_fails_a_moment_later() {
-    let [_, mut impolite] = ends(|_| {});
-    impolite.happens(ConnectionEvent::IceState(TransportState::Disconnected));
-    let offer = description(SdpType::Offer, 2, "theirs anew");
-    impolite.link.handle_description(offer.clone(), impolite.now);
-    let operation = ConnectionOperation::SetRemote(offer.clone());
-    impolite.done(operation, SignalingState::Stable, None);
-    let operation = ConnectionOperation::Answer {
-        answers: offer.fingerprint(),
-    };
-    let answer = description(SdpType::Answer, 2, "ours anew");
-    impolite.done(operation, SignalingState::HaveRemoteOffer, Some(answer));
-    impolite.at(100);
-    impolite.fails_ice(false);
-    assert_eq!(impolite.acts_until(4_999), []);
-    assert_eq!(impolite.acts_until(5_000), [(5_000, RecoveryPath::Replace)]);
 }
