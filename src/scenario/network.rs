@@ -27,36 +27,25 @@ pub(super) const WAY_KEYS: [&str; 9] = [
     "rate",
     "queue",
 ];
+/// These and three more.
+const fn with_way(more: [&'static str; 3]) -> [&'static str; 12] {
+    let mut keys = [""; 12];
+    let mut at = 0;
+    while at < WAY_KEYS.len() {
+        keys[at] = WAY_KEYS[at];
+        at += 1;
+    }
+    while at < keys.len() {
+        keys[at] = more[at - WAY_KEYS.len()];
+        at += 1;
+    }
+    keys
+}
+
 /// The keys of a `network` written long.
-pub(super) const NETWORK_KEYS: [&str; 12] = [
-    "profile",
-    "delay",
-    "jitter",
-    "loss",
-    "duplicate",
-    "reorder",
-    "corrupt",
-    "rate",
-    "queue",
-    "up",
-    "down",
-    "to",
-];
+pub(super) const NETWORK_KEYS: [&str; 12] = with_way(["up", "down", "to"]);
 /// The keys of an entry of `to`.
-pub(super) const TO_KEYS: [&str; 12] = [
-    "with",
-    "profile",
-    "delay",
-    "jitter",
-    "loss",
-    "duplicate",
-    "reorder",
-    "corrupt",
-    "rate",
-    "queue",
-    "up",
-    "down",
-];
+pub(super) const TO_KEYS: [&str; 12] = with_way(["up", "down", "with"]);
 /// The keys of a `jitter` written long.
 pub(super) const JITTER_KEYS: [&str; 2] = ["spread", "distribution"];
 /// The keys of a `loss` written long, in the order of the model's parameters.

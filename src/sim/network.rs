@@ -16,6 +16,7 @@ use super::{
     internet::{Internet, Way},
     relay::Sent,
 };
+use crate::world::{hand_up, read_from, segments};
 
 /// How long a datagram or a frame takes between two access links: what loopback takes. Whatever more there is
 /// to cross, the peers' own links add.
@@ -209,9 +210,8 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn poll_send(&self, _cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         let ends = (self.addr, transmit.destination);
-        for contents in transmit.contents.chunks(segment) {
+        for contents in segments(transmit) {
             self.network
                 .send(ends, contents.to_vec(), || self.remote(transmit.destination));
         }
@@ -234,12 +234,7 @@ impl AsyncUdpSocket for Socket {
         let Some((from, datagram)) = self.mailbox.datagrams().pop_front() else {
             return Poll::Pending;
         };
-        let length = datagram.len().min(buf.len());
-        buf[..length].copy_from_slice(&datagram[..length]);
-        *meta = RecvMeta::default();
-        meta.addr = from;
-        meta.len = length;
-        meta.stride = length.max(1);
+        hand_up(&read_from(from), &datagram, buf, meta);
         Poll::Ready(Ok(1))
     }
 }

@@ -5,6 +5,7 @@
 //! ([`PeerNetwork`]). Knows no peer and no plan.
 
 mod census;
+mod datagram;
 mod flight;
 mod gate;
 mod host;
@@ -17,6 +18,7 @@ mod socket;
 mod turn_stream;
 
 pub use census::{Census, Counted, Holding};
+pub use datagram::{hand_up, read_from, segments};
 pub use flight::{FlightRepair, Received};
 pub use host::{Host, UdpAddr};
 pub use network::{Altered, Direction, Dropped, PeerNetwork, RemotePath};

@@ -19,7 +19,7 @@ use tokio::{
 };
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Runtime, Transmit};
 
-use super::{BoxFuture, Census, Holding};
+use super::{BoxFuture, Census, Holding, hand_up, read_from, segments};
 use crate::turn::{Deframer, frame};
 
 /// Messages that wait for a stream to take them; more are dropped, as a socket's full buffer drops datagrams.
@@ -211,8 +211,7 @@ impl AsyncUdpSocket for StreamSocket {
         if !is_stream_address(transmit.destination) {
             return self.inner.poll_send(cx, transmit);
         }
-        let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
-        for datagram in transmit.contents.chunks(segment) {
+        for datagram in segments(transmit) {
             self.send(transmit.destination, datagram);
         }
         Poll::Ready(Ok(transmit.contents.len()))
@@ -231,12 +230,7 @@ impl AsyncUdpSocket for StreamSocket {
         if let (Some(buf), Some(meta)) = (bufs.first_mut(), meta.first_mut())
             && let Some((from, message)) = self.incoming.messages().pop_front()
         {
-            let length = message.len().min(buf.len());
-            buf[..length].copy_from_slice(&message[..length]);
-            *meta = RecvMeta::default();
-            meta.addr = from;
-            meta.len = length;
-            meta.stride = length.max(1);
+            hand_up(&read_from(from), &message, buf, meta);
             return Poll::Ready(Ok(1));
         }
         self.inner.poll_recv(cx, bufs, meta)

@@ -21,8 +21,9 @@ use crate::{
     impair::Carrier,
     impair::Delivery,
     world::{
-        Census, Counted, Direction, Holding, RemotePath, is_stream_address,
+        Census, Counted, Direction, Holding, RemotePath, hand_up, is_stream_address,
         network::{Blame, TurnStreams},
+        segments,
     },
 };
 
@@ -146,8 +147,7 @@ impl Wire {
             return self.inner.poll_send(cx, transmit);
         };
         let held = &mut *self.held();
-        let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
-        for contents in transmit.contents.chunks(segment) {
+        for contents in segments(transmit) {
             let deliveries = held.admit(path, Direction::Up, transmit.destination, contents.len());
             for delivery in deliveries.into_iter().flatten() {
                 let datagram = Outgoing {
@@ -445,13 +445,4 @@ fn incoming(read: &RecvMeta, contents: &[u8]) -> Incoming {
         meta: *read,
         contents: contents.to_vec(),
     }
-}
-
-/// One datagram into the buffer of whoever polls; what does not fit is cut off, as the system does it.
-fn hand_up(read: &RecvMeta, contents: &[u8], buf: &mut [u8], meta: &mut RecvMeta) {
-    let length = contents.len().min(buf.len());
-    buf[..length].copy_from_slice(&contents[..length]);
-    *meta = *read;
-    meta.len = length;
-    meta.stride = length.max(1);
 }
