@@ -34,6 +34,7 @@ mod snapshot;
 mod story;
 mod tally;
 mod trend;
+mod watched;
 
 pub use event::*;
 pub use failures::Failures;
@@ -44,3 +45,4 @@ pub use outages::{Outage, OutageKey};
 pub use recorder::{Live, Recorder};
 pub use snapshot::{MetricKey, Rate, Snapshot};
 pub use trend::Trend;
+pub use watched::{Sample, SampleValue};

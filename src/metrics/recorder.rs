@@ -6,8 +6,8 @@ use crate::{
 };
 
 use super::{
-    EventKind, FaultCause, RunEvent, Snapshot,
-    counts::{amounts_of, counter_of},
+    EventKind, FaultCause, MetricKey, RunEvent, Sample, Snapshot,
+    counts::{amounts_of, counter_of, is_of_the_run, planned_of},
     deadlines::{Deadlines, Due},
     faults::{self, Faults},
     joins::Joins,
@@ -58,6 +58,8 @@ pub struct Recorder {
     now: Instant,
     /// The run was told to end before its scripts: what they had left was never due.
     cut_short: bool,
+    /// When everybody was told to leave, or had nothing left to do.
+    load_ended: Option<Instant>,
 }
 
 /// What a progress view shows while a run is on.
@@ -83,12 +85,13 @@ impl Recorder {
             joins: Joins::new(plan.connect_timeout),
             resumptions: Resumptions::new(plan.connect_timeout),
             messages: Messages::new(plan.message_timeout),
-            tally: Tally::default(),
+            tally: Tally::new(Instant::START + plan.warm_up),
             deadlines: Deadlines::default(),
             burst: plan.burst,
             faulty_until: BTreeMap::new(),
             now: Instant::START,
             cut_short: false,
+            load_ended: None,
         }
     }
 
@@ -99,18 +102,25 @@ impl Recorder {
         while let Some(due) = self.deadlines.pop_before(self.now - LATENESS) {
             self.expire(due);
         }
+        let mut counted = match is_of_the_run(&event.kind) {
+            true => self.tally.of_the_run(event.at),
+            false => self.tally.at(planned_of(&event.kind).unwrap_or(event.at)),
+        };
         if let Some(series) = counter_of(&event.kind) {
-            self.tally.count(series);
+            counted.count(series);
         }
         for (series, more) in amounts_of(&event.kind) {
-            self.tally.add(series, more);
+            counted.add(series, more);
         }
         match (event.peer, event.remote) {
             (Some(peer), Some(remote)) => self.link(peer, remote, event.at, &event.kind),
             (Some(peer), None) => self.peer(peer, event.at, &event.kind),
             (None, _) => {
                 self.fault_without_link(&event.kind);
-                self.cut_short |= matches!(event.kind, EventKind::Interrupted | EventKind::DeadlineReached);
+                if matches!(event.kind, EventKind::Interrupted | EventKind::DeadlineReached) {
+                    self.cut_short = true;
+                    self.load_ended.get_or_insert(event.at);
+                }
             }
         }
     }
@@ -140,6 +150,46 @@ impl Recorder {
     /// All figures so far. What is pending is in none of them.
     pub fn snapshot(&self) -> Snapshot {
         self.tally.snapshot()
+    }
+
+    /// Gathers the samples of these metrics one by one from here on; they are to be fetched with
+    /// [`samples`](Self::samples) now and then, for nothing else ends their number.
+    pub fn watch(&mut self, keys: Vec<MetricKey>) {
+        self.tally.watch(keys);
+    }
+
+    /// The samples of what is watched since this was last asked, in the order in which they were known.
+    pub fn samples(&mut self) -> Vec<Sample> {
+        self.tally.samples()
+    }
+
+    /// Every sample of this metric that began before this instant is known, but for what still waits in the
+    /// dispatcher's queue.
+    pub fn known_until(&self, metric: &str) -> Instant {
+        let pending = match metric {
+            "signaling_ms" | "join_ms" | "joins_abandoned" => self.joins.pending_since(),
+            "signaling_reconnect_ms" | "signaling_reconnect_abandoned" => self.resumptions.pending_since(),
+            "reconnect_ms" | "reconnect_failed" | "reconnect_abandoned" | "recovered_by" | "outage_ms"
+            | "detect_ms" => earlier(self.faults.pending_since(), self.pairs.pending_since()),
+            "connect_ms" | "connect_failed" | "connect_abandoned" | "offer_answer_ms" | "ice_ms"
+            | "dtls_ms" | "channel_ms" => self.pairs.pending_since(),
+            "outage_message_failed" => self.messages.pending_since(),
+            name if name.starts_with("message") => self.messages.pending_since(),
+            _ => None,
+        };
+        let now = self.now - LATENESS;
+        pending.map_or(now, |pending| pending.min(now))
+    }
+
+    /// Whether first links were to open, in the warm-up or after it, and every one failed.
+    pub fn nothing_connected(&self) -> bool {
+        let links = self.tally.links();
+        links.total > 0 && links.hits == links.total
+    }
+
+    /// When the load of the plan was over: the last script had ended, or everybody was told to leave. `None`: not yet.
+    pub fn load_ended(&self) -> Option<Instant> {
+        self.load_ended
     }
 
     /// The few figures of a progress view; costs a handful of look-ups.
@@ -172,7 +222,12 @@ impl Recorder {
     fn peer(&mut self, peer: PeerId, at: Instant, kind: &EventKind) {
         match *kind {
             EventKind::StepStarted { planned, .. } => self.step(planned, at),
-            EventKind::ScriptEnded => self.members.script_ended(peer),
+            EventKind::ScriptEnded => {
+                self.members.script_ended(peer);
+                if self.members.scripts_ended() {
+                    self.load_ended.get_or_insert(at);
+                }
+            }
             EventKind::JoinStarted {
                 planned,
                 incarnation,
@@ -188,13 +243,15 @@ impl Recorder {
                 self.join_started(peer, at, stay);
             }
             EventKind::Joined { incarnation } => {
-                self.tally.count("joins_confirmed");
-                let Some(stay) = self.members.joining(peer, incarnation) else {
+                let stay = self.members.joining(peer, incarnation);
+                let planned = stay.map_or(at, |stay| stay.planned);
+                self.tally.at(planned).count("joins_confirmed");
+                let Some(stay) = stay else {
                     return;
                 };
                 self.members.confirm(peer, stay);
                 if stay.expect_rejected {
-                    self.tally.count("joins_unexpected");
+                    self.tally.at(stay.planned).count("joins_unexpected");
                 } else {
                     self.joins.confirm(peer, at, &mut self.tally, &mut self.deadlines);
                 }
@@ -202,17 +259,21 @@ impl Recorder {
             EventKind::JoinRejected { incarnation, .. } => {
                 let stay = self.members.joining(peer, incarnation);
                 let expected = yes_no(stay.is_some_and(|stay| stay.expect_rejected));
+                let planned = stay.map_or(at, |stay| stay.planned);
                 self.tally
+                    .at(planned)
                     .count(Series::tagged("joins_rejected", [("expected", expected)]));
                 self.join_failed(peer, at, stay);
                 self.resumptions
                     .refused(peer, incarnation, &mut self.tally, &mut self.deadlines);
             }
             EventKind::JoinFailed { incarnation, .. } => {
-                self.tally.count("joins_failed");
+                let stay = self.members.joining(peer, incarnation);
+                let planned = stay.map_or(at, |stay| stay.planned);
+                self.tally.at(planned).count("joins_failed");
                 self.resumptions
                     .refused(peer, incarnation, &mut self.tally, &mut self.deadlines);
-                self.join_failed(peer, at, self.members.joining(peer, incarnation));
+                self.join_failed(peer, at, stay);
             }
             EventKind::LeaveStarted {
                 incarnation,
@@ -248,8 +309,9 @@ impl Recorder {
         let in_burst = self
             .burst
             .is_some_and(|burst| (burst.from..burst.until).contains(&planned));
-        self.tally.count("steps_started");
-        self.tally.took(
+        let mut tally = self.tally.at(planned);
+        tally.count("steps_started");
+        tally.took(
             Series::tagged("generator_lag_ms", [("burst", yes_no(in_burst))]),
             at.since(planned),
         );
@@ -261,6 +323,7 @@ impl Recorder {
         }
         let again = self.members.join(peer, stay);
         self.tally
+            .at(stay.planned)
             .count(Series::tagged("joins_started", [("again", yes_no(again))]));
         // None either for a peer that the plan does not know.
         if self.members.measured(peer).is_none() {
@@ -345,8 +408,8 @@ impl Recorder {
         let ends = (peer, remote);
         let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
         match *kind {
-            EventKind::FaultStarted { cause, .. } if ends_membership(cause) => {
-                faults::unmeasured(cause, tally);
+            EventKind::FaultStarted { cause, planned, .. } if ends_membership(cause) => {
+                faults::unmeasured(cause, planned, tally);
             }
             EventKind::FaultStarted {
                 cause,
@@ -377,8 +440,8 @@ impl Recorder {
 
     /// A fault that is said to have begun on no link in particular.
     fn fault_without_link(&mut self, kind: &EventKind) {
-        if let EventKind::FaultStarted { cause, .. } = *kind {
-            faults::unmeasured(cause, &mut self.tally);
+        if let EventKind::FaultStarted { cause, planned, .. } = *kind {
+            faults::unmeasured(cause, planned, &mut self.tally);
         }
     }
 
@@ -479,6 +542,10 @@ fn ends_membership(cause: FaultCause) -> bool {
         | FaultCause::Suspend
         | FaultCause::Turn => false,
     }
+}
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
 }
 
 fn yes_no(what: bool) -> &'static str {

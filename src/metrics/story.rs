@@ -52,6 +52,7 @@ pub(super) fn plan(rooms: u32, peers: u32) -> Plan {
         peers: (0..rooms * peers).map(peer).collect(),
         barriers: Vec::new(),
         duration: None,
+        warm_up: Duration::ZERO,
         burst: None,
         connect_timeout: Duration::from_secs(30),
         message_timeout: Duration::from_secs(30),
