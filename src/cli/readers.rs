@@ -4,12 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::artifacts::EventLog;
 use crate::{
+    base::Instant,
     metrics::{EventKind, Failures, Growth, Recorder, RunEvent},
     net::usage,
     plan::Plan,
     report::Normaliser,
     run::EventReader,
-    verdict::invariants::{Checkers, Visibility},
+    scenario,
+    verdict::{
+        Asked, GeneratorUse, Threshold, Thresholds,
+        invariants::{Checkers, Visibility},
+    },
 };
 
 /// What all readers have gathered, for the report.
@@ -17,9 +22,9 @@ pub(super) struct Gathered {
     pub recorder: Recorder,
     pub checkers: Checkers,
     pub failures: Failures,
-    /// The highest use of processor time in any second, and of memory.
-    pub cpu_percent: Option<f64>,
-    pub rss_bytes: Option<u64>,
+    pub thresholds: Thresholds,
+    /// What the generator itself used.
+    pub used: GeneratorUse,
     /// The memory of this process, whatever the world: it is no event of a simulation.
     pub memory: Growth,
 }
@@ -29,13 +34,20 @@ pub(super) struct Gathered {
 pub(super) struct Shared(Arc<Mutex<Option<Gathered>>>);
 
 impl Shared {
-    pub fn new(plan: &Plan, sees: Visibility) -> Self {
+    pub fn new(
+        plan: &Plan,
+        sees: Visibility,
+        thresholds: &[scenario::Threshold],
+        used: GeneratorUse,
+    ) -> Self {
+        let mut recorder = Recorder::new(plan);
+        let thresholds = thresholds.iter().map(asked).collect();
         Self(Arc::new(Mutex::new(Some(Gathered {
-            recorder: Recorder::new(plan),
+            thresholds: Thresholds::new(thresholds, plan.warm_up, &mut recorder),
+            recorder,
             checkers: Checkers::new(plan, sees),
             failures: Failures::default(),
-            cpu_percent: None,
-            rss_bytes: None,
+            used,
             memory: Growth::default(),
         }))))
     }
@@ -56,6 +68,8 @@ impl EventReader for Shared {
     fn read(&mut self, event: &RunEvent) {
         self.with(|gathered| {
             gathered.recorder.record(event);
+            gathered.thresholds.observe(event, &mut gathered.recorder);
+            gathered.used.observe(event);
             gathered.checkers.observe(event);
             gathered.failures.observe(event);
             if let EventKind::Holdings { .. } = event.kind
@@ -63,18 +77,17 @@ impl EventReader for Shared {
             {
                 gathered.memory.sample(event.at, usage.rss_bytes as f64);
             }
-            if let EventKind::Generator {
-                cpu_percent,
-                rss_bytes,
-            } = event.kind
-            {
-                let most = gathered
-                    .cpu_percent
-                    .map_or(cpu_percent, |most| most.max(cpu_percent));
-                gathered.cpu_percent = Some(most);
-                gathered.rss_bytes = gathered.rss_bytes.max(Some(rss_bytes));
-            }
         });
+    }
+}
+
+/// What a threshold of the scenario asks for, and when it ends the run.
+fn asked(of: &scenario::Threshold) -> Asked {
+    let threshold = Threshold::parse(&of.selector, &of.expression).expect("the scenario was checked");
+    let delay = of.delay_abort_eval.unwrap_or_default();
+    Asked {
+        threshold: threshold.in_windows(of.window),
+        abort_from: of.abort_on_fail.then(|| Instant::START + delay),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     interrupt::Interrupt,
     live::Live,
     load::{self, Loaded},
-    no_color,
+    machine, no_color,
     place::Place,
     print_data,
     readers::{Normal, Shared},
@@ -29,7 +29,7 @@ use crate::{
     report::{MachineLine, RunReport, StartedAt, json, terminal},
     run::Options,
     scenario::Scenario,
-    verdict::ExitCode,
+    verdict::{CPU_LIMIT_PERCENT, ExitCode, GeneratorUse},
     world::{Census, Tricks},
 };
 
@@ -205,12 +205,15 @@ async fn run_one(
         }
     };
     let (world_name, target) = (place.world_name(), without_secrets(&place.target()));
-    let gathered = Shared::new(plan, place.visibility());
-    let live = Live::start(plan, gathered.clone(), args.quiet);
-    let (watch, abort) = match args.no_thresholds {
-        true => abort::watch(&[], gathered.clone()),
-        false => abort::watch(&scenario.thresholds, gathered.clone()),
+    let thresholds = if args.no_thresholds {
+        &[]
+    } else {
+        &*scenario.thresholds
     };
+    let used = GeneratorUse::new(machine::grants(), plan.warm_up, CPU_LIMIT_PERCENT);
+    let gathered = Shared::new(plan, place.visibility(), thresholds, used);
+    let live = Live::start(plan, gathered.clone(), args.quiet);
+    let (watch, abort) = abort::watch(gathered.clone());
     let (by_user, by_threshold) = (interrupt.first(), abort.happens());
     let plan_ = Arc::new(plan.clone());
     let options = Options {
@@ -262,7 +265,8 @@ async fn run_one(
         },
         by_user: interrupt.is_seen(),
         aborted_by: abort.by(),
-        judge_thresholds: !args.no_thresholds,
+        warm_up: plan.warm_up,
+        log_trouble: folder.log_trouble(),
         lag_limit: args.lag_limit,
         repeat: repeat(&args.scenarios[index], args, plan.seed),
         files: folder.files(),

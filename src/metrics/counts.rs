@@ -14,7 +14,6 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::CrossedGeneration { .. } => "generations_crossed",
         EventKind::StaleIgnored { .. } => "stale_ignored",
         EventKind::DtlsFlightRepeated { .. } => "dtls_flights_repeated",
-        EventKind::LimitHit { .. } => "limits_hit",
         EventKind::FaultDetected { .. } => "faults_detected",
         EventKind::LinkGivenUp { .. } => "links_given_up",
         EventKind::Crashed { .. } => "crashes",
@@ -25,6 +24,9 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::ServerSlowed { .. } => "server_slowdowns",
         EventKind::ServerCommand { failed: Some(_), .. } => "server_commands_failed",
         EventKind::OfferOverdue { .. } => "offers_overdue",
+        EventKind::LimitHit { of, .. } => {
+            return Some(Series::tagged("limits_hit", [("of", of.name())]));
+        }
         EventKind::FrameTreated {
             treatment,
             frame,

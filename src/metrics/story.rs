@@ -336,6 +336,14 @@ impl Story {
         self.0.live()
     }
 
+    pub(super) fn nothing_connected(&self) -> bool {
+        self.0.nothing_connected()
+    }
+
+    pub(super) fn recorder(self) -> Recorder {
+        self.0
+    }
+
     pub(super) fn offered_load_reached(&self) -> bool {
         self.0.offered_load_reached()
     }

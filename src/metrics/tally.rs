@@ -293,11 +293,27 @@ mod tests {
         assert_eq!(seen.counters[&MetricKey::new("glare")], 1);
         assert_eq!(seen.outages[&key].failed, 1);
         let links = tally.links();
-        assert_eq!((links.hits, links.total), (2, 3), "whether any link is there is always known");
-        let samples: Vec<_> = tally.samples().iter().map(|sample| (sample.of, sample.began)).collect();
-        assert_eq!(samples, [(0, end); 2], "only those that are watched, and none of the warm-up");
+        assert_eq!(
+            (links.hits, links.total),
+            (2, 3),
+            "whether any link is there is always known"
+        );
+        let samples: Vec<_> = tally
+            .samples()
+            .iter()
+            .map(|sample| (sample.of, sample.began))
+            .collect();
+        assert_eq!(
+            samples,
+            [(0, end); 2],
+            "only those that are watched, and none of the warm-up"
+        );
         assert!(tally.samples().is_empty(), "they are told once");
         tally.of_the_run(Instant::START).count("limits_hit");
-        assert_eq!(tally.counted("limits_hit"), 1, "what is about the run counts always");
+        assert_eq!(
+            tally.counted("limits_hit"),
+            1,
+            "what is about the run counts always"
+        );
     }
 }

@@ -69,6 +69,14 @@ fn verdict(paper: &mut Paper, report: &RunReport) {
         report.world, report.target, report.started_at.text
     );
     paper.wrapped(Ink::Plain, &blank, &facts);
+    if let Some(warm_up) = report.warm_up_ms {
+        let warm_up = units::duration(Some(warm_up));
+        paper.wrapped(
+            Ink::Plain,
+            &blank,
+            &format!("warm-up: what began in the first {warm_up} is in no figure"),
+        );
+    }
     if let Some(hash) = report.log_hash {
         paper.line(format!("{blank}log {hash:016x}"));
     }
@@ -87,15 +95,16 @@ fn thresholds(paper: &mut Paper, lines: &[ThresholdLine]) {
     paper.heading("Thresholds");
     let columns = |text: fn(&ThresholdLine) -> &str| lines.iter().map(|line| width(&clean(text(line)))).max();
     let selector = columns(|line| &line.selector).unwrap_or(0);
-    let expression = columns(|line| &line.expression).unwrap_or(0);
-    for line in lines {
+    let expressions: Vec<String> = lines.iter().map(|line| clean(&bound(line))).collect();
+    let expression = expressions.iter().map(|text| width(text)).max().unwrap_or(0);
+    for (line, bound) in lines.iter().zip(&expressions) {
         let (ink, mark, word) = match line.status {
             ThresholdStatus::Passed => (Ink::Good, "✓", ""),
             ThresholdStatus::Failed => (Ink::Bad, "✗", "  FAILED"),
             ThresholdStatus::NoSamples => (Ink::Odd, "?", ""),
         };
         let what = left(&clean(&line.selector), selector);
-        let bound = left(&clean(&line.expression), expression);
+        let bound = left(bound, expression);
         let actual = actual(line);
         let row = format!("{what}  {bound}  {actual}{word}");
         if width(&row) + 4 <= paper.width {
@@ -113,8 +122,31 @@ fn thresholds(paper: &mut Paper, lines: &[ThresholdLine]) {
     }
 }
 
-/// The figure in the unit that the expression is in: durations in ms, shares and counts plain.
+/// The condition, and in what stretches of the run it has to hold.
+fn bound(line: &ThresholdLine) -> String {
+    match line.window {
+        Some(window) => {
+            let length = units::duration(Some(window.length_ms));
+            format!("{} in every {length}", line.expression)
+        }
+        None => line.expression.clone(),
+    }
+}
+
+/// The figure, and the window that it is of.
 fn actual(line: &ThresholdLine) -> String {
+    let figure = figure(line);
+    match line.window.and_then(|window| window.worst_ms) {
+        Some((from, until)) => {
+            let [from, until] = [from, until].map(|ms| units::duration(Some(ms)));
+            format!("{figure} ({from} to {until})")
+        }
+        None => figure,
+    }
+}
+
+/// In the unit that the expression is in: durations in ms, shares and counts plain.
+fn figure(line: &ThresholdLine) -> String {
     let Some(actual) = line.actual else {
         return "no samples".to_owned();
     };
@@ -213,6 +245,14 @@ fn generator(paper: &mut Paper, report: &RunReport) {
         used.lag_ms_p99
             .map(|lag| format!("lag p99 {}", units::duration(Some(lag)))),
     );
+    parts.extend(
+        used.event_loop_lag_ms_p99
+            .map(|lag| format!("event loops' lag p99 {}", units::duration(Some(lag)))),
+    );
+    parts.extend(used.open_files.map(|open| match used.open_files_allowed {
+        Some(allowed) => format!("open files {open} of {allowed}"),
+        None => format!("open files {open}"),
+    }));
     if parts.is_empty() {
         return;
     }

@@ -172,7 +172,10 @@ fn read_warm_up(reader: &mut Reader<'_>, entry: &Entry, duration: Option<Duratio
             "`warm_up: {}` is over when everybody leaves or later: nothing would be measured",
             show_duration(warm_up)
         );
-        let help = format!("the `duration` of {} counts from the run's start, too", show_duration(duration));
+        let help = format!(
+            "the `duration` of {} counts from the run's start, too",
+            show_duration(duration)
+        );
         reader.mistake_help(entry.value.span, message, help);
         return None;
     }
