@@ -1,6 +1,11 @@
 //! The summary at the end of a run, as text for a terminal: the verdict first, then what it rests on.
 
-use crate::verdict::invariants::{InvariantResult, InvariantStatus};
+use std::time::Duration;
+
+use crate::{
+    base::show_duration,
+    verdict::invariants::{InvariantResult, InvariantStatus},
+};
 
 use super::{
     describe::{describe, place},
@@ -70,7 +75,7 @@ fn verdict(paper: &mut Paper, report: &RunReport) {
     );
     paper.wrapped(Ink::Plain, &blank, &facts);
     if let Some(warm_up) = report.warm_up_ms {
-        let warm_up = units::duration(Some(warm_up));
+        let warm_up = stretch(warm_up);
         paper.wrapped(
             Ink::Plain,
             &blank,
@@ -126,7 +131,7 @@ fn thresholds(paper: &mut Paper, lines: &[ThresholdLine]) {
 fn bound(line: &ThresholdLine) -> String {
     match line.window {
         Some(window) => {
-            let length = units::duration(Some(window.length_ms));
+            let length = stretch(window.length_ms);
             format!("{} in every {length}", line.expression)
         }
         None => line.expression.clone(),
@@ -138,10 +143,17 @@ fn actual(line: &ThresholdLine) -> String {
     let figure = figure(line);
     match line.window.and_then(|window| window.worst_ms) {
         Some((from, until)) => {
-            let [from, until] = [from, until].map(|ms| units::duration(Some(ms)));
-            format!("{figure} ({from} to {until})")
+            format!("{figure} ({} to {})", stretch(from), stretch(until))
         }
         None => figure,
+    }
+}
+
+/// A time that was chosen and not measured, as scenarios write it: `10s`.
+fn stretch(ms: f64) -> String {
+    match Duration::try_from_secs_f64(ms / 1_000.0) {
+        Ok(time) => show_duration(time),
+        Err(_) => units::duration(Some(ms)),
     }
 }
 
