@@ -29,7 +29,7 @@ use crate::{
     report::{MachineLine, RunReport, StartedAt, json, terminal},
     run::Options,
     scenario::Scenario,
-    verdict::{CPU_LIMIT_PERCENT, ExitCode, GeneratorUse},
+    verdict::{ExitCode, GeneratorUse},
     world::{Census, Tricks},
 };
 
@@ -210,7 +210,7 @@ async fn run_one(
     } else {
         &*scenario.thresholds
     };
-    let used = GeneratorUse::new(machine::grants(), plan.warm_up, CPU_LIMIT_PERCENT);
+    let used = GeneratorUse::new(machine::grants(), plan.warm_up, args.cpu_limit.as_f64() * 100.0);
     let gathered = Shared::new(plan, place.visibility(), thresholds, used);
     let live = Live::start(plan, gathered.clone(), args.quiet);
     let (watch, abort) = abort::watch(gathered.clone());

@@ -305,7 +305,7 @@ pub enum EventKind {
         open_files: Option<u64>,
     },
     /// How late the timers of the generator's event loops fired, about once a second, in real time only. `late_us`: µs,
-    /// rounded down to five significant bits, and how many; a timer is due every 10 ms in each loop.
+    /// in steps of 100 and rounded down to five significant bits, and how many; a timer is due every 10 ms in each loop.
     EventLoopLag { late_us: Vec<(u64, u64)> },
     /// What the whole run holds at the moment, about every 5 s. `open_files`: of the process, where that means
     /// something; `server`: what the server holds, where it can be asked.

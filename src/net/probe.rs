@@ -12,7 +12,9 @@ const EVERY: Duration = Duration::from_millis(10);
 const RESOLUTION: Duration = Duration::from_millis(1);
 /// Later than this, the machine was asleep, and what was due meanwhile is let go.
 const ASLEEP: Duration = Duration::from_secs(60);
-/// A lateness keeps so many leading bits: 3 %, and a few dozen different ones at most.
+/// A lateness is told in steps of this.
+const STEP_MICROS: u64 = 100;
+/// And keeps so many leading bits, 3 %: so there are a few dozen different ones at most.
 const BITS: u32 = 5;
 
 /// How late timers fired: µs → how many. Shared by all probes of a run.
@@ -22,9 +24,10 @@ pub(super) struct Lateness(Arc<Mutex<BTreeMap<u64, u64>>>);
 impl Lateness {
     fn add(&self, late: Duration) {
         let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
-        let spare = (u64::BITS - micros.leading_zeros()).saturating_sub(BITS);
+        let steps = micros / STEP_MICROS;
+        let spare = (u64::BITS - steps.leading_zeros()).saturating_sub(BITS);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(micros >> spare << spare).or_default() += 1;
+        *counts.entry((steps >> spare << spare) * STEP_MICROS).or_default() += 1;
     }
 
     /// What has come together since this was last asked, the least late first.
@@ -121,7 +124,7 @@ mod tests {
         let lateness = Lateness::default();
         (0..10_000_u64).for_each(|micros| lateness.add(Duration::from_micros(micros * 100)));
         let told = lateness.take();
-        assert!(told.len() < 250, "{}", told.len());
+        assert!(told.len() < 200, "{}", told.len());
         assert_eq!(later_than(0, &told), 9_999);
         assert!(told.last().expect("some").0 > 960_000);
         assert!(lateness.take().is_empty());

@@ -32,7 +32,8 @@ fn a_threshold_that_cannot_hold_any_more_ends_the_run_and_not_the_next_one() {
     );
     let reasons = summary["reasons"].to_string();
     assert!(
-        reasons.contains("connect_ms: max<0 ended the run after ") && reasons.contains("(abortOnFail): it was "),
+        reasons.contains("connect_ms: max<0 ended the run after ")
+            && reasons.contains("(abortOnFail): it was "),
         "{summary:#}"
     );
     assert!(!reasons.contains("interrupted"), "{summary:#}");
