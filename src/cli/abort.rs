@@ -4,35 +4,41 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::readers::Shared;
+use super::{readers::Shared, verdict::after};
 use crate::{
     base::Instant,
-    metrics::{EventKind, RunEvent, Snapshot},
+    metrics::{EventKind, RunEvent},
     run::EventReader,
-    scenario,
-    verdict::{Threshold, ThresholdResult, ThresholdStatus},
+    verdict::ThresholdResult,
     world::BoxFuture,
 };
 
 /// Between two looks, in the run's own time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// What ended a run: the threshold as it was then, and when that was.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ended {
+    pub by: ThresholdResult,
+    pub at: Instant,
+}
+
 /// Whether a threshold has ended the run, and which.
-pub(super) struct Abort(watch::Receiver<Option<ThresholdResult>>);
+pub(super) struct Abort(watch::Receiver<Option<Ended>>);
 
 /// Looks at what is gathered while the run is under way. It has to read after whoever gathers.
 pub(super) struct AbortReader {
     gathered: Shared,
     watcher: Watcher,
-    tell: watch::Sender<Option<ThresholdResult>>,
+    tell: watch::Sender<Option<Ended>>,
 }
 
-/// Watches the thresholds that say `abortOnFail`; nothing if none does.
-pub(super) fn watch(thresholds: &[scenario::Threshold], gathered: Shared) -> (AbortReader, Abort) {
+/// Watches the thresholds of `gathered` that say `abortOnFail`.
+pub(super) fn watch(gathered: Shared) -> (AbortReader, Abort) {
     let (tell, told) = watch::channel(None);
     let reader = AbortReader {
         gathered,
-        watcher: Watcher::new(thresholds),
+        watcher: Watcher::default(),
         tell,
     };
     (reader, Abort(told))
@@ -49,8 +55,8 @@ impl Abort {
         })
     }
 
-    /// The threshold that has ended the run, as it was then.
-    pub fn by(&self) -> Option<ThresholdResult> {
+    /// What has ended the run, if something has.
+    pub fn by(&self) -> Option<Ended> {
         self.0.borrow().clone()
     }
 }
@@ -58,57 +64,48 @@ impl Abort {
 impl EventReader for AbortReader {
     fn read(&mut self, event: &RunEvent) {
         let gathered = &self.gathered;
-        let figures = || gathered.with(|gathered| gathered.recorder.snapshot());
-        if let Some(failed) = self.watcher.look(event, figures) {
-            eprintln!("aborted: {} failed: everybody leaves", failed.threshold);
-            self.tell.send_replace(Some(failed));
+        let look = || {
+            let ended = gathered.with(|gathered| {
+                let figures = || Some(gathered.recorder.snapshot());
+                gathered.thresholds.ends_run(event.at, figures)
+            });
+            ended.flatten()
+        };
+        if let Some(by) = self.watcher.look(event, look) {
+            eprintln!(
+                "aborted: {} failed after {}: everybody leaves",
+                by.threshold,
+                after(event.at)
+            );
+            self.tell.send_replace(Some(Ended { by, at: event.at }));
         }
     }
 }
 
-/// When to look, and at what.
+/// When to look.
+#[derive(Debug, Default)]
 struct Watcher {
-    /// Each with the instant from which it counts. Empty: nothing is watched any more.
-    watched: Vec<(Threshold, Instant)>,
-    next: Instant,
+    /// The last look.
+    looked: Instant,
+    /// It ends already.
+    over: bool,
 }
 
 impl Watcher {
-    fn new(thresholds: &[scenario::Threshold]) -> Self {
-        let watched = thresholds.iter().filter(|threshold| threshold.abort_on_fail);
-        Self {
-            watched: watched
-                .map(|watched| {
-                    let threshold = Threshold::parse(&watched.selector, &watched.expression);
-                    let from = Instant::START + watched.delay_abort_eval.unwrap_or_default();
-                    (threshold.expect("the scenario was checked"), from)
-                })
-                .collect(),
-            next: Instant::START + LOOK_EVERY,
-        }
-    }
-
-    /// The first threshold that fails, if it is time to look. What has no samples yet does not fail.
+    /// What ends the run, if it is time to look.
     fn look(
         &mut self,
         event: &RunEvent,
-        figures: impl FnOnce() -> Option<Snapshot>,
+        look: impl FnOnce() -> Option<ThresholdResult>,
     ) -> Option<ThresholdResult> {
-        // It ends already.
-        if matches!(event.kind, EventKind::Interrupted | EventKind::DeadlineReached) {
-            self.watched.clear();
-        }
-        if event.at < self.next || self.watched.iter().all(|(_, from)| event.at < *from) {
+        self.over |= matches!(event.kind, EventKind::Interrupted | EventKind::DeadlineReached);
+        if self.over || event.at < self.looked + LOOK_EVERY {
             return None;
         }
-        self.next = event.at + LOOK_EVERY;
-        let figures = figures()?;
-        let due = self.watched.iter().filter(|(_, from)| event.at >= *from);
-        let failed = due
-            .map(|(threshold, _)| threshold.clone().judge(&figures))
-            .find(|result| result.outcome.status == ThresholdStatus::Failed)?;
-        self.watched.clear();
-        Some(failed)
+        self.looked = event.at;
+        let ended = look();
+        self.over = ended.is_some();
+        ended
     }
 }
 
@@ -116,16 +113,23 @@ impl Watcher {
 mod tests {
     use crate::{
         cli::load::Grammar,
-        metrics::{MetricKey, Trend},
+        metrics::{MetricKey, Recorder, Snapshot, Trend},
+        plan, scenario,
+        verdict::{Asked, Threshold, Thresholds},
     };
 
     use super::*;
 
-    /// A watcher of what stands under `thresholds:`.
-    fn watcher(thresholds: &str) -> Watcher {
-        let text = format!("{{name: x, rooms: {{peers: 1}}, steps: [join], thresholds: {thresholds}}}");
-        let scenario = scenario::parse("x", &text, &Grammar);
-        Watcher::new(&scenario.expect("sound").thresholds)
+    /// What stands under `thresholds:`.
+    fn thresholds(text: &str) -> Thresholds {
+        let text = format!("{{name: x, rooms: {{peers: 1}}, steps: [join], thresholds: {text}}}");
+        let scenario = scenario::parse("x", &text, &Grammar).expect("sound");
+        let plan = plan::expand(&scenario, 1, &plan::Options::default());
+        let asked = scenario.thresholds.iter().map(|of| Asked {
+            threshold: Threshold::parse(&of.selector, &of.expression).expect("sound"),
+            abort_from: (of.abort_on_fail).then(|| Instant::START + of.delay_abort_eval.unwrap_or_default()),
+        });
+        Thresholds::new(asked.collect(), plan.warm_up, &mut Recorder::new(&plan))
     }
 
     fn event(ms: u64, kind: EventKind) -> RunEvent {
@@ -138,8 +142,9 @@ mod tests {
     }
 
     /// A run whose only figure is a `connect_ms` of 5, from `samples_from` on; an event every 100 ms for 10 s.
-    /// When it is looked at, and when and by what it is ended.
-    fn play(watcher: &mut Watcher, samples_from: u64) -> (Vec<u64>, Option<(u64, String)>) {
+    /// When its figures are looked at, and when and by what it is ended.
+    fn play(watcher: &mut Watcher, thresholds: &str, samples_from: u64) -> (Vec<u64>, Option<(u64, String)>) {
+        let thresholds = self::thresholds(thresholds);
         let mut looks = Vec::new();
         for ms in (0..10_000).step_by(100) {
             let mut figures = Snapshot::default();
@@ -149,8 +154,10 @@ mod tests {
                 figures.trends.insert(MetricKey::new("connect_ms"), trend);
             }
             let failed = watcher.look(&event(ms, EventKind::RunEnded), || {
-                looks.push(ms);
-                Some(figures)
+                thresholds.ends_run(Instant::from_millis(ms), || {
+                    looks.push(ms);
+                    Some(figures)
+                })
             });
             if let Some(failed) = failed {
                 return (looks, Some((ms, failed.threshold.to_string())));
@@ -161,45 +168,51 @@ mod tests {
 
     #[test]
     fn once_a_second_it_is_looked_until_one_fails() {
-        let mut watcher =
-            watcher("{connect_ms: [max<9, {threshold: max<4, abortOnFail: true}], messages_sent: count>3}");
-        let (looks, ended) = play(&mut watcher, 2_500);
+        let text = "{connect_ms: [max<9, {threshold: max<4, abortOnFail: true}], messages_sent: count>3}";
+        let mut watcher = Watcher::default();
+        let (looks, ended) = play(&mut watcher, text, 2_500);
         assert_eq!(looks, [1_000, 2_000, 3_000], "no samples never end a run");
         assert_eq!(ended, Some((3_000, "connect_ms: max<4".to_owned())));
-        assert_eq!(play(&mut watcher, 0), (vec![], None), "once is enough");
+        assert_eq!(play(&mut watcher, text, 0), (vec![], None), "once is enough");
     }
 
     #[test]
     fn what_holds_or_does_not_say_so_ends_nothing() {
-        let mut holds = watcher("{connect_ms: {threshold: max<6, abortOnFail: true}}");
-        let (looks, ended) = play(&mut holds, 0);
+        let holds = "{connect_ms: {threshold: max<6, abortOnFail: true}}";
+        let (looks, ended) = play(&mut Watcher::default(), holds, 0);
         assert_eq!((looks.len(), ended), (9, None));
         for nothing in [
             "{connect_ms: max<4}",
             "{connect_ms: {threshold: max<4, abortOnFail: false}}",
         ] {
-            assert_eq!(play(&mut watcher(nothing), 0), (vec![], None), "{nothing}");
+            assert_eq!(
+                play(&mut Watcher::default(), nothing, 0),
+                (vec![], None),
+                "{nothing}"
+            );
         }
     }
 
     #[test]
     fn each_waits_for_its_own_delay() {
         let late = "{threshold: max<4, abortOnFail: true, delayAbortEval: 5500ms}";
-        let (looks, ended) = play(&mut watcher(&format!("{{connect_ms: {late}}}")), 0);
-        assert_eq!(looks, [5_500]);
-        assert_eq!(ended, Some((5_500, "connect_ms: max<4".to_owned())));
+        let (looks, ended) = play(&mut Watcher::default(), &format!("{{connect_ms: {late}}}"), 0);
+        assert_eq!(looks, [6_000]);
+        assert_eq!(ended, Some((6_000, "connect_ms: max<4".to_owned())));
 
         let early = "{threshold: max<3, abortOnFail: true, delayAbortEval: 2s}";
-        let (_, ended) = play(&mut watcher(&format!("{{connect_ms: [{late}, {early}]}}")), 0);
+        let both = format!("{{connect_ms: [{late}, {early}]}}");
+        let (_, ended) = play(&mut Watcher::default(), &both, 0);
         assert_eq!(ended, Some((2_000, "connect_ms: max<3".to_owned())));
     }
 
     #[test]
     fn a_run_that_ends_already_is_left_alone() {
         for end in [EventKind::Interrupted, EventKind::DeadlineReached] {
-            let mut watcher = watcher("{connect_ms: {threshold: max<4, abortOnFail: true}}");
+            let mut watcher = Watcher::default();
             assert!(watcher.look(&event(900, end), || panic!("no need")).is_none());
-            assert_eq!(play(&mut watcher, 0), (vec![], None));
+            let hopeless = "{connect_ms: {threshold: max<4, abortOnFail: true}}";
+            assert_eq!(play(&mut watcher, hopeless, 0), (vec![], None));
         }
     }
 }

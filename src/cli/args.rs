@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::schedule::ScheduleArg;
-use crate::{plan::Segment, report::Format};
+use crate::{base::Fraction, plan::Segment, report::Format};
 
 /// Headless WebRTC test harness and load simulator.
 ///
@@ -173,9 +173,13 @@ pub(super) struct RunArgs {
     #[arg(long, env = "RTCSTORM_NO_THRESHOLDS", value_parser = clap::builder::FalseyValueParser::new())]
     pub no_thresholds: bool,
 
-    /// How late the generator may be at the 99th percentile before a failed run counts as invalid
+    /// How late the generator's steps and event loops may be at the 99th percentile before a failed run counts as invalid
     #[arg(long, env = "RTCSTORM_LAG_LIMIT", value_name = "TIME", default_value = "100ms", value_parser = crate::base::parse_duration)]
     pub lag_limit: Duration,
+
+    /// How much of all cores the generator may use for 10 s on end before a failed run counts as invalid
+    #[arg(long, env = "RTCSTORM_CPU_LIMIT", value_name = "SHARE", default_value = "90%")]
+    pub cpu_limit: Fraction,
 
     /// STUN or TURN server, over UDP; repeatable, in the environment with spaces between. With credentials:
     /// turn:host:3478,USER,CREDENTIAL

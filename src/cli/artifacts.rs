@@ -31,8 +31,8 @@ pub(super) const SCENARIO: &str = "scenario.yaml";
 /// A folder for one run.
 pub(super) struct RunFolder {
     path: PathBuf,
-    /// The first thing that could not be written.
-    trouble: Arc<Mutex<Option<String>>>,
+    /// Why the event log is not whole, if it is not.
+    log_trouble: Arc<Mutex<Option<String>>>,
 }
 
 impl RunFolder {
@@ -55,7 +55,7 @@ impl RunFolder {
         }
         Ok(Self {
             path,
-            trouble: Arc::default(),
+            log_trouble: Arc::default(),
         })
     }
 
@@ -95,7 +95,8 @@ impl RunFolder {
             path,
             flushed_at: Instant::START,
             hash: Arc::default(),
-            trouble: self.trouble.clone(),
+            trouble: self.log_trouble.clone(),
+            broken: false,
         })
     }
 
@@ -103,11 +104,13 @@ impl RunFolder {
     pub fn write(&self, report: &RunReport) -> Result<(), String> {
         self.put(SUMMARY, &json::summary(report))?;
         self.put(HISTOGRAMS, &hlog::histograms(report))?;
-        self.put(MACHINE, &machine::machine(report))?;
-        match self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(trouble) => Err(trouble),
-            None => Ok(()),
-        }
+        self.put(MACHINE, &machine::machine(report))
+    }
+
+    /// Why the event log is not whole, if it is not. Known when it is dropped.
+    pub fn log_trouble(&self) -> Option<String> {
+        let trouble = self.log_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone()
     }
 
     /// Writes a file of that name into it; it appears whole or not at all.
@@ -159,6 +162,8 @@ pub(super) struct EventLog {
     flushed_at: Instant,
     hash: LogHash,
     trouble: Arc<Mutex<Option<String>>>,
+    /// Something could not be written. Nothing more is: a log that ends early is one that can be read.
+    broken: bool,
 }
 
 impl EventLog {
@@ -173,6 +178,9 @@ impl EventLog {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .update(line.as_bytes());
+        if self.broken {
+            return;
+        }
         let mut written = self.file.write_all(line.as_bytes());
         if event.at.since(self.flushed_at) >= FLUSH_EVERY {
             self.flushed_at = event.at;
@@ -181,9 +189,10 @@ impl EventLog {
         self.note(written);
     }
 
-    /// A full disk must not end the run: it is told once, at the end.
-    fn note(&self, written: io::Result<()>) {
+    /// A full disk must not end the run: it is told in the verdict.
+    fn note(&mut self, written: io::Result<()>) {
         if let Err(error) = written {
+            self.broken = true;
             let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
             trouble.get_or_insert_with(|| cannot("write", &self.path, &error));
         }
@@ -192,7 +201,9 @@ impl EventLog {
 
 impl Drop for EventLog {
     fn drop(&mut self) {
-        let flushed = self.file.flush();
-        self.note(flushed);
+        if !self.broken {
+            let flushed = self.file.flush();
+            self.note(flushed);
+        }
     }
 }

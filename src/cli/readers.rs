@@ -4,12 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::artifacts::EventLog;
 use crate::{
+    base::Instant,
     metrics::{EventKind, Failures, Growth, Recorder, RunEvent, TimelineRecorder},
     net::usage,
     plan::Plan,
     report::Normaliser,
     run::EventReader,
-    verdict::invariants::{Checkers, Visibility},
+    scenario,
+    verdict::{
+        Asked, GeneratorUse, Threshold, Thresholds,
+        invariants::{Checkers, Visibility},
+    },
 };
 
 /// What all readers have gathered, for the report.
@@ -18,22 +23,29 @@ pub(super) struct Gathered {
     pub checkers: Checkers,
     pub failures: Failures,
     pub timeline: TimelineRecorder,
-    /// The highest use of processor time in any second, and of memory.
-    pub cpu_percent: Option<f64>,
-    pub rss_bytes: Option<u64>,
+    pub thresholds: Thresholds,
+    /// What the generator itself used.
+    pub used: GeneratorUse,
     /// The memory of this process, whatever the world: it is no event of a simulation.
     pub memory: Growth,
 }
 
 impl Gathered {
-    pub fn new(plan: &Plan, sees: Visibility) -> Self {
+    pub fn new(
+        plan: &Plan,
+        sees: Visibility,
+        thresholds: &[scenario::Threshold],
+        used: GeneratorUse,
+    ) -> Self {
+        let mut recorder = Recorder::new(plan);
+        let thresholds = thresholds.iter().map(asked).collect();
         Self {
-            recorder: Recorder::new(plan),
+            thresholds: Thresholds::new(thresholds, plan.warm_up, &mut recorder),
+            recorder,
             checkers: Checkers::new(plan, sees),
             failures: Failures::default(),
             timeline: TimelineRecorder::new(plan),
-            cpu_percent: None,
-            rss_bytes: None,
+            used,
             memory: Growth::default(),
         }
     }
@@ -41,18 +53,11 @@ impl Gathered {
     /// Takes the next event, of a run that is under way or of a log.
     pub fn read(&mut self, event: &RunEvent) {
         self.recorder.record(event);
+        self.thresholds.observe(event, &mut self.recorder);
+        self.used.observe(event);
         self.checkers.observe(event);
         let failure = self.failures.observe(event);
         self.timeline.record(event, failure);
-        if let EventKind::Generator {
-            cpu_percent,
-            rss_bytes,
-        } = event.kind
-        {
-            let most = self.cpu_percent.map_or(cpu_percent, |most| most.max(cpu_percent));
-            self.cpu_percent = Some(most);
-            self.rss_bytes = self.rss_bytes.max(Some(rss_bytes));
-        }
     }
 }
 
@@ -61,8 +66,15 @@ impl Gathered {
 pub(super) struct Shared(Arc<Mutex<Option<Gathered>>>);
 
 impl Shared {
-    pub fn new(plan: &Plan, sees: Visibility) -> Self {
-        Self(Arc::new(Mutex::new(Some(Gathered::new(plan, sees)))))
+    pub fn new(
+        plan: &Plan,
+        sees: Visibility,
+        thresholds: &[scenario::Threshold],
+        used: GeneratorUse,
+    ) -> Self {
+        Self(Arc::new(Mutex::new(Some(Gathered::new(
+            plan, sees, thresholds, used,
+        )))))
     }
 
     /// Looks at, or changes, what is gathered so far; `None` after [`Shared::take`].
@@ -87,6 +99,16 @@ impl EventReader for Shared {
                 gathered.memory.sample(event.at, usage.rss_bytes as f64);
             }
         });
+    }
+}
+
+/// What a threshold of the scenario asks for, and when it ends the run.
+fn asked(of: &scenario::Threshold) -> Asked {
+    let threshold = Threshold::parse(&of.selector, &of.expression).expect("the scenario was checked");
+    let delay = of.delay_abort_eval.unwrap_or_default();
+    Asked {
+        threshold: threshold.in_windows(of.window),
+        abort_from: of.abort_on_fail.then(|| Instant::START + delay),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     },
     run::RunSummary,
     scenario::{Scenario, parse},
-    verdict::{ExitCode, invariants::Visibility},
+    verdict::{ExitCode, GeneratorUse, Grants, invariants::Visibility},
 };
 
 /// Reads the folder of a run: its report, and the events that are wanted.
@@ -79,12 +79,22 @@ fn report(
         true => Visibility::BUNDLED,
         false => Visibility::FOREIGN_MESH,
     };
-    let mut gathered = Gathered::new(plan, sees);
+    let grants = Grants {
+        cores: launch.cores,
+        open_files: launch.open_files,
+    };
+    let used = GeneratorUse::new(grants, plan.warm_up, launch.cpu_limit_percent);
+    let thresholds = match launch.judge_thresholds {
+        true => &*scenario.thresholds,
+        false => &[],
+    };
+    let mut gathered = Gathered::new(plan, sees, thresholds, used);
     let mut last = Instant::START;
     let mut run = RunSummary {
         duration: Duration::ZERO,
         interrupted: false,
         deadline_reached: false,
+        events_dropped: 0,
     };
     let mut ended = false;
     let mut hash = Fnv1a::default();
@@ -120,7 +130,8 @@ fn report(
         },
         by_user: false,
         aborted_by: None,
-        judge_thresholds: launch.judge_thresholds,
+        warm_up: plan.warm_up,
+        log_trouble: None,
         lag_limit: Duration::try_from_secs_f64(launch.lag_limit_ms / 1_000.0).unwrap_or_default(),
         repeat: launch.repeat.clone(),
         files: Vec::new(),

@@ -14,7 +14,7 @@ use super::{
     interrupt::Interrupt,
     live::Live,
     load::{self, Loaded},
-    no_color,
+    machine, no_color,
     place::Place,
     print_data,
     readers::{Normal, Shared},
@@ -30,7 +30,7 @@ use crate::{
     report::{LAUNCH_SCHEMA, Launch, MachineLine, RunReport, StartedAt, json, terminal},
     run::Options,
     scenario::{Scenario, url_without_secrets},
-    verdict::{ExitCode, invariants::Visibility},
+    verdict::{ExitCode, GeneratorUse, Grants, invariants::Visibility},
     world::{Census, Tricks},
 };
 
@@ -211,12 +211,18 @@ async fn run_one(
     if let Err(trouble) = folder.begin(&launch, scenario) {
         return trouble_with_files(&trouble);
     }
-    let gathered = Shared::new(plan, place.visibility());
-    let live = Live::start(plan, gathered.clone(), args.quiet);
-    let (watch, abort) = match args.no_thresholds {
-        true => abort::watch(&[], gathered.clone()),
-        false => abort::watch(&scenario.thresholds, gathered.clone()),
+    let thresholds = match launch.judge_thresholds {
+        true => &*scenario.thresholds,
+        false => &[],
     };
+    let grants = Grants {
+        cores: launch.cores,
+        open_files: launch.open_files,
+    };
+    let used = GeneratorUse::new(grants, plan.warm_up, launch.cpu_limit_percent);
+    let gathered = Shared::new(plan, place.visibility(), thresholds, used);
+    let live = Live::start(plan, gathered.clone(), args.quiet);
+    let (watch, abort) = abort::watch(gathered.clone());
     let (by_user, by_threshold) = (interrupt.first(), abort.happens());
     let plan_ = Arc::new(plan.clone());
     let options = Options {
@@ -268,7 +274,8 @@ async fn run_one(
         },
         by_user: interrupt.is_seen(),
         aborted_by: abort.by(),
-        judge_thresholds: !args.no_thresholds,
+        warm_up: plan.warm_up,
+        log_trouble: folder.log_trouble(),
         lag_limit: args.lag_limit,
         repeat: launch.repeat,
         files: folder.files(),
@@ -297,6 +304,7 @@ fn launch(
     index: usize,
 ) -> Launch {
     let Loaded { scenario, plan } = loaded;
+    let grants = machine::grants();
     Launch {
         schema: LAUNCH_SCHEMA.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -311,9 +319,11 @@ fn launch(
         started_at_unix_ms: unix_ms(started),
         os: std::env::consts::OS.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),
-        cores: std::thread::available_parallelism().ok().map(usize::from),
+        cores: grants.cores,
+        open_files: grants.open_files,
         judge_thresholds: !args.no_thresholds,
         lag_limit_ms: verdict::millis(args.lag_limit),
+        cpu_limit_percent: args.cpu_limit.as_f64() * 100.0,
         repeat: repeat(&args.scenarios[index], args, plan.seed),
     }
 }

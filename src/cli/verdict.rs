@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::readers::Gathered;
+use super::{abort::Ended, readers::Gathered};
 use crate::{
-    base::Instant,
+    base::{Instant, show_duration},
     metrics::{MetricKey, RunEvent, Snapshot},
     report::{
-        FailureLine, FileLine, GeneratorLine, MachineLine, RunReport, ScenarioLine, StartedAt, ThresholdLine,
-        ThresholdStatus, VerdictLine, VerdictWord, what,
+        AbortLine, FailureLine, FileLine, GeneratorLine, MachineLine, RunReport, ScenarioLine, StartedAt,
+        ThresholdLine, ThresholdStatus, VerdictLine, VerdictWord, WindowLine, what,
     },
     run::RunSummary,
     scenario::Scenario,
-    verdict::{self, Decision, ExitCode, Judged, Reason, Saturation, Threshold, ThresholdResult, judge},
+    verdict::{self, Decision, ExitCode, Judged, Reason, Saturation, ThresholdResult, judge, lag_p99_ms},
 };
 
 /// What is known about a run beside what it gathered.
@@ -27,9 +27,11 @@ pub(super) struct About<'a> {
     pub machine: MachineLine,
     /// The user has asked for an end.
     pub by_user: bool,
-    /// The threshold whose failure ended the run, as it was then.
-    pub aborted_by: Option<ThresholdResult>,
-    pub judge_thresholds: bool,
+    /// What ended the run, if a threshold did.
+    pub aborted_by: Option<Ended>,
+    pub warm_up: Duration,
+    /// Why the event log is not whole, if it is not.
+    pub log_trouble: Option<String>,
     pub lag_limit: Duration,
     pub repeat: String,
     pub files: Vec<FileLine>,
@@ -39,39 +41,36 @@ pub(super) struct About<'a> {
 pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, ExitCode) {
     let ended = Instant::START + about.run.duration;
     gathered.recorder.finish(ended);
+    gathered.thresholds.finish(ended, &mut gathered.recorder);
     let metrics = gathered.recorder.snapshot();
     let invariants = gathered.checkers.finish(ended);
-    let thresholds: Vec<ThresholdResult> = about
-        .scenario
-        .thresholds
-        .iter()
-        .filter(|_| about.judge_thresholds)
-        .map(|t| {
-            Threshold::parse(&t.selector, &t.expression)
-                .expect("the scenario was checked")
-                .judge(&metrics)
-        })
-        .collect();
+    let thresholds = gathered.thresholds.judge(&metrics);
     let broken: Vec<&str> = invariants
         .iter()
         .filter(|i| i.is_broken())
         .map(|i| i.name)
         .collect();
-    let saturation = Saturation::of(&metrics, about.lag_limit);
+    let used = &gathered.used;
+    let saturation = Saturation::of(&metrics, used, about.lag_limit);
     // One that failed when everybody had left already has ended nothing.
     let aborted_by = about.aborted_by.filter(|_| about.run.interrupted);
     let verdict = judge(Judged {
         thresholds: &thresholds,
         broken_invariants: &broken,
-        saturation,
+        saturation: &saturation,
+        events_dropped: about.run.events_dropped,
+        log_trouble: about.log_trouble.as_deref(),
         offered_load_reached: gathered.recorder.offered_load_reached(),
-        nothing_connected: nothing_connected(&metrics),
+        nothing_connected: gathered.recorder.nothing_connected(),
         interrupted: about.run.interrupted && about.by_user,
         aborted: aborted_by.is_some(),
         server_commands_failed: counted(&metrics, "server_commands_failed"),
         config_error: false,
     });
     let exit_code = verdict.exit_code;
+    let lag_ms_p99 = lag_p99_ms(&metrics, "generator_lag_ms");
+    let event_loop_lag_ms_p99 = lag_p99_ms(&metrics, "event_loop_lag_ms");
+    let warm_until = Instant::START + about.warm_up;
     let report = RunReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         scenario: ScenarioLine {
@@ -84,6 +83,11 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         target: about.target,
         started_at: about.started_at,
         duration_ms: millis(about.run.duration),
+        warm_up_ms: (!about.warm_up.is_zero()).then(|| millis(about.warm_up)),
+        aborted: aborted_by.as_ref().map(|ended| AbortLine {
+            threshold: line(&ended.by),
+            at_ms: ended.at.as_millis_f64(),
+        }),
         log_hash: about.log_hash,
         machine: about.machine,
         verdict: VerdictLine {
@@ -100,12 +104,17 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         metrics,
         invariants,
         generator: GeneratorLine {
-            cpu_percent: gathered.cpu_percent,
-            rss_bytes: gathered.rss_bytes,
+            cpu_percent: used.cpu_percent(),
+            rss_bytes: used.rss_bytes(),
             rss_growth: gathered.memory.slope(),
-            lag_ms_p99: saturation.map(|s| s.lag_p99_ms),
+            lag_ms_p99,
+            event_loop_lag_ms_p99,
+            open_files: used.open_files(),
+            open_files_allowed: used.open_files().and(used.grants().open_files),
         },
-        failures: gathered.failures.kept.iter().map(failure).collect(),
+        failures: (gathered.failures.kept.iter())
+            .map(|event| failure(event, warm_until))
+            .collect(),
         more_failures: gathered.failures.more,
         timeline: gathered.timeline.timeline(),
         repeat: about.repeat,
@@ -118,29 +127,42 @@ fn counted(metrics: &Snapshot, name: &'static str) -> u64 {
     metrics.counters.get(&MetricKey::new(name)).copied().unwrap_or(0)
 }
 
-/// Whether links were to connect, and every one failed.
-fn nothing_connected(metrics: &Snapshot) -> bool {
-    let failed = metrics.rates.get(&MetricKey::new("connect_failed"));
-    failed.is_some_and(|rate| rate.total > 0 && rate.hits == rate.total)
-}
-
 /// A reason for people. What ended the run is told by its name.
-fn told(reason: &Reason, aborted_by: Option<&ThresholdResult>) -> String {
+fn told(reason: &Reason, aborted_by: Option<&Ended>) -> String {
     match (reason, aborted_by) {
-        (Reason::Aborted, Some(ThresholdResult { threshold, outcome })) => {
-            let actual = outcome.actual.unwrap_or(f64::INFINITY);
-            format!("{threshold} ended the run (abortOnFail): it was {actual:.3}")
+        (Reason::Aborted, Some(Ended { by, at })) => {
+            let actual = by.outcome.actual.unwrap_or(f64::INFINITY);
+            let window = by
+                .outcome
+                .window
+                .map(|window| format!(" {window}"))
+                .unwrap_or_default();
+            format!(
+                "{} ended the run after {} (abortOnFail): it was {actual:.3}{window}. All figures are of the time until then",
+                by.threshold,
+                after(*at)
+            )
         }
         _ => reason.to_string(),
     }
 }
 
-fn failure(event: &RunEvent) -> FailureLine {
+/// How far into a run that is, to the millisecond.
+pub(super) fn after(at: Instant) -> String {
+    show_duration(Duration::from_millis(at.as_millis_f64() as u64))
+}
+
+fn failure(event: &RunEvent, warm_until: Instant) -> FailureLine {
+    let warm_up = if event.at < warm_until {
+        " (in the warm-up)"
+    } else {
+        ""
+    };
     FailureLine {
         peer: event.peer,
         remote: event.remote,
         at: event.at,
-        what: what(&event.kind),
+        what: what(&event.kind) + warm_up,
     }
 }
 
@@ -154,6 +176,11 @@ fn line(result: &ThresholdResult) -> ThresholdLine {
             verdict::ThresholdStatus::Failed => ThresholdStatus::Failed,
             verdict::ThresholdStatus::NoSamples => ThresholdStatus::NoSamples,
         },
+        window: result.threshold.window().map(|length| WindowLine {
+            length_ms: millis(length),
+            worst_ms: (result.outcome.window)
+                .map(|window| (window.from.as_millis_f64(), window.until.as_millis_f64())),
+        }),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     report::{call, state_name, what},
     scenario::Scenario,
     verdict::{
-        Threshold, ThresholdStatus,
+        Asked, Threshold, ThresholdStatus, Thresholds,
         invariants::{Checkers, Finding, Visibility},
     },
 };
@@ -181,7 +181,7 @@ fn step(kind: &EventKind) -> String {
         }
         EventKind::RecoveryFailed { .. } => "no recovery".to_owned(),
         EventKind::LinkGivenUp { .. } => "link given up".to_owned(),
-        EventKind::LimitHit { limit } => format!("limit: {limit}"),
+        EventKind::LimitHit { limit, .. } => format!("limit: {limit}"),
         other => what(other),
     }
 }
@@ -196,25 +196,40 @@ fn failed_threshold(
         return None;
     }
     let mut recorder = Recorder::new(plan);
+    let asked = scenario.thresholds.iter().map(|asked| {
+        let threshold = Threshold::parse(&asked.selector, &asked.expression);
+        Asked {
+            threshold: threshold
+                .expect("the scenario was checked")
+                .in_windows(asked.window),
+            abort_from: None,
+        }
+    });
+    let mut thresholds = Thresholds::new(asked.collect(), plan.warm_up, &mut recorder);
     for event in events {
         recorder.record(event);
+        thresholds.observe(event, &mut recorder);
     }
     recorder.finish(ended);
-    let metrics = recorder.snapshot();
-    scenario.thresholds.iter().find_map(|threshold| {
-        let parsed = Threshold::parse(&threshold.selector, &threshold.expression);
-        let result = parsed.expect("the scenario was checked").judge(&metrics);
+    thresholds.finish(ended, &mut recorder);
+    let results = thresholds.judge(&recorder.snapshot());
+    let mut written = scenario.thresholds.iter().zip(results);
+    written.find_map(|(threshold, result)| {
         (result.outcome.status == ThresholdStatus::Failed).then(|| Failure {
             signature: Signature {
-                broken: Broken::Threshold(format!("{}: {}", threshold.selector, threshold.expression)),
+                broken: Broken::Threshold(match result.threshold.window() {
+                    None => format!("{}: {}", threshold.selector, threshold.expression),
+                    Some(_) => result.threshold.to_string(),
+                }),
                 phase: None,
             },
             peer: None,
             remote: None,
             at: ended,
-            what: match result.outcome.actual {
-                Some(actual) => format!("it was {actual:.3}"),
-                None => "it failed".to_owned(),
+            what: match (result.outcome.actual, result.outcome.window) {
+                (Some(actual), Some(window)) => format!("it was {actual:.3} {window}"),
+                (Some(actual), None) => format!("it was {actual:.3}"),
+                (None, _) => "it failed".to_owned(),
             },
         })
     })

@@ -1,4 +1,5 @@
 use super::{EventKind, IgnoreReason, tally::Series};
+use crate::base::Instant;
 
 /// The counter that goes up by one with an event of this kind, whatever else the event means.
 pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
@@ -13,7 +14,6 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::CrossedGeneration { .. } => "generations_crossed",
         EventKind::StaleIgnored { .. } => "stale_ignored",
         EventKind::DtlsFlightRepeated { .. } => "dtls_flights_repeated",
-        EventKind::LimitHit { .. } => "limits_hit",
         EventKind::FaultDetected { .. } => "faults_detected",
         EventKind::LinkGivenUp { .. } => "links_given_up",
         EventKind::Crashed { .. } => "crashes",
@@ -24,6 +24,9 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::ServerSlowed { .. } => "server_slowdowns",
         EventKind::ServerCommand { failed: Some(_), .. } => "server_commands_failed",
         EventKind::OfferOverdue { .. } => "offers_overdue",
+        EventKind::LimitHit { of, .. } => {
+            return Some(Series::tagged("limits_hit", [("of", of.name())]));
+        }
         EventKind::FrameTreated {
             treatment,
             frame,
@@ -62,6 +65,28 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         _ => return None,
     };
     Some(name.into())
+}
+
+/// Where an event that was planned counts; one that was not counts where it happened.
+pub(super) fn planned_of(kind: &EventKind) -> Option<Instant> {
+    match *kind {
+        EventKind::FaultStarted { planned, .. }
+        | EventKind::Crashed { planned, .. }
+        | EventKind::ServerRestarted { planned, .. }
+        | EventKind::ServerCrashed { planned, .. }
+        | EventKind::ServerPaused { planned, .. }
+        | EventKind::ServerSlowed { planned, .. } => Some(planned),
+        _ => None,
+    }
+}
+
+/// Whether it is about the run itself, and so is counted whenever it happens, in the warm-up, too: a verdict rests
+/// on it.
+pub(super) fn is_of_the_run(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::NoPath { .. } | EventKind::LimitHit { .. } | EventKind::ServerCommand { .. }
+    )
 }
 
 /// The counters that go up by what an event of this kind tells, without those that don't.

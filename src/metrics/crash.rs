@@ -36,7 +36,9 @@ impl Crash {
         if self.unnoticed && side != self.side && self.planned <= at && of_this {
             self.unnoticed = false;
             let tags = [("cause", FaultCause::Crash.name())];
-            tally.took(Series::tagged("detect_ms", tags), at.since(self.planned));
+            tally
+                .at(self.planned)
+                .took(Series::tagged("detect_ms", tags), at.since(self.planned));
         }
     }
 

@@ -297,8 +297,16 @@ pub enum EventKind {
         timers: u64,
         sockets: u64,
     },
-    /// The generator's own use, about once a second.
-    Generator { cpu_percent: f64, rss_bytes: u64 },
+    /// The generator's own use, about once a second. `open_files`: of the process, where that means something.
+    Generator {
+        cpu_percent: f64,
+        rss_bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        open_files: Option<u64>,
+    },
+    /// How late the timers of the generator's event loops fired, about once a second, in real time only. `late_us`: µs,
+    /// in steps of 100 and rounded down to five significant bits, and how many; a timer is due every 10 ms in each loop.
+    EventLoopLag { late_us: Vec<(u64, u64)> },
     /// What the whole run holds at the moment, about every 5 s. `open_files`: of the process, where that means
     /// something; `server`: what the server holds, where it can be asked.
     Holdings {
@@ -311,14 +319,29 @@ pub enum EventKind {
     },
     /// The server did not tell what it holds: `why`.
     ServerMetricsFailed { why: String },
-    /// A limit of the harness was hit.
-    LimitHit { limit: String },
+    /// A limit was hit.
+    LimitHit {
+        limit: String,
+        #[serde(default)]
+        of: LimitOf,
+    },
     /// The run was interrupted by the user; everybody leaves from here on.
     Interrupted,
     /// `--duration` is over; everybody leaves from here on.
     DeadlineReached,
     /// The last event.
     RunEnded,
+}
+
+/// Whose a limit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitOf {
+    /// The harness's own: it did less than the scenario asks for.
+    #[default]
+    Harness,
+    /// A client's rule: what is tested.
+    Client,
 }
 
 /// What a server holds at the moment, as far as it tells.

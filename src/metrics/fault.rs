@@ -12,6 +12,8 @@ use crate::base::Instant;
 pub(super) struct Fault {
     /// The earliest planned beginning.
     pub(super) start: Instant,
+    /// The first one's planned beginning: where all its figures count.
+    pub(super) began: Instant,
     /// The latest planned end.
     pub(super) end: Instant,
     /// The first one's.
@@ -74,13 +76,15 @@ impl Fault {
         match self.recovered().filter(|at| at.since(self.end) <= timeout) {
             Some(at) => {
                 self.count_detected(tally);
+                let mut tally = tally.at(self.began);
                 tally.case(self.series("reconnect_failed"), false);
                 tally.took(self.series("reconnect_ms"), at.since(self.end));
                 tally.took(self.by_cause("outage_ms"), at.since(self.start));
                 tally.count(self.series("recovered_by"));
-                let outage = tally.outage(self.key());
-                *outage.recovered.entry(self.path).or_default() += 1;
-                outage.reconnect.record(at.since(self.end));
+                tally.outage(self.key(), |outage| {
+                    *outage.recovered.entry(self.path).or_default() += 1;
+                    outage.reconnect.record(at.since(self.end));
+                });
             }
             None => self.fail(tally),
         }
@@ -91,23 +95,28 @@ impl Fault {
             return self.settle(timeout, tally);
         }
         self.count_detected(tally);
+        let mut tally = tally.at(self.began);
         tally.count(self.series("reconnect_abandoned"));
-        tally.outage(self.key()).abandoned += 1;
+        tally.outage(self.key(), |outage| outage.abandoned += 1);
     }
 
     pub(super) fn fail(self, tally: &mut Tally) {
         self.count_detected(tally);
+        let mut tally = tally.at(self.began);
         tally.case(self.series("reconnect_failed"), true);
         tally.failed(self.series("reconnect_ms"));
         tally.failed(self.by_cause("outage_ms"));
-        let outage = tally.outage(self.key());
-        outage.failed += 1;
-        outage.reconnect.record_failure();
+        tally.outage(self.key(), |outage| {
+            outage.failed += 1;
+            outage.reconnect.record_failure();
+        });
     }
 
     fn count_detected(&self, tally: &mut Tally) {
         if let Some(at) = self.detected {
-            tally.took(self.by_cause("detect_ms"), at.since(self.start));
+            tally
+                .at(self.began)
+                .took(self.by_cause("detect_ms"), at.since(self.start));
         }
     }
 

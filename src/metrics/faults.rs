@@ -37,6 +37,11 @@ impl Faults {
         }
     }
 
+    /// The earliest beginning of those that are not over.
+    pub(super) fn pending_since(&self) -> Option<Instant> {
+        self.faults.values().map(|fault| fault.began).min()
+    }
+
     /// Whether the link of this pair is yet to recover from a fault.
     pub(super) fn covers(&self, pair: PairId) -> bool {
         let fault = self.faults.get(&pair);
@@ -71,7 +76,9 @@ impl Faults {
         }
         let mut fault = match before {
             Some(before) => {
-                tally.count(Series::tagged("faults_merged", [("cause", cause.name())]));
+                tally
+                    .at(start)
+                    .count(Series::tagged("faults_merged", [("cause", cause.name())]));
                 Fault {
                     start: before.start.min(start),
                     end: before.end.max(end),
@@ -80,6 +87,7 @@ impl Faults {
             }
             None if open => Fault {
                 start,
+                began: start,
                 end: end.max(start),
                 cause,
                 length: end.since(start),
@@ -87,7 +95,7 @@ impl Faults {
                 ends: [AtEnd::Elsewhere; 2],
                 detected: None,
             },
-            None => return unmeasured(cause, tally),
+            None => return unmeasured(cause, start, tally),
         };
         fault.ends[side] = AtEnd::Began;
         self.put(pair, fault, deadlines);
@@ -217,6 +225,8 @@ impl Faults {
 }
 
 /// A fault that no link was torn by, or that is measured otherwise.
-pub(super) fn unmeasured(cause: FaultCause, tally: &mut Tally) {
-    tally.count(Series::tagged("faults_unmeasured", [("cause", cause.name())]));
+pub(super) fn unmeasured(cause: FaultCause, planned: Instant, tally: &mut Tally) {
+    tally
+        .at(planned)
+        .count(Series::tagged("faults_unmeasured", [("cause", cause.name())]));
 }

@@ -70,6 +70,11 @@ impl Joins {
         );
     }
 
+    /// The earliest planned instant of those that are not complete.
+    pub(super) fn pending_since(&self) -> Option<Instant> {
+        self.pending.values().map(|join| join.planned).min()
+    }
+
     /// The server confirmed the membership.
     pub(super) fn confirm(
         &mut self,
@@ -85,7 +90,7 @@ impl Joins {
         if took > self.timeout {
             return self.end(peer, at, Cut::Left, tally, deadlines);
         }
-        tally.took("signaling_ms", took);
+        tally.at(join.planned).took("signaling_ms", took);
         join.confirmed = Some(at);
         self.complete(peer, tally, deadlines);
     }
@@ -157,7 +162,7 @@ impl Joins {
         if cut.is_failure() || at.since(join.planned) > self.timeout {
             join.fail(tally);
         } else {
-            tally.count("joins_abandoned");
+            tally.at(join.planned).count("joins_abandoned");
         }
     }
 
@@ -174,7 +179,9 @@ impl Joins {
         };
         let join = self.pending.remove(&peer).expect("it was found just now");
         deadlines.clear(join.planned + self.timeout, Due::Join(peer));
-        tally.took(join.series(), last.since(join.planned));
+        tally
+            .at(join.planned)
+            .took(join.series(), last.since(join.planned));
     }
 }
 
@@ -189,6 +196,7 @@ impl Join {
     }
 
     fn fail(&self, tally: &mut Tally) {
+        let mut tally = tally.at(self.planned);
         if self.confirmed.is_none() {
             tally.failed("signaling_ms");
         }

@@ -63,6 +63,11 @@ impl Messages {
         }
     }
 
+    /// The earliest planned instant of those that are on their way.
+    pub(super) fn pending_since(&self) -> Option<Instant> {
+        self.outgoing.values().map(|message| message.planned).min()
+    }
+
     /// A message went out. `to_member`: the receiver has not begun to leave.
     pub(super) fn sent(
         &mut self,
@@ -76,7 +81,7 @@ impl Messages {
         if self.outgoing.contains_key(&id) {
             return;
         }
-        tally.count("messages_sent");
+        tally.at(planned).count("messages_sent");
         let message = Outgoing { planned, sent: at };
         if let Some(received) = self.early.remove(&id) {
             deadlines.clear(received + LATENESS, Due::Unmatched(id));
@@ -85,7 +90,7 @@ impl Messages {
             deadlines.set(at + self.timeout, Due::Message(id));
             self.outgoing.insert(id, message);
         } else {
-            tally.count("messages_abandoned");
+            tally.at(planned).count("messages_abandoned");
         }
     }
 
@@ -99,10 +104,10 @@ impl Messages {
         tally: &mut Tally,
     ) {
         if to_member {
-            tally.count("messages_unsent");
+            tally.at(planned).count("messages_unsent");
             fail(ends, planned, faults, tally);
         } else {
-            tally.count("messages_not_due");
+            tally.at(planned).count("messages_not_due");
         }
     }
 
@@ -126,11 +131,12 @@ impl Messages {
             });
         let repeated = stream.incarnation == id.incarnation && stream.seen.contains(id.seq);
         if outgoing.is_none() && repeated {
-            tally.count("messages_duplicated");
+            tally.at(at).count("messages_duplicated");
             return;
         }
+        let due = outgoing.map_or(at, |message| message.planned);
         if stream.take(id, generation) {
-            tally.count("messages_reordered");
+            tally.at(due).count("messages_reordered");
         }
         if let Some(message) = outgoing {
             deadlines.clear(message.sent + self.timeout, Due::Message(id));
@@ -139,7 +145,7 @@ impl Messages {
             deadlines.set(at + LATENESS, Due::Unmatched(id));
             self.early.insert(id, at);
         } else {
-            tally.count("messages_unmatched");
+            tally.at(at).count("messages_unmatched");
         }
     }
 
@@ -167,7 +173,7 @@ impl Messages {
                 if at.since(message.sent) > self.timeout {
                     lose(id, message, faults, tally);
                 } else {
-                    tally.count("messages_abandoned");
+                    tally.at(message.planned).count("messages_abandoned");
                 }
             }
         }
@@ -182,15 +188,15 @@ impl Messages {
 
     /// The run is over before the time of this message is.
     pub(super) fn abandon(&mut self, id: MessageId, tally: &mut Tally) {
-        if self.outgoing.remove(&id).is_some() {
-            tally.count("messages_abandoned");
+        if let Some(message) = self.outgoing.remove(&id) {
+            tally.at(message.planned).count("messages_abandoned");
         }
     }
 
     /// No sending of this delivery has come to light.
     pub(super) fn expire_early(&mut self, id: MessageId, tally: &mut Tally) {
-        if self.early.remove(&id).is_some() {
-            tally.count("messages_unmatched");
+        if let Some(received) = self.early.remove(&id) {
+            tally.at(received).count("messages_unmatched");
         }
     }
 
@@ -206,6 +212,7 @@ impl Messages {
             return lose(id, message, faults, tally);
         }
         in_outage((id.sender, id.receiver), message.planned, false, faults, tally);
+        let mut tally = tally.at(message.planned);
         tally.count("messages_received");
         tally.case("message_failed", false);
         tally.took("message_ms", received.since(message.planned));
@@ -237,7 +244,7 @@ impl Stream {
 }
 
 fn lose(id: MessageId, message: Outgoing, faults: &Faults, tally: &mut Tally) {
-    tally.count("messages_lost");
+    tally.at(message.planned).count("messages_lost");
     fail((id.sender, id.receiver), message.planned, faults, tally);
 }
 
@@ -250,12 +257,13 @@ fn in_outage(
     tally: &mut Tally,
 ) {
     if let Some(key) = faults.outage_at(pair_of(sender, receiver).0, planned) {
-        outages::message(key, lost, tally);
+        outages::message(key, planned, lost, tally);
     }
 }
 
 fn fail(ends: (PeerId, PeerId), planned: Instant, faults: &Faults, tally: &mut Tally) {
     in_outage(ends, planned, true, faults, tally);
+    let mut tally = tally.at(planned);
     tally.case("message_failed", true);
     tally.failed("message_ms");
 }

@@ -35,6 +35,7 @@ mod story;
 mod tally;
 mod timeline;
 mod trend;
+mod watched;
 
 pub use event::*;
 pub use failures::Failures;
@@ -46,3 +47,4 @@ pub use recorder::{Live, Recorder};
 pub use snapshot::{MetricKey, Rate, Snapshot};
 pub use timeline::{FaultBand, RoomCell, RoomLine, Slice, Timeline, TimelineRecorder};
 pub use trend::Trend;
+pub use watched::{Sample, SampleValue};

@@ -1,5 +1,5 @@
 use super::{
-    FaultCause, Forgery, RecoveryPath,
+    FaultCause, Forgery, LimitOf, RecoveryPath,
     metric::{Metric, Tag, counter, rate, tag, trend},
 };
 
@@ -32,6 +32,16 @@ impl Forgery {
             Self::StaleOffer => "stale_offer",
             Self::SecondJoin => "second_join",
             Self::Raw => "raw",
+        }
+    }
+}
+
+impl LimitOf {
+    /// As it is in tags: `harness`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Harness => "harness",
+            Self::Client => "client",
         }
     }
 }
@@ -121,6 +131,8 @@ const FORGED: &[Tag] = &[tag(
     &["offer_copy", "answer_copy", "stale_offer", "second_join", "raw"],
 )];
 
+const LIMITS: &[Tag] = &[tag("of", &["harness", "client"])];
+
 /// Every metric there is, trends first, then rates, then counters.
 pub const CATALOGUE: &[Metric] = &[
     trend(
@@ -197,6 +209,12 @@ pub const CATALOGUE: &[Metric] = &[
         BURST,
         "From the planned instant of a step until the generator began it; `burst=yes` marks steps planned in the first \
          5 s of a declared burst.",
+    ),
+    trend(
+        "event_loop_lag_ms",
+        BURST,
+        "How much later than due, less the 1 ms that timers are exact to, a timer fired that is due every 10 ms in each \
+         event loop of the generator; `burst=yes` marks those of the first 5 s of a declared burst.",
     ),
     rate(
         "connect_failed",
@@ -460,7 +478,7 @@ pub const CATALOGUE: &[Metric] = &[
     ),
     counter(
         "limits_hit",
-        &[],
+        LIMITS,
         "Limits of the harness, or of a client's rules, that were hit.",
     ),
 ];

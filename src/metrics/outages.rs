@@ -104,13 +104,15 @@ impl Outages {
     }
 }
 
-/// A message that was due in this outage has come, or has not.
-pub(super) fn message(key: OutageKey, lost: bool, tally: &mut Tally) {
+/// A message that was due in this outage, at `planned`, has come, or has not.
+pub(super) fn message(key: OutageKey, planned: Instant, lost: bool, tally: &mut Tally) {
+    let mut tally = tally.at(planned);
     tally.case(
         Series::tagged("outage_message_failed", [("cause", key.cause.name())]),
         lost,
     );
-    let messages = &mut tally.outage(key).messages;
-    messages.hits += u64::from(lost);
-    messages.total += 1;
+    tally.outage(key, |outage| {
+        outage.messages.hits += u64::from(lost);
+        outage.messages.total += 1;
+    });
 }

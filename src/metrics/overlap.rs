@@ -62,6 +62,17 @@ impl Overlap {
         }
     }
 
+    /// What it is measured from, if its case is still to come: the crash before it, where that is measured, too.
+    pub(super) fn pending_since(&self) -> Option<Instant> {
+        let out_since = match self.case {
+            Case::Return(back) => back.out_since,
+            Case::Connect => None,
+            Case::Covered => return None,
+        };
+        self.is_pending()
+            .then(|| out_since.unwrap_or(self.start).min(self.start))
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         self.progress == Progress::Pending
     }
@@ -86,7 +97,7 @@ impl Overlap {
             && let Some(phases) = Phases::between(self.start, ends, opened)
         {
             self.progress = Progress::Settled;
-            phases.count(tally);
+            phases.count(&mut tally.at(self.start));
         }
         settled
     }
@@ -120,16 +131,18 @@ impl Overlap {
             Case::Covered => {}
             _ if took > timeout => self.fail(ends, tally),
             Case::Connect => {
+                let mut tally = tally.at(self.start);
                 tally.case("connect_failed", false);
                 tally.took(connect(self.glare, self.degraded, kind), took);
                 self.progress = Progress::PhasesMissing { opened: at };
             }
             Case::Return(back) => {
-                tally.case(back.series("reconnect_failed"), false);
-                tally.took(back.series("reconnect_ms"), took);
-                tally.count(back.series("recovered_by"));
+                let mut came_back = tally.at(self.start);
+                came_back.case(back.series("reconnect_failed"), false);
+                came_back.took(back.series("reconnect_ms"), took);
+                came_back.count(back.series("recovered_by"));
                 if let Some(since) = back.out_since {
-                    tally.took(back.outage(), at.since(since));
+                    tally.at(since).took(back.outage(), at.since(since));
                 }
             }
         }
@@ -159,10 +172,11 @@ impl Overlap {
     fn fail(&self, ends: [&Marks; 2], tally: &mut Tally) {
         let opened = ends.iter().filter_map(|end| end.opened).max_by_key(|o| o.0);
         let kind = opened.map_or(CandidateKind::Unknown, |(_, kind)| kind);
-        self.case.fail(self.glare, self.degraded, kind, tally);
+        self.case.fail(self.start, self.glare, self.degraded, kind, tally);
     }
 
     fn abandon(&self, tally: &mut Tally) {
+        let mut tally = tally.at(self.start);
         match self.case {
             Case::Covered => {}
             Case::Connect => tally.count("connect_abandoned"),
@@ -172,18 +186,28 @@ impl Overlap {
 }
 
 impl Case {
-    pub(super) fn fail(self, glare: bool, degraded: bool, kind: CandidateKind, tally: &mut Tally) {
+    /// `start`: where it is measured from.
+    pub(super) fn fail(
+        self,
+        start: Instant,
+        glare: bool,
+        degraded: bool,
+        kind: CandidateKind,
+        tally: &mut Tally,
+    ) {
         match self {
             Self::Covered => {}
             Self::Connect => {
+                let mut tally = tally.at(start);
                 tally.case("connect_failed", true);
                 tally.failed(connect(glare, degraded, kind));
             }
             Self::Return(back) => {
-                tally.case(back.series("reconnect_failed"), true);
-                tally.failed(back.series("reconnect_ms"));
-                if back.out_since.is_some() {
-                    tally.failed(back.outage());
+                let mut came_back = tally.at(start);
+                came_back.case(back.series("reconnect_failed"), true);
+                came_back.failed(back.series("reconnect_ms"));
+                if let Some(since) = back.out_since {
+                    tally.at(since).failed(back.outage());
                 }
             }
         }

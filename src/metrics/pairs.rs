@@ -67,6 +67,12 @@ impl Pairs {
         }
     }
 
+    /// The earliest instant that something pending is measured from.
+    pub(super) fn pending_since(&self) -> Option<Instant> {
+        let overlaps = self.pairs.values().filter_map(|pair| pair.overlap.as_ref());
+        overlaps.filter_map(Overlap::pending_since).min()
+    }
+
     /// Pairs whose both ends report an open data channel.
     pub(super) fn open(&self) -> u32 {
         self.open
@@ -179,7 +185,7 @@ impl Pairs {
         if !pair.join_failed {
             pair.join_failed = true;
             let case = pair.case_of(stay, side);
-            case.fail(false, false, CandidateKind::Unknown, tally);
+            case.fail(stay.planned, false, false, CandidateKind::Unknown, tally);
         }
     }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::base::Instant;
 
-use super::{CandidateKind, SignalingState, tally::Tally};
+use super::{CandidateKind, SignalingState, tally::Began};
 
 /// What the connection in use at one end has reached, each for the first time.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Phases {
         })))
     }
 
-    pub(super) fn count(&self, tally: &mut Tally) {
+    pub(super) fn count(&self, tally: &mut Began<'_>) {
         let names = ["offer_answer_ms", "ice_ms", "dtls_ms", "channel_ms"];
         for (name, took) in names.into_iter().zip(self.0) {
             tally.took(name, took);

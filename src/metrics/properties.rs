@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::base::{Generation, Incarnation, Instant, PeerId};
+use crate::{
+    base::{Generation, Incarnation, Instant, PeerId},
+    plan::Plan,
+};
 
 use super::{
     CATALOGUE, CandidateKind, DescriptionKind, EventKind, FaultCause, IgnoreReason, Kind, Metric, MetricKey,
@@ -155,7 +158,19 @@ fn events() -> impl Strategy<Value = Vec<RunEvent>> {
 }
 
 fn record<'a>(events: impl IntoIterator<Item = &'a RunEvent>, end: Instant) -> Snapshot {
-    let mut recorder = Recorder::new(&plan(2, PEERS));
+    record_after(Duration::ZERO, events, end)
+}
+
+/// With a warm-up.
+fn record_after<'a>(
+    warm_up: Duration,
+    events: impl IntoIterator<Item = &'a RunEvent>,
+    end: Instant,
+) -> Snapshot {
+    let mut recorder = Recorder::new(&Plan {
+        warm_up,
+        ..plan(2, PEERS)
+    });
     for event in events {
         recorder.record(event);
     }
@@ -177,9 +192,11 @@ proptest! {
     }
 
     #[test]
-    fn every_message_sent_has_one_end_and_every_figure_is_in_the_catalogue(events in events(), more in 0_u64..40_000) {
+    fn every_message_sent_has_one_end_and_every_figure_is_in_the_catalogue(
+        events in events(), more in 0_u64..40_000, warm_up in prop_oneof![Just(0), 0_u64..60_000],
+    ) {
         let end = events.last().map_or(Instant::START, |event| event.at) + Duration::from_millis(more);
-        let snapshot = record(&events, end);
+        let snapshot = record_after(Duration::from_millis(warm_up), &events, end);
         let count = |name| snapshot.counters.get(&MetricKey::new(name)).copied().unwrap_or_default();
         prop_assert_eq!(
             count("messages_sent"),
@@ -210,10 +227,10 @@ proptest! {
 
     #[test]
     fn every_fault_that_began_is_one_sample_failure_or_abandonment_or_counted_as_neither(
-        events in events(), more in 0_u64..40_000,
+        events in events(), more in 0_u64..40_000, warm_up in prop_oneof![Just(0), 0_u64..60_000],
     ) {
         let end = events.last().map_or(Instant::START, |event| event.at) + Duration::from_millis(more);
-        let snapshot = record(&events, end);
+        let snapshot = record_after(Duration::from_millis(warm_up), &events, end);
         for cause in [FaultCause::DropNetwork, FaultCause::IceRestart, FaultCause::CutSignaling] {
             let key = |name| MetricKey::new(name).with("cause", cause.name());
             let count = |name| snapshot.counters.get(&key(name)).copied().unwrap_or_default();

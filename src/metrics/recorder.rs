@@ -6,8 +6,8 @@ use crate::{
 };
 
 use super::{
-    EventKind, FaultCause, RunEvent, Snapshot,
-    counts::{amounts_of, counter_of},
+    EventKind, FaultCause, MetricKey, RunEvent, Sample, Snapshot,
+    counts::{amounts_of, counter_of, is_of_the_run, planned_of},
     deadlines::{Deadlines, Due},
     faults::{self, Faults},
     joins::Joins,
@@ -58,6 +58,8 @@ pub struct Recorder {
     now: Instant,
     /// The run was told to end before its scripts: what they had left was never due.
     cut_short: bool,
+    /// When everybody was told to leave, or had nothing left to do.
+    load_ended: Option<Instant>,
 }
 
 /// What a progress view shows while a run is on.
@@ -83,12 +85,13 @@ impl Recorder {
             joins: Joins::new(plan.connect_timeout),
             resumptions: Resumptions::new(plan.connect_timeout),
             messages: Messages::new(plan.message_timeout),
-            tally: Tally::default(),
+            tally: Tally::new(Instant::START + plan.warm_up),
             deadlines: Deadlines::default(),
             burst: plan.burst,
             faulty_until: BTreeMap::new(),
             now: Instant::START,
             cut_short: false,
+            load_ended: None,
         }
     }
 
@@ -99,18 +102,28 @@ impl Recorder {
         while let Some(due) = self.deadlines.pop_before(self.now - LATENESS) {
             self.expire(due);
         }
+        let mut counted = match is_of_the_run(&event.kind) {
+            true => self.tally.of_the_run(event.at),
+            false => self.tally.at(planned_of(&event.kind).unwrap_or(event.at)),
+        };
         if let Some(series) = counter_of(&event.kind) {
-            self.tally.count(series);
+            counted.count(series);
         }
         for (series, more) in amounts_of(&event.kind) {
-            self.tally.add(series, more);
+            counted.add(series, more);
         }
         match (event.peer, event.remote) {
             (Some(peer), Some(remote)) => self.link(peer, remote, event.at, &event.kind),
             (Some(peer), None) => self.peer(peer, event.at, &event.kind),
             (None, _) => {
                 self.fault_without_link(&event.kind);
-                self.cut_short |= matches!(event.kind, EventKind::Interrupted | EventKind::DeadlineReached);
+                if let EventKind::EventLoopLag { late_us } = &event.kind {
+                    self.event_loop_lag(event.at, late_us);
+                }
+                if matches!(event.kind, EventKind::Interrupted | EventKind::DeadlineReached) {
+                    self.cut_short = true;
+                    self.load_ended.get_or_insert(event.at);
+                }
             }
         }
     }
@@ -140,6 +153,50 @@ impl Recorder {
     /// All figures so far. What is pending is in none of them.
     pub fn snapshot(&self) -> Snapshot {
         self.tally.snapshot()
+    }
+
+    /// Gathers the samples of these metrics one by one from here on; they are to be fetched with
+    /// [`samples`](Self::samples) now and then, for nothing else ends their number.
+    pub fn watch(&mut self, keys: Vec<MetricKey>) {
+        self.tally.watch(keys);
+    }
+
+    /// The samples of what is watched since this was last asked, in the order in which they were known.
+    pub fn samples(&mut self) -> Vec<Sample> {
+        self.tally.samples()
+    }
+
+    /// Every sample of this metric that began before this instant is known, but for what still waits in the
+    /// dispatcher's queue.
+    pub fn known_until(&self, metric: &str) -> Instant {
+        let pending = match metric {
+            "signaling_ms" | "join_ms" | "joins_abandoned" => self.joins.pending_since(),
+            "signaling_reconnect_ms" | "signaling_reconnect_abandoned" => self.resumptions.pending_since(),
+            "reconnect_ms"
+            | "reconnect_failed"
+            | "reconnect_abandoned"
+            | "recovered_by"
+            | "outage_ms"
+            | "detect_ms" => earlier(self.faults.pending_since(), self.pairs.pending_since()),
+            "connect_ms" | "connect_failed" | "connect_abandoned" | "offer_answer_ms" | "ice_ms"
+            | "dtls_ms" | "channel_ms" => self.pairs.pending_since(),
+            "outage_message_failed" => self.messages.pending_since(),
+            name if name.starts_with("message") => self.messages.pending_since(),
+            _ => None,
+        };
+        let now = self.now - LATENESS;
+        pending.map_or(now, |pending| pending.min(now))
+    }
+
+    /// Whether first links were to open, in the warm-up or after it, and every one failed.
+    pub fn nothing_connected(&self) -> bool {
+        let links = self.tally.links();
+        links.total > 0 && links.hits == links.total
+    }
+
+    /// When the load of the plan was over: the last script had ended, or everybody was told to leave. `None`: not yet.
+    pub fn load_ended(&self) -> Option<Instant> {
+        self.load_ended
     }
 
     /// The few figures of a progress view; costs a handful of look-ups.
@@ -172,7 +229,12 @@ impl Recorder {
     fn peer(&mut self, peer: PeerId, at: Instant, kind: &EventKind) {
         match *kind {
             EventKind::StepStarted { planned, .. } => self.step(planned, at),
-            EventKind::ScriptEnded => self.members.script_ended(peer),
+            EventKind::ScriptEnded => {
+                self.members.script_ended(peer);
+                if self.members.scripts_ended() {
+                    self.load_ended.get_or_insert(at);
+                }
+            }
             EventKind::JoinStarted {
                 planned,
                 incarnation,
@@ -188,13 +250,15 @@ impl Recorder {
                 self.join_started(peer, at, stay);
             }
             EventKind::Joined { incarnation } => {
-                self.tally.count("joins_confirmed");
-                let Some(stay) = self.members.joining(peer, incarnation) else {
+                let stay = self.members.joining(peer, incarnation);
+                let planned = stay.map_or(at, |stay| stay.planned);
+                self.tally.at(planned).count("joins_confirmed");
+                let Some(stay) = stay else {
                     return;
                 };
                 self.members.confirm(peer, stay);
                 if stay.expect_rejected {
-                    self.tally.count("joins_unexpected");
+                    self.tally.at(stay.planned).count("joins_unexpected");
                 } else {
                     self.joins.confirm(peer, at, &mut self.tally, &mut self.deadlines);
                 }
@@ -202,17 +266,21 @@ impl Recorder {
             EventKind::JoinRejected { incarnation, .. } => {
                 let stay = self.members.joining(peer, incarnation);
                 let expected = yes_no(stay.is_some_and(|stay| stay.expect_rejected));
+                let planned = stay.map_or(at, |stay| stay.planned);
                 self.tally
+                    .at(planned)
                     .count(Series::tagged("joins_rejected", [("expected", expected)]));
                 self.join_failed(peer, at, stay);
                 self.resumptions
                     .refused(peer, incarnation, &mut self.tally, &mut self.deadlines);
             }
             EventKind::JoinFailed { incarnation, .. } => {
-                self.tally.count("joins_failed");
+                let stay = self.members.joining(peer, incarnation);
+                let planned = stay.map_or(at, |stay| stay.planned);
+                self.tally.at(planned).count("joins_failed");
                 self.resumptions
                     .refused(peer, incarnation, &mut self.tally, &mut self.deadlines);
-                self.join_failed(peer, at, self.members.joining(peer, incarnation));
+                self.join_failed(peer, at, stay);
             }
             EventKind::LeaveStarted {
                 incarnation,
@@ -244,12 +312,25 @@ impl Recorder {
         }
     }
 
+    fn in_burst(&self, at: Instant) -> bool {
+        let burst = self.burst;
+        burst.is_some_and(|burst| (burst.from..burst.until).contains(&at))
+    }
+
+    fn event_loop_lag(&mut self, at: Instant, late_us: &[(u64, u64)]) {
+        let in_burst = yes_no(self.in_burst(at));
+        let series = Series::tagged("event_loop_lag_ms", [("burst", in_burst)]);
+        for (micros, count) in late_us {
+            let late = Duration::from_micros(*micros);
+            self.tally.at(at).took_each(series, late, *count);
+        }
+    }
+
     fn step(&mut self, planned: Instant, at: Instant) {
-        let in_burst = self
-            .burst
-            .is_some_and(|burst| (burst.from..burst.until).contains(&planned));
-        self.tally.count("steps_started");
-        self.tally.took(
+        let in_burst = self.in_burst(planned);
+        let mut tally = self.tally.at(planned);
+        tally.count("steps_started");
+        tally.took(
             Series::tagged("generator_lag_ms", [("burst", yes_no(in_burst))]),
             at.since(planned),
         );
@@ -261,6 +342,7 @@ impl Recorder {
         }
         let again = self.members.join(peer, stay);
         self.tally
+            .at(stay.planned)
             .count(Series::tagged("joins_started", [("again", yes_no(again))]));
         // None either for a peer that the plan does not know.
         if self.members.measured(peer).is_none() {
@@ -345,8 +427,8 @@ impl Recorder {
         let ends = (peer, remote);
         let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
         match *kind {
-            EventKind::FaultStarted { cause, .. } if ends_membership(cause) => {
-                faults::unmeasured(cause, tally);
+            EventKind::FaultStarted { cause, planned, .. } if ends_membership(cause) => {
+                faults::unmeasured(cause, planned, tally);
             }
             EventKind::FaultStarted {
                 cause,
@@ -377,8 +459,8 @@ impl Recorder {
 
     /// A fault that is said to have begun on no link in particular.
     fn fault_without_link(&mut self, kind: &EventKind) {
-        if let EventKind::FaultStarted { cause, .. } = *kind {
-            faults::unmeasured(cause, &mut self.tally);
+        if let EventKind::FaultStarted { cause, planned, .. } = *kind {
+            faults::unmeasured(cause, planned, &mut self.tally);
         }
     }
 
@@ -481,6 +563,10 @@ fn ends_membership(cause: FaultCause) -> bool {
     }
 }
 
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
+}
+
 fn yes_no(what: bool) -> &'static str {
     if what { "yes" } else { "no" }
 }
@@ -547,5 +633,143 @@ mod tests {
             ..live
         };
         assert_eq!(story.live(), live);
+    }
+
+    /// A plan with a warm-up of 1 s.
+    fn warm() -> Plan {
+        Plan {
+            warm_up: Duration::from_secs(1),
+            ..plan(1, 2)
+        }
+    }
+
+    #[test]
+    fn a_link_that_connects_in_the_warm_up_is_no_sample_and_what_befalls_it_later_is() {
+        use crate::metrics::{FaultCause, RecoveryPath};
+        let run = Story::with(&warm())
+            .join(0, A, 1)
+            .joined(5, A, 1)
+            .join(0, B, 1)
+            .joined(5, B, 1)
+            .open(990, (A, B), 1, 1)
+            .open(1_200, (B, A), 1, 1)
+            .send(999, (A, B), 1)
+            .receive(1_300, (B, A), 1, 1)
+            .send(1_001, (A, B), 2)
+            .receive(1_301, (B, A), 1, 2)
+            .fault(2_000, (A, B), FaultCause::DropNetwork, 3_000)
+            .recovered(3_040, (A, B), 1, RecoveryPath::Resume)
+            .end(9_000);
+        assert_eq!(
+            (run.trend("connect_ms"), run.rate("connect_failed")),
+            Default::default()
+        );
+        assert_eq!(
+            (run.trend("join_ms"), run.trend("signaling_ms")),
+            Default::default()
+        );
+        assert_eq!((run.count("joins_started"), run.count("joins_confirmed")), (0, 0));
+        assert_eq!(run.trend("message_ms"), "1 ok 301 ms");
+        assert_eq!(
+            (run.count("messages_sent"), run.count("messages_received")),
+            (1, 1)
+        );
+        assert_eq!(run.trend("reconnect_ms"), "1 ok 40 ms");
+        assert_eq!(run.count("faults_started"), 1);
+    }
+
+    #[test]
+    fn a_fault_that_begins_in_the_warm_up_leaves_nothing_whenever_it_ends() {
+        use crate::metrics::{FaultCause, RecoveryPath};
+        let run = Story::with(&warm())
+            .join(0, A, 1)
+            .join(0, B, 1)
+            .open(50, (A, B), 1, 1)
+            .open(50, (B, A), 1, 1)
+            .fault(900, (A, B), FaultCause::DropNetwork, 3_000)
+            .recovered(3_040, (A, B), 1, RecoveryPath::Resume)
+            .end(9_000);
+        for nothing in ["reconnect_ms", "outage_ms", "detect_ms"] {
+            assert_eq!(run.trend(nothing), "", "{nothing}");
+        }
+        assert_eq!(
+            (run.rate("reconnect_failed"), run.count("faults_started")),
+            (String::new(), 0)
+        );
+        assert_eq!(run.outages().count(), 0);
+    }
+
+    #[test]
+    fn a_dead_target_is_seen_though_every_link_failed_in_the_warm_up() {
+        let joined = || Story::with(&warm()).join(0, A, 1).join(0, B, 1);
+        let dead = joined().run(40_000, EventKind::DeadlineReached);
+        assert!(dead.nothing_connected());
+        let alive = joined()
+            .open(50, (A, B), 1, 1)
+            .open(50, (B, A), 1, 1)
+            .run(40_000, EventKind::DeadlineReached);
+        assert!(!alive.nothing_connected());
+        assert!(!Story::with(&warm()).nothing_connected(), "nobody was to connect");
+    }
+
+    #[test]
+    fn limits_of_the_harness_count_in_the_warm_up_too() {
+        use crate::metrics::LimitOf;
+        let hit = |of| EventKind::LimitHit {
+            limit: "so many".to_owned(),
+            of,
+        };
+        let run = Story::with(&warm())
+            .run(10, hit(LimitOf::Harness))
+            .peer(20, A, hit(LimitOf::Client))
+            .peer(
+                30,
+                A,
+                EventKind::WaitExpired {
+                    condition: String::new(),
+                },
+            )
+            .end(2_000);
+        assert_eq!(run.count("limits_hit{of:harness}"), 1);
+        assert_eq!(run.count("limits_hit"), 2);
+        assert_eq!(run.count("wait_expired"), 0);
+    }
+
+    #[test]
+    fn what_is_known_reaches_to_what_is_pending() {
+        let recorder = |story: Story| story.recorder();
+        let sent = recorder(
+            Story::connected_pair()
+                .send(3_000, (A, B), 1)
+                .run(9_000, EventKind::RunEnded),
+        );
+        assert_eq!(sent.known_until("message_ms"), ms(2_999), "where it was planned");
+        assert_eq!(sent.known_until("connect_ms"), ms(8_000), "no link is pending");
+        assert_eq!(sent.known_until("glare"), ms(8_000));
+        let joining = recorder(
+            Story::of(2)
+                .join(500, A, 1)
+                .join(700, B, 1)
+                .run(9_000, EventKind::RunEnded),
+        );
+        assert_eq!(joining.known_until("join_ms"), ms(500));
+        assert_eq!(joining.known_until("connect_failed"), ms(700));
+        assert_eq!(joining.known_until("message_failed"), ms(8_000));
+    }
+
+    #[test]
+    fn timers_of_the_event_loops_are_samples_each() {
+        let mut plan = plan(1, 2);
+        plan.burst = Some(Burst {
+            from: ms(0),
+            until: ms(5_000),
+        });
+        let lag = |late_us| EventKind::EventLoopLag { late_us };
+        let run = Story::with(&plan)
+            .run(1_000, lag(vec![(0, 90), (50_000, 10)]))
+            .run(6_000, lag(vec![(1_000, 3), (200_000, 2)]))
+            .end(7_000);
+        assert_eq!(run.trend("event_loop_lag_ms{burst:no}"), "5 ok 1..200 ms");
+        assert_eq!(run.trend("event_loop_lag_ms"), "105 ok 0..200 ms");
     }
 }

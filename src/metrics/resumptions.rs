@@ -37,6 +37,12 @@ impl Resumptions {
         self.lost.contains_key(&peer)
     }
 
+    /// The earliest loss whose case is still to come.
+    pub(super) fn pending_since(&self) -> Option<Instant> {
+        let pending = self.lost.values().filter(|lost| lost.pending);
+        pending.map(|lost| lost.at).min()
+    }
+
     /// The socket of a member was lost; that the next ones could not be opened is the same loss.
     pub(super) fn lost(
         &mut self,
@@ -69,8 +75,8 @@ impl Resumptions {
             && let Some(lost) = self.take(peer, deadlines)
         {
             match at.since(lost.at) {
-                took if took > self.timeout => fail(tally),
-                took => tally.took("signaling_reconnect_ms", took),
+                took if took > self.timeout => fail(lost.at, tally),
+                took => tally.at(lost.at).took("signaling_reconnect_ms", took),
             }
         }
     }
@@ -89,7 +95,7 @@ impl Resumptions {
         {
             deadlines.clear(lost.at + self.timeout, Due::Resumption(peer));
             lost.pending = false;
-            fail(tally);
+            fail(lost.at, tally);
         }
     }
 
@@ -104,9 +110,9 @@ impl Resumptions {
     ) {
         if let Some(lost) = self.take(peer, deadlines) {
             if cut.is_failure() || at.since(lost.at) > self.timeout {
-                fail(tally);
+                fail(lost.at, tally);
             } else {
-                abandon(tally);
+                abandon(lost.at, tally);
             }
         }
     }
@@ -115,14 +121,14 @@ impl Resumptions {
     pub(super) fn expire(&mut self, peer: PeerId, tally: &mut Tally) {
         if let Some(lost) = self.lost.get_mut(&peer) {
             lost.pending = false;
-            fail(tally);
+            fail(lost.at, tally);
         }
     }
 
     /// The run is over before the time of this one is.
     pub(super) fn end_of_run(&mut self, peer: PeerId, tally: &mut Tally) {
-        if self.lost.remove(&peer).is_some() {
-            abandon(tally);
+        if let Some(lost) = self.lost.remove(&peer) {
+            abandon(lost.at, tally);
         }
     }
 
@@ -134,12 +140,12 @@ impl Resumptions {
     }
 }
 
-fn fail(tally: &mut Tally) {
-    tally.failed("signaling_reconnect_ms");
+fn fail(since: Instant, tally: &mut Tally) {
+    tally.at(since).failed("signaling_reconnect_ms");
 }
 
-fn abandon(tally: &mut Tally) {
-    tally.count("signaling_reconnect_abandoned");
+fn abandon(since: Instant, tally: &mut Tally) {
+    tally.at(since).count("signaling_reconnect_abandoned");
 }
 
 #[cfg(test)]

@@ -49,6 +49,12 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// Adds a case.
+    pub fn add(&mut self, hit: bool) {
+        self.hits += u64::from(hit);
+        self.total += 1;
+    }
+
     /// `hits / total`; `None` over no case.
     pub fn value(self) -> Option<f64> {
         (self.total > 0).then(|| self.hits as f64 / self.total as f64)

@@ -52,6 +52,7 @@ pub(super) fn plan(rooms: u32, peers: u32) -> Plan {
         peers: (0..rooms * peers).map(peer).collect(),
         barriers: Vec::new(),
         duration: None,
+        warm_up: Duration::ZERO,
         burst: None,
         connect_timeout: Duration::from_secs(30),
         message_timeout: Duration::from_secs(30),
@@ -333,6 +334,14 @@ impl Story {
 
     pub(super) fn live(&self) -> Live {
         self.0.live()
+    }
+
+    pub(super) fn nothing_connected(&self) -> bool {
+        self.0.nothing_connected()
+    }
+
+    pub(super) fn recorder(self) -> Recorder {
+        self.0
     }
 
     pub(super) fn offered_load_reached(&self) -> bool {

@@ -142,6 +142,7 @@ impl TimelineRecorder {
             EventKind::Generator {
                 cpu_percent,
                 rss_bytes,
+                ..
             } => {
                 slice.cpu_percent = Some(
                     slice

@@ -30,8 +30,13 @@ impl Default for Trend {
 impl Trend {
     /// Adds a success. Zero is kept as zero; more than an hour is kept as an hour.
     pub fn record(&mut self, took: Duration) {
+        self.record_each(took, 1);
+    }
+
+    /// Adds so many successes that took so long each.
+    pub fn record_each(&mut self, took: Duration, count: u64) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.micros.saturating_record(micros);
+        self.micros.saturating_record_n(micros, count);
     }
 
     /// Adds a failure: an infinite duration.

@@ -5,6 +5,7 @@ use tokio::{
     sync::watch,
 };
 
+use super::probe::{Lateness, probe};
 use crate::world::BoxFuture;
 
 /// One thread a core, each with a runtime of its own. What begins on one stays there with all that it spawns,
@@ -18,12 +19,14 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub fn new() -> io::Result<Self> {
+    /// Each of them tells `lateness` how late it is.
+    pub fn new(lateness: &Lateness) -> io::Result<Self> {
         let (alive, ended) = watch::channel(());
         let count = thread::available_parallelism().map_or(1, usize::from);
         let start = |lane| {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let handle = runtime.handle().clone();
+            handle.spawn(probe(lateness.clone()));
             let mut ended = ended.clone();
             thread::Builder::new()
                 .name(format!("lane-{lane}"))

@@ -6,6 +6,7 @@ mod bundled;
 mod commands;
 mod ice;
 mod lanes;
+mod probe;
 mod prometheus;
 mod scrape;
 mod turn;

@@ -4,13 +4,21 @@ use std::{
     time::{Duration, Instant as StdInstant, SystemTime, UNIX_EPOCH},
 };
 
+use tokio::task::AbortHandle;
 use webrtc::{
     peer_connection::RTCIceServer,
     runtime::{Runtime, TokioRuntime},
 };
 
 use super::{
-    bundled::Bundled, commands::Commands, ice::IceSide, lanes::Lanes, scrape::scrape, usage::usage, websocket,
+    bundled::Bundled,
+    commands::Commands,
+    ice::IceSide,
+    lanes::Lanes,
+    probe::{Lateness, probe},
+    scrape::scrape,
+    usage::usage,
+    websocket,
 };
 use crate::{
     base::{Instant, PeerId},
@@ -44,6 +52,9 @@ pub struct NetWorld {
     ice: IceSide,
     census: Arc<Census>,
     lanes: Lanes,
+    lateness: Lateness,
+    /// That of the runtime which the world lives in; the others end with their lanes.
+    own_probe: AbortHandle,
 }
 
 impl NetWorld {
@@ -52,6 +63,9 @@ impl NetWorld {
     /// # Errors
     /// The OS gives no threads, or none that can wait for sockets.
     pub fn new(target: Target, ice: IceSide, census: Arc<Census>) -> io::Result<Self> {
+        let lateness = Lateness::default();
+        let lanes = Lanes::new(&lateness)?;
+        let own_probe = tokio::spawn(probe(lateness.clone())).abort_handle();
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             started: StdInstant::now(),
@@ -59,7 +73,9 @@ impl NetWorld {
             target,
             ice,
             census,
-            lanes: Lanes::new()?,
+            lanes,
+            lateness,
+            own_probe,
         })
     }
 
@@ -76,6 +92,12 @@ impl NetWorld {
             Target::Bundled(server) => server.url(),
             Target::Foreign { url, .. } => url.clone(),
         }
+    }
+}
+
+impl Drop for NetWorld {
+    fn drop(&mut self) {
+        self.own_probe.abort();
     }
 }
 
@@ -188,5 +210,9 @@ impl World for NetWorld {
 
     fn usage(&self) -> Option<Usage> {
         usage()
+    }
+
+    fn event_loop_lag(&self) -> Vec<(u64, u64)> {
+        self.lateness.take()
     }
 }

@@ -6,7 +6,7 @@ use super::machine::{Peer, PeerOutput, PeerTimer};
 use crate::{
     base::{Instant, PeerId},
     impair::{Corruption, FrameKind, FrameRule, FrameWay, Frames, Seen},
-    metrics::{EventKind, Forgery},
+    metrics::{EventKind, Forgery, LimitOf},
     plan::{RawFrames, RawSet},
     signaling::{Message, SdpType, broken_sdp, broken_text},
 };
@@ -79,6 +79,7 @@ impl Peer {
         if passed.overflowed {
             let most = crate::impair::MAX_HELD_FRAMES;
             self.event(EventKind::LimitHit {
+                of: LimitOf::Harness,
                 limit: format!("{most} signaling frames held back"),
             });
         }

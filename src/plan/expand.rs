@@ -54,6 +54,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
         peers: Vec::new(),
         barriers: Vec::new(),
         duration: scenario.duration,
+        warm_up: scenario.warm_up,
         burst: (scenario.arrive == Arrival::AtOnce).then_some(Burst {
             from: Instant::START,
             until: Instant::START + BURST,

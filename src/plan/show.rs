@@ -26,6 +26,10 @@ pub fn show(plan: &Plan) -> String {
         0,
         &format!("{}, seed {}: {rooms}, {peers}", plan.scenario, plan.seed),
     );
+    if !plan.warm_up.is_zero() {
+        let warm_up = show_duration(plan.warm_up);
+        line(0, &format!("what begins before {warm_up} leaves no sample"));
+    }
     if let Some(duration) = plan.duration {
         line(0, &format!("everybody leaves after {}", show_duration(duration)));
     }

@@ -30,6 +30,13 @@ pub struct Plan {
     /// The deadline after which everybody leaves, counted from the run's start; `None` is no deadline.
     #[serde(rename = "duration_ms", serialize_with = "wire::optional_duration")]
     pub duration: Option<Duration>,
+    /// What begins before this, counted from the run's start, leaves no sample; zero: there is no warm-up.
+    #[serde(
+        rename = "warm_up_ms",
+        serialize_with = "wire::duration",
+        skip_serializing_if = "Duration::is_zero"
+    )]
+    pub warm_up: Duration,
     /// The span in which arrivals are declared to come at once (`arrive: {over: 0s}` or none): lag in its
     /// first 5 s does not count as saturation.
     pub burst: Option<Burst>,

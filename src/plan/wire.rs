@@ -255,6 +255,7 @@ mod tests {
                 parties: vec![PeerId(0)],
             }],
             duration: None,
+            warm_up: Duration::from_millis(2_500),
             burst: Some(Burst {
                 from: Instant::START,
                 until: Instant::from_millis(5_000),
@@ -270,6 +271,7 @@ mod tests {
         let told = |path: &str| json.pointer(path).cloned().unwrap_or(json!("(absent)"));
         for (path, ms) in [
             ("/duration_ms", Value::Null),
+            ("/warm_up_ms", json!(2_500.0)),
             ("/burst/from_ms", json!(0.0)),
             ("/burst/until_ms", json!(5_000.0)),
             ("/connect_timeout_ms", json!(30_000.0)),

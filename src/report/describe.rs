@@ -1,7 +1,7 @@
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
     metrics::{
-        CandidateKind, DescriptionKind, EventKind, IgnoreReason, Operation, RecoveryPath, RunEvent,
+        CandidateKind, DescriptionKind, EventKind, IgnoreReason, LimitOf, Operation, RecoveryPath, RunEvent,
         ServerHoldings, SignalingState,
     },
 };
@@ -280,6 +280,7 @@ pub fn what(kind: &EventKind) -> String {
         Generator {
             cpu_percent,
             rss_bytes,
+            ..
         } => {
             format!(
                 "the generator uses {cpu_percent:.0} % and {}",
@@ -300,7 +301,16 @@ pub fn what(kind: &EventKind) -> String {
             )
         }
         ServerMetricsFailed { why } => format!("the server did not tell what it holds: {why}"),
-        LimitHit { limit } => format!("a limit was hit: {limit}"),
+        EventLoopLag { late_us } => {
+            let worst = late_us.last().map_or(0, |(micros, _)| *micros);
+            let timers: u64 = late_us.iter().map(|(_, count)| count).sum();
+            let worst = units::duration(Some(worst as f64 / 1_000.0));
+            format!("the event loops were late by {worst} at most, of {timers} timers")
+        }
+        LimitHit { limit, of } => match of {
+            LimitOf::Harness => format!("a limit was hit: {limit}"),
+            LimitOf::Client => format!("a limit of the client was hit: {limit}"),
+        },
         Interrupted => "was interrupted".to_owned(),
         DeadlineReached => "reached its deadline".to_owned(),
         RunEnded => "ended".to_owned(),

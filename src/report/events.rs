@@ -196,6 +196,7 @@ mod tests {
             kind: EventKind::Generator {
                 cpu_percent: f64::INFINITY,
                 rss_bytes: u64::MAX,
+                open_files: None,
             },
         };
         assert!(ndjson(&event).contains(r#""cpu_percent":null"#));

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use crate::{
     base::{Instant, PeerId},
     report::{
-        FailureLine, FileLine, GeneratorLine, RunReport, ThresholdLine, ThresholdStatus, hlog, json, samples,
+        AbortLine, FailureLine, FileLine, GeneratorLine, RunReport, ThresholdLine, ThresholdStatus,
+        WindowLine, hlog, json, samples,
         terminal::{self, Look},
     },
 };
@@ -51,13 +52,25 @@ prop_compose! {
             rss_bytes: Some(counts[3]),
             rss_growth: None,
             lag_ms_p99: Some(figures[2]),
+            event_loop_lag_ms_p99: Some(figures[3]),
+            open_files: Some(counts[0]),
+            open_files_allowed: Some(counts[1]),
         };
         report.thresholds = vec![ThresholdLine {
             selector: name.clone(),
             expression: text.clone(),
             actual: Some(figures[3]),
             status: ThresholdStatus::Failed,
+            window: Some(WindowLine {
+                length_ms: figures[1],
+                worst_ms: Some((figures[2], figures[0])),
+            }),
         }];
+        report.warm_up_ms = Some(figures[2]);
+        report.aborted = Some(AbortLine {
+            threshold: report.thresholds[0].clone(),
+            at_ms: figures[1],
+        });
         report.verdict.reasons = vec![text.clone()];
         report.failures = vec![FailureLine {
             peer: Some(PeerId(u32::MAX)),

@@ -98,6 +98,10 @@ struct Summary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     virtual_ms: Option<Figure>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    warm_up_ms: Option<Figure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aborted: Option<Aborted<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     log_hash: Option<String>,
     metrics: BTreeMap<String, Metric>,
     counters: BTreeMap<String, u64>,
@@ -170,6 +174,24 @@ struct Threshold<'a> {
     expression: &'a str,
     actual: Exact,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<Window>,
+}
+
+/// The windows of a threshold, and the worst of them.
+#[derive(Serialize)]
+struct Window {
+    length_ms: Figure,
+    from_ms: Figure,
+    until_ms: Figure,
+}
+
+/// What ended the run.
+#[derive(Serialize)]
+struct Aborted<'a> {
+    at_ms: Figure,
+    #[serde(flatten)]
+    threshold: Threshold<'a>,
 }
 
 #[derive(Serialize)]
@@ -203,6 +225,9 @@ pub(super) struct Generator {
     cpu_percent: Figure,
     rss_bytes: Option<u64>,
     lag_ms_p99: Figure,
+    event_loop_lag_ms_p99: Figure,
+    open_files: Option<u64>,
+    open_files_allowed: Option<u64>,
 }
 
 /// A figure in JSON: `null`, `"inf"`, or a number with all its digits.
@@ -262,6 +287,11 @@ impl<'a> Summary<'a> {
             started_at: (!is_virtual).then_some(&report.started_at.text),
             duration_ms: (!is_virtual).then_some(took),
             virtual_ms: is_virtual.then_some(took),
+            warm_up_ms: report.warm_up_ms.map(|ms| Figure(Some(ms))),
+            aborted: report.aborted.as_ref().map(|aborted| Aborted {
+                at_ms: Figure(Some(aborted.at_ms)),
+                threshold: Threshold::of(&aborted.threshold),
+            }),
             log_hash: report.log_hash.map(|hash| format!("{hash:016x}")),
             metrics: trends
                 .map(|(key, trend)| (key.to_string(), Metric::Trend(Box::new(TrendFigures::of(trend)))))
@@ -354,6 +384,11 @@ impl<'a> Threshold<'a> {
                 ThresholdStatus::Failed => "failed",
                 ThresholdStatus::NoSamples => "no_samples",
             },
+            window: line.window.map(|window| Window {
+                length_ms: Figure(Some(window.length_ms)),
+                from_ms: Figure(window.worst_ms.map(|(from, _)| from)),
+                until_ms: Figure(window.worst_ms.map(|(_, until)| until)),
+            }),
         }
     }
 }
@@ -407,6 +442,9 @@ impl Generator {
             cpu_percent: Figure(line.cpu_percent),
             rss_bytes: line.rss_bytes,
             lag_ms_p99: Figure(line.lag_ms_p99),
+            event_loop_lag_ms_p99: Figure(line.event_loop_lag_ms_p99),
+            open_files: line.open_files,
+            open_files_allowed: line.open_files_allowed,
         }
     }
 }

@@ -38,10 +38,14 @@ pub struct Launch {
     pub arch: String,
     /// Cores that the process may use.
     pub cores: Option<usize>,
+    /// Files that it may have open at a time.
+    pub open_files: Option<u64>,
     /// Whether the scenario's thresholds are judged.
     pub judge_thresholds: bool,
     /// How late the generator may be at the 99th percentile.
     pub lag_limit_ms: f64,
+    /// How much of all cores the generator may use for long.
+    pub cpu_limit_percent: f64,
     /// The command line that repeats the run.
     pub repeat: String,
 }
@@ -88,8 +92,10 @@ mod tests {
             os: "linux".to_owned(),
             arch: "x86_64".to_owned(),
             cores: Some(2),
+            open_files: None,
             judge_thresholds: true,
             lag_limit_ms: 100.0,
+            cpu_limit_percent: 90.0,
             repeat: "rtcstorm run smoke".to_owned(),
         };
         assert_eq!(Launch::from_json(&launch.to_json()), Ok(launch.clone()));

@@ -19,6 +19,10 @@ pub struct RunReport {
     pub started_at: StartedAt,
     /// How long it took, in milliseconds of the run's own clock: virtual ones in a simulation.
     pub duration_ms: f64,
+    /// What began before this, in milliseconds from the run's start, left no sample; `None`: there was no warm-up.
+    pub warm_up_ms: Option<f64>,
+    /// The threshold whose failure ended the run, as it was then.
+    pub aborted: Option<AbortLine>,
     /// The hash of the bytes of `events.ndjson`, in a simulation; elsewhere no two runs have the same.
     pub log_hash: Option<u64>,
     /// What is the machine's.
@@ -163,6 +167,27 @@ pub struct ThresholdLine {
     pub actual: Option<f64>,
     /// Whether it held.
     pub status: ThresholdStatus,
+    /// Of one that has to hold in every window: how long they are, and which was the worst.
+    pub window: Option<WindowLine>,
+}
+
+/// The windows of a threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WindowLine {
+    /// How long each is, in milliseconds.
+    pub length_ms: f64,
+    /// Where the one with the worst figure begins and ends, in milliseconds from the run's start; `None`: none had
+    /// samples.
+    pub worst_ms: Option<(f64, f64)>,
+}
+
+/// What ended a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AbortLine {
+    /// The threshold, as it was then.
+    pub threshold: ThresholdLine,
+    /// When that was, in milliseconds from the run's start.
+    pub at_ms: f64,
 }
 
 /// What became of a threshold.
@@ -188,6 +213,12 @@ pub struct GeneratorLine {
     pub rss_growth: Option<Slope>,
     /// The 99th percentile of `generator_lag_ms`, outside declared bursts.
     pub lag_ms_p99: Option<f64>,
+    /// The 99th percentile of `event_loop_lag_ms`, outside declared bursts.
+    pub event_loop_lag_ms_p99: Option<f64>,
+    /// The most files that were open at a time.
+    pub open_files: Option<u64>,
+    /// How many may be.
+    pub open_files_allowed: Option<u64>,
 }
 
 /// One failure, attributed.

@@ -29,6 +29,8 @@ pub fn empty_run() -> RunReport {
             unix_ms: 1_777_888_800_000,
         },
         duration_ms: 0.0,
+        warm_up_ms: None,
+        aborted: None,
         log_hash: None,
         machine: MachineLine::default(),
         verdict: VerdictLine {
@@ -43,6 +45,7 @@ pub fn empty_run() -> RunReport {
             expression: "p(95)<2000".to_owned(),
             actual: None,
             status: ThresholdStatus::NoSamples,
+            window: None,
         }],
         invariants: Vec::new(),
         generator: GeneratorLine::default(),
@@ -124,6 +127,7 @@ pub fn busy_run() -> RunReport {
         expression: expression.to_owned(),
         actual,
         status,
+        window: None,
     };
     let file = |path: &str, what: &str| FileLine {
         path: format!("reports/runs/20260504-100000-rejoin-storm-7/{path}"),
@@ -136,6 +140,8 @@ pub fn busy_run() -> RunReport {
             ..empty_run().scenario
         },
         duration_ms: 12_310.482,
+        warm_up_ms: None,
+        aborted: None,
         log_hash: None,
         machine: MachineLine::default(),
         verdict: VerdictLine {
@@ -150,6 +156,13 @@ pub fn busy_run() -> RunReport {
         },
         metrics,
         thresholds: vec![
+            ThresholdLine {
+                window: Some(WindowLine {
+                    length_ms: 5_000.0,
+                    worst_ms: Some((5_000.0, 10_000.0)),
+                }),
+                ..threshold("message_ms", "p(99)<50", Some(0.71), ThresholdStatus::Passed)
+            },
             threshold("connect_ms", "p(95)<2000", Some(9.81), ThresholdStatus::Passed),
             threshold(
                 "reconnect_ms{path:rejoin}",
@@ -167,6 +180,9 @@ pub fn busy_run() -> RunReport {
             rss_bytes: Some(64_213_000),
             rss_growth: None,
             lag_ms_p99: Some(0.12),
+            event_loop_lag_ms_p99: Some(0.31),
+            open_files: Some(312),
+            open_files_allowed: Some(1_024),
         },
         failures: (0..12)
             .map(|nth| FailureLine {

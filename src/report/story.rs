@@ -108,7 +108,7 @@ impl<'a> Story<'a> {
             let Some(teller) = event.peer else {
                 return !matches!(
                     event.kind,
-                    EventKind::Generator { .. } | EventKind::Holdings { .. }
+                    EventKind::Generator { .. } | EventKind::EventLoopLag { .. } | EventKind::Holdings { .. }
                 );
             };
             match (remote, event.remote) {

@@ -1,6 +1,11 @@
 //! The summary at the end of a run, as text for a terminal: the verdict first, then what it rests on.
 
-use crate::verdict::invariants::{InvariantResult, InvariantStatus};
+use std::time::Duration;
+
+use crate::{
+    base::show_duration,
+    verdict::invariants::{InvariantResult, InvariantStatus},
+};
 
 use super::{
     describe::{describe, place},
@@ -70,6 +75,14 @@ fn verdict(paper: &mut Paper, report: &RunReport) {
         report.world, report.target, report.started_at.text
     );
     paper.wrapped(Ink::Plain, &blank, &facts);
+    if let Some(warm_up) = report.warm_up_ms {
+        let warm_up = stretch(warm_up);
+        paper.wrapped(
+            Ink::Plain,
+            &blank,
+            &format!("warm-up: what began in the first {warm_up} is in no figure"),
+        );
+    }
     if let Some(hash) = report.log_hash {
         paper.line(format!("{blank}log {hash:016x}"));
     }
@@ -88,15 +101,16 @@ fn thresholds(paper: &mut Paper, lines: &[ThresholdLine]) {
     paper.heading("Thresholds");
     let columns = |text: fn(&ThresholdLine) -> &str| lines.iter().map(|line| width(&clean(text(line)))).max();
     let selector = columns(|line| &line.selector).unwrap_or(0);
-    let expression = columns(|line| &line.expression).unwrap_or(0);
-    for line in lines {
+    let expressions: Vec<String> = lines.iter().map(|line| clean(&bound(line))).collect();
+    let expression = expressions.iter().map(|text| width(text)).max().unwrap_or(0);
+    for (line, bound) in lines.iter().zip(&expressions) {
         let (ink, mark, word) = match line.status {
             ThresholdStatus::Passed => (Ink::Good, "✓", ""),
             ThresholdStatus::Failed => (Ink::Bad, "✗", "  FAILED"),
             ThresholdStatus::NoSamples => (Ink::Odd, "?", ""),
         };
         let what = left(&clean(&line.selector), selector);
-        let bound = left(&clean(&line.expression), expression);
+        let bound = left(bound, expression);
         let actual = actual(line);
         let row = format!("{what}  {bound}  {actual}{word}");
         if width(&row) + 4 <= paper.width {
@@ -114,8 +128,38 @@ fn thresholds(paper: &mut Paper, lines: &[ThresholdLine]) {
     }
 }
 
-/// The figure in the unit that the expression is in: durations in ms, shares and counts plain.
+/// The condition, and in what stretches of the run it has to hold.
+fn bound(line: &ThresholdLine) -> String {
+    match line.window {
+        Some(window) => {
+            let length = stretch(window.length_ms);
+            format!("{} in every {length}", line.expression)
+        }
+        None => line.expression.clone(),
+    }
+}
+
+/// The figure, and the window that it is of.
 fn actual(line: &ThresholdLine) -> String {
+    let figure = figure(line);
+    match line.window.and_then(|window| window.worst_ms) {
+        Some((from, until)) => {
+            format!("{figure} ({} to {})", stretch(from), stretch(until))
+        }
+        None => figure,
+    }
+}
+
+/// A time that was chosen and not measured, as scenarios write it: `10s`.
+fn stretch(ms: f64) -> String {
+    match Duration::try_from_secs_f64(ms / 1_000.0) {
+        Ok(time) => show_duration(time),
+        Err(_) => units::duration(Some(ms)),
+    }
+}
+
+/// In the unit that the expression is in: durations in ms, shares and counts plain.
+fn figure(line: &ThresholdLine) -> String {
     let Some(actual) = line.actual else {
         return "no samples".to_owned();
     };
@@ -214,6 +258,14 @@ fn generator(paper: &mut Paper, report: &RunReport) {
         used.lag_ms_p99
             .map(|lag| format!("lag p99 {}", units::duration(Some(lag)))),
     );
+    parts.extend(
+        used.event_loop_lag_ms_p99
+            .map(|lag| format!("event loops' lag p99 {}", units::duration(Some(lag)))),
+    );
+    parts.extend(used.open_files.map(|open| match used.open_files_allowed {
+        Some(allowed) => format!("open files {open} of {allowed}"),
+        None => format!("open files {open}"),
+    }));
     if parts.is_empty() {
         return;
     }

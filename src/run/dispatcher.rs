@@ -1,4 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,6 +33,29 @@ pub trait EventReader: Send {
 pub struct EventSink {
     world: Arc<dyn World>,
     events: mpsc::Sender<RunEvent>,
+    delivery: Delivery,
+}
+
+/// What was told and what every reader has read. Nothing is dropped on purpose: whoever tells waits while the queue is
+/// full. But a reader may end by a bug of ours, and a task while it waits, and then the figures are not of all that
+/// happened.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Delivery(Arc<[AtomicU64; 2]>);
+
+impl Delivery {
+    fn told(&self) {
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) {
+        self.0[1].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Events that were told and not read, once the dispatcher has ended.
+    pub fn dropped(&self) -> u64 {
+        let [told, read] = self.0.each_ref().map(|count| count.load(Ordering::Relaxed));
+        told.saturating_sub(read)
+    }
 }
 
 impl EventSink {
@@ -44,7 +73,9 @@ impl EventSink {
             remote,
             kind,
         };
-        // Only fails when the dispatcher has ended, which it does after the run's last event.
+        self.delivery.told();
+        // Fails when the dispatcher has ended, which it does after the run's last event, or by a bug: that shows in
+        // what was delivered.
         let _ = self.events.send(event).await;
     }
 }
@@ -55,11 +86,13 @@ pub(super) fn dispatch(
     world: &Arc<dyn World>,
     census: &Arc<Census>,
     mut readers: Vec<Box<dyn EventReader>>,
-) -> (EventSink, oneshot::Receiver<()>) {
+) -> (EventSink, Delivery, oneshot::Receiver<()>) {
     let (events, mut incoming) = mpsc::channel(QUEUE);
     let (done, ended) = oneshot::channel();
     let counted = census.count(Holding::Task);
     let own_world = world.clone();
+    let delivery = Delivery::default();
+    let delivered = delivery.clone();
     world.spawn(Box::pin(async move {
         let mut batch = Vec::new();
         while incoming.recv_many(&mut batch, QUEUE).await > 0 {
@@ -67,6 +100,7 @@ pub(super) fn dispatch(
                 for reader in &mut readers {
                     reader.read(&event);
                 }
+                delivered.read();
             }
             own_world.sleep_until(own_world.now() + PAUSE).await;
         }
@@ -77,6 +111,7 @@ pub(super) fn dispatch(
     let sink = EventSink {
         world: world.clone(),
         events,
+        delivery: delivery.clone(),
     };
-    (sink, ended)
+    (sink, delivery, ended)
 }

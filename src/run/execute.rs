@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     base::Instant,
-    metrics::{EventKind, ServerHoldings},
+    metrics::{EventKind, LimitOf, ServerHoldings},
     peer::PeerInput,
     plan::Plan,
     world::{BoxFuture, Census, Holding, Home, Tricks, Usage, World},
@@ -54,6 +54,8 @@ pub struct RunSummary {
     pub interrupted: bool,
     /// `duration` of the plan was over before its scripts were.
     pub deadline_reached: bool,
+    /// Events that happened and did not come to all readers: what they have gathered is not of the whole run.
+    pub events_dropped: u64,
 }
 
 /// Plays `plan` in `world` and hands every event to `readers`. Returns when everybody has left and
@@ -66,7 +68,7 @@ pub async fn execute(
     readers: Vec<Box<dyn EventReader>>,
 ) -> RunSummary {
     settle(&*world, &plan);
-    let (sink, dispatched) = dispatch(&world, &census, readers);
+    let (sink, delivery, dispatched) = dispatch(&world, &census, readers);
     let kind = EventKind::RunStarted {
         world: world.name().to_owned(),
     };
@@ -116,6 +118,7 @@ pub async fn execute(
         duration: world.now().elapsed(),
         interrupted: stopped == Some(EventKind::Interrupted),
         deadline_reached: stopped == Some(EventKind::DeadlineReached),
+        events_dropped: delivery.dropped(),
     }
 }
 
@@ -154,7 +157,15 @@ async fn tell_paths(sink: &EventSink, plan: &Plan) {
     }
     if apart.next().is_some() {
         let limit = format!("more than {MAX_NO_PATHS} links without a path");
-        sink.tell(None, None, EventKind::LimitHit { limit }).await;
+        sink.tell(
+            None,
+            None,
+            EventKind::LimitHit {
+                limit,
+                of: LimitOf::Harness,
+            },
+        )
+        .await;
     }
 }
 
@@ -223,9 +234,11 @@ fn sample(world: &Arc<dyn World>, census: &Arc<Census>, sink: &EventSink) -> mps
                 let kind = EventKind::Generator {
                     cpu_percent: (after.cpu_s - before.cpu_s) / now.since(last.0).as_secs_f64() * 100.0,
                     rss_bytes: after.rss_bytes,
+                    open_files: after.open_files,
                 };
                 sink.tell(None, None, kind).await;
             }
+            tell_lag(&*world_, &sink).await;
             looks = looks.wrapping_add(1);
             if looks.is_multiple_of(HOLDINGS_EVERY) {
                 // One that takes its time must not hold up the end of the run.
@@ -238,8 +251,17 @@ fn sample(world: &Arc<dyn World>, census: &Arc<Census>, sink: &EventSink) -> mps
             }
             last = (now, usage);
         }
+        tell_lag(&*world_, &sink).await;
     }));
     guard
+}
+
+/// How late the event loops were since this was last told.
+async fn tell_lag(world: &dyn World, sink: &EventSink) {
+    let late_us = world.event_loop_lag();
+    if !late_us.is_empty() {
+        sink.tell(None, None, EventKind::EventLoopLag { late_us }).await;
+    }
 }
 
 /// What the server holds, if there is one to ask and it answers.

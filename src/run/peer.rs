@@ -21,7 +21,7 @@ use super::{
 use crate::{
     base::{Generation, Instant, PeerId, RootSeed},
     impair::{self, Cutting, Remotes, Way},
-    metrics::{EventKind, SignalingState},
+    metrics::{EventKind, LimitOf, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
     plan::{self, Cut, Plan, ServerFault, SleepingClock, SocketOnRoam},
     scenario::TurnFault,
@@ -463,6 +463,7 @@ impl PeerTask {
         let now = self.shared.stack.world.now();
         if let Err(limit) = self.network.cut(what, now, until) {
             let kind = EventKind::LimitHit {
+                of: LimitOf::Harness,
                 limit: limit.to_string(),
             };
             self.shared.sink.tell(Some(self.id), None, kind).await;

@@ -68,6 +68,9 @@ impl Scenario {
         if let Some(duration) = self.duration {
             line(&mut text, 0, &format!("duration: {}", show_duration(duration)));
         }
+        if !self.warm_up.is_zero() {
+            line(&mut text, 0, &format!("warm_up: {}", show_duration(self.warm_up)));
+        }
         // Said once where it is everybody's. A group's own map would stand on top of the scenario's.
         let common = self
             .groups
@@ -147,6 +150,9 @@ impl Scenario {
             }
             if let Some(delay) = threshold.delay_abort_eval {
                 parts.push(format!("delayAbortEval: {}", show_duration(delay)));
+            }
+            if let Some(window) = threshold.window {
+                parts.push(format!("window: {}", show_duration(window)));
             }
             match parts.len() {
                 1 => line(text, 2, &format!("- {expression}")),

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{
     ClientRules, Ice,
     arrive::{check_stages, read_arrive},
@@ -14,9 +16,10 @@ use super::{
     tree::{Entry, Node},
     types::{Arrival, DEFAULT_TIMEOUT, MAX_PEERS, Scenario, ThresholdCheck},
 };
+use crate::base::show_duration;
 
 /// The keys of a scenario.
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 18] = [
     "name",
     "about",
     "seed",
@@ -34,6 +37,7 @@ pub(super) const KEYS: [&str; 17] = [
     "connect_timeout",
     "message_timeout",
     "duration",
+    "warm_up",
 ];
 /// The longest `name` of a scenario or group, and `about`.
 pub(super) const MAX_NAME: usize = 64;
@@ -88,6 +92,10 @@ pub(super) fn read_scenario(
     let duration = fields
         .take("duration")
         .map(|entry| reader.positive_duration(entry));
+    let warm_up = fields.take("warm_up").map_or(Some(Duration::ZERO), |entry| {
+        let limit = duration.flatten();
+        read_warm_up(reader, entry, limit)
+    });
     let arrive = fields
         .take("arrive")
         .map(|entry| (entry, read_arrive(reader, entry)));
@@ -151,8 +159,27 @@ pub(super) fn read_scenario(
         connect_timeout: connect_timeout?,
         message_timeout: message_timeout?,
         duration: all(duration)?,
+        warm_up: warm_up?,
         hash: String::new(),
     })
+}
+
+/// `duration`: when everybody leaves.
+fn read_warm_up(reader: &mut Reader<'_>, entry: &Entry, duration: Option<Duration>) -> Option<Duration> {
+    let warm_up = reader.duration(entry)?;
+    if let Some(duration) = duration.filter(|duration| warm_up >= *duration) {
+        let message = format!(
+            "`warm_up: {}` is over when everybody leaves or later: nothing would be measured",
+            show_duration(warm_up)
+        );
+        let help = format!(
+            "the `duration` of {} counts from the run's start, too",
+            show_duration(duration)
+        );
+        reader.mistake_help(entry.value.span, message, help);
+        return None;
+    }
+    Some(warm_up)
 }
 
 /// An optional value: absent is fine, broken is not.

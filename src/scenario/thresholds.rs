@@ -4,11 +4,12 @@ use super::{
     fields::Reader,
     source::Span,
     tree::{Entry, Node, Value},
-    types::{Threshold, ThresholdCheck, ThresholdMistake},
+    types::{MIN_WINDOW, Threshold, ThresholdCheck, ThresholdMistake},
 };
+use crate::base::show_duration;
 
-/// The keys of a threshold that says more than its condition. The names are k6's.
-pub(super) const THRESHOLD_KEYS: [&str; 3] = ["threshold", "abortOnFail", "delayAbortEval"];
+/// The keys of a threshold that says more than its condition. The names are k6's, but for `window`, which k6 has not.
+pub(super) const THRESHOLD_KEYS: [&str; 4] = ["threshold", "abortOnFail", "delayAbortEval", "window"];
 
 /// The map under `thresholds`: for each selector one condition or a list of them.
 pub(super) fn read_thresholds(
@@ -59,6 +60,7 @@ fn read_threshold(reader: &mut Reader<'_>, item: &Node) -> Option<Threshold> {
             span: item.span,
             abort_on_fail: false,
             delay_abort_eval: None,
+            window: None,
         });
     }
     let mut fields = reader.map(item, "a threshold", "a map")?;
@@ -86,6 +88,9 @@ fn read_threshold(reader: &mut Reader<'_>, item: &Node) -> Option<Threshold> {
             "add `abortOnFail: true`",
         );
     }
+    let window = fields
+        .take("window")
+        .map_or(Some(None), |entry| read_window(reader, entry).map(Some));
     fields.finish(reader, &THRESHOLD_KEYS);
     let (expression, span) = expression?;
     Some(Threshold {
@@ -94,7 +99,20 @@ fn read_threshold(reader: &mut Reader<'_>, item: &Node) -> Option<Threshold> {
         span,
         abort_on_fail: abort_on_fail?,
         delay_abort_eval: delay_abort_eval?,
+        window: window?,
     })
+}
+
+fn read_window(reader: &mut Reader<'_>, entry: &Entry) -> Option<Duration> {
+    let window = reader.positive_duration(entry)?;
+    if window < MIN_WINDOW {
+        let least = show_duration(MIN_WINDOW);
+        let message = format!("`window: {}` is shorter than {least}", show_duration(window));
+        let help = format!("a window needs samples to say something: take {least} or more");
+        reader.mistake_help(entry.value.span, message, help);
+        return None;
+    }
+    Some(window)
 }
 
 fn tell(reader: &mut Reader<'_>, mistake: ThresholdMistake, selector: Span, expression: Span) {

@@ -23,6 +23,8 @@ pub const MAX_MESSAGE_BYTES: u64 = 16 * 1024;
 pub const MAX_CHAT_COUNT: u32 = 1_000_000;
 /// How many copies of one frame a `duplicate_offer` or `duplicate_answer` may send.
 pub const MAX_COPIES: u32 = 1_000;
+/// The shortest `window` of a threshold: in less there are no figures to speak of.
+pub const MIN_WINDOW: Duration = Duration::from_secs(1);
 /// The patience of a `wait` or `barrier` without `within`, and of `connect_timeout` and `message_timeout`.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -56,6 +58,8 @@ pub struct Scenario {
     pub message_timeout: Duration,
     /// After this everybody leaves.
     pub duration: Option<Duration>,
+    /// What begins before this, counted from the run's start, leaves no sample; zero: there is no warm-up.
+    pub warm_up: Duration,
     /// FNV-1a (64 bits) of the file's text and of every override, as 16 hexadecimal digits.
     pub hash: String,
 }
@@ -516,6 +520,8 @@ pub struct Threshold {
     /// `delayAbortEval`: but not before this is over, counted from the run's start; until then there may be
     /// too few samples for it to mean anything.
     pub delay_abort_eval: Option<Duration>,
+    /// `window`: the run is cut into windows of that length, and the condition has to hold in each.
+    pub window: Option<Duration>,
 }
 
 /// Knows which metrics exist and how a threshold is written.

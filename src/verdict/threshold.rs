@@ -1,8 +1,11 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use crate::metrics::{Kind, Metric, MetricKey, Snapshot, Trend};
+use crate::{
+    base::show_duration,
+    metrics::{Kind, Metric, MetricKey, Snapshot, Trend},
+};
 
-use super::{threshold_error::ThresholdError, threshold_text};
+use super::{Window, threshold_error::ThresholdError, threshold_text};
 
 /// A condition on one figure of a run, in k6's words.
 ///
@@ -26,6 +29,7 @@ pub struct Threshold {
     aggregation: Aggregation,
     comparison: Comparison,
     limit: f64,
+    window: Option<Duration>,
 }
 
 /// Which figure of a metric is compared.
@@ -73,6 +77,8 @@ pub struct Outcome {
     pub actual: Option<f64>,
     /// What follows.
     pub status: ThresholdStatus,
+    /// The window that has this figure, the worst one, where the threshold is judged by windows.
+    pub window: Option<Window>,
 }
 
 /// Whether a threshold holds.
@@ -102,7 +108,18 @@ impl Threshold {
             aggregation,
             comparison,
             limit,
+            window: None,
         })
+    }
+
+    /// The same condition, in each window of that length; `None`: over the whole run.
+    pub fn in_windows(self, window: Option<Duration>) -> Self {
+        Self { window, ..self }
+    }
+
+    /// The length of the windows that it has to hold in.
+    pub fn window(&self) -> Option<Duration> {
+        self.window
     }
 
     /// The expressions that there are for metrics of this kind, as a regular expression (ECMA-262) for a whole
@@ -126,20 +143,38 @@ impl Threshold {
         format!("{}{}{}", self.aggregation, self.comparison, self.limit)
     }
 
+    /// Which figure is compared.
+    pub(super) fn aggregation(&self) -> Aggregation {
+        self.aggregation
+    }
+
+    /// How it is compared.
+    pub(super) fn comparison(&self) -> Comparison {
+        self.comparison
+    }
+
     /// What the figure is compared with, in the metric's unit.
     pub fn limit(&self) -> f64 {
         self.limit
     }
 
-    /// Compares the figure of a run with the limit.
+    /// Compares the figure of a whole run with the limit.
     pub fn evaluate(&self, snapshot: &Snapshot) -> Outcome {
         let actual = self.actual(snapshot);
-        let status = match actual.map(|actual| self.comparison.holds(actual, self.limit)) {
+        Outcome {
+            actual,
+            status: self.status(actual),
+            window: None,
+        }
+    }
+
+    /// What follows from a figure.
+    pub(super) fn status(&self, actual: Option<f64>) -> ThresholdStatus {
+        match actual.map(|actual| self.comparison.holds(actual, self.limit)) {
             Some(true) => ThresholdStatus::Passed,
             Some(false) => ThresholdStatus::Failed,
             None => ThresholdStatus::NoSamples,
-        };
-        Outcome { actual, status }
+        }
     }
 
     /// [`evaluate`](Self::evaluate), kept with the threshold.
@@ -169,7 +204,7 @@ impl Aggregation {
         }
     }
 
-    fn of(self, trend: &Trend) -> Option<f64> {
+    pub(super) fn of(self, trend: &Trend) -> Option<f64> {
         let ok = trend.successes();
         let over_ok = |micros: f64| (!ok.is_empty()).then_some(micros / 1_000.0);
         match self {
@@ -188,6 +223,17 @@ impl Aggregation {
 }
 
 impl Comparison {
+    /// Whether `figure` is further from holding, or closer to failing, than `other`.
+    pub(super) fn is_worse(self, figure: f64, other: f64, limit: f64) -> bool {
+        let off = |figure: f64| (figure - limit).abs();
+        match self {
+            Self::Less | Self::LessOrEqual => figure > other,
+            Self::Greater | Self::GreaterOrEqual => figure < other,
+            Self::Equal => off(figure) > off(other),
+            Self::NotEqual => off(figure) < off(other),
+        }
+    }
+
     fn holds(self, actual: f64, limit: f64) -> bool {
         match self {
             Self::Less => actual < limit,
@@ -201,9 +247,13 @@ impl Comparison {
 }
 
 impl fmt::Display for Threshold {
-    /// `connect_ms{glare:yes}: p(95)<2000`.
+    /// `connect_ms{glare:yes}: p(95)<2000`, or `connect_ms: p(95)<2000 in every 10s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.expression())
+        write!(f, "{}: {}", self.key, self.expression())?;
+        match self.window {
+            Some(window) => write!(f, " in every {}", show_duration(window)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -305,6 +355,25 @@ mod tests {
             ("rate!=0.05", Failed),
         ] {
             check("connect_failed", expression, status);
+        }
+    }
+
+    #[test]
+    fn of_two_figures_the_one_that_holds_less_is_worse() {
+        for (comparison, worse, better) in [
+            (Comparison::Less, 3.0, 2.0),
+            (Comparison::LessOrEqual, f64::INFINITY, 2.0),
+            (Comparison::Greater, 2.0, 3.0),
+            (Comparison::GreaterOrEqual, 2.0, f64::INFINITY),
+            (Comparison::Equal, 1.0, 6.0),
+            (Comparison::NotEqual, 5.0, 4.0),
+        ] {
+            assert!(comparison.is_worse(worse, better, 5.0), "{comparison}");
+            assert!(!comparison.is_worse(better, worse, 5.0), "{comparison}");
+            assert!(
+                !comparison.is_worse(worse, worse, 5.0),
+                "{comparison}: the first one stays"
+            );
         }
     }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{ExitCode, Saturation, Threshold, ThresholdResult, ThresholdStatus};
+use super::{ExitCode, Saturation, Threshold, ThresholdResult, ThresholdStatus, Window};
 
 /// All that a run is judged by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,8 +9,12 @@ pub struct Judged<'a> {
     pub thresholds: &'a [ThresholdResult],
     /// The names of the invariants that were broken.
     pub broken_invariants: &'a [&'a str],
-    /// How late the generator was; `None` if nothing could be measured.
-    pub saturation: Option<Saturation>,
+    /// In which ways the generator was at its end.
+    pub saturation: &'a [Saturation],
+    /// Events that nobody has read: all figures are of the others alone.
+    pub events_dropped: u64,
+    /// Why the event log is not whole, if it is not.
+    pub log_trouble: Option<&'a str>,
     /// Whether every planned step began (or was never due, because `--duration` was over).
     pub offered_load_reached: bool,
     /// Links were to connect, and not one did: a failure even where no threshold asks.
@@ -64,9 +68,13 @@ pub enum Reason {
     Interrupted,
     /// `abortOnFail` ended the run.
     Aborted,
+    /// Events were lost within the program.
+    EventsDropped(u64),
+    /// The event log is not whole, and why.
+    LogNotWhole(String),
     /// There was nothing to measure.
     NoSamples(Threshold),
-    /// The generator was late.
+    /// The generator was at its end.
     Saturated(Saturation),
     /// Some planned step never began.
     OfferedLoadNotReached,
@@ -81,6 +89,8 @@ pub enum Reason {
         threshold: Threshold,
         /// In the metric's unit; infinite where the figure falls on a failure.
         actual: f64,
+        /// The worst window, of a threshold that has windows.
+        window: Option<Window>,
     },
 }
 
@@ -89,6 +99,7 @@ pub enum Reason {
 /// - A threshold without samples makes it INVALID, whatever else passed.
 /// - A saturated generator turns FAIL into INVALID; what failed is still among the reasons. A PASS under
 ///   saturation stays PASS with a warning, unless the offered load was not reached.
+/// - Evidence that was lost makes every run INVALID, a failed one, too: nobody knows what is missing.
 /// - Load that was not offered makes a PASS INVALID, saturated or not: less was asked of the target than
 ///   planned. A FAIL under less load is a FAIL all the same.
 /// - Of everything that applies, the exit code is the worst, and decides the word.
@@ -112,12 +123,20 @@ pub fn judge(run: Judged<'_>) -> Verdict {
             .into_iter()
             .filter_map(|(is, reason)| is.then_some(reason)),
     );
+    if run.events_dropped > 0 {
+        reasons.push(Reason::EventsDropped(run.events_dropped));
+    }
+    reasons.extend(
+        run.log_trouble
+            .map(|trouble| Reason::LogNotWhole(trouble.to_owned())),
+    );
     for ThresholdResult { threshold, outcome } in run.thresholds {
         match (outcome.status, outcome.actual) {
             (ThresholdStatus::Passed, _) => {}
             (ThresholdStatus::Failed, Some(actual)) => failures.push(Reason::ThresholdFailed {
                 threshold: threshold.clone(),
                 actual,
+                window: outcome.window,
             }),
             (ThresholdStatus::Failed | ThresholdStatus::NoSamples, _) => {
                 reasons.push(Reason::NoSamples(threshold.clone()));
@@ -126,14 +145,11 @@ pub fn judge(run: Judged<'_>) -> Verdict {
     }
 
     let mut warnings = Vec::new();
-    let saturated = run.saturation.filter(|saturation| saturation.is_reached());
-    if let Some(saturation) = saturated {
-        let spoils = !failures.is_empty() || !run.offered_load_reached;
-        let list = if spoils { &mut reasons } else { &mut warnings };
-        list.push(Reason::Saturated(saturation));
-    }
+    let spoils = !failures.is_empty() || !run.offered_load_reached;
+    let list = if spoils { &mut reasons } else { &mut warnings };
+    list.extend(run.saturation.iter().copied().map(Reason::Saturated));
     if !run.offered_load_reached {
-        let spoils = failures.is_empty() || saturated.is_some();
+        let spoils = failures.is_empty() || !run.saturation.is_empty();
         let list = if spoils { &mut reasons } else { &mut warnings };
         list.push(Reason::OfferedLoadNotReached);
     }
@@ -171,7 +187,9 @@ impl Reason {
             Self::ConfigError => ExitCode::Configuration,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Aborted => ExitCode::Aborted,
-            Self::NoSamples(_)
+            Self::EventsDropped(_)
+            | Self::LogNotWhole(_)
+            | Self::NoSamples(_)
             | Self::Saturated(_)
             | Self::OfferedLoadNotReached
             | Self::ServerCommandsFailed(_) => ExitCode::Invalid,
@@ -202,9 +220,18 @@ impl fmt::Display for Reason {
             Self::Interrupted => f.write_str("the run was interrupted"),
             Self::Aborted => f.write_str("a threshold with abortOnFail ended the run"),
             Self::NoSamples(threshold) => write!(f, "{threshold} had no samples"),
-            Self::Saturated(Saturation { lag_p99_ms, limit_ms }) => write!(
+            Self::EventsDropped(count) => write!(
                 f,
-                "the generator was saturated: its lag was {lag_p99_ms:.1} ms at p99, over {limit_ms} ms"
+                "{count} events did not reach the report, and its figures are without them. This is a bug of rtcstorm's: please report it"
+            ),
+            Self::LogNotWhole(why) => write!(
+                f,
+                "the event log is not whole, and a part of the evidence is missing: {why}. Make room, or choose another folder with `--out DIR`"
+            ),
+            Self::Saturated(saturation) => write!(
+                f,
+                "the generator was saturated: {saturation}. What helps: {}",
+                saturation.help()
             ),
             Self::ServerCommandsFailed(failed) => write!(
                 f,
@@ -215,8 +242,16 @@ impl fmt::Display for Reason {
             }
             Self::NothingConnected => f.write_str("not one link connected"),
             Self::InvariantBroken(name) => write!(f, "invariant broken: {name}"),
-            Self::ThresholdFailed { threshold, actual } => {
-                write!(f, "{threshold} failed: it was {actual:.3}")
+            Self::ThresholdFailed {
+                threshold,
+                actual,
+                window,
+            } => {
+                write!(f, "{threshold} failed: it was {actual:.3}")?;
+                match window {
+                    Some(window) => write!(f, " {window}"),
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -233,7 +268,9 @@ mod tests {
     const GOOD: Judged<'static> = Judged {
         thresholds: &[],
         broken_invariants: &[],
-        saturation: None,
+        saturation: &[],
+        events_dropped: 0,
+        log_trouble: None,
         offered_load_reached: true,
         nothing_connected: false,
         interrupted: false,
@@ -241,15 +278,19 @@ mod tests {
         server_commands_failed: 0,
         config_error: false,
     };
-    const LATE: Saturation = Saturation {
-        lag_p99_ms: 250.0,
+    const LATE: Saturation = Saturation::StepLag {
+        p99_ms: 250.0,
         limit_ms: 100.0,
     };
 
     fn result(status: ThresholdStatus, actual: Option<f64>) -> ThresholdResult {
         ThresholdResult {
             threshold: Threshold::parse("connect_ms", "p(95)<2000").expect("a threshold"),
-            outcome: Outcome { actual, status },
+            outcome: Outcome {
+                actual,
+                status,
+                window: None,
+            },
         }
     }
 
@@ -281,7 +322,7 @@ mod tests {
 
     const FAILED: &str = "connect_ms: p(95)<2000 failed: it was inf";
     const NO_SAMPLES: &str = "connect_ms: p(95)<2000 had no samples";
-    const SATURATED: &str = "the generator was saturated: its lag was 250.0 ms at p99, over 100 ms";
+    const SATURATED: &str = "the generator was saturated: its steps began 250.0 ms late at p99, over 100 ms. What helps: use fewer rooms or peers, let them arrive more slowly, or spread the rooms over machines with `--segment K/N`";
     const NOT_REACHED: &str = "the offered load was not reached: a planned step never began";
 
     #[test]
@@ -309,7 +350,7 @@ mod tests {
     #[test]
     fn saturation_turns_fail_into_invalid_and_only_warns_of_a_pass() {
         let late = Judged {
-            saturation: Some(LATE),
+            saturation: &[LATE],
             ..GOOD
         };
         let warning = format!("warning: {SATURATED}");
@@ -323,15 +364,33 @@ mod tests {
         check(short, 98, &["INVALID", SATURATED, NOT_REACHED]);
         let all = ["INVALID", SATURATED, NOT_REACHED, FAILED];
         check(Judged { thresholds, ..short }, 98, &all);
-        let in_time = Judged {
-            saturation: Some(Saturation {
-                lag_p99_ms: 100.0,
-                ..LATE
-            }),
-            thresholds,
+        let in_time = Judged { thresholds, ..GOOD };
+        check(in_time, 99, &["FAIL", FAILED]);
+    }
+
+    #[test]
+    fn lost_evidence_makes_any_run_invalid() {
+        let dropped = Judged {
+            events_dropped: 12,
             ..GOOD
         };
-        check(in_time, 99, &["FAIL", FAILED]);
+        const DROPPED: &str = "12 events did not reach the report, and its figures are without them. This is a bug of rtcstorm's: please report it";
+        check(dropped, 98, &["INVALID", DROPPED]);
+        let thresholds = &[failed()];
+        check(
+            Judged {
+                thresholds,
+                ..dropped
+            },
+            98,
+            &["INVALID", DROPPED, FAILED],
+        );
+        let full = Judged {
+            log_trouble: Some("cannot write out/events.ndjson: no space"),
+            ..GOOD
+        };
+        const NOT_WHOLE: &str = "the event log is not whole, and a part of the evidence is missing: cannot write out/events.ndjson: no space. Make room, or choose another folder with `--out DIR`";
+        check(full, 98, &["INVALID", NOT_WHOLE]);
     }
 
     #[test]
@@ -381,7 +440,7 @@ mod tests {
             statuses in prop::collection::vec(0..3, 0..4),
             broken in any::<bool>(), late in any::<bool>(), reached in any::<bool>(),
             interrupted in any::<bool>(), aborted in any::<bool>(), config_error in any::<bool>(),
-            server_commands_failed in 0..2_u64,
+            server_commands_failed in 0..2_u64, events_dropped in 0..2_u64, log_broken in any::<bool>(),
         ) {
             let thresholds: Vec<_> = statuses.iter().map(|status| match status {
                 0 => passed(),
@@ -391,7 +450,8 @@ mod tests {
             let verdict = judge(Judged {
                 thresholds: &thresholds,
                 broken_invariants: if broken { &["roster"] } else { &[] },
-                saturation: late.then_some(LATE),
+                saturation: if late { &[LATE] } else { &[] },
+                events_dropped, log_trouble: log_broken.then_some("disk full"),
                 nothing_connected: false,
                 offered_load_reached: reached,
                 interrupted, aborted, config_error, server_commands_failed,
@@ -401,6 +461,9 @@ mod tests {
                 ExitCode::PRECEDENCE.iter().position(|code| *code == reason.exit_code())
             }).collect();
             prop_assert!(ranks.is_sorted(), "{:?}", verdict.reasons);
+            if events_dropped > 0 || log_broken {
+                prop_assert!(!matches!(verdict.decision, Decision::Pass | Decision::Fail), "{:?}", verdict);
+            }
             if statuses.iter().any(|status| *status != 0) || broken {
                 prop_assert!(verdict.exit_code != ExitCode::Pass);
             }

@@ -126,6 +126,12 @@ pub trait World: Send + Sync + 'static {
 
     /// What the process has used so far; `None` where that means nothing.
     fn usage(&self) -> Option<Usage>;
+
+    /// How late the timers of its event loops fired since this was last asked: µs, and how many, the least late first.
+    /// Empty where time is virtual and nothing is late.
+    fn event_loop_lag(&self) -> Vec<(u64, u64)> {
+        Vec::new()
+    }
 }
 
 /// What can be done to the server.

@@ -52,26 +52,7 @@ impl ThresholdCheck for Unjudged {
 
 /// Plays a scenario to its end.
 pub async fn play(text: &str) -> Played {
-    let scenario = parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
-    let options = plan::Options::default();
-    let plan = Arc::new(expand(&scenario, scenario.seed.unwrap_or(0), &options));
-    let server = Bundled::start(Config::default()).await.expect("a free port");
-    let census = Arc::new(Census::default());
-    let target = Target::Bundled(server.clone());
-    let ice = IceSide::start(&scenario, &[]).await.expect("a free port");
-    let world = Arc::new(NetWorld::new(target, ice, census.clone()).expect("threads can be started"));
-    let events = Events::default();
-    let options = run::Options {
-        ice_servers: Vec::new(),
-        tricks: Tricks::default(),
-        interrupt: Box::pin(std::future::pending()),
-    };
-    let readers: Vec<Box<dyn EventReader>> = vec![Box::new(events.clone())];
-    let summary = run::execute(world, census.clone(), plan.clone(), options, readers).await;
-    assert!(census.is_empty(), "still held: {census:?}");
-    server.shutdown().await;
-
-    let events = events.take();
+    let (summary, plan, events) = play_before(text, Vec::new()).await;
     let mut recorder = Recorder::new(&plan);
     let mut checkers = Checkers::new(&plan, Visibility::BUNDLED);
     for event in &events {
@@ -86,6 +67,55 @@ pub async fn play(text: &str) -> Played {
         summary,
         events,
     }
+}
+
+/// The same before other readers, too.
+async fn play_before(
+    text: &str,
+    more: Vec<Box<dyn EventReader>>,
+) -> (run::RunSummary, Arc<plan::Plan>, Vec<RunEvent>) {
+    let scenario = parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
+    let options = plan::Options::default();
+    let plan = Arc::new(expand(&scenario, scenario.seed.unwrap_or(0), &options));
+    let server = Bundled::start(Config::default()).await.expect("a free port");
+    let census = Arc::new(Census::default());
+    let target = Target::Bundled(server.clone());
+    let ice = IceSide::start(&scenario, &[]).await.expect("a free port");
+    let world = Arc::new(NetWorld::new(target, ice, census.clone()).expect("threads can be started"));
+    let events = Events::default();
+    let options = run::Options {
+        ice_servers: Vec::new(),
+        tricks: Tricks::default(),
+        interrupt: Box::pin(std::future::pending()),
+    };
+    let mut readers: Vec<Box<dyn EventReader>> = vec![Box::new(events.clone())];
+    readers.extend(more);
+    let summary = run::execute(world, census.clone(), plan.clone(), options, readers).await;
+    assert!(census.is_empty(), "still held: {census:?}");
+    server.shutdown().await;
+    (summary, plan, events.take())
+}
+
+/// A bug of ours.
+struct Panics {
+    after: u32,
+}
+
+impl EventReader for Panics {
+    fn read(&mut self, _event: &RunEvent) {
+        self.after = self.after.checked_sub(1).expect("the test wants it");
+    }
+}
+
+#[test]
+fn events_that_no_reader_gets_any_more_are_counted() {
+    let text = "{ name: x, rooms: { peers: 2 }, steps: [join, { wait: connected }] }";
+    let (summary, ..) = runtime().block_on(play_before(text, Vec::new()));
+    assert_eq!(summary.events_dropped, 0);
+    let panics: Vec<Box<dyn EventReader>> = vec![Box::new(Panics { after: 10 })];
+    let (summary, _, events) = runtime().block_on(play_before(text, panics));
+    assert_eq!(events.len(), 11, "the run goes on without its dispatcher");
+    assert!(summary.events_dropped > 20, "{summary:?}");
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {

@@ -214,7 +214,7 @@ fn survives(text: &str, set: &str) {
 }
 
 /// Every place of `full.yaml` where something is read.
-const PLACES: [&str; 70] = [
+const PLACES: [&str; 72] = [
     "name",
     "about",
     "seed",
@@ -242,6 +242,7 @@ const PLACES: [&str; 70] = [
     "network.queue",
     "connect_timeout",
     "duration",
+    "warm_up",
     "steps",
     "groups",
     "groups.0",
@@ -285,6 +286,7 @@ const PLACES: [&str; 70] = [
     "thresholds.connect_ms.0.delayAbortEval",
     "thresholds.connect_ms.1.threshold",
     "thresholds.connect_ms.1.abortOnFail",
+    "thresholds.messages_lost.1.window",
 ];
 /// What may stand there instead.
 const ODDITIES: [&str; 16] = [

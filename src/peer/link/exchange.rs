@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     base::{Generation, Instant},
-    metrics::{DescriptionKind, EventKind, IgnoreReason, Operation, RecoveryPath, SignalingState},
+    metrics::{DescriptionKind, EventKind, IgnoreReason, LimitOf, Operation, RecoveryPath, SignalingState},
     peer::connection::{ConnectionCommand, ConnectionOperation, Done},
     signaling::{Candidate, Description, SdpType},
 };
@@ -98,6 +98,7 @@ impl Link {
         if self.early.len() == MAX_EARLY_CANDIDATES {
             self.early.pop_front();
             self.event(EventKind::LimitHit {
+                of: LimitOf::Harness,
                 limit: format!("{MAX_EARLY_CANDIDATES} early candidates of a link"),
             });
         }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     base::{Generation, Instant},
-    metrics::{EventKind, RecoveryPath, SignalingState},
+    metrics::{EventKind, LimitOf, RecoveryPath, SignalingState},
     peer::connection::{ConnectionOperation, TransportState},
     scenario::ClientRules,
 };
@@ -410,6 +410,7 @@ impl Link {
             .is_some_and(|most| self.memory.restarts >= most)
         {
             self.event(EventKind::LimitHit {
+                of: LimitOf::Client,
                 limit: format!("{} ICE restarts in a row", self.memory.restarts),
             });
             return false;

@@ -107,6 +107,7 @@ fn about(key: &str) -> &'static str {
         "connect_timeout" => "When a link that has not opened counts as failed",
         "message_timeout" => "When a message that has not arrived counts as lost",
         "duration" => "A deadline: whoever is still at it then leaves",
+        "warm_up" => "What begins before this, from the run's start, leaves no sample",
         other => missing(other),
     }
 }
@@ -152,6 +153,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         "steps" => defined("steps"),
         "thresholds" => thresholds(metrics),
         "connect_timeout" | "message_timeout" | "duration" => defined("positiveDuration"),
+        "warm_up" => defined("duration"),
         other => missing(other),
     }
 }
@@ -322,6 +324,10 @@ fn conditions(pattern: &str) -> Value {
         "delayAbortEval" => with(
             defined("positiveDuration"),
             json!({ "description": "Not before this is over, from the run's start" }),
+        ),
+        "window" => with(
+            defined("positiveDuration"),
+            json!({ "description": "It has to hold in each stretch of that length, 1s or more; the worst one counts" }),
         ),
         other => missing(other),
     });

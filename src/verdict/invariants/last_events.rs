@@ -64,7 +64,7 @@ impl LastEvents {
             (None, _)
                 if matches!(
                     event.kind,
-                    EventKind::Generator { .. } | EventKind::Holdings { .. }
+                    EventKind::Generator { .. } | EventKind::EventLoopLag { .. } | EventKind::Holdings { .. }
                 ) =>
             {
                 return;

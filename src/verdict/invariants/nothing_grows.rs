@@ -202,6 +202,7 @@ mod tests {
                 EventKind::Generator {
                     cpu_percent,
                     rss_bytes,
+                    open_files: None,
                 },
             );
         }

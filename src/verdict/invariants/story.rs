@@ -22,6 +22,7 @@ pub fn plan_of(rooms: &[u32]) -> Plan {
         peers: Vec::new(),
         barriers: Vec::new(),
         duration: None,
+        warm_up: Duration::ZERO,
         burst: None,
         connect_timeout: Duration::from_secs(30),
         message_timeout: Duration::from_secs(30),

@@ -10,6 +10,7 @@ mod language;
 pub mod program;
 mod run;
 mod simulation;
+mod trust;
 
 /// Two peers who come together and go; judged by nothing that depends on the machine's speed.
 const QUICK: &str = "

@@ -125,6 +125,8 @@ fn report() -> RunReport {
         target: String::new(),
         started_at: StartedAt::default(),
         duration_ms: 1.0,
+        warm_up_ms: None,
+        aborted: None,
         log_hash: None,
         machine: MachineLine::default(),
         verdict: VerdictLine {
@@ -139,6 +141,7 @@ fn report() -> RunReport {
             expression: "max<1".to_owned(),
             actual: None,
             status: ThresholdStatus::NoSamples,
+            window: None,
         }],
         invariants: vec![InvariantResult {
             number: 1,

@@ -57,6 +57,7 @@ pub(super) fn plan(rules: ClientRules, arrivals: &[u64], scripts: Vec<Script>) -
         peers,
         barriers: Vec::new(),
         duration: None,
+        warm_up: Duration::ZERO,
         burst: None,
         connect_timeout: Duration::from_secs(30),
         message_timeout: Duration::from_secs(30),
