@@ -38,8 +38,22 @@ impl Gathered {
         }
     }
 
-    /// Takes the next event, of a run that is under way or of a log.
-    pub fn read(&mut self, event: &RunEvent) {
+    /// For one segment of a merged run, of whose `plan` the others do nothing. The timeline is the whole run's, and is not
+    /// kept here.
+    pub fn of_segment(plan: &Plan, sees: Visibility) -> Self {
+        let nobody = Plan {
+            rooms: Vec::new(),
+            peers: Vec::new(),
+            ..plan.clone()
+        };
+        Self {
+            timeline: TimelineRecorder::new(&nobody),
+            ..Self::new(plan, sees)
+        }
+    }
+
+    /// Takes the next event, of a run that is under way or of a log; whether it is a failure.
+    pub fn read(&mut self, event: &RunEvent) -> bool {
         self.recorder.record(event);
         self.checkers.observe(event);
         let failure = self.failures.observe(event);
@@ -53,6 +67,7 @@ impl Gathered {
             self.cpu_percent = Some(most);
             self.rss_bytes = self.rss_bytes.max(Some(rss_bytes));
         }
+        failure
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::readers::Gathered;
+use super::{measured::Measured, readers::Gathered};
 use crate::{
     base::Instant,
     metrics::{MetricKey, RunEvent, Snapshot},
@@ -12,7 +12,7 @@ use crate::{
     },
     run::RunSummary,
     scenario::Scenario,
-    verdict::{self, Decision, ExitCode, Judged, Reason, Saturation, Threshold, ThresholdResult, judge},
+    verdict::{self, Decision, ExitCode, Judged, Reason, Threshold, ThresholdResult, judge},
 };
 
 /// What is known about a run beside what it gathered.
@@ -36,11 +36,16 @@ pub(super) struct About<'a> {
 }
 
 /// Judges the run, and tells all about it.
-pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, ExitCode) {
+pub(super) fn report(about: About<'_>, gathered: Gathered) -> (RunReport, ExitCode) {
     let ended = Instant::START + about.run.duration;
-    gathered.recorder.finish(ended);
-    let metrics = gathered.recorder.snapshot();
-    let invariants = gathered.checkers.finish(ended);
+    let measured = Measured::of(gathered, ended, about.lag_limit);
+    tell(about, measured)
+}
+
+/// Judges what was measured, and tells all about it.
+pub(super) fn tell(about: About<'_>, mut measured: Measured) -> (RunReport, ExitCode) {
+    let metrics = std::mem::take(&mut measured.metrics);
+    let invariants = std::mem::take(&mut measured.invariants);
     let thresholds: Vec<ThresholdResult> = about
         .scenario
         .thresholds
@@ -57,14 +62,14 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         .filter(|i| i.is_broken())
         .map(|i| i.name)
         .collect();
-    let saturation = Saturation::of(&metrics, about.lag_limit);
+    let saturation = measured.saturation;
     // One that failed when everybody had left already has ended nothing.
     let aborted_by = about.aborted_by.filter(|_| about.run.interrupted);
     let verdict = judge(Judged {
         thresholds: &thresholds,
         broken_invariants: &broken,
         saturation,
-        offered_load_reached: gathered.recorder.offered_load_reached(),
+        offered_load_reached: measured.offered_load_reached,
         nothing_connected: nothing_connected(&metrics),
         interrupted: about.run.interrupted && about.by_user,
         aborted: aborted_by.is_some(),
@@ -92,22 +97,26 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
             reasons: verdict
                 .reasons
                 .iter()
-                .map(|reason| told(reason, aborted_by.as_ref()))
+                .map(|reason| told(reason, aborted_by.as_ref()) + &measured.which(reason))
                 .collect(),
-            warnings: verdict.warnings.iter().map(ToString::to_string).collect(),
+            warnings: verdict
+                .warnings
+                .iter()
+                .map(|reason| reason.to_string() + &measured.which(reason))
+                .collect(),
         },
         thresholds: thresholds.iter().map(line).collect(),
         metrics,
         invariants,
         generator: GeneratorLine {
-            cpu_percent: gathered.cpu_percent,
-            rss_bytes: gathered.rss_bytes,
-            rss_growth: gathered.memory.slope(),
+            cpu_percent: measured.cpu_percent,
+            rss_bytes: measured.rss_bytes,
+            rss_growth: measured.rss_growth,
             lag_ms_p99: saturation.map(|s| s.lag_p99_ms),
         },
-        failures: gathered.failures.kept.iter().map(failure).collect(),
-        more_failures: gathered.failures.more,
-        timeline: gathered.timeline.timeline(),
+        failures: measured.failures.iter().map(failure).collect(),
+        more_failures: measured.more_failures,
+        timeline: measured.timeline,
         repeat: about.repeat,
         files: about.files,
     };

@@ -25,6 +25,7 @@ mod rules;
 mod runs;
 mod scenario_language;
 mod schema;
+mod segments;
 mod server_restart;
 mod signaling_faults;
 mod simulated;

@@ -133,6 +133,7 @@ fn report() -> RunReport {
             reasons: Vec::new(),
             warnings: Vec::new(),
         },
+        timeline: Default::default(),
         metrics,
         thresholds: vec![ThresholdLine {
             selector: "connect_ms".to_owned(),
