@@ -31,6 +31,12 @@ id!(
     "peer-"
 );
 id!(
+    /// A peer's place in the whole plan, whatever segment of it is played: the same as its [`PeerId`] where all is. What a
+    /// peer draws comes from this one, so that it has the same luck in a segment.
+    PeerNumber,
+    "number-"
+);
+id!(
     /// A room: its index in [`Plan::rooms`](crate::plan::Plan::rooms).
     RoomId,
     "room-"
@@ -51,6 +57,31 @@ id!(
     Incarnation,
     "i"
 );
+
+/// A peer by both of its numbers. Rooms are never cut, so those of its roommates follow from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// In what is played.
+    pub id: PeerId,
+    /// In the whole plan.
+    pub number: PeerNumber,
+}
+
+impl Seat {
+    /// Where all of a plan is played: both numbers are one.
+    pub fn of_whole(id: PeerId) -> Self {
+        Self {
+            id,
+            number: PeerNumber(id.0),
+        }
+    }
+
+    /// Where a roommate is in the whole plan.
+    pub fn number_of(self, roommate: PeerId) -> PeerNumber {
+        let shift = self.number.0.wrapping_sub(self.id.0);
+        PeerNumber(roommate.0.wrapping_add(shift))
+    }
+}
 
 impl Generation {
     /// The generation that replaces this one.

@@ -11,7 +11,7 @@ mod units;
 
 pub use hash::Fnv1a;
 pub use ice_url::{IceScheme, IceTransport, IceUrl, IceUrlError};
-pub use ids::{BarrierId, Generation, Incarnation, PeerId, RoomId};
+pub use ids::{BarrierId, Generation, Incarnation, PeerId, PeerNumber, RoomId, Seat};
 pub use rng::{Purpose, RootSeed};
 pub use time::Instant;
 pub use units::{

@@ -1,7 +1,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Generation, PeerId};
+use super::{Generation, PeerNumber};
 
 /// What a stream of random numbers is for; streams of different purposes never touch each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Purpose {
 /// The one number that a run repeats from.
 ///
 /// It splits by peer and purpose: one more peer changes nobody else's stream, and a peer's stream does
-/// not depend on who drew before it.
+/// not depend on who drew before it, or on whether others are played at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RootSeed(pub u64);
 
@@ -43,15 +43,15 @@ impl RootSeed {
     }
 
     /// The stream of one peer.
-    pub fn peer(self, peer: PeerId, purpose: Purpose) -> ChaCha8Rng {
+    pub fn peer(self, peer: PeerNumber, purpose: Purpose) -> ChaCha8Rng {
         self.stream(peer.0, purpose)
     }
 
     /// The stream of one connection of a peer's, or of a link from its `generation` on: a generation is never used again towards a remote.
     pub fn connection(
         self,
-        peer: PeerId,
-        remote: PeerId,
+        peer: PeerNumber,
+        remote: PeerNumber,
         generation: Generation,
         purpose: Purpose,
     ) -> ChaCha8Rng {
@@ -63,7 +63,7 @@ impl RootSeed {
     }
 
     /// The stream of the way between a peer and a remote, beyond the peer's access link; `part`: which direction.
-    pub fn path(self, peer: PeerId, remote: PeerId, part: u8) -> ChaCha8Rng {
+    pub fn path(self, peer: PeerNumber, remote: PeerNumber, part: u8) -> ChaCha8Rng {
         // Connections have generations, so there is nothing of theirs under this purpose.
         self.connection(peer, remote, Generation(u32::from(part)), Purpose::Network)
     }
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn streams_differ_by_peer_and_purpose_and_repeat_by_seed() {
-        let draw = |seed, peer, purpose| RootSeed(seed).peer(PeerId(peer), purpose).next_u64();
+        let draw = |seed, peer, purpose| RootSeed(seed).peer(PeerNumber(peer), purpose).next_u64();
         assert_eq!(draw(7, 0, Purpose::Script), draw(7, 0, Purpose::Script));
         assert_ne!(draw(7, 0, Purpose::Script), draw(7, 1, Purpose::Script));
         assert_ne!(draw(7, 0, Purpose::Script), draw(7, 0, Purpose::Peer));
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn every_connection_has_a_stream_of_its_own() {
         let draw = |peer, remote, generation| {
-            let (peer, remote) = (PeerId(peer), PeerId(remote));
+            let (peer, remote) = (PeerNumber(peer), PeerNumber(remote));
             RootSeed(7)
                 .connection(peer, remote, Generation(generation), Purpose::Crypto)
                 .next_u64()
@@ -112,7 +112,7 @@ mod tests {
         for other in [draw(1, 0, 1), draw(0, 2, 1), draw(0, 1, 2)] {
             assert_ne!(draw(0, 1, 1), other);
         }
-        let own = RootSeed(7).peer(PeerId(0), Purpose::Crypto).next_u64();
+        let own = RootSeed(7).peer(PeerNumber(0), Purpose::Crypto).next_u64();
         assert_ne!(draw(0, 0, 0), own);
     }
 }

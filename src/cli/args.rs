@@ -46,6 +46,11 @@ pub(super) enum Command {
         after_help = "Example:  rtcstorm report reports/runs/20261124-101500-smoke-7 --format html --out report.html\nExample:  rtcstorm report results/* --format junit,markdown --out reports\nExample:  rtcstorm report results --format signaling --link 0,1\n\nA run that was killed is reported as far as it came."
     )]
     Report(ReportArgs),
+    /// Add the runs of one plan's segments into one, exactly
+    #[command(
+        after_help = "Example:  rtcstorm merge results/one results/two results/three --out results/all\n\nEach RUN is the folder of `rtcstorm run … --segment K/N`, of one scenario, seed, version and world. What comes out is\na run's folder: `report` and `compare` take it like any other. Exit codes are those of `rtcstorm run`."
+    )]
+    Merge(MergeArgs),
     /// Report every mistake in scenarios, and run nothing
     #[command(after_help = "Example:  rtcstorm check scenarios/*.yaml")]
     Check(CheckArgs),
@@ -323,6 +328,30 @@ pub(super) struct ReportArgs {
     /// Of dump, trace and signaling: only that room, by its number
     #[arg(long, env = "RTCSTORM_ROOM", value_name = "N")]
     pub room: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct MergeArgs {
+    /// Folders of the segments' runs, or of runs that were merged in part
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+
+    /// Folder for the merged run [default: reports/runs/<time>-<name>-<seed>-merged]
+    #[arg(long, env = "RTCSTORM_OUT", value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Merge what is there although segments are missing; the verdict is INCOMPLETE
+    #[arg(long, env = "RTCSTORM_PARTIAL", value_parser = clap::builder::FalseyValueParser::new())]
+    pub partial: bool,
+
+    /// Also write into the merged run's folder: html, junit, markdown, csv, json, dump, trace, signaling; repeatable, or
+    /// with commas
+    #[arg(long, env = "RTCSTORM_REPORT", value_name = "FORMAT", value_delimiter = ',')]
+    pub report: Vec<Format>,
+
+    /// Print summary.json on stdout instead of the text; everything else goes to stderr
+    #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub json: bool,
 }
 
 fn link(text: &str) -> Result<(u32, u32), String> {

@@ -2,16 +2,17 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use super::hunt::FINDINGS;
 use crate::{
     base::{Fnv1a, Instant},
     metrics::RunEvent,
-    report::{FileLine, Format, Launch, RunReport, events, hlog, json, machine},
+    report::{FileLine, Format, Launch, RunReport, SegmentLaunch, events, hlog, json, machine},
     scenario::Scenario,
 };
 
@@ -28,6 +29,15 @@ pub(super) const EVENTS: &str = "events.ndjson";
 pub(super) const RUN: &str = "run.json";
 pub(super) const SCENARIO: &str = "scenario.yaml";
 
+/// So many bytes of a file tell whether it is one of ours.
+const HEAD: u64 = 4_096;
+
+/// What is replaced in a run's folder when another run begins there.
+fn replaced() -> impl Iterator<Item = &'static str> {
+    let own = [SUMMARY, HISTOGRAMS, MACHINE, RUN, SCENARIO, EVENTS];
+    own.into_iter().chain(Format::ALL.map(Format::file_name))
+}
+
 /// A folder for one run.
 pub(super) struct RunFolder {
     path: PathBuf,
@@ -36,16 +46,52 @@ pub(super) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder, if it is not there. What an earlier run has left in it goes: should this run be
-    /// killed, nobody must take that run's report for this one's.
-    pub fn create(path: PathBuf) -> Result<Self, String> {
+    /// Makes the folder, if it is not there. What an earlier run has left in it stays until this one begins.
+    ///
+    /// # Errors
+    /// It can't be made, or it holds files that would be replaced and are no run's.
+    pub fn at(path: PathBuf) -> Result<Self, String> {
         fs::create_dir_all(&path).map_err(|error| cannot("make the folder", &path, &error))?;
-        let reports = Format::ALL.map(Format::file_name);
-        for name in [SUMMARY, HISTOGRAMS, MACHINE, RUN, SCENARIO]
-            .into_iter()
-            .chain(reports)
+        let folder = Self {
+            path,
+            log_trouble: Arc::default(),
+        };
+        let there = |name: &&str| folder.path.join(name).symlink_metadata().is_ok();
+        if !folder.is_a_runs()
+            && let Some(name) = replaced().find(there)
         {
-            let old = path.join(name);
+            return Err(format!(
+                "{} holds {name}, and no run or hunt has written it: it would be replaced",
+                folder.path.display()
+            ));
+        }
+        Ok(folder)
+    }
+
+    /// The same, and what an earlier run has left in it goes.
+    pub fn create(path: PathBuf) -> Result<Self, String> {
+        let folder = Self::at(path)?;
+        folder.clear()?;
+        Ok(folder)
+    }
+
+    /// Whether a run or a hunt has written into it.
+    fn is_a_runs(&self) -> bool {
+        let begins_as_ours = |name: &str| {
+            let mut head = Vec::new();
+            let file = File::open(self.path.join(name));
+            let read = file.and_then(|file| file.take(HEAD).read_to_end(&mut head));
+            read.is_ok() && String::from_utf8_lossy(&head).contains("\"rtcstorm.")
+        };
+        // A run that was killed at once.
+        let log = self.path.join(EVENTS).metadata().is_ok_and(|log| log.len() == 0);
+        log || [RUN, SUMMARY, FINDINGS].into_iter().any(begins_as_ours)
+    }
+
+    /// Should the run that begins be killed, nobody must take an earlier one's report for its.
+    fn clear(&self) -> Result<(), String> {
+        for name in replaced() {
+            let old = self.path.join(name);
             match fs::remove_file(&old) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(cannot("replace", &old, &error));
@@ -53,10 +99,7 @@ impl RunFolder {
                 _ => {}
             }
         }
-        Ok(Self {
-            path,
-            log_trouble: Arc::default(),
-        })
+        Ok(())
     }
 
     /// Makes a folder that was not there: `name`, or `name-2`, … if other runs began in the same second.
@@ -72,7 +115,7 @@ impl RunFolder {
                 Ok(()) => break,
             }
         }
-        Self::create(path)
+        Self::at(path)
     }
 
     /// Where it is.
@@ -82,11 +125,17 @@ impl RunFolder {
 
     /// Writes what the run is begun with: with the event log it is enough for a report, whatever becomes of the run.
     pub fn begin(&self, launch: &Launch, scenario: &Scenario) -> Result<(), String> {
-        self.put(SCENARIO, scenario.without_secrets().to_yaml().as_bytes())?;
-        self.put(RUN, &launch.to_json())
+        self.begin_as(launch, scenario.without_secrets().to_yaml().as_bytes())
     }
 
-    /// Opens `events.ndjson` in it, empty.
+    /// The same with a scenario's text. `run.json` comes first: it tells that the folder is a run's.
+    pub fn begin_as(&self, launch: &Launch, scenario: &[u8]) -> Result<(), String> {
+        self.clear()?;
+        self.put(RUN, &launch.to_json())?;
+        self.put(SCENARIO, scenario)
+    }
+
+    /// Opens `events.ndjson` in it, empty; the run has begun.
     pub fn event_log(&self) -> Result<EventLog, String> {
         let path = self.path.join(EVENTS);
         let file = File::create(&path).map_err(|error| cannot("write", &path, &error))?;
@@ -102,9 +151,14 @@ impl RunFolder {
 
     /// Writes the report's files. Each appears whole or not at all.
     pub fn write(&self, report: &RunReport) -> Result<(), String> {
-        self.put(SUMMARY, &json::summary(report))?;
+        self.write_merged(report, &[])
+    }
+
+    /// The same of a run that was merged from segments.
+    pub fn write_merged(&self, report: &RunReport, segments: &[SegmentLaunch]) -> Result<(), String> {
+        self.put(MACHINE, &machine::merged(report, segments))?;
         self.put(HISTOGRAMS, &hlog::histograms(report))?;
-        self.put(MACHINE, &machine::machine(report))
+        self.put(SUMMARY, &json::summary(report))
     }
 
     /// Why the event log is not whole, if it is not. Known when it is dropped.

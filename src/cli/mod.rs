@@ -5,6 +5,7 @@
 mod abort;
 mod args;
 mod artifacts;
+mod belonging;
 mod case;
 mod check;
 mod completions;
@@ -13,7 +14,10 @@ mod hunt;
 mod interrupt;
 mod live;
 mod load;
+mod log;
 mod machine;
+mod measured;
+mod merge;
 mod mutants;
 mod place;
 mod plan;
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Hunt(args) => hunt::hunt(&args).into(),
         Command::Replay(args) => replay::replay(&args).into(),
         Command::Report(args) => report::report(&args).into(),
+        Command::Merge(args) => merge::merge(&args).into(),
         Command::Check(args) => check::check(&args).into(),
         Command::Plan(args) => plan::plan(&args).into(),
         Command::Scenarios => scenarios::scenarios().into(),

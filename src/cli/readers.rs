@@ -31,14 +31,8 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    pub fn new(
-        plan: &Plan,
-        sees: Visibility,
-        thresholds: &[scenario::Threshold],
-        used: GeneratorUse,
-    ) -> Self {
+    pub fn new(plan: &Plan, sees: Visibility, thresholds: Vec<Asked>, used: GeneratorUse) -> Self {
         let mut recorder = Recorder::new(plan);
-        let thresholds = thresholds.iter().map(asked).collect();
         Self {
             thresholds: Thresholds::new(thresholds, plan.warm_up, &mut recorder),
             recorder,
@@ -50,14 +44,29 @@ impl Gathered {
         }
     }
 
-    /// Takes the next event, of a run that is under way or of a log.
-    pub fn read(&mut self, event: &RunEvent) {
+    /// For one segment of a merged run, of whose `plan` the others do nothing. Timeline and thresholds are the whole run's,
+    /// and are not kept here.
+    pub fn of_segment(plan: &Plan, sees: Visibility, used: GeneratorUse) -> Self {
+        let nobody = Plan {
+            rooms: Vec::new(),
+            peers: Vec::new(),
+            ..plan.clone()
+        };
+        Self {
+            timeline: TimelineRecorder::new(&nobody),
+            ..Self::new(plan, sees, Vec::new(), used)
+        }
+    }
+
+    /// Takes the next event, of a run that is under way or of a log; whether it is a failure.
+    pub fn read(&mut self, event: &RunEvent) -> bool {
         self.recorder.record(event);
         self.thresholds.observe(event, &mut self.recorder);
         self.used.observe(event);
         self.checkers.observe(event);
         let failure = self.failures.observe(event);
         self.timeline.record(event, failure);
+        failure
     }
 }
 
@@ -72,6 +81,7 @@ impl Shared {
         thresholds: &[scenario::Threshold],
         used: GeneratorUse,
     ) -> Self {
+        let thresholds = thresholds.iter().map(asked).collect();
         Self(Arc::new(Mutex::new(Some(Gathered::new(
             plan, sees, thresholds, used,
         )))))
@@ -103,7 +113,7 @@ impl EventReader for Shared {
 }
 
 /// What a threshold of the scenario asks for, and when it ends the run.
-fn asked(of: &scenario::Threshold) -> Asked {
+pub(super) fn asked(of: &scenario::Threshold) -> Asked {
     let threshold = Threshold::parse(&of.selector, &of.expression).expect("the scenario was checked");
     let delay = of.delay_abort_eval.unwrap_or_default();
     Asked {

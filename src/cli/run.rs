@@ -190,10 +190,6 @@ async fn run_one(
         Ok(folder) => folder,
         Err(trouble) => return trouble_with_files(&trouble),
     };
-    let event_log = match folder.event_log() {
-        Ok(log) => log,
-        Err(trouble) => return trouble_with_files(&trouble),
-    };
     let census = Arc::new(Census::default());
     let place = match args.sim {
         true => Ok(Place::sim(scenario, args.schedule.into(), plan.seed)),
@@ -208,9 +204,11 @@ async fn run_one(
     };
     let target = url_without_secrets(&place.target());
     let launch = launch(args, loaded, &place, &target, started, run_id, index);
-    if let Err(trouble) = folder.begin(&launch, scenario) {
-        return trouble_with_files(&trouble);
-    }
+    let begun = folder.begin(&launch, scenario).and_then(|()| folder.event_log());
+    let event_log = match begun {
+        Ok(log) => log,
+        Err(trouble) => return trouble_with_files(&trouble),
+    };
     let thresholds = match launch.judge_thresholds {
         true => &*scenario.thresholds,
         false => &[],
@@ -325,6 +323,7 @@ fn launch(
         lag_limit_ms: verdict::millis(args.lag_limit),
         cpu_limit_percent: args.cpu_limit.as_f64() * 100.0,
         repeat: repeat(&args.scenarios[index], args, plan.seed),
+        segments: Vec::new(),
     }
 }
 
@@ -345,7 +344,7 @@ pub(super) fn trouble_with_files(trouble: &str) -> ExitCode {
     ExitCode::Configuration
 }
 
-fn print(report: &RunReport, as_json: bool) {
+pub(super) fn print(report: &RunReport, as_json: bool) {
     if as_json {
         print_data(json::summary(report));
     } else {
@@ -368,8 +367,8 @@ fn folder_for(
 ) -> Result<RunFolder, String> {
     let name = &loaded.scenario.name;
     match &args.out {
-        Some(out) if args.scenarios.len() == 1 => RunFolder::create(out.clone()),
-        Some(out) => RunFolder::create(out.join(format!("{:02}-{name}", index + 1))),
+        Some(out) if args.scenarios.len() == 1 => RunFolder::at(out.clone()),
+        Some(out) => RunFolder::at(out.join(format!("{:02}-{name}", index + 1))),
         None => {
             let name = format!("{}-{name}-{}", stamp(started), loaded.plan.seed);
             RunFolder::create_new(Path::new(RUNS), &name)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{abort::Ended, readers::Gathered};
+use super::{abort::Ended, measured::Measured, readers::Gathered};
 use crate::{
     base::{Instant, show_duration},
     metrics::{MetricKey, RunEvent, Snapshot},
@@ -12,7 +12,7 @@ use crate::{
     },
     run::RunSummary,
     scenario::Scenario,
-    verdict::{self, Decision, ExitCode, Judged, Reason, Saturation, ThresholdResult, judge, lag_p99_ms},
+    verdict::{self, Decision, ExitCode, Judged, Reason, ThresholdResult, judge},
 };
 
 /// What is known about a run beside what it gathered.
@@ -38,20 +38,23 @@ pub(super) struct About<'a> {
 }
 
 /// Judges the run, and tells all about it.
-pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, ExitCode) {
+pub(super) fn report(about: About<'_>, gathered: Gathered) -> (RunReport, ExitCode) {
     let ended = Instant::START + about.run.duration;
-    gathered.recorder.finish(ended);
-    gathered.thresholds.finish(ended, &mut gathered.recorder);
-    let metrics = gathered.recorder.snapshot();
-    let invariants = gathered.checkers.finish(ended);
-    let thresholds = gathered.thresholds.judge(&metrics);
+    let measured = Measured::of(gathered, ended, about.lag_limit);
+    tell(about, measured)
+}
+
+/// Judges what was measured, and tells all about it.
+pub(super) fn tell(about: About<'_>, mut measured: Measured) -> (RunReport, ExitCode) {
+    let metrics = std::mem::take(&mut measured.metrics);
+    let invariants = std::mem::take(&mut measured.invariants);
+    let thresholds = measured.thresholds.judge(&metrics);
     let broken: Vec<&str> = invariants
         .iter()
         .filter(|i| i.is_broken())
         .map(|i| i.name)
         .collect();
-    let used = &gathered.used;
-    let saturation = Saturation::of(&metrics, used, about.lag_limit);
+    let saturation = measured.saturation();
     // One that failed when everybody had left already has ended nothing.
     let aborted_by = about.aborted_by.filter(|_| about.run.interrupted);
     let verdict = judge(Judged {
@@ -60,16 +63,14 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         saturation: &saturation,
         events_dropped: about.run.events_dropped,
         log_trouble: about.log_trouble.as_deref(),
-        offered_load_reached: gathered.recorder.offered_load_reached(),
-        nothing_connected: gathered.recorder.nothing_connected(),
+        offered_load_reached: measured.offered_load_reached,
+        nothing_connected: measured.nothing_connected,
         interrupted: about.run.interrupted && about.by_user,
         aborted: aborted_by.is_some(),
         server_commands_failed: counted(&metrics, "server_commands_failed"),
         config_error: false,
     });
     let exit_code = verdict.exit_code;
-    let lag_ms_p99 = lag_p99_ms(&metrics, "generator_lag_ms");
-    let event_loop_lag_ms_p99 = lag_p99_ms(&metrics, "event_loop_lag_ms");
     let warm_until = Instant::START + about.warm_up;
     let report = RunReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -96,27 +97,31 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
             reasons: verdict
                 .reasons
                 .iter()
-                .map(|reason| told(reason, aborted_by.as_ref()))
+                .map(|reason| told(reason, aborted_by.as_ref()) + &measured.which(reason))
                 .collect(),
-            warnings: verdict.warnings.iter().map(ToString::to_string).collect(),
+            warnings: verdict
+                .warnings
+                .iter()
+                .map(|reason| reason.to_string() + &measured.which(reason))
+                .collect(),
         },
         thresholds: thresholds.iter().map(line).collect(),
         metrics,
         invariants,
         generator: GeneratorLine {
-            cpu_percent: used.cpu_percent(),
-            rss_bytes: used.rss_bytes(),
-            rss_growth: gathered.memory.slope(),
-            lag_ms_p99,
-            event_loop_lag_ms_p99,
-            open_files: used.open_files(),
-            open_files_allowed: used.open_files().and(used.grants().open_files),
+            cpu_percent: measured.cpu_percent,
+            rss_bytes: measured.rss_bytes,
+            rss_growth: measured.rss_growth,
+            lag_ms_p99: measured.lag_ms_p99,
+            event_loop_lag_ms_p99: measured.event_loop_lag_ms_p99,
+            open_files: measured.open_files.map(|(most, _)| most),
+            open_files_allowed: measured.open_files.and_then(|(_, allowed)| allowed),
         },
-        failures: (gathered.failures.kept.iter())
+        failures: (measured.failures.iter())
             .map(|event| failure(event, warm_until))
             .collect(),
-        more_failures: gathered.failures.more,
-        timeline: gathered.timeline.timeline(),
+        more_failures: measured.more_failures,
+        timeline: measured.timeline,
         repeat: about.repeat,
         files: about.files,
     };

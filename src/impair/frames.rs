@@ -387,7 +387,7 @@ impl Active {
 
 #[cfg(test)]
 mod tests {
-    use crate::base::{Purpose, RootSeed};
+    use crate::base::{PeerNumber, Purpose, RootSeed};
 
     use super::*;
 
@@ -411,7 +411,7 @@ mod tests {
     }
 
     fn frames(rules: impl IntoIterator<Item = FrameRule>) -> Frames<u32> {
-        let mut frames = Frames::new(RootSeed(7).peer(PeerId(0), Purpose::Frames));
+        let mut frames = Frames::new(RootSeed(7).peer(PeerNumber(0), Purpose::Frames));
         for rule in rules {
             frames.begin(rule, Some(ms(1_000)));
         }

@@ -7,7 +7,7 @@ use super::{
 use crate::base::{Incarnation, Instant, PeerId};
 
 /// Failures that are kept; the rest are counted.
-const MAX_KEPT: usize = 200;
+pub const MAX_FAILURES: usize = 200;
 
 /// The events of a run that are failures, each attributed, in the order in which they happened.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Failures {
         if !self.is_failure(event) {
             return false;
         }
-        if self.kept.len() < MAX_KEPT {
+        if self.kept.len() < MAX_FAILURES {
             if self.is_inevitable(event) {
                 self.inevitable.insert(self.kept.len());
             }

@@ -84,7 +84,8 @@ impl Members {
                     room: peer.room.index(),
                     plans_to_join: peer.script.iter().any(|step| accepted(&step.action)),
                     been_member: false,
-                    script_ended: false,
+                    // Who has nothing to do has done it: in merged runs, another segment plays it.
+                    script_ended: peer.script.is_empty(),
                     crashed: false,
                     whereabouts: Whereabouts::Out { left: false },
                 })

@@ -27,6 +27,7 @@ mod phases;
 #[cfg(test)]
 mod properties;
 mod recorder;
+mod renumber;
 mod resumptions;
 mod seqs;
 mod snapshot;
@@ -38,12 +39,13 @@ mod trend;
 mod watched;
 
 pub use event::*;
-pub use failures::Failures;
+pub use failures::{Failures, MAX_FAILURES};
 pub use growth::{Growth, Slope};
 pub use metric::{Kind, Metric, Tag, Unit};
 pub use names::CATALOGUE;
 pub use outages::{Outage, OutageKey};
 pub use recorder::{Live, Recorder};
+pub use renumber::Numbers;
 pub use snapshot::{MetricKey, Rate, Snapshot};
 pub use timeline::{FaultBand, RoomCell, RoomLine, Slice, Timeline, TimelineRecorder};
 pub use trend::Trend;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId, RoomId},
+    base::{Generation, Incarnation, Instant, PeerId, PeerNumber, RoomId},
     plan::{Action, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan},
     scenario::ClientRules,
 };
@@ -27,6 +27,7 @@ pub(super) fn plan(rooms: u32, peers: u32) -> Plan {
     };
     let peer = |id: u32| PeerPlan {
         id: PeerId(id),
+        number: PeerNumber(id),
         room: RoomId(id / peers),
         group: None,
         user_id: format!("{id:04}"),

@@ -240,7 +240,7 @@ impl Peer {
             protocol: Dashboard::new(&room.wire_id, &mine.user_id),
             socket: Socket::Closed,
             socket_number: 0,
-            backoff: RootSeed(plan.seed).peer(id, Purpose::SignalingBackoff),
+            backoff: RootSeed(plan.seed).peer(mine.number, Purpose::SignalingBackoff),
             socket_opened_at: Instant::START,
             pings: Pings::default(),
             membership: Membership::Outside,
@@ -271,7 +271,7 @@ impl Peer {
             seed: RootSeed(plan.seed),
             offered: Offered::default(),
             taken_before: BTreeMap::new(),
-            tampering: Tampering::new(RootSeed(plan.seed).peer(id, Purpose::Frames)),
+            tampering: Tampering::new(RootSeed(plan.seed).peer(mine.number, Purpose::Frames)),
             joins_twice: false,
             early_fins: BTreeSet::new(),
             timers: Timers::new(),
@@ -436,7 +436,7 @@ impl Peer {
         let ChannelMessage::Chat { id, bytes } = ChannelMessage::decode(text) else {
             return;
         };
-        if id.peer != remote {
+        if id.peer != self.plan.seat().number_of(remote) {
             return;
         }
         let incarnation = id.incarnation;

@@ -445,11 +445,12 @@ impl Peer {
         let last = self.generations.get(&remote).copied().unwrap_or(Generation(0));
         let (rules, me, incarnation) = (*self.rules(), self.plan.id, self.incarnation);
         let (links, memories, seed) = (&mut self.links, &mut self.memories, self.seed);
+        let seat = self.plan.seat();
         links.entry(remote).or_insert_with(|| {
             let memory: Memory = memories.remove(&remote).unwrap_or_default();
             Link::new(rules, me, remote, incarnation, last)
                 .with_memory(memory)
-                .with_jitter(seed.connection(me, remote, last, Purpose::Recovery))
+                .with_jitter(seed.connection(seat.number, seat.number_of(remote), last, Purpose::Recovery))
         })
     }
 

@@ -308,7 +308,7 @@ impl Peer {
 
     pub(super) fn chat_text(&self, seq: Seq, size: u32, now: Instant) -> String {
         let id = ChatId {
-            peer: self.plan.id,
+            peer: self.plan.number,
             incarnation: self.incarnation,
             seq,
         };

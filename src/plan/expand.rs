@@ -10,7 +10,7 @@ use super::{
     PlannedStep, RoomPlan, Segment, arrivals::arrivals,
 };
 use crate::{
-    base::{BarrierId, Instant, PeerId, Purpose, RoomId, RootSeed},
+    base::{BarrierId, Instant, PeerId, PeerNumber, Purpose, RoomId, RootSeed},
     impair::FrameRule,
     scenario::{self, Arrival, Group, OTHER_HALF, Party, Scenario, SignalingFault, Step, StepKind, WaitFor},
 };
@@ -36,13 +36,21 @@ pub struct Options {
 /// instants and draws. Only the ids in the program count anew, for they are indices. Nothing that is planned
 /// reaches over rooms, barriers neither, so every scenario can be cut so.
 pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
+    expand_rooms(scenario, seed, options.run_id.as_deref(), |room| {
+        options.segment.holds(room)
+    })
+}
+
+/// The rooms of the whole plan, by their numbers from 0, that are wanted.
+pub(super) fn expand_rooms(
+    scenario: &Scenario,
+    seed: u64,
+    run_id: Option<&str>,
+    wanted: impl Fn(u32) -> bool,
+) -> Plan {
     let count = scenario.rooms * scenario.peers;
     let wire = WireIds {
-        prefix: options
-            .run_id
-            .as_ref()
-            .map(|id| format!("{id}-"))
-            .unwrap_or_default(),
+        prefix: run_id.map(|id| format!("{id}-")).unwrap_or_default(),
         rooms: digits(scenario.rooms),
         peers: digits(count),
     };
@@ -63,7 +71,7 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
         message_timeout: scenario.message_timeout,
     };
     let arrivals = arrivals(&scenario.arrive, count);
-    for numbered in (0..scenario.rooms).filter(|room| options.segment.holds(*room)) {
+    for numbered in (0..scenario.rooms).filter(|room| wanted(*room)) {
         let room = RoomId(plan.rooms.len() as u32);
         let first = plan.peers.len() as u32;
         let members: Vec<PeerId> = (first..first + scenario.peers).map(PeerId).collect();
@@ -81,13 +89,13 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
             .iter()
             .flat_map(|group| (1..=group.peers).map(move |position| (group, position)));
         // What a peer is in the whole plan: its wire id, its draws and its arrival come from it.
-        let numbers = numbered * scenario.peers..;
+        let numbers = (numbered * scenario.peers..).map(PeerNumber);
         for ((id, number), (group, position)) in members.iter().copied().zip(numbers).zip(places) {
             let mut script = Script {
                 scenario,
                 members: &members,
                 id,
-                rng: RootSeed(seed).peer(PeerId(number), Purpose::Script),
+                rng: RootSeed(seed).peer(number, Purpose::Script),
                 steps: Vec::new(),
                 after: Duration::ZERO,
                 name: group.display_name(position),
@@ -98,10 +106,11 @@ pub fn expand(scenario: &Scenario, seed: u64, options: &Options) -> Plan {
             script.run(&group.steps);
             plan.peers.push(PeerPlan {
                 id,
+                number,
                 room,
                 group: group.name.clone(),
-                user_id: wire.peer(number),
-                arrive_at: arrivals[number as usize],
+                user_id: wire.peer(number.0),
+                arrive_at: arrivals[number.index()],
                 rules: group.rules,
                 network,
                 nat: group.nat,

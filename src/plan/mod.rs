@@ -5,6 +5,7 @@
 mod arrivals;
 mod expand;
 mod limits;
+mod merge;
 mod network;
 mod paths;
 mod segment;
@@ -14,6 +15,7 @@ mod wire;
 
 pub use expand::{Options, expand};
 pub use limits::{Limit, LimitMistake, Machine, check_limits};
+pub use merge::{Merged, Share, merge, plan_of};
 pub use network::{Network, PathPlan};
 pub use paths::NoPath;
 pub use segment::{Segment, SegmentError};

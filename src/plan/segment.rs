@@ -25,6 +25,26 @@ impl Segment {
     /// Everything: `1/1`.
     pub const WHOLE: Self = Self { index: 1, count: 1 };
 
+    /// Which one it is, from 1.
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
+    /// How many there are.
+    pub fn count(self) -> u32 {
+        self.count
+    }
+
+    /// All of so many.
+    pub fn all(count: u32) -> impl Iterator<Item = Self> {
+        (1..=count).map(move |index| Self { index, count })
+    }
+
+    /// Whether any of that many rooms falls to it.
+    pub fn has_rooms(self, rooms: u32) -> bool {
+        self.index <= rooms
+    }
+
     /// Whether the whole plan's room of that number (from 0) falls to this segment.
     pub fn holds(self, room: u32) -> bool {
         room % self.count + 1 == self.index

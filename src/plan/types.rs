@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Network, wire};
 use crate::{
-    base::{BarrierId, Instant, PeerId, RoomId},
+    base::{BarrierId, Instant, PeerId, PeerNumber, RoomId, Seat},
     impair::{FrameRule, Nat},
     scenario::{
         ClientRules, Cut, Ice, RawFrames, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam,
@@ -75,6 +75,9 @@ pub struct RoomPlan {
 pub struct PeerPlan {
     /// Its index in [`Plan::peers`].
     pub id: PeerId,
+    /// Its place in the whole plan, of which this one may be a segment.
+    #[serde(skip)]
+    pub number: PeerNumber,
     /// The room it plays in.
     pub room: RoomId,
     /// The `groups:` entry it belongs to, if the scenario has groups.
@@ -103,6 +106,14 @@ pub struct PeerPlan {
 }
 
 impl PeerPlan {
+    /// Both of its numbers.
+    pub fn seat(&self) -> Seat {
+        Seat {
+            id: self.id,
+            number: self.number,
+        }
+    }
+
     /// Whether its script moves it to another network.
     pub fn roams(&self) -> bool {
         let mut actions = self.script.iter().map(|step| &step.action);

@@ -173,7 +173,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::{
-        base::{BarrierId, Instant, PeerId, RoomId},
+        base::{BarrierId, Instant, PeerId, PeerNumber, RoomId},
         plan::*,
         scenario::ClientRules,
     };
@@ -199,6 +199,7 @@ mod tests {
             }],
             peers: vec![PeerPlan {
                 id: PeerId(0),
+                number: PeerNumber(0),
                 room: RoomId(0),
                 group: None,
                 user_id: "p0000".to_owned(),

@@ -23,12 +23,35 @@ pub fn ndjson(event: &RunEvent) -> String {
 /// # Errors
 /// In words, if the line is no event: cut off, or of another version.
 pub fn parse(line: &str) -> Result<RunEvent, String> {
-    let fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    parse_merged(line).map(|(event, _)| event)
+}
+
+/// The event as a line of a merged run's log: `segment` says whose it is, by its number from 1.
+pub fn ndjson_merged(event: &RunEvent, segment: u32) -> String {
+    let mut line = ndjson(event);
+    line.truncate(line.len() - "}\n".len());
+    line + &format!(",\"segment\":{segment}}}\n")
+}
+
+/// Reads what [`ndjson_merged`] or [`ndjson`] has written.
+///
+/// # Errors
+/// In words, if the line is no event: cut off, or of another version.
+pub fn parse_merged(line: &str) -> Result<(RunEvent, Option<u32>), String> {
+    let mut fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let segment = match fields.remove("segment") {
+        None => None,
+        Some(number) => {
+            let known = number.as_u64().and_then(|number| u32::try_from(number).ok());
+            Some(known.ok_or_else(|| format!("there is no segment {number}"))?)
+        }
+    };
     let fields: Map<String, Value> = fields
         .into_iter()
         .map(|(name, value)| hidden(name, value))
         .collect::<Result<_, String>>()?;
-    serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
+    let event = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+    Ok((event, segment))
 }
 
 /// A field as serde knows it: instants in µs.
@@ -185,6 +208,21 @@ mod tests {
         ] {
             assert!(parse(broken).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn a_line_of_a_merged_log_says_whose_it_is() {
+        let event = RunEvent {
+            at: Instant::from_millis(1),
+            peer: None,
+            remote: None,
+            kind: EventKind::RunEnded,
+        };
+        let line = ndjson_merged(&event, 2);
+        assert_eq!(line, "{\"ms\":1.0,\"kind\":\"run_ended\",\"segment\":2}\n");
+        assert_eq!(parse_merged(&line), Ok((event.clone(), Some(2))));
+        assert_eq!(parse_merged(&ndjson(&event)), Ok((event, None)));
+        assert!(parse_merged(&line.replace("2}", "-2}")).is_err());
     }
 
     #[test]

@@ -48,6 +48,43 @@ pub struct Launch {
     pub cpu_limit_percent: f64,
     /// The command line that repeats the run.
     pub repeat: String,
+    /// Of a merged run, the runs that it was made of; of any other, none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentLaunch>,
+}
+
+/// What one segment of a merged run was begun with, where that may differ, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SegmentLaunch {
+    /// `K/N`.
+    pub segment: String,
+    /// Its folder when it was merged.
+    pub folder: String,
+    /// See [`Launch::run_id`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// See [`Launch::target`].
+    pub target: String,
+    /// By the wall clock of its machine (RFC 3339).
+    pub started_at: String,
+    /// Milliseconds since the Unix epoch.
+    pub started_at_unix_ms: u64,
+    /// How long it took by its machine's clock, in ms.
+    pub took_ms: f64,
+    /// See [`Launch::os`].
+    pub os: String,
+    /// See [`Launch::arch`].
+    pub arch: String,
+    /// See [`Launch::cores`].
+    pub cores: Option<usize>,
+    /// See [`Launch::open_files`].
+    pub open_files: Option<u64>,
+    /// See [`Launch::lag_limit_ms`].
+    pub lag_limit_ms: f64,
+    /// See [`Launch::cpu_limit_percent`].
+    pub cpu_limit_percent: f64,
+    /// What it was found to be: `PASS`, `INCOMPLETE`, …
+    pub verdict: String,
 }
 
 impl Launch {
@@ -97,6 +134,7 @@ mod tests {
             lag_limit_ms: 100.0,
             cpu_limit_percent: 90.0,
             repeat: "rtcstorm run smoke".to_owned(),
+            segments: Vec::new(),
         };
         assert_eq!(Launch::from_json(&launch.to_json()), Ok(launch.clone()));
         let later = Launch {

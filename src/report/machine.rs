@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     json::{Figure, Generator},
+    launch::SegmentLaunch,
     model::RunReport,
 };
 
@@ -24,6 +25,8 @@ struct Machine<'a> {
     generator: Generator,
     /// In bytes an hour of the run's time, with its interval.
     memory_growth: Option<Growth>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    segments: &'a [SegmentLaunch],
 }
 
 #[derive(Serialize)]
@@ -35,6 +38,11 @@ struct Growth {
 
 /// The whole file, indented, with a line feed at its end.
 pub fn machine(report: &RunReport) -> Vec<u8> {
+    merged(report, &[])
+}
+
+/// The same of a merged run, with the machines that have played its segments.
+pub fn merged(report: &RunReport, segments: &[SegmentLaunch]) -> Vec<u8> {
     let machine = &report.machine;
     let told = Machine {
         schema: SCHEMA,
@@ -52,6 +60,7 @@ pub fn machine(report: &RunReport) -> Vec<u8> {
             low: Figure(Some(growth.low)),
             high: Figure(Some(growth.high)),
         }),
+        segments,
     };
     let mut bytes = serde_json::to_vec_pretty(&told).expect("its fields are all JSON");
     bytes.push(b'\n');

@@ -35,7 +35,7 @@ mod units;
 pub(crate) use describe::{call, ignored, state_name};
 pub use describe::{describe, what};
 pub use format::Format;
-pub use launch::{Launch, SCHEMA as LAUNCH_SCHEMA};
+pub use launch::{Launch, SCHEMA as LAUNCH_SCHEMA, SegmentLaunch};
 pub use model::*;
 pub use normal::Normaliser;
 pub use record::{RunRecord, Wanted};

@@ -17,7 +17,7 @@ use webrtc::{
 };
 
 use crate::{
-    base::{Generation, PeerId},
+    base::{Generation, PeerId, Seat},
     metrics::{CandidateKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
     scenario::{ClientRules, Ice, IcePolicy},
@@ -84,7 +84,7 @@ impl Begin {
 /// Which connection it is, and whom it tells.
 #[derive(Clone)]
 struct Identity {
-    peer: PeerId,
+    peer: Seat,
     remote: PeerId,
     generation: Generation,
     inputs: mpsc::Sender<PeerInput>,
@@ -107,7 +107,7 @@ impl Identity {
 pub(super) fn start(
     stack: &Arc<Stack>,
     network: &Arc<PeerNetwork>,
-    (peer, remote): (PeerId, PeerId),
+    (peer, remote): (Seat, PeerId),
     generation: Generation,
     begin: Begin,
     inputs: mpsc::Sender<PeerInput>,
@@ -167,7 +167,7 @@ impl Connection {
         let text = |error: webrtc::error::Error| error.to_string();
         let counted = stack.census.count(Holding::Connection);
         let repeats = identity.clone();
-        let home = stack.world.udp_addrs(identity.peer).into_iter();
+        let home = stack.world.udp_addrs(identity.peer.id).into_iter();
         let host = path.network.host().clone();
         let addrs = home.map(|home| UdpAddr {
             home,
@@ -201,7 +201,7 @@ impl Connection {
         };
         let peer_connection: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
-                .with_configuration(configuration(stack, identity.peer, &begin.path))
+                .with_configuration(configuration(stack, identity.peer.id, &begin.path))
                 .with_media_engine(MediaEngine::default())
                 .with_setting_engine(settings(&*stack.world, &identity, &begin))
                 .with_runtime(Arc::new(runtime))
@@ -296,7 +296,7 @@ impl Connection {
         let whose = &self.identity;
         let takes = self
             .world
-            .operation_takes(whose.peer, whose.remote, whose.generation);
+            .operation_takes(whose.peer.id, whose.remote, whose.generation);
         if !takes.is_zero() {
             self.world.sleep_until(self.world.now() + takes).await;
         }
@@ -464,7 +464,8 @@ fn settings(world: &dyn World, whose: &Identity, begin: &Begin) -> SettingEngine
         .with_relay_acceptance_min_wait(Some(relay_acceptance))
         // The addresses of the network that was left are nobody's any more.
         .with_discard_local_candidates_during_ice_restart(begin.roams);
-    if let Some(provider) = world.crypto_provider(whose.peer, whose.remote, whose.generation) {
+    let numbers = (whose.peer.number, whose.peer.number_of(whose.remote));
+    if let Some(provider) = world.crypto_provider(numbers.0, numbers.1, whose.generation) {
         settings = settings.with_crypto_provider(provider);
     }
     settings.build()

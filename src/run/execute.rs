@@ -137,6 +137,7 @@ fn settle(world: &dyn World, plan: &Plan) {
             let first = *shared.entry((peer.room, &peer.group)).or_insert(peer.id);
             Home {
                 peer: peer.id,
+                number: peer.number,
                 nat: peer.nat,
                 with: (shares && first != peer.id).then_some(first),
             }

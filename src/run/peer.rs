@@ -117,7 +117,7 @@ fn plus((dropped, altered): (Dropped, Altered), network: &Arc<PeerNetwork>) -> (
 fn network_of(shared: &Shared, id: PeerId, planned: &plan::Network) -> Arc<PeerNetwork> {
     let world = shared.stack.world.clone();
     let seed = RootSeed(shared.plan.seed);
-    let network = PeerNetwork::new(seed, id, move || world.now());
+    let network = PeerNetwork::new(seed, shared.plan.peers[id.index()].seat(), move || world.now());
     become_of(&network, planned);
     Arc::new(match shared.plan.peers[id.index()].is_restless() {
         true => network.on(Host::restless()),
@@ -531,7 +531,7 @@ impl PeerTask {
             let commands = connection::start(
                 &self.shared.stack,
                 &self.network,
-                (self.id, remote),
+                (planned.seat(), remote),
                 generation,
                 connection::Begin::of(&planned.rules, path, offerer).roaming(planned.roams()),
                 inputs,

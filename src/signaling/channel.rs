@@ -2,13 +2,13 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Incarnation, PeerId};
+use crate::base::{Incarnation, PeerNumber};
 
-/// The id of a chat message, in `data.id`: who sent it, in which membership, and which of its messages
+/// The id of a chat message, in `data.id`: who sent it (its place in the whole plan), in which membership, and which of its messages
 /// it is. Written `peer-incarnation-seq`; the reserved ones have a word instead of the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChatId {
-    pub peer: PeerId,
+    pub peer: PeerNumber,
     pub incarnation: Incarnation,
     pub seq: Seq,
 }
@@ -44,7 +44,7 @@ impl FromStr for ChatId {
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.splitn(3, '-');
         let mut next = || parts.next().ok_or(());
-        let peer = PeerId(next()?.parse().map_err(drop)?);
+        let peer = PeerNumber(next()?.parse().map_err(drop)?);
         let incarnation = Incarnation(next()?.parse().map_err(drop)?);
         let text = next()?;
         let number = |text: &str| text.parse().map_err(drop);
@@ -154,7 +154,7 @@ mod tests {
 
     fn id(seq: Seq) -> ChatId {
         ChatId {
-            peer: PeerId(3),
+            peer: PeerNumber(3),
             incarnation: Incarnation(2),
             seq,
         }

@@ -42,14 +42,14 @@ impl Internet {
     pub fn settle(&mut self, homes: &[Home], seed: RootSeed) {
         let mut boxes: BTreeMap<PeerId, usize> = BTreeMap::new();
         for home in homes {
-            let Some(ip) = own_address(home.peer) else {
+            let Some(ip) = own_address(home.number) else {
                 continue;
             };
             self.homes.insert(home.peer, ip);
             let Some(nat) = home.nat else { continue };
             let shared = home.with.and_then(|other| boxes.get(&other)).copied();
             let number = shared.unwrap_or_else(|| {
-                let rng = seed.peer(home.peer, Purpose::Nat);
+                let rng = seed.peer(home.number, Purpose::Nat);
                 self.router.add(nat, rng)
             });
             boxes.insert(home.peer, number);
@@ -134,7 +134,10 @@ impl Internet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::impair::{Nat, NatKind};
+    use crate::{
+        base::PeerNumber,
+        impair::{Nat, NatKind},
+    };
 
     const NOW: Instant = Instant::START;
 
@@ -147,6 +150,7 @@ mod tests {
         let mut internet = Internet::default();
         let home = |peer, nat| Home {
             peer: PeerId(peer),
+            number: PeerNumber(peer),
             nat,
             with: None,
         };

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::nat::{NatBox, Refused};
 use crate::{
-    base::{Instant, PeerId},
+    base::{Instant, PeerNumber},
     impair::Nat,
 };
 
@@ -35,7 +35,7 @@ pub(super) struct Router {
 
 /// The address that a peer binds in a network with NATs: 127.64.0.1 for the first, and so on. `None` past the
 /// last one.
-pub(super) fn own_address(peer: PeerId) -> Option<IpAddr> {
+pub(super) fn own_address(peer: PeerNumber) -> Option<IpAddr> {
     let number = peer.0.checked_add(1).filter(|number| *number < MAX_ADDRESSES)?;
     let [_, high, mid, low] = number.to_be_bytes();
     Some(Ipv4Addr::new(127, 64 | high, mid, low).into())
@@ -145,7 +145,7 @@ mod tests {
     const NOW: Instant = Instant::START;
 
     fn host(peer: u32) -> SocketAddr {
-        SocketAddr::new(own_address(PeerId(peer)).expect("there is one"), 40_000)
+        SocketAddr::new(own_address(PeerNumber(peer)).expect("there is one"), 40_000)
     }
 
     /// Peers 0 and 1 behind one port-restricted NAT, 2 behind another, 3 behind none.
@@ -220,8 +220,8 @@ mod tests {
         assert_eq!(host(0).ip().to_string(), "127.64.0.1");
         assert_eq!(host(255).ip().to_string(), "127.64.1.0");
         assert_eq!(host(19_999).ip().to_string(), "127.64.78.32");
-        assert_eq!(own_address(PeerId(MAX_ADDRESSES - 1)), None);
-        assert_eq!(own_address(PeerId(u32::MAX)), None);
+        assert_eq!(own_address(PeerNumber(MAX_ADDRESSES - 1)), None);
+        assert_eq!(own_address(PeerNumber(u32::MAX)), None);
         assert_eq!(outer_address(19_999).to_string(), "198.18.78.32");
     }
 }

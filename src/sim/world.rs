@@ -21,7 +21,7 @@ use super::{
     server::Server,
 };
 use crate::{
-    base::{Generation, Instant, PeerId, Purpose, RootSeed},
+    base::{Generation, Instant, PeerId, PeerNumber, Purpose, RootSeed},
     scenario::{Ice, IceServers, TurnFault},
     world::{BoxFuture, Home, ServerAct, ServerLoad, SignalingError, SignalingSocket, Usage, World},
 };
@@ -103,8 +103,8 @@ impl World for SimWorld {
 
     fn crypto_provider(
         &self,
-        peer: PeerId,
-        remote: PeerId,
+        peer: PeerNumber,
+        remote: PeerNumber,
         generation: Generation,
     ) -> Option<Arc<dyn RTCCryptoProvider>> {
         let rng = self.seed.connection(peer, remote, generation, Purpose::Crypto);

@@ -32,6 +32,16 @@ impl Thresholds {
     /// Of a run that `recorder` gathers, which has recorded nothing yet. `warm_up`: how long what begins leaves no
     /// sample.
     pub fn new(asked: Vec<Asked>, warm_up: Duration, recorder: &mut Recorder) -> Self {
+        Self::over(asked, warm_up, [recorder])
+    }
+
+    /// The same of a run that several recorders gather, a part of it each. What they have made is to be
+    /// [taken](Self::take), and judged at the [end](Self::finish_over).
+    pub fn over<'a>(
+        asked: Vec<Asked>,
+        warm_up: Duration,
+        recorders: impl IntoIterator<Item = &'a mut Recorder>,
+    ) -> Self {
         let start = Instant::START + warm_up;
         let asked: Vec<_> = asked
             .into_iter()
@@ -48,7 +58,9 @@ impl Thresholds {
             .map(|at| asked[*at].0.threshold.selector().clone())
             .collect();
         if !keys.is_empty() {
-            recorder.watch(keys);
+            for recorder in recorders {
+                recorder.watch(keys.clone());
+            }
         }
         Self {
             asked,
@@ -78,9 +90,14 @@ impl Thresholds {
     /// The run ended at that instant, and so did `recorder`.
     pub fn finish(&mut self, ended: Instant, recorder: &mut Recorder) {
         self.take(recorder);
+        self.finish_over(ended, recorder.load_ended());
+    }
+
+    /// The run ended at that instant, its load before, and all that its recorders have made is taken.
+    pub fn finish_over(&mut self, ended: Instant, load_ended: Option<Instant>) {
         for (Asked { threshold, .. }, windows) in &mut self.asked {
             if let Some(windows) = windows {
-                windows.finish(threshold, ended, recorder.load_ended());
+                windows.finish(threshold, ended, load_ended);
             }
         }
     }
@@ -131,7 +148,8 @@ impl Thresholds {
         judged.collect()
     }
 
-    fn take(&mut self, recorder: &mut Recorder) {
+    /// Takes what a recorder has made of its events so far.
+    pub fn take(&mut self, recorder: &mut Recorder) {
         for sample in recorder.samples() {
             let (asked, windows) = &mut self.asked[self.watched[sample.of]];
             if let Some(windows) = windows {

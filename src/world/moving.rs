@@ -167,12 +167,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        base::{Instant, PeerId, RootSeed},
+        base::{Instant, PeerId, RootSeed, Seat},
         world::{Host, PeerNetwork},
     };
 
     fn moving() -> (MovingSocket, Arc<Host>, UdpSocket) {
-        let network = PeerNetwork::new(RootSeed(1), PeerId(0), || Instant::START).on(Host::restless());
+        let network =
+            PeerNetwork::new(RootSeed(1), Seat::of_whole(PeerId(0)), || Instant::START).on(Host::restless());
         let path = RemotePath {
             network: Arc::new(network),
             remote: PeerId(1),

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Host;
 use crate::{
-    base::{Instant, PeerId, Purpose, RootSeed},
+    base::{Instant, PeerId, Purpose, RootSeed, Seat},
     impair::{
         AccessLink, Carrier, Cutting, Delivery, Outages, Profile, Remotes, Route, Scope, Shaper,
         SignalingPath, Stream, Tally, TooManyOutages, Way,
@@ -55,7 +55,7 @@ pub struct PeerNetwork {
     host: Arc<Host>,
     altered: AlteredCounts,
     seed: RootSeed,
-    peer: PeerId,
+    seat: Seat,
 }
 
 struct Links {
@@ -149,8 +149,8 @@ impl Add for Altered {
 impl PeerNetwork {
     /// The unimpaired network of a peer. `clock` is the peer's world's; randomness comes from the peer's
     /// stream of `seed` for networks, one part for each direction of datagrams and of signaling.
-    pub fn new(seed: RootSeed, peer: PeerId, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        let mut root = seed.peer(peer, Purpose::Network);
+    pub fn new(seed: RootSeed, seat: Seat, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+        let mut root = seed.peer(seat.number, Purpose::Network);
         let mut rng = || ChaCha8Rng::from_rng(&mut root);
         Self {
             clock: Box::new(clock),
@@ -167,7 +167,7 @@ impl PeerNetwork {
             host: Arc::default(),
             altered: AlteredCounts::default(),
             seed,
-            peer,
+            seat,
         }
     }
 
@@ -202,7 +202,7 @@ impl PeerNetwork {
             way.link.set_profile(of(&link));
             way.clear_remotes();
             for (remote, path) in paths {
-                let rng = || self.seed.path(self.peer, *remote, part);
+                let rng = || self.luck_towards(*remote, part);
                 way.set_remote(*remote, of(path), rng);
             }
         }
@@ -334,6 +334,11 @@ impl PeerNetwork {
         deliveries
     }
 
+    fn luck_towards(&self, remote: PeerId, part: u8) -> ChaCha8Rng {
+        self.seed
+            .path(self.seat.number, self.seat.number_of(remote), part)
+    }
+
     /// The streams of one more connection with `remote`, each with a luck of its own: what crosses beside it changes nothing.
     pub(super) fn turn_streams(&self, remote: PeerId) -> TurnStreams {
         let mut links = self.links();
@@ -341,7 +346,7 @@ impl PeerNetwork {
         // The ways beyond the link are the parts 0 and 1. Very many connections begin again.
         let part = 2 + 2 * (*number % STREAMS_WITH_LUCK);
         *number = number.wrapping_add(1);
-        let rng = |part| self.seed.path(self.peer, remote, part);
+        let rng = |part| self.luck_towards(remote, part);
         TurnStreams {
             up: Stream::new(rng(part)).towards(Way::Out),
             down: Stream::new(rng(part + 1)).towards(Way::In),
@@ -469,7 +474,9 @@ mod tests {
     fn network() -> (PeerNetwork, Arc<AtomicU64>) {
         let clock = Arc::new(AtomicU64::new(0));
         let read = clock.clone();
-        let network = PeerNetwork::new(RootSeed(7), PeerId(0), move || ms(read.load(Ordering::Relaxed)));
+        let network = PeerNetwork::new(RootSeed(7), Seat::of_whole(PeerId(0)), move || {
+            ms(read.load(Ordering::Relaxed))
+        });
         (network, clock)
     }
 

@@ -8,7 +8,7 @@ use webrtc::{
 
 use super::Dial;
 use crate::{
-    base::{Generation, Instant, PeerId},
+    base::{Generation, Instant, PeerId, PeerNumber},
     impair::Nat,
     scenario::{Ice, TurnFault},
 };
@@ -49,8 +49,8 @@ pub trait World: Send + Sync + 'static {
     /// randomness.
     fn crypto_provider(
         &self,
-        _peer: PeerId,
-        _remote: PeerId,
+        _peer: PeerNumber,
+        _remote: PeerNumber,
         _generation: Generation,
     ) -> Option<Arc<dyn RTCCryptoProvider>> {
         None
@@ -154,6 +154,8 @@ pub enum ServerAct {
 pub struct Home {
     /// Whose.
     pub peer: PeerId,
+    /// Its place in the whole plan.
+    pub number: PeerNumber,
     /// What it is behind; `None`: nothing.
     pub nat: Option<Nat>,
     /// An earlier one whose NAT it is behind; `None`: one of its own.

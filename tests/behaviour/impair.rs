@@ -13,7 +13,7 @@ use std::{
 };
 
 use rtcstorm::{
-    base::{Instant, PeerId, RootSeed},
+    base::{Instant, PeerId, RootSeed, Seat},
     impair::{Profile, Remotes, Scope},
     world::{Census, ConnectionRuntime, Holding, PeerNetwork, RemotePath, Tricks},
 };
@@ -154,7 +154,9 @@ impl Clock {
 
     fn network(&self, peer: PeerId) -> Arc<PeerNetwork> {
         let clock = self.clone();
-        Arc::new(PeerNetwork::new(RootSeed(7), peer, move || clock.now()))
+        Arc::new(PeerNetwork::new(RootSeed(7), Seat::of_whole(peer), move || {
+            clock.now()
+        }))
     }
 }
 

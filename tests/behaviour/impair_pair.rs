@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rtcstorm::{
-    base::{Instant, PeerId, RootSeed},
+    base::{Instant, PeerId, RootSeed, Seat},
     impair::{Profile, Remotes, Scope},
     world::{Census, ConnectionRuntime, PeerNetwork, RemotePath, Tricks},
 };
@@ -118,7 +118,7 @@ async fn connections_open_across_two_links_and_outlive_an_outage() {
     let started = std::time::Instant::now();
     let now = move || Instant::START + started.elapsed();
     let networks = [PeerId(0), PeerId(1)].map(|peer| {
-        let network = PeerNetwork::new(RootSeed(7), peer, now);
+        let network = PeerNetwork::new(RootSeed(7), Seat::of_whole(peer), now);
         network.set_profile(Profile {
             delay: DELAY,
             loss: "1%".parse().expect("a share"),

@@ -14,7 +14,7 @@ use std::{
 
 use reference_server::room::HubConfig;
 use rtcstorm::{
-    base::{Instant, PeerId, RootSeed},
+    base::{Instant, PeerId, RootSeed, Seat},
     impair::{AccessLink, Carrier, Delivery, Distribution, GilbertElliott, Loss, Profile},
     sim::{Schedule, SimWorld},
     world::{Census, ConnectionRuntime, Direction, PeerNetwork, RemotePath, Tricks, World},
@@ -42,7 +42,7 @@ impl Clock {
     fn network(&self, peer: PeerId, link: AccessLink, beyond: AccessLink) -> Arc<PeerNetwork> {
         let read = self.0.clone();
         let now = move || Instant::from_micros(read.load(Ordering::Relaxed));
-        let network = PeerNetwork::new(RootSeed(11), peer, now);
+        let network = PeerNetwork::new(RootSeed(11), Seat::of_whole(peer), now);
         let remote = if peer == ALICE { BOB } else { ALICE };
         network.set(link, &[(remote, beyond)]);
         Arc::new(network)

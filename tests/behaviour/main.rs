@@ -27,6 +27,7 @@ mod rungs;
 mod runs;
 mod scenario_language;
 mod schema;
+mod segments;
 mod server_restart;
 mod signaling_faults;
 mod simulated;

@@ -8,7 +8,7 @@ use webrtc::{peer_connection::RTCIceServer, runtime::Runtime};
 
 use super::faulty::FaultyRuntime;
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId, RootSeed},
+    base::{Generation, Incarnation, Instant, PeerId, RootSeed, Seat},
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, Link, LinkOutput, PeerInput},
     run::connection::{self, Stack},
@@ -99,7 +99,9 @@ fn take_candidates(sdp: &str) -> (String, Vec<Candidate>) {
 
 /// An access link that does nothing.
 pub(super) fn network() -> Arc<PeerNetwork> {
-    Arc::new(PeerNetwork::new(RootSeed(0), PeerId(0), || Instant::START))
+    Arc::new(PeerNetwork::new(RootSeed(0), Seat::of_whole(PeerId(0)), || {
+        Instant::START
+    }))
 }
 
 /// What connections on `runtime` are made with.
@@ -211,7 +213,7 @@ impl Pair {
                     idle = false;
                     match output {
                         LinkOutput::Connection(generation, ConnectionCommand::Create { offerer }) => {
-                            let ends = (PeerId(me as u32), PeerId(1 - me as u32));
+                            let ends = (Seat::of_whole(PeerId(me as u32)), PeerId(1 - me as u32));
                             let sender = self.ends[me].sender.clone();
                             self.ends[me].commands = Some(connection::start(
                                 &self.stack,

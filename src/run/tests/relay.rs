@@ -6,7 +6,7 @@ use super::{
     turn_server::TurnServer,
 };
 use crate::{
-    base::{Generation, PeerId},
+    base::{Generation, PeerId, Seat},
     metrics::{CandidateKind, EventKind},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, PeerInput},
     run::connection,
@@ -77,7 +77,7 @@ async fn a_close_right_after_a_receive_still_releases_the_turn_allocation() {
     let commands = connection::start(
         &stack,
         &pair::network(),
-        (PeerId(0), PeerId(1)),
+        (Seat::of_whole(PeerId(0)), PeerId(1)),
         Generation(0),
         connection::Begin::of(&ClientRules::default(), connection::Path::default(), true),
         sender.clone(),

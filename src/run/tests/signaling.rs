@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use webrtc::runtime::{Runtime, TokioRuntime};
 
 use crate::{
-    base::{Instant, PeerId, RootSeed},
+    base::{Instant, PeerId, RootSeed, Seat},
     impair::{Profile, Remotes, Scope},
     peer::PeerInput,
     plan::Cut,
@@ -174,7 +174,11 @@ impl Stage {
         };
         *world.next_socket.lock().expect("nobody else has it") = Some(socket);
         let clock = world.clone();
-        let network = Arc::new(PeerNetwork::new(RootSeed(1), PeerId(0), move || clock.now()));
+        let network = Arc::new(PeerNetwork::new(
+            RootSeed(1),
+            Seat::of_whole(PeerId(0)),
+            move || clock.now(),
+        ));
         let stack = Arc::new(Stack {
             world: Arc::new(world.clone()),
             census: Arc::default(),

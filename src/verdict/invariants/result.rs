@@ -162,6 +162,28 @@ impl Findings {
 }
 
 impl InvariantResult {
+    /// Adds the result of another segment of the run: cases and findings add up, and what is broken in one is broken.
+    pub fn merge(&mut self, other: Self) {
+        let rank = |status: &InvariantStatus| match status {
+            InvariantStatus::Broken => 0,
+            InvariantStatus::Held => 1,
+            InvariantStatus::NotApplicable { .. } => 2,
+        };
+        if rank(&other.status) < rank(&self.status) {
+            self.status = other.status;
+        }
+        self.cases += other.cases;
+        self.findings.extend(other.findings);
+        self.findings.sort_by_key(|finding| finding.at);
+        let over = self.findings.len().saturating_sub(MAX_FINDINGS);
+        self.findings.truncate(MAX_FINDINGS);
+        self.more_findings += other.more_findings + over as u64;
+        self.note = match (self.note.take(), other.note) {
+            (Some(note), Some(more)) if note != more => Some(format!("{note}; {more}")),
+            (note, more) => note.or(more),
+        };
+    }
+
     pub(super) fn not_applicable(about: About, why: String) -> Self {
         Self {
             number: about.number,
@@ -210,5 +232,51 @@ mod tests {
         });
         assert_eq!((result.findings.len(), result.more_findings), (MAX_FINDINGS, 3));
         assert!(result.is_broken());
+    }
+
+    #[test]
+    fn segments_add_up_and_the_first_findings_of_all_are_kept() {
+        let result = |cases, found: &[u64], note: Option<&str>| {
+            let mut findings = Findings::default();
+            (0..cases).for_each(|_| findings.case());
+            for at in found {
+                findings.breach(|| Finding {
+                    peer: None,
+                    remote: None,
+                    at: Instant::from_millis(*at),
+                    what: at.to_string(),
+                    last_events: Vec::new(),
+                });
+            }
+            note.into_iter().for_each(|note| findings.note(note.to_owned()));
+            findings.into_result(About {
+                number: 4,
+                name: "",
+                cases_are: "",
+                no_case: "nobody came",
+            })
+        };
+        let mut nothing = result(0, &[], None);
+        nothing.merge(result(0, &[], None));
+        assert!(matches!(nothing.status, InvariantStatus::NotApplicable { .. }));
+        nothing.merge(result(2, &[], Some("a room had not settled")));
+        assert_eq!(
+            (nothing.status.clone(), nothing.cases),
+            (InvariantStatus::Held, 2)
+        );
+        let early: Vec<u64> = (0..15).map(|n| n * 2).collect();
+        let late: Vec<u64> = (0..15).map(|n| n * 2 + 1).collect();
+        nothing.merge(result(3, &late, Some("a room had not settled")));
+        nothing.merge(result(4, &early, None));
+        assert!(nothing.is_broken());
+        assert_eq!((nothing.cases, nothing.more_findings), (9, 10));
+        let kept: Vec<String> = nothing
+            .findings
+            .iter()
+            .map(|finding| finding.what.clone())
+            .collect();
+        let expected: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+        assert_eq!(kept, expected);
+        assert_eq!(nothing.note.as_deref(), Some("a room had not settled"));
     }
 }

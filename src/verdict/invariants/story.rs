@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId, RoomId},
+    base::{Generation, Incarnation, Instant, PeerId, PeerNumber, RoomId},
     metrics::{
         CandidateKind, DescriptionKind, EventKind, FaultCause, RecoveryPath, RunEvent, SignalingState,
     },
@@ -32,6 +32,7 @@ pub fn plan_of(rooms: &[u32]) -> Plan {
         let peers: Vec<_> = (first..first + size).map(PeerId).collect();
         plan.peers.extend(peers.iter().map(|&id| PeerPlan {
             id,
+            number: PeerNumber(id.0),
             room,
             group: None,
             user_id: format!("u{}", id.0),

@@ -16,7 +16,7 @@ use webrtc::runtime::{AsyncUdpSocket, RecvMeta, TokioRuntime, Transmit};
 
 use super::{Wire, queue::MAX_HELD};
 use crate::{
-    base::{Instant, PeerId, RootSeed},
+    base::{Instant, PeerId, RootSeed, Seat},
     impair::{Profile, Remotes, Scope},
     world::{Census, Holding, PeerNetwork, RemotePath, stream_address},
 };
@@ -96,9 +96,11 @@ impl Bench {
     fn over(profile: Profile, memory: Memory) -> Self {
         let now_ms = Arc::new(AtomicU64::new(0));
         let clock = now_ms.clone();
-        let network = Arc::new(PeerNetwork::new(RootSeed(7), PeerId(0), move || {
-            Instant::from_millis(clock.load(Ordering::Relaxed))
-        }));
+        let network = Arc::new(PeerNetwork::new(
+            RootSeed(7),
+            Seat::of_whole(PeerId(0)),
+            move || Instant::from_millis(clock.load(Ordering::Relaxed)),
+        ));
         network.set_profile(profile);
         let (memory, census) = (Arc::new(memory), Arc::new(Census::default()));
         let path = RemotePath {

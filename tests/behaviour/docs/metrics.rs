@@ -135,6 +135,7 @@ fn report() -> RunReport {
             reasons: Vec::new(),
             warnings: Vec::new(),
         },
+        timeline: Default::default(),
         metrics,
         thresholds: vec![ThresholdLine {
             selector: "connect_ms".to_owned(),
@@ -172,7 +173,6 @@ fn report() -> RunReport {
             what: String::new(),
         }],
         more_failures: 0,
-        timeline: Default::default(),
         repeat: String::new(),
         files: Vec::new(),
     }

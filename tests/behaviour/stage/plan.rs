@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use rtcstorm::{
-    base::{Instant, PeerId, RoomId},
+    base::{Instant, PeerId, PeerNumber, RoomId},
     plan::{Action, PeerPlan, Plan, PlannedStep, RoomPlan},
     scenario::ClientRules,
 };
@@ -34,6 +34,7 @@ pub(super) fn plan(rules: ClientRules, arrivals: &[u64], scripts: Vec<Script>) -
         .zip(scripts)
         .map(|((id, at), script)| PeerPlan {
             id: *id,
+            number: PeerNumber(id.0),
             room: RoomId(0),
             group: None,
             user_id: format!("p{:04}", id.0),
