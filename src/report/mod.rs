@@ -3,6 +3,7 @@
 //! Pure. Knows metrics and verdicts; never sees a live run, never writes a file.
 
 mod buckets;
+pub mod comparison;
 mod describe;
 mod drawing;
 pub mod events;
@@ -15,6 +16,7 @@ mod model;
 mod normal;
 mod outages;
 mod paper;
+mod recorded;
 #[cfg(test)]
 mod samples;
 mod story;
@@ -26,4 +28,5 @@ pub(crate) use describe::{call, ignored, state_name};
 pub use describe::{describe, what};
 pub use model::*;
 pub use normal::Normaliser;
+pub use recorded::{RecordedError, recorded};
 pub use story::Story;
