@@ -20,10 +20,10 @@ const FLUSH_EVERY: Duration = Duration::from_millis(500);
 /// Runs of one scenario and seed that may begin in one second and still have folders of their own.
 const MAX_NAMESAKES: u32 = 1_000;
 
-const SUMMARY: &str = "summary.json";
-const MACHINE: &str = "machine.json";
-const HISTOGRAMS: &str = "histograms.hlog";
-const EVENTS: &str = "events.ndjson";
+pub(super) const SUMMARY: &str = "summary.json";
+pub(super) const MACHINE: &str = "machine.json";
+pub(super) const HISTOGRAMS: &str = "histograms.hlog";
+pub(super) const EVENTS: &str = "events.ndjson";
 
 /// A folder for one run.
 pub(super) struct RunFolder {

@@ -5,8 +5,14 @@
 mod abort;
 mod args;
 mod artifacts;
+mod baseline;
+mod calibrate;
 mod case;
 mod check;
+mod compare;
+mod compare_ab;
+mod compare_args;
+mod compare_runs;
 mod completions;
 mod environment;
 mod hunt;
@@ -24,6 +30,7 @@ mod scenarios;
 mod schedule;
 mod schema;
 mod serve;
+mod session;
 mod simulate;
 mod sweep;
 mod verdict;
@@ -66,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args).into(),
         Command::Hunt(args) => hunt::hunt(&args).into(),
         Command::Replay(args) => replay::replay(&args).into(),
+        Command::Compare(args) => compare::compare(&args).into(),
+        Command::Calibrate(args) => calibrate::calibrate(&args).into(),
         Command::Check(args) => check::check(&args).into(),
         Command::Plan(args) => plan::plan(&args).into(),
         Command::Scenarios => scenarios::scenarios().into(),

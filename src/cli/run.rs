@@ -9,8 +9,9 @@ use webrtc::peer_connection::RTCIceServer;
 
 use super::{
     abort,
-    args::RunArgs,
+    args::{ChangeArgs, RunArgs},
     artifacts::{LogHash, RunFolder},
+    baseline::{self, Played},
     interrupt::Interrupt,
     live::Live,
     load::{self, Loaded},
@@ -40,6 +41,9 @@ pub(super) const RUNS: &str = "reports/runs";
 pub(super) fn run(args: &RunArgs) -> ExitCode {
     let started = SystemTime::now();
     let run_id = format!("run{:x}", unix_ms(started));
+    if !baseline::are_names(args) {
+        return ExitCode::Usage;
+    }
     let Some(loaded) = load_all(args, &run_id) else {
         return ExitCode::Configuration;
     };
@@ -65,29 +69,47 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     runtime.block_on(async {
         let interrupt = Interrupt::listen("everybody leaves");
         let mut codes = Vec::new();
+        let mut played = Played::default();
         for (index, loaded) in loaded.iter().enumerate() {
             if interrupt.is_seen() {
                 codes.push(ExitCode::Interrupted);
                 break;
             }
-            codes.push(run_one(args, loaded, &ice_servers, &trusted, index, &interrupt).await);
+            codes.push(run_one(args, loaded, &ice_servers, &trusted, index, &interrupt, &mut played).await);
+        }
+        if !interrupt.is_seen() {
+            codes.push(baseline::after(args, &played));
         }
         ExitCode::worst(codes)
     })
 }
 
-/// Every scenario, or none: what is wrong with any of them has been printed.
+/// Every scenario, or none: what is wrong with any of them has been printed. Each as often as it is to be played,
+/// with one seed after the other.
 fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
-    let loaded: Vec<Option<Loaded>> = args
+    let run_id = (!args.sim).then_some(run_id);
+    let load = |named: &str, change: &ChangeArgs, run_id: Option<&str>| {
+        load::load(named, change, args.segment.segment, run_id)
+            .filter(|loaded| is_allowed(&loaded.scenario, args) && is_possible(&loaded.scenario, args))
+    };
+    let loaded: Vec<Option<Vec<Loaded>>> = args
         .scenarios
         .iter()
         .map(|named| {
-            let run_id = (!args.sim).then_some(run_id);
-            load::load(named, &args.change, args.segment.segment, run_id)
-                .filter(|loaded| is_allowed(&loaded.scenario, args) && is_possible(&loaded.scenario, args))
+            let mut all = vec![load(named, &args.change, run_id)?];
+            for nth in 1..args.baseline.runs {
+                let change = ChangeArgs {
+                    seed: Some(all[0].plan.seed.wrapping_add(u64::from(nth)).to_string()),
+                    ..args.change.clone()
+                };
+                let run_id = run_id.map(|run_id| format!("{run_id}x{nth:x}"));
+                all.push(load(named, &change, run_id.as_deref())?);
+            }
+            Some(all)
         })
         .collect();
-    loaded.into_iter().collect()
+    let loaded: Option<Vec<Vec<Loaded>>> = loaded.into_iter().collect();
+    loaded.map(|all| all.into_iter().flatten().collect())
 }
 
 /// Whether the target may be tested at all.
@@ -181,8 +203,10 @@ async fn run_one(
     trusted: &[CertificateDer<'static>],
     index: usize,
     interrupt: &Interrupt,
+    played: &mut Played,
 ) -> ExitCode {
     let Loaded { scenario, plan } = loaded;
+    let named = &args.scenarios[index / args.baseline.runs as usize];
     let started = SystemTime::now();
     let folder = match folder_for(args, loaded, started, index) {
         Ok(folder) => folder,
@@ -236,7 +260,7 @@ async fn run_one(
     let ran = match ran {
         Ok(ran) => ran,
         Err(trouble) => {
-            let repeat = repeat(&args.scenarios[index], args, plan.seed);
+            let repeat = repeat(named, args, plan.seed);
             eprintln!("{}", bug(&scenario.name, &trouble, &repeat, folder.path()));
             return ExitCode::Bug;
         }
@@ -264,7 +288,7 @@ async fn run_one(
         aborted_by: abort.by(),
         judge_thresholds: !args.no_thresholds,
         lag_limit: args.lag_limit,
-        repeat: repeat(&args.scenarios[index], args, plan.seed),
+        repeat: repeat(named, args, plan.seed),
         files: folder.files(),
     };
     let gathered = gathered.take().expect("nobody else takes it");
@@ -272,7 +296,10 @@ async fn run_one(
     let written = folder.write(&report);
     print(&report, args.json);
     match written {
-        Ok(()) => code,
+        Ok(()) => {
+            played.add(&scenario.name, folder.path());
+            code
+        }
         Err(trouble) => ExitCode::worst([code, trouble_with_files(&trouble)]),
     }
 }
@@ -317,6 +344,9 @@ fn folder_for(
 ) -> Result<RunFolder, String> {
     let name = &loaded.scenario.name;
     match &args.out {
+        Some(out) if args.baseline.runs > 1 => {
+            RunFolder::create(out.join(format!("{:03}-{name}-{}", index + 1, loaded.plan.seed)))
+        }
         Some(out) if args.scenarios.len() == 1 => RunFolder::create(out.clone()),
         Some(out) => RunFolder::create(out.join(format!("{:02}-{name}", index + 1))),
         None => {

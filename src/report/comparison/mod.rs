@@ -2,6 +2,7 @@
 //!
 //! Knows no runs and no statistics: what is shown was judged in `compare`.
 
+pub mod calibration;
 pub mod json;
 pub mod markdown;
 #[cfg(test)]

@@ -65,7 +65,7 @@ fn every_variable_is_listed() {
             .collect()
     };
     let helps =
-        ["run", "hunt", "replay", "check", "plan", "serve"].map(|name| desk.run(&["help", name]).stdout);
+        ["run", "hunt", "replay", "compare", "calibrate", "check", "plan", "serve"].map(|name| desk.run(&["help", name]).stdout);
     let mut known = variables(&helps.concat());
     assert!(known.len() > 15, "{known:?}");
     known.insert("RTCSTORM_LOG".to_owned());
