@@ -32,7 +32,7 @@ pub(super) struct GateArgs {
     pub metric: Vec<String>,
 
     /// How much worse is the same: the larger of a share and an amount. Of all trends, all rates, or one metric:
-    /// trend=5%,1ms (the default), rate=10%,0.5% (the default), connect_ms=15%,20ms. Repeatable, in the environment
+    /// trend=5%,1ms (the default), rate=10%,1% (the default), connect_ms=15%,20ms. Repeatable, in the environment
     /// one a line
     #[arg(
         long,

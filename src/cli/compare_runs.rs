@@ -232,7 +232,7 @@ pub(super) fn gates(args: &GateArgs, runs: &[Run]) -> Result<(Gates, Margins), T
         margins.set(text).map_err(|error| {
             Trouble::new(
                 format!("--margin {text}: {error}"),
-                "for example `trend=5%,1ms`, `rate=10%,0.5%`, `connect_ms=15%,20ms`",
+                "for example `trend=5%,1ms`, `rate=10%,1%`, `connect_ms=15%,20ms`",
             )
         })?;
     }

@@ -191,6 +191,13 @@ impl Comparison {
         self.lines.iter().filter_map(|line| line.outcome.more_runs()).max()
     }
 
+    /// How many runs the side lacks that has fewer than [`MIN_RUNS`](super::MIN_RUNS), the more of both; `None` if
+    /// both have as many.
+    pub fn lacking(&self) -> Option<usize> {
+        let have = self.base.runs.min(self.new.runs);
+        super::MIN_RUNS.checked_sub(have).filter(|lacks| *lacks > 0)
+    }
+
     /// Whether one of the open questions is not to be settled by runs.
     pub fn has_hopeless(&self) -> bool {
         let hopeless =

@@ -78,6 +78,8 @@ pub enum Why {
     OneSided,
     /// Most runs of base have it infinite: nothing can be worse.
     BaseFails,
+    /// Of a rate: nothing failed on either side, so there is nothing to compare.
+    NothingFailed,
     /// So few samples of all runs of a side say nothing of that percentile.
     TooFewSamples { have: u64, need: u64 },
 }
@@ -201,6 +203,9 @@ fn estimate(readings: &Readings, margin: Margin) -> Result<Estimate, Outcome> {
         return Err(Outcome::Refused(Why::TooFewSamples { have, need }));
     }
     match gate.figure {
+        Figure::Rate if base.iter().chain(new).all(|run| run.hits == 0) => {
+            Err(Outcome::Refused(Why::NothingFailed))
+        }
         Figure::Rate => Ok(Estimate::of_shares(base, new, margin)),
         _ => Estimate::of_figures(base, new, margin).ok_or(Outcome::Inconclusive(Why::BaseFails)),
     }
@@ -268,6 +273,23 @@ mod tests {
         );
         assert_eq!(judged(Figure::P99, 167), Outcome::NoRegression);
         assert_eq!(judged(Figure::P50, 4), Outcome::NoRegression);
+    }
+
+    #[test]
+    fn no_failure_on_either_side_is_no_question() {
+        let side = |hits| vec![Reading::share(Rate { hits, total: 6 }); 5];
+        let rate = |new| Readings {
+            gate: Gate {
+                key: Gate::selector("connect_failed").expect("a metric"),
+                figure: Figure::Rate,
+            },
+            base: side(0),
+            new: side(new),
+        };
+        let outcome = |new| judge(&[rate(new)], &Margins::default())[0].outcome.clone();
+        assert_eq!(outcome(0), Outcome::Refused(Why::NothingFailed));
+        assert!(matches!(outcome(1), Outcome::Inconclusive(_)));
+        assert_eq!(outcome(4), Outcome::Regression);
     }
 
     #[test]

@@ -17,10 +17,10 @@ impl Margin {
         relative: 0.05,
         absolute: 1.0,
     };
-    /// Of rates: a tenth of what they are, but at least half a percentage point.
+    /// Of rates: a tenth of what they are, but at least one percentage point.
     pub const RATE: Self = Self {
         relative: 0.1,
-        absolute: 0.005,
+        absolute: 0.01,
     };
 
     /// The margin over that figure of base's, in the metric's unit.
@@ -128,7 +128,7 @@ mod tests {
     fn the_larger_of_share_and_amount_counts() {
         assert_eq!(Margin::TREND.over(200.0), 10.0);
         assert_eq!(Margin::TREND.over(2.0), 1.0);
-        assert_eq!(Margin::RATE.over(0.0), 0.005);
+        assert_eq!(Margin::RATE.over(0.0), 0.01);
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod holm;
 mod identity;
 mod judge;
 mod margin;
+#[cfg(test)]
+mod properties;
 mod quantile;
 mod ranks;
 mod shares;

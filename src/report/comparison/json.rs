@@ -130,6 +130,7 @@ fn line(line: &Line) -> LineTold {
             Outcome::NoRegression => "no_regression",
             Outcome::Inconclusive(Why::TooFewRuns { .. }) => "inconclusive_too_few_runs",
             Outcome::Inconclusive(_) => "inconclusive",
+            Outcome::Refused(Why::NothingFailed) => "no_failure",
             Outcome::Refused(_) => "refused",
         },
         why: words::why(line),

@@ -1,7 +1,7 @@
 //! What all formats say in the same words.
 
 use crate::{
-    compare::{Change, Comparison, Figure, Line, Margin, Method, Outcome, TAIL, Verdict, Why},
+    compare::{Change, Comparison, MIN_RUNS, Figure, Line, Method, Outcome, TAIL, Verdict, Why},
     verdict::ExitCode,
 };
 
@@ -21,6 +21,7 @@ pub(super) fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::Regression => "REGRESSION",
         Outcome::NoRegression => "no regression",
         Outcome::Inconclusive(_) => "INCONCLUSIVE",
+        Outcome::Refused(Why::NothingFailed) => "no failure",
         Outcome::Refused(_) => "refused",
     }
 }
@@ -65,16 +66,6 @@ fn step(change: &Change, value: f64) -> String {
     }
 }
 
-/// As the user sets it: `5%,1ms`.
-pub(super) fn set_margin(line: &Line) -> String {
-    let Margin { relative, absolute } = line.margin;
-    let absolute = match line.gate.figure {
-        Figure::Rate => format!("{}pp", units::number(absolute * 100.0)),
-        _ => units::edge(absolute),
-    };
-    format!("max({}%, {absolute})", units::number(relative * 100.0))
-}
-
 /// Why there is no answer, and what would help.
 pub(super) fn why(line: &Line) -> Option<String> {
     let (Outcome::Inconclusive(why) | Outcome::Refused(why)) = &line.outcome else {
@@ -82,6 +73,7 @@ pub(super) fn why(line: &Line) -> Option<String> {
     };
     let [base, new] = line.runs;
     Some(match why {
+        Why::NothingFailed => return None,
         Why::TooFewRuns { base: lacks_base, new: lacks_new } => {
             let missing = [(*lacks_base, base, "base"), (*lacks_new, new, "new")];
             let missing: Vec<String> = missing
@@ -127,6 +119,14 @@ pub(super) fn advice(comparison: &Comparison) -> Vec<String> {
     let mut advice = Vec::new();
     if comparison.lines.is_empty() {
         advice.push("neither side has a sample of what is compared".to_owned());
+    } else if let Some(more) = comparison.lacking() {
+        advice.push(format!(
+            "nothing is told from fewer than {MIN_RUNS} runs a side: {} missing",
+            match more {
+                1 => "1 is".to_owned(),
+                more => format!("{more} are"),
+            }
+        ));
     } else if let Some(more) = comparison.more_runs() {
         advice.push(format!("about {more} more {} a side would settle what runs can settle", match more {
             1 => "run",
