@@ -33,8 +33,14 @@ fn main() {
 
     let comparisons = fewer(PLAYED);
     let runs = played::play(comparisons as usize * 2 * PLAYED_RUNS);
-    eprintln!("{} runs were played in {:.0} s", runs.len(), began.elapsed().as_secs_f64());
-    println!("## {comparisons} comparisons of real runs with themselves, {PLAYED_RUNS} runs a side, no run in two\n");
+    eprintln!(
+        "{} runs were played in {:.0} s",
+        runs.len(),
+        began.elapsed().as_secs_f64()
+    );
+    println!(
+        "## {comparisons} comparisons of real runs with themselves, {PLAYED_RUNS} runs a side, no run in two\n"
+    );
     println!("| margins | REGRESSION | NO REGRESSION | INCONCLUSIVE |\n|---|--:|--:|--:|");
     for (name, margins) in [("default", Margins::default()), ("none", no_margins())] {
         let mut verdicts = Verdicts::default();
@@ -49,7 +55,9 @@ fn main() {
     let comparisons = fewer(SYNTHETIC);
     let source = Source::of(&runs);
     println!("\n## {comparisons} comparisons of synthetic runs with themselves\n");
-    println!("| runs differ | runs a side | margins | REGRESSION | NO REGRESSION | INCONCLUSIVE |\n|---|--:|---|--:|--:|--:|");
+    println!(
+        "| runs differ | runs a side | margins | REGRESSION | NO REGRESSION | INCONCLUSIVE |\n|---|--:|---|--:|--:|--:|"
+    );
     for noise in Noise::ALL {
         for side in SIDES {
             for (name, margins) in [("none", no_margins()), ("default", Margins::default())] {
@@ -65,7 +73,9 @@ fn main() {
     }
 
     println!("\n## {comparisons} comparisons with something that got worse by a fifth, default margins\n");
-    println!("| runs differ | worse | runs a side | REGRESSION | of the p95 of connect_ms |\n|---|---|--:|--:|--:|");
+    println!(
+        "| runs differ | worse | runs a side | REGRESSION | of the p95 of connect_ms |\n|---|---|--:|--:|--:|"
+    );
     for noise in Noise::ALL {
         for worse in [Worse::Everything, Worse::SlowestTenthOfConnects] {
             for side in SIDES {
@@ -86,7 +96,9 @@ fn main() {
         }
     }
 
-    println!("\n## The method, by its rivals: one figure (p95 of connect_ms), no margin, no Holm, 5 % promised, {comparisons} comparisons\n");
+    println!(
+        "\n## The method, by its rivals: one figure (p95 of connect_ms), no margin, no Holm, 5 % promised, {comparisons} comparisons\n"
+    );
     println!("| runs differ | runs a side | {} |", rival::NAMES.join(" | "));
     println!("|---|--:|{}", "--:|".repeat(rival::NAMES.len()));
     for noise in Noise::ALL {
@@ -146,7 +158,9 @@ impl Verdicts {
 
     fn cells(&self) -> String {
         let open = self.all - self.regression - self.no_regression;
-        [self.regression, self.no_regression, open].map(|count| self.share(count)).join(" | ")
+        [self.regression, self.no_regression, open]
+            .map(|count| self.share(count))
+            .join(" | ")
     }
 }
 

@@ -1,6 +1,9 @@
 //! Real runs, in virtual time: each of another seed, with random order.
 
-use std::sync::{Arc, Mutex, atomic::{AtomicUsize, Ordering}};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use reference_server::room::HubConfig;
 use rtcstorm::{
@@ -51,7 +54,8 @@ impl EventReader for Records {
 /// What so many runs have measured, of the seeds from 1 on.
 pub fn play(runs: usize) -> Vec<Snapshot> {
     rlimit::increase_nofile_limit(u64::MAX).expect("the limit can be raised to what is allowed");
-    let scenario = parse("bench", SCENARIO, &Unjudged).unwrap_or_else(|mistakes| panic!("{}", mistakes.listing()));
+    let scenario =
+        parse("bench", SCENARIO, &Unjudged).unwrap_or_else(|mistakes| panic!("{}", mistakes.listing()));
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<Option<Snapshot>>> = Mutex::new(vec![None; runs]);
     std::thread::scope(|threads| {
@@ -69,7 +73,9 @@ pub fn play(runs: usize) -> Vec<Snapshot> {
         }
     });
     let done = done.into_inner().expect("nobody panics");
-    done.into_iter().map(|run| run.expect("every run was played")).collect()
+    done.into_iter()
+        .map(|run| run.expect("every run was played"))
+        .collect()
 }
 
 fn one(scenario: &Scenario, seed: u64) -> Snapshot {
@@ -99,7 +105,9 @@ fn one(scenario: &Scenario, seed: u64) -> Snapshot {
     let mut snapshot = recorder.snapshot();
     // A histogram takes 180 KB, and only these are compared.
     let gates = Gates::default().gates();
-    snapshot.trends.retain(|key, _| gates.iter().any(|gate| gate.key == *key));
+    snapshot
+        .trends
+        .retain(|key, _| gates.iter().any(|gate| gate.key == *key));
     snapshot
 }
 

@@ -35,7 +35,9 @@ fn bootstrap(base: &[f64], new: &[f64], rng: &mut impl Rng) -> [bool; 2] {
     let [difference, error] = difference(base, new);
     let mut drawn = || {
         let mut again = |side: &[f64]| -> Vec<f64> {
-            side.iter().map(|_| side[rng.random_range(0..side.len())]).collect()
+            side.iter()
+                .map(|_| side[rng.random_range(0..side.len())])
+                .collect()
         };
         self::difference(&again(base), &again(new))
     };

@@ -86,7 +86,9 @@ impl Source {
     pub fn of(runs: &[Snapshot]) -> Self {
         let samples = |run: &Snapshot, name: &str| -> Vec<f64> {
             let trend = run.trends.get(&MetricKey::new(name));
-            let recorded = trend.into_iter().flat_map(|trend| trend.successes().iter_recorded());
+            let recorded = trend
+                .into_iter()
+                .flat_map(|trend| trend.successes().iter_recorded());
             recorded
                 .flat_map(|value| {
                     let ms = value.value_iterated_to() as f64 / 1_000.0;

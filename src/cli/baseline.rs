@@ -85,7 +85,10 @@ fn place(args: &RunArgs, baseline: &str, scenario: &str) -> PathBuf {
 }
 
 fn found(folders: &[PathBuf]) -> Result<Found, Trouble> {
-    let runs: Vec<Run> = folders.iter().map(|folder| read(folder)).collect::<Result<_, _>>()?;
+    let runs: Vec<Run> = folders
+        .iter()
+        .map(|folder| read(folder))
+        .collect::<Result<_, _>>()?;
     Ok(Found {
         runs,
         unfinished: Vec::new(),
@@ -96,7 +99,10 @@ fn compare(args: &RunArgs, baseline: &str, scenario: &str, folders: &[PathBuf]) 
     let place = place(args, baseline, scenario);
     if names(&place).is_empty() {
         return Err(Trouble::new(
-            format!("baseline `{baseline}` has no run of {scenario}: {} is not there", place.display()),
+            format!(
+                "baseline `{baseline}` has no run of {scenario}: {} is not there",
+                place.display()
+            ),
             format!("`rtcstorm run {scenario} --runs 5 --save-baseline {baseline}` makes it"),
         ));
     }
@@ -184,7 +190,11 @@ fn save(args: &RunArgs, baseline: &str, scenario: &str, folders: &[PathBuf]) -> 
         }
         keep(folder, &place)?;
     }
-    eprintln!("baseline {baseline}: {} of {scenario} in {}", runs(all.len()), place.display());
+    eprintln!(
+        "baseline {baseline}: {} of {scenario} in {}",
+        runs(all.len()),
+        place.display()
+    );
     Ok(ExitCode::Pass)
 }
 
@@ -198,7 +208,9 @@ fn runs(count: usize) -> String {
 /// Copies a run; it appears whole or not at all.
 fn keep(folder: &Path, place: &Path) -> Result<(), Trouble> {
     let trouble = |what: String| Trouble::new(what, "choose another folder with `--baseline-dir DIR`");
-    let stem = folder.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy());
+    let stem = folder
+        .file_name()
+        .map_or_else(|| "run".into(), |name| name.to_string_lossy());
     let free = (1..=MAX_NAMESAKES)
         .map(|nth| match nth {
             1 => stem.to_string(),
@@ -221,10 +233,12 @@ fn keep(folder: &Path, place: &Path) -> Result<(), Trouble> {
 
 /// Removes a run of a baseline, and nothing else that somebody may have put there.
 fn forget(run: &Path) -> Result<(), Trouble> {
-    let gone = KEPT.iter().try_for_each(|file| match fs::remove_file(run.join(file)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    });
+    let gone = KEPT
+        .iter()
+        .try_for_each(|file| match fs::remove_file(run.join(file)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
     gone.and_then(|()| fs::remove_dir(run))
         .map_err(|error| Trouble::new(cannot("remove", run, &error), "remove it by hand"))
 }

@@ -45,19 +45,29 @@ fn calibrated(args: &CalibrateArgs) -> Result<ExitCode, Trouble> {
     let forced = evidence(&found, &Found::default(), args.force)?;
     let runs = &found.runs;
     if runs.len() < 2 * MIN_RUNS {
-        let what = format!("{} runs are too few to be split in two: it takes {}", runs.len(), 2 * MIN_RUNS);
+        let what = format!(
+            "{} runs are too few to be split in two: it takes {}",
+            runs.len(),
+            2 * MIN_RUNS
+        );
         if interrupted {
             eprintln!("{what}");
             return Ok(ExitCode::Interrupted);
         }
-        return Err(Trouble::new(what, "name more runs with `--from`, or play more with `--runs N`"));
+        return Err(Trouble::new(
+            what,
+            "name more runs with `--from`, or play more with `--runs N`",
+        ));
     }
     let per_side = match args.per_side {
         None => runs.len() / 2,
         Some(per_side) if per_side as usize * 2 <= runs.len() => per_side as usize,
         Some(per_side) => {
             return Err(Trouble::new(
-                format!("--per-side {per_side}: there are only {} runs for both sides", runs.len()),
+                format!(
+                    "--per-side {per_side}: there are only {} runs for both sides",
+                    runs.len()
+                ),
                 format!("at most {}", runs.len() / 2),
             ));
         }
@@ -97,7 +107,10 @@ fn played(args: &CalibrateArgs) -> Result<(Found, bool), Trouble> {
             ));
         }
         Some(out) => RunFolder::create(out.clone()),
-        None => RunFolder::create_new(Path::new(RUNS), &format!("{}-calibrate", stamp(SystemTime::now()))),
+        None => RunFolder::create_new(
+            Path::new(RUNS),
+            &format!("{}-calibrate", stamp(SystemTime::now())),
+        ),
     };
     let folder = folder.map_err(|trouble| Trouble::new(trouble, "choose another folder with `--out DIR`"))?;
     let interrupted = runtime()?.block_on(async {

@@ -32,7 +32,9 @@ pub(super) fn compare(args: &CompareArgs) -> ExitCode {
 }
 
 fn compared(args: &CompareArgs) -> Result<Comparison, Trouble> {
-    let side = |first: &Option<String>, more: &[String]| -> Vec<String> { first.iter().chain(more).cloned().collect() };
+    let side = |first: &Option<String>, more: &[String]| -> Vec<String> {
+        first.iter().chain(more).cloned().collect()
+    };
     let base = side(&args.base_runs, &args.base);
     let new = side(&args.new_runs, &args.new);
     for (named, flag) in [(&base, "BASE"), (&new, "NEW")] {

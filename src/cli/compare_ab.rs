@@ -15,12 +15,7 @@ use super::{
     run::{RUNS, stamp},
     session::{Ended, RunCommand, first_seed, runtime},
 };
-use crate::{
-    base::show_duration,
-    compare::Comparison,
-    report::comparison,
-    verdict::ExitCode,
-};
+use crate::{base::show_duration, compare::Comparison, report::comparison, verdict::ExitCode};
 
 /// The sides' folders.
 const SIDES: [&str; 2] = ["base", "new"];
@@ -70,10 +65,15 @@ fn played(args: &CompareArgs) -> Result<(Option<Comparison>, bool), Trouble> {
         return Ok((None, interrupted));
     }
     let mut compared = sides((base, of_base), (new, of_new), &args.gates, args.force)?;
-    compared.notes.extend(interrupted.then(|| "interrupted: fewer runs than were asked for".to_owned()));
+    compared
+        .notes
+        .extend(interrupted.then(|| "interrupted: fewer runs than were asked for".to_owned()));
     for (name, bytes) in [
         ("comparison.json", comparison::json::comparison(&compared)),
-        ("comparison.md", comparison::markdown::comparison(&compared).into_bytes()),
+        (
+            "comparison.md",
+            comparison::markdown::comparison(&compared).into_bytes(),
+        ),
     ] {
         let put = folder.put(name, &bytes);
         put.map_err(|trouble| Trouble::new(trouble, "choose another folder with `--out DIR`"))?;

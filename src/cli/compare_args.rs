@@ -23,12 +23,7 @@ pub(super) struct GateArgs {
     /// Compare this trend or rate instead of connect, reconnect and message times and failures (and what the
     /// scenario has thresholds on); with tags: reconnect_ms{path:rejoin}; `all` is every one. Repeatable, in the
     /// environment with spaces between
-    #[arg(
-        long,
-        env = "RTCSTORM_METRIC",
-        value_name = "METRIC",
-        value_delimiter = ' '
-    )]
+    #[arg(long, env = "RTCSTORM_METRIC", value_name = "METRIC", value_delimiter = ' ')]
     pub metric: Vec<String>,
 
     /// How much worse is the same: the larger of a share and an amount. Of all trends, all rates, or one metric:

@@ -83,7 +83,11 @@ fn place(name: &str, baselines: &Path) -> Result<PathBuf, Trouble> {
     let known = names(baselines);
     let help = match known.is_empty() {
         true => format!("there are no baselines in {} yet", baselines.display()),
-        false => format!("the baselines in {} are {}", baselines.display(), known.join(", ")),
+        false => format!(
+            "the baselines in {} are {}",
+            baselines.display(),
+            known.join(", ")
+        ),
     };
     Err(Trouble::new(
         format!("{name}: there is neither a folder nor a baseline of that name"),
@@ -179,17 +183,25 @@ pub(super) fn evidence(base: &Found, new: &Found, forced: bool) -> Result<Vec<St
     for side in all {
         against.extend(unfit(&side.runs));
         let left_out = side.unfinished.iter();
-        against.extend(left_out.map(|path| format!("{path} has no summary.json, it did not come to its end")));
+        against
+            .extend(left_out.map(|path| format!("{path} has no summary.json, it did not come to its end")));
     }
     if against.is_empty() || forced {
         return Ok(against);
     }
     let help = match is_not_same {
-        true => "compare runs of one scenario, version, world and machine; `--force` compares them all the same, and the report says so",
-        false => "leave those runs out, or play them again; `--force` takes them as they are, and the report says so",
+        true => {
+            "compare runs of one scenario, version, world and machine; `--force` compares them all the same, and the report says so"
+        }
+        false => {
+            "leave those runs out, or play them again; `--force` takes them as they are, and the report says so"
+        }
     };
     Err(Trouble::new(
-        format!("these runs are not to be compared:\n    - {}", against.join("\n    - ")),
+        format!(
+            "these runs are not to be compared:\n    - {}",
+            against.join("\n    - ")
+        ),
         help,
     ))
 }
@@ -213,11 +225,18 @@ fn in_both(base: &Found, new: &Found) -> Option<String> {
 
 /// What the user wants compared, and the margins.
 pub(super) fn gates(args: &GateArgs, runs: &[Run]) -> Result<(Gates, Margins), Trouble> {
-    let named = args.metric.iter().map(String::as_str).filter(|name| !name.is_empty());
+    let named = args
+        .metric
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !name.is_empty());
     let mut gates = match args.metric.is_empty() {
         true => Gates::default(),
         false => Gates::named(named).map_err(|error| {
-            Trouble::new(format!("--metric: {error}"), "name a trend or a rate of docs/METRICS.md, or `all`")
+            Trouble::new(
+                format!("--metric: {error}"),
+                "name a trend or a rate of docs/METRICS.md, or `all`",
+            )
         })?,
     };
     if args.metric.is_empty() {

@@ -75,7 +75,18 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
                 codes.push(ExitCode::Interrupted);
                 break;
             }
-            codes.push(run_one(args, loaded, &ice_servers, &trusted, index, &interrupt, &mut played).await);
+            codes.push(
+                run_one(
+                    args,
+                    loaded,
+                    &ice_servers,
+                    &trusted,
+                    index,
+                    &interrupt,
+                    &mut played,
+                )
+                .await,
+            );
         }
         if !interrupt.is_seen() {
             codes.push(baseline::after(args, &played));

@@ -61,7 +61,10 @@ impl RunCommand {
         let first = words.remove(0);
         let program = match first.as_str() {
             "rtcstorm" => std::env::current_exe().map_err(|error| {
-                Trouble::new(format!("this program does not find itself: {error}"), "name it by its path")
+                Trouble::new(
+                    format!("this program does not find itself: {error}"),
+                    "name it by its path",
+                )
             })?,
             _ => PathBuf::from(first),
         };
@@ -74,7 +77,12 @@ impl RunCommand {
 
     /// Plays it with that seed, into `folder`.
     pub async fn play(&self, folder: &Path, seed: u64, interrupt: &Interrupt) -> Result<Ended, Trouble> {
-        let broken = |what: String| Trouble::new(what, "the command has to play one scenario, once, and without `--out`: try it by itself");
+        let broken = |what: String| {
+            Trouble::new(
+                what,
+                "the command has to play one scenario, once, and without `--out`: try it by itself",
+            )
+        };
         let said = folder.with_extension("stderr.txt");
         let cannot = |error: std::io::Error| broken(format!("cannot write {}: {error}", said.display()));
         if let Some(parent) = folder.parent() {
@@ -122,7 +130,9 @@ impl RunCommand {
         }
         // It has nothing to say that its report does not.
         let _ = std::fs::remove_file(&said);
-        Ok(Ended::Whole { took: began.elapsed() })
+        Ok(Ended::Whole {
+            took: began.elapsed(),
+        })
     }
 }
 
@@ -152,7 +162,9 @@ fn shown(path: &Path) -> String {
     }
     let text = String::from_utf8_lossy(&bytes);
     let from = text.len().saturating_sub(MAX_SHOWN);
-    let from = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let from = (from..=text.len())
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
     text[from..]
         .trim()
         .chars()

@@ -7,8 +7,6 @@ use super::{
 
 /// What is missed of a regression that is said to be found.
 const MISS: f64 = 0.1;
-/// Larger effects are found by looking.
-const MAX_EFFECT: f64 = 10.0;
 
 /// What `compare` would say on this machine, of this scenario.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +34,7 @@ pub struct SmallestEffect {
     /// Of durations: how much one run differs from another, as a share of the figure (standard deviation of logs).
     pub spread: Option<f64>,
     /// With that many runs a side ([`Calibration::runs`]), the smallest change that nine comparisons in ten find: of
-    /// durations a share of the figure, of rates a difference of shares. `None`: none that is worth the name.
+    /// durations a share of the figure, of rates a difference of shares. `None`: it would be refused, or is compared by ranks.
     pub found: Vec<Option<f64>>,
 }
 
@@ -54,7 +52,9 @@ pub fn calibrate(
         .gates()
         .into_iter()
         .map(|gate| {
-            let each = runs.iter().map(|run| readings(std::slice::from_ref(run), &gate).pop());
+            let each = runs
+                .iter()
+                .map(|run| readings(std::slice::from_ref(run), &gate).pop());
             let each: Vec<Option<Reading>> = each.collect();
             (gate, each)
         })
@@ -146,17 +146,18 @@ fn effects(all: &[(Gate, Vec<Option<Reading>>)], margins: &Margins, sides: &[u32
 
 /// The smallest change that is told from its margin with the probability `1 - MISS`.
 fn smallest(estimate: &Estimate, runs: u32, tail: f64) -> Option<f64> {
-    let change = match estimate {
-        Estimate::LogRatio { of, margin } => (margin + welch::distance(of.spread(), runs, tail, MISS)).exp_m1(),
-        Estimate::Ranks { .. } => return None,
+    match estimate {
+        Estimate::LogRatio { of, margin } => {
+            Some((margin + welch::distance(of.spread(), runs, tail, MISS)).exp_m1())
+        }
+        Estimate::Ranks { .. } => None,
         Estimate::Shares { of, margin } => {
             let steps = (1..=1_000).map(|step| margin + f64::from(step) / 1_000.0);
             let seen = |change: &f64| {
                 let share = of.base() + change;
                 share <= 1.0 && of.with_new(share).would_settle(*margin, runs, tail, MISS)
             };
-            steps.into_iter().find(seen)?
+            steps.into_iter().find(seen)
         }
-    };
-    (change <= MAX_EFFECT).then_some(change)
+    }
 }

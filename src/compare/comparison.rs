@@ -1,8 +1,7 @@
 use crate::metrics::Snapshot;
 
 use super::{
-    Estimate, Gate, Gates, Judged, Margin, Margins, Method, Outcome, Reading, Readings, Run, Verdict,
-    judge,
+    Estimate, Gate, Gates, Judged, Margin, Margins, Method, Outcome, Reading, Readings, Run, Verdict, judge,
 };
 
 /// Two sides, compared.
@@ -100,7 +99,9 @@ pub fn compare(base: (&str, &[Run]), new: (&str, &[Run]), gates: &Gates, margins
 
 /// What the runs say to a gate, those that say something.
 pub(super) fn readings(runs: &[Run], gate: &Gate) -> Vec<Reading> {
-    runs.iter().filter_map(|run| reading(&run.metrics, gate)).collect()
+    runs.iter()
+        .filter_map(|run| reading(&run.metrics, gate))
+        .collect()
 }
 
 fn reading(metrics: &Snapshot, gate: &Gate) -> Option<Reading> {
@@ -126,7 +127,9 @@ fn merged(runs: &[Run]) -> Snapshot {
 
 fn line(readings: Readings, judged: Judged, merged: &[Snapshot; 2], margins: &Margins) -> Line {
     let gate = readings.gate;
-    let [base, new] = merged.each_ref().map(|side| reading(side, &gate).map(|reading| reading.value));
+    let [base, new] = merged
+        .each_ref()
+        .map(|side| reading(side, &gate).map(|reading| reading.value));
     let samples = |side: &[Reading]| side.iter().map(|run| run.total).sum();
     Line {
         base,
@@ -171,7 +174,9 @@ impl Side {
                 ..Self::default()
             };
         };
-        let cores = first.cores.map_or_else(String::new, |cores| format!(", {cores} cores"));
+        let cores = first
+            .cores
+            .map_or_else(String::new, |cores| format!(", {cores} cores"));
         Self {
             name: name.to_owned(),
             runs: runs.len(),
@@ -188,7 +193,10 @@ impl Comparison {
     /// The most runs a side that any open question still needs; `None` if there is no open question, or none that
     /// runs settle.
     pub fn more_runs(&self) -> Option<u32> {
-        self.lines.iter().filter_map(|line| line.outcome.more_runs()).max()
+        self.lines
+            .iter()
+            .filter_map(|line| line.outcome.more_runs())
+            .max()
     }
 
     /// How many runs the side lacks that has fewer than [`MIN_RUNS`](super::MIN_RUNS), the more of both; `None` if
@@ -200,8 +208,9 @@ impl Comparison {
 
     /// Whether one of the open questions is not to be settled by runs.
     pub fn has_hopeless(&self) -> bool {
-        let hopeless =
-            |line: &Line| matches!(line.outcome, Outcome::Inconclusive(_)) && line.outcome.more_runs().is_none();
+        let hopeless = |line: &Line| {
+            matches!(line.outcome, Outcome::Inconclusive(_)) && line.outcome.more_runs().is_none()
+        };
         self.lines.iter().any(hopeless)
     }
 }
@@ -217,4 +226,3 @@ impl Outcome {
         }
     }
 }
-

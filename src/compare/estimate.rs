@@ -79,7 +79,9 @@ impl Estimate {
     /// What still counts as the same.
     pub fn margin(&self) -> f64 {
         match self {
-            Self::LogRatio { margin, .. } | Self::Ranks { margin, .. } | Self::Shares { margin, .. } => *margin,
+            Self::LogRatio { margin, .. } | Self::Ranks { margin, .. } | Self::Shares { margin, .. } => {
+                *margin
+            }
         }
     }
 

@@ -52,10 +52,18 @@ mod tests {
             .collect();
         // 0.001 <= 0.05/4; 0.02 > 0.05/3.
         assert_eq!(found, [false, true, false, false]);
-        assert!(holm(&[0.012, 0.016, 0.024, 0.049], 0.05).iter().all(|step| step.significant));
+        assert!(
+            holm(&[0.012, 0.016, 0.024, 0.049], 0.05)
+                .iter()
+                .all(|step| step.significant)
+        );
         // 0.05/2 would do, but what came before has missed.
         let steps = holm(&[0.03, 0.02, 0.02], 0.05);
-        assert!(steps.iter().all(|step| !step.significant && step.tail == 0.05 / 3.0));
+        assert!(
+            steps
+                .iter()
+                .all(|step| !step.significant && step.tail == 0.05 / 3.0)
+        );
         assert!(holm(&[], 0.05).is_empty());
     }
 }

@@ -59,7 +59,11 @@ pub fn differences(base: &[Run], new: &[Run]) -> Vec<String> {
             all.sort_unstable();
             all.dedup();
             (all.len() > 1).then(|| {
-                format!("not the same {what}: base {}, new {}", told(&of_base), told(&of_new))
+                format!(
+                    "not the same {what}: base {}, new {}",
+                    told(&of_base),
+                    told(&of_new)
+                )
             })
         })
         .collect()

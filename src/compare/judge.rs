@@ -269,7 +269,10 @@ mod tests {
         };
         assert_eq!(
             judged(Figure::P99, 166),
-            Outcome::Refused(Why::TooFewSamples { have: 996, need: 1_000 })
+            Outcome::Refused(Why::TooFewSamples {
+                have: 996,
+                need: 1_000
+            })
         );
         assert_eq!(judged(Figure::P99, 167), Outcome::NoRegression);
         assert_eq!(judged(Figure::P50, 4), Outcome::NoRegression);
@@ -311,15 +314,25 @@ mod tests {
         let mut many = vec![readings(Figure::P95, &BASE, &BASE, 100); 30];
         many.push(near);
         let among = judge(&many, &Margins::default());
-        assert!(matches!(among[30].outcome, Outcome::Inconclusive(_)), "{:?}", among[30]);
-        assert_eq!(Verdict::of(among.iter().map(|j| &j.outcome)), Verdict::Inconclusive);
+        assert!(
+            matches!(among[30].outcome, Outcome::Inconclusive(_)),
+            "{:?}",
+            among[30]
+        );
+        assert_eq!(
+            Verdict::of(among.iter().map(|j| &j.outcome)),
+            Verdict::Inconclusive
+        );
     }
 
     #[test]
     fn what_is_refused_does_not_count_but_nothing_else_is_no_all_clear() {
         let refused = Outcome::Refused(Why::TooFewSamples { have: 1, need: 2 });
         assert_eq!(Verdict::of([&refused]), Verdict::Inconclusive);
-        assert_eq!(Verdict::of([&refused, &Outcome::NoRegression]), Verdict::NoRegression);
+        assert_eq!(
+            Verdict::of([&refused, &Outcome::NoRegression]),
+            Verdict::NoRegression
+        );
         assert_eq!(
             Verdict::of([&Outcome::Inconclusive(Why::OneSided), &Outcome::Regression]),
             Verdict::Regression

@@ -13,7 +13,9 @@ const COMPARISONS: u32 = 400;
 
 /// Figures of a run of 60 links, whose samples have a lot in common: all of them by `factor`.
 fn run(factor: f64, failing: f64, rng: &mut impl Rng) -> (Vec<f64>, Rate) {
-    let mut samples: Vec<f64> = (0..60).map(|_| 30.0 * (0.3 * normal(rng)).exp() * factor).collect();
+    let mut samples: Vec<f64> = (0..60)
+        .map(|_| 30.0 * (0.3 * normal(rng)).exp() * factor)
+        .collect();
     samples.sort_by(f64::total_cmp);
     let hits = (0..60).filter(|_| rng.random::<f64>() < failing).count() as u64;
     for ms in samples.iter_mut().rev().take(hits as usize) {

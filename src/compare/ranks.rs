@@ -72,7 +72,10 @@ impl Ranks {
     /// The share of pairs in which new is beyond `margin`; half of those at it or unknown.
     pub fn share_above(&self, margin: f64) -> f64 {
         let beyond = self.differences.iter().filter(|difference| **difference > margin);
-        let at = self.differences.iter().filter(|difference| **difference == margin);
+        let at = self
+            .differences
+            .iter()
+            .filter(|difference| **difference == margin);
         let half = (at.count() + self.unknown) as f64 / 2.0;
         (beyond.count() as f64 + half) / self.pairs() as f64
     }
@@ -100,7 +103,10 @@ impl Ranks {
         }
         let ways = ways(base, new);
         let all: f64 = ways.iter().sum();
-        ways[pairs.min(base * new + 1).min(ways.len())..].iter().sum::<f64>() / all
+        ways[pairs.min(base * new + 1).min(ways.len())..]
+            .iter()
+            .sum::<f64>()
+            / all
     }
 }
 
@@ -183,7 +189,10 @@ mod tests {
 
     #[test]
     fn interval_and_tail_say_the_same() {
-        let ranks = Ranks::of(&[0.0, 1.0, 0.5, 2.0, 1.5, 0.0], &[4.0, 3.0, f64::INFINITY, 2.5, 6.0]);
+        let ranks = Ranks::of(
+            &[0.0, 1.0, 0.5, 2.0, 1.5, 0.0],
+            &[4.0, 3.0, f64::INFINITY, 2.5, 6.0],
+        );
         for tail in [0.05, 0.01, 0.004] {
             let low = ranks.low(tail);
             assert!(ranks.tail_above(low - 1e-9) <= tail, "{tail}: {low}");
@@ -197,7 +206,10 @@ mod tests {
     fn what_fails_on_both_sides_is_no_evidence_for_either() {
         let all = [f64::INFINITY; 6];
         let ranks = Ranks::of(&all, &all);
-        assert_eq!((ranks.low(0.05), ranks.high(0.05)), (f64::NEG_INFINITY, f64::INFINITY));
+        assert_eq!(
+            (ranks.low(0.05), ranks.high(0.05)),
+            (f64::NEG_INFINITY, f64::INFINITY)
+        );
         assert_eq!((ranks.tail_above(1.0), ranks.tail_below(1.0)), (1.0, 1.0));
         assert_eq!(ranks.shift(), None);
 

@@ -104,13 +104,15 @@ impl Shares {
     }
 
     fn low_at(&self, quantile: f64, more: f64) -> f64 {
-        let ([_, base_high], [new_low, _]) = (self.base.wilson(quantile, more), self.new.wilson(quantile, more));
+        let ([_, base_high], [new_low, _]) =
+            (self.base.wilson(quantile, more), self.new.wilson(quantile, more));
         let (base, new) = (self.base.share, self.new.share);
         new - base - (new - new_low).hypot(base_high - base)
     }
 
     fn high_at(&self, quantile: f64, more: f64) -> f64 {
-        let ([base_low, _], [_, new_high]) = (self.base.wilson(quantile, more), self.new.wilson(quantile, more));
+        let ([base_low, _], [_, new_high]) =
+            (self.base.wilson(quantile, more), self.new.wilson(quantile, more));
         let (base, new) = (self.base.share, self.new.share);
         new - base + (new_high - new).hypot(base - base_low)
     }
@@ -133,9 +135,13 @@ impl Part {
     fn wilson(&self, quantile: f64, more: f64) -> [f64; 2] {
         let (cases, squared) = (self.cases * more, quantile.powi(2));
         let middle = self.share + squared / (2.0 * cases);
-        let half = quantile * (self.share * (1.0 - self.share) / cases + squared / (4.0 * cases.powi(2))).sqrt();
+        let half =
+            quantile * (self.share * (1.0 - self.share) / cases + squared / (4.0 * cases.powi(2))).sqrt();
         let whole = 1.0 + squared / cases;
-        [((middle - half) / whole).max(0.0), ((middle + half) / whole).min(1.0)]
+        [
+            ((middle - half) / whole).max(0.0),
+            ((middle + half) / whole).min(1.0),
+        ]
     }
 }
 
@@ -201,7 +207,10 @@ mod tests {
         assert!((shares.low(0.025) - 0.0524).abs() < 5e-5, "{}", shares.low(0.025));
         assert!((shares.high(0.025) - 0.3339).abs() < 5e-5);
         let tail = shares.tail_above(0.0524);
-        assert!((tail - 0.025).abs() < 1e-4, "interval and tail say the same: {tail}");
+        assert!(
+            (tail - 0.025).abs() < 1e-4,
+            "interval and tail say the same: {tail}"
+        );
     }
 
     #[test]
@@ -210,7 +219,11 @@ mod tests {
         let one_mishap = Shares::of(&clean, &runs(&[0, 0, 0, 24, 0, 0, 0, 0], 100));
         let every_run = Shares::of(&clean, &runs(&[3; 8], 100));
         assert_eq!(one_mishap.difference(), every_run.difference());
-        assert!(one_mishap.tail_above(0.0) > 0.05, "{}", one_mishap.tail_above(0.0));
+        assert!(
+            one_mishap.tail_above(0.0) > 0.05,
+            "{}",
+            one_mishap.tail_above(0.0)
+        );
         assert!(every_run.tail_above(0.0) < 0.001, "{}", every_run.tail_above(0.0));
         assert!(one_mishap.inflation() > 20.0 && every_run.inflation() == 1.0);
     }

@@ -94,11 +94,13 @@ mod tests {
         // se² = 0.007/5 + 0.02/6; df = se⁴/((0.007/5)²/4 + (0.02/6)²/5)
         let squared: f64 = 0.007 / 5.0 + 0.02 / 6.0;
         assert!((welch.error - squared.sqrt()).abs() < 1e-5, "{welch:?}");
-        let freedom =
-            squared.powi(2) / ((0.007_f64 / 5.0).powi(2) / 4.0 + (0.02_f64 / 6.0).powi(2) / 5.0);
+        let freedom = squared.powi(2) / ((0.007_f64 / 5.0).powi(2) / 4.0 + (0.02_f64 / 6.0).powi(2) / 5.0);
         assert!((welch.freedom - freedom).abs() < 1e-9);
         let tail = welch.tail_above(0.1);
-        assert!((welch.low(tail) - 0.1).abs() < 1e-9, "interval and tail say the same");
+        assert!(
+            (welch.low(tail) - 0.1).abs() < 1e-9,
+            "interval and tail say the same"
+        );
         assert!(welch.high(0.05) > 0.32 && welch.low(0.05) < 0.32);
     }
 

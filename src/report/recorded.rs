@@ -102,7 +102,9 @@ pub fn recorded(name: &str, summary: &[u8], hlog: &[u8], machine: &[u8]) -> Resu
                 let trend = match successes.remove(&key(&text)) {
                     Some(histogram) => Trend::of(&histogram, failed)
                         .ok_or_else(|| RecordedError::NoLog(format!("{text} is longer than an hour")))?,
-                    None => Trend::of(&Trend::default().successes().clone(), failed).expect("none is too long"),
+                    None => {
+                        Trend::of(&Trend::default().successes().clone(), failed).expect("none is too long")
+                    }
                 };
                 if trend.count() != count {
                     let found = trend.count();
@@ -171,7 +173,9 @@ fn histograms(hlog: &[u8]) -> Result<BTreeMap<MetricKey, Histogram<u64>>, Record
     for entry in IntervalLogIterator::new(hlog) {
         let entry = entry.map_err(|error| wrong(format!("{error:?}")))?;
         is_log = true;
-        let LogEntry::Interval(interval) = entry else { continue };
+        let LogEntry::Interval(interval) = entry else {
+            continue;
+        };
         let Some(tag) = interval.tag() else { continue };
         let raw = BASE64_STANDARD
             .decode(interval.encoded_histogram())
@@ -183,7 +187,8 @@ fn histograms(hlog: &[u8]) -> Result<BTreeMap<MetricKey, Histogram<u64>>, Record
         let key = key(&tag.as_str().replace(';', ","));
         if let Some(earlier) = found.insert(key.clone(), histogram) {
             let sum = found.get_mut(&key).expect("it has just been put there");
-            sum.add(&earlier).map_err(|error| wrong(format!("{key}: {error}")))?;
+            sum.add(&earlier)
+                .map_err(|error| wrong(format!("{key}: {error}")))?;
         }
     }
     match is_log {
@@ -251,7 +256,11 @@ mod tests {
             }
         };
         let half = &whole[0][..whole[0].len() / 2];
-        assert!(with(0, half).starts_with("summary.json is no JSON: EOF"), "{}", with(0, half));
+        assert!(
+            with(0, half).starts_with("summary.json is no JSON: EOF"),
+            "{}",
+            with(0, half)
+        );
         assert!(with(0, b"").starts_with("summary.json is no JSON"));
         assert_eq!(
             with(0, b"{\"schema\": \"k6/1\"}"),

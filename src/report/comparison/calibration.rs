@@ -108,7 +108,7 @@ fn effects(paper: &mut Paper, of: &Calibration) {
     paper.wrapped(
         Ink::Plain,
         "  ",
-        "`-`: too few samples for that figure, or no change that is worth the name. Runs differ by the standard deviation of one run.",
+        "`-`: too few samples for that figure, or runs in which it is 0 or infinite. Runs differ by the standard deviation of one run.",
     );
 }
 
@@ -117,6 +117,7 @@ fn cells(effect: &SmallestEffect) -> Vec<String> {
     let found = effect.found.iter().map(|found| match found {
         None => "-".to_owned(),
         Some(change) if is_rate => format!("+{:.1}pp", change * 100.0),
+        Some(change) if *change >= words::MANY_TIMES => format!("×{:.0}", 1.0 + change),
         Some(change) => format!("+{:.0}%", change * 100.0),
     });
     let now = match is_rate {

@@ -171,12 +171,14 @@ mod tests {
 
     #[test]
     fn programs_find_the_verdict_and_each_figure() {
-        let told = |of: &Comparison| -> serde_json::Value {
-            serde_json::from_slice(&comparison(of)).expect("JSON")
-        };
+        let told =
+            |of: &Comparison| -> serde_json::Value { serde_json::from_slice(&comparison(of)).expect("JSON") };
         let regression = told(&samples::regression());
         assert_eq!(regression["schema"], SCHEMA);
-        assert_eq!((&regression["verdict"], &regression["exit_code"]), (&"regression".into(), &97.into()));
+        assert_eq!(
+            (&regression["verdict"], &regression["exit_code"]),
+            (&"regression".into(), &97.into())
+        );
         let worse: Vec<_> = regression["figures"]
             .as_array()
             .expect("a list")
@@ -185,10 +187,16 @@ mod tests {
             .collect();
         assert!(!worse.is_empty());
         for line in worse {
-            assert!(line["change"]["low"].as_f64() > line["change"]["margin"].as_f64(), "{line}");
+            assert!(
+                line["change"]["low"].as_f64() > line["change"]["margin"].as_f64(),
+                "{line}"
+            );
         }
         let few = told(&samples::few());
-        assert_eq!((&few["verdict"], &few["more_runs"]), (&"inconclusive".into(), &4.into()));
+        assert_eq!(
+            (&few["verdict"], &few["more_runs"]),
+            (&"inconclusive".into(), &4.into())
+        );
         let failing = told(&samples::failing_and_forced());
         assert_eq!(failing["forced"].as_array().map(Vec::len), Some(1));
         assert!(failing["figures"].to_string().contains(r#""value":"inf""#));

@@ -25,12 +25,18 @@ pub fn comparison(comparison: &Comparison) -> String {
         text += &format!("- note: {}\n", escaped(note));
     }
     if !comparison.lines.is_empty() {
-        text += "\n| | figure | base | new | change | interval | margin | |\n|---|---|--:|--:|--:|--:|--:|---|\n";
+        text +=
+            "\n| | figure | base | new | change | interval | margin | |\n|---|---|--:|--:|--:|--:|--:|---|\n";
     }
     for line in comparison.lines.iter().take(MAX_LINES) {
         text += &row(line);
     }
-    if let Some(more) = comparison.lines.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
+    if let Some(more) = comparison
+        .lines
+        .len()
+        .checked_sub(MAX_LINES)
+        .filter(|more| *more > 0)
+    {
         text += &format!("\nand {more} more: see `--format json`\n");
     }
     text += "\n";
@@ -67,7 +73,11 @@ fn row(line: &Line) -> String {
         Outcome::Refused(_) => "➖",
     };
     let [change, interval, margin] = match &line.change {
-        Some(change) => [words::change(change), words::interval(change), words::margin(change)],
+        Some(change) => [
+            words::change(change),
+            words::interval(change),
+            words::margin(change),
+        ],
         None => ["", "", ""].map(str::to_owned),
     };
     let word = match line.outcome {
@@ -88,7 +98,9 @@ fn row(line: &Line) -> String {
 
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// What a folder or a scenario is called must not become a heading, a link or HTML.
@@ -129,6 +141,9 @@ mod tests {
         let mut hostile = samples::few();
         hostile.base.scenario = "a|b <script> [x](y)\n# z".to_owned();
         let text = comparison(&hostile);
-        assert!(text.starts_with("### ❔ INCONCLUSIVE: a\\|b &lt;script> \\[x\\](y) \\# z\n"), "{text}");
+        assert!(
+            text.starts_with("### ❔ INCONCLUSIVE: a\\|b &lt;script> \\[x\\](y) \\# z\n"),
+            "{text}"
+        );
     }
 }

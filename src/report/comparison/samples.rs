@@ -20,7 +20,10 @@ fn run(nth: u64, ms: u64, failed: u64) -> Run {
     }
     let mut metrics = Snapshot::default();
     metrics.trends.insert(MetricKey::new("connect_ms"), connect);
-    let rate = Rate { hits: failed, total: 60 };
+    let rate = Rate {
+        hits: failed,
+        total: 60,
+    };
     metrics.rates.insert(MetricKey::new("connect_failed"), rate);
     Run {
         name: format!("runs/{nth}"),
@@ -46,7 +49,12 @@ fn side(runs: u64, ms: u64, failed: impl Fn(u64) -> u64) -> Vec<Run> {
 }
 
 fn compared(base: &[Run], new: &[Run]) -> Comparison {
-    compare(("main", base), ("this-branch", new), &Gates::default(), &Margins::default())
+    compare(
+        ("main", base),
+        ("this-branch", new),
+        &Gates::default(),
+        &Margins::default(),
+    )
 }
 
 /// A fifth longer.

@@ -77,7 +77,11 @@ fn lines(paper: &mut Paper, lines: &[Line]) {
         }
     }
     let longest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
-    let word = lines.iter().map(|line| width(words::outcome(&line.outcome))).max().unwrap_or(0);
+    let word = lines
+        .iter()
+        .map(|line| width(words::outcome(&line.outcome)))
+        .max()
+        .unwrap_or(0);
     let figures: usize = columns.iter().map(|column| column + 2).sum();
     let on_one_line = 4 + longest + figures + 2 + word <= paper.width;
     let row = |cells: &[String; 5]| -> String {
@@ -112,7 +116,8 @@ fn lines(paper: &mut Paper, lines: &[Line]) {
 }
 
 fn cells(line: &Line) -> [String; 5] {
-    let of_change = |of: fn(&crate::compare::Change) -> String| line.change.as_ref().map_or_else(|| "-".to_owned(), of);
+    let of_change =
+        |of: fn(&crate::compare::Change) -> String| line.change.as_ref().map_or_else(|| "-".to_owned(), of);
     [
         words::figure(line, line.base),
         words::figure(line, line.new),

@@ -1,11 +1,14 @@
 //! What all formats say in the same words.
 
 use crate::{
-    compare::{Change, Comparison, MIN_RUNS, Figure, Line, Method, Outcome, TAIL, Verdict, Why},
+    compare::{Change, Comparison, Figure, Line, MIN_RUNS, Method, Outcome, TAIL, Verdict, Why},
     verdict::ExitCode,
 };
 
 use super::super::units;
+
+/// From so large a change on it is told as a factor.
+pub(super) const MANY_TIMES: f64 = 10.0;
 
 /// What the process exits with.
 pub(crate) fn exit_code(verdict: Verdict) -> ExitCode {
@@ -36,7 +39,9 @@ pub(super) fn figure(line: &Line, value: Option<f64>) -> String {
 
 /// The change, `+20.1%`; of shares in percentage points, `+1.2pp`.
 pub(super) fn change(change: &Change) -> String {
-    change.value.map_or_else(|| "-".to_owned(), |value| step(change, value))
+    change
+        .value
+        .map_or_else(|| "-".to_owned(), |value| step(change, value))
 }
 
 /// `+12.0% to +28.3%`.
@@ -59,7 +64,7 @@ fn step(change: &Change, value: f64) -> String {
         return format!("{sign}inf");
     }
     match change.method {
-        Method::LogRatio if size >= 10.0 => format!("{sign}{:.0}%", size * 100.0),
+        Method::LogRatio if size >= MANY_TIMES => format!("×{:.0}", 1.0 + size),
         Method::LogRatio => format!("{sign}{:.1}%", size * 100.0),
         Method::Ranks => format!("{sign}{}", units::duration(Some(size))),
         Method::Shares => format!("{sign}{:.2}pp", size * 100.0),
@@ -74,7 +79,10 @@ pub(super) fn why(line: &Line) -> Option<String> {
     let [base, new] = line.runs;
     Some(match why {
         Why::NothingFailed => return None,
-        Why::TooFewRuns { base: lacks_base, new: lacks_new } => {
+        Why::TooFewRuns {
+            base: lacks_base,
+            new: lacks_new,
+        } => {
             let missing = [(*lacks_base, base, "base"), (*lacks_new, new, "new")];
             let missing: Vec<String> = missing
                 .into_iter()
@@ -88,10 +96,13 @@ pub(super) fn why(line: &Line) -> Option<String> {
                 (base, new) if base == new => "a side".to_owned(),
                 _ => format!("than {} a side", base.min(new)),
             };
-            format!("about {more} more {} {which} would settle it", match more {
-                1 => "run",
-                _ => "runs",
-            })
+            format!(
+                "about {more} more {} {which} would settle it",
+                match more {
+                    1 => "run",
+                    _ => "runs",
+                }
+            )
         }
         Why::TooClose { more: None } => {
             "so close to the margin that more runs would hardly settle it".to_owned()
@@ -128,24 +139,36 @@ pub(super) fn advice(comparison: &Comparison) -> Vec<String> {
             }
         ));
     } else if let Some(more) = comparison.more_runs() {
-        advice.push(format!("about {more} more {} a side would settle what runs can settle", match more {
-            1 => "run",
-            _ => "runs",
-        }));
+        advice.push(format!(
+            "about {more} more {} a side would settle what runs can settle",
+            match more {
+                1 => "run",
+                _ => "runs",
+            }
+        ));
     }
     if comparison.has_hopeless() {
-        advice.push("what more runs don't settle takes a wider margin (`--margin`) or other metrics (`--metric`)".to_owned());
+        advice.push(
+            "what more runs don't settle takes a wider margin (`--margin`) or other metrics (`--metric`)"
+                .to_owned(),
+        );
     }
     advice
 }
 
 /// How it was judged, in a sentence.
 pub(super) fn method(comparison: &Comparison) -> String {
-    let judged = comparison.lines.iter().filter(|line| line.change.is_some()).count();
+    let judged = comparison
+        .lines
+        .iter()
+        .filter(|line| line.change.is_some())
+        .count();
     let all = 100.0 * (1.0 - TAIL);
     match judged {
         0 => "Nothing could be estimated.".to_owned(),
-        1 => format!("Each run counts once. The interval's ends are {all:.0} % sure each; a regression lies beyond the margin with all of it."),
+        1 => format!(
+            "Each run counts once. The interval's ends are {all:.0} % sure each; a regression lies beyond the margin with all of it."
+        ),
         judged => format!(
             "Each run counts once. Intervals end above at {all:.0} %, below so that all {judged} together raise a false alarm in {:.0} % of comparisons at most (Holm); a regression lies beyond the margin with all of its interval.",
             100.0 * TAIL

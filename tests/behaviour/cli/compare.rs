@@ -21,8 +21,20 @@ fn play(desk: &Desk, out: &str, seed: u64, runs: u32, delay: &str) {
     let (seed, runs) = (seed.to_string(), runs.to_string());
     let network = format!("network={{delay: {delay}}}");
     let args = [
-        "run", "talk.yaml", "--sim", "--schedule", "random", "--seed", &seed, "--runs", &runs, "--out", out, "--quiet",
-        "--set", &network,
+        "run",
+        "talk.yaml",
+        "--sim",
+        "--schedule",
+        "random",
+        "--seed",
+        &seed,
+        "--runs",
+        &runs,
+        "--out",
+        out,
+        "--quiet",
+        "--set",
+        &network,
     ];
     desk.run(&args).assert_code(0).assert_sane();
 }
@@ -44,11 +56,24 @@ fn what_got_worse_is_a_regression_and_what_did_not_is_none() {
     play(&desk, "same", 101, 6, "20ms");
     play(&desk, "worse", 201, 6, "26ms");
 
-    let same = compare(&desk, &["base", "same", "--metric", "message_ms", "--margin", "trend=10%,5ms"]);
+    let same = compare(
+        &desk,
+        &[
+            "base",
+            "same",
+            "--metric",
+            "message_ms",
+            "--margin",
+            "trend=10%,5ms",
+        ],
+    );
     same.assert_code(0);
     assert!(same.stdout.starts_with("NO REGRESSION  talk"), "{same:#?}");
     assert!(same.stdout.contains("✓ message_ms p50"), "{same:#?}");
-    assert!(same.stdout.contains("a side has 240 of the 1,000 samples"), "p99: {same:#?}");
+    assert!(
+        same.stdout.contains("a side has 240 of the 1,000 samples"),
+        "p99: {same:#?}"
+    );
 
     // Another delay is another scenario.
     let refused = compare(&desk, &["base", "worse"]);
@@ -59,11 +84,18 @@ fn what_got_worse_is_a_regression_and_what_did_not_is_none() {
     let worse = compare(&desk, &["base", "worse", "--force", "--metric", "message_ms"]);
     worse.assert_code(97);
     assert!(worse.stdout.starts_with("REGRESSION  talk"), "{worse:#?}");
-    assert!(worse.stdout.contains("! forced: not the same scenario"), "{worse:#?}");
+    assert!(
+        worse.stdout.contains("! forced: not the same scenario"),
+        "{worse:#?}"
+    );
     let told = compared(&desk, &["base", "worse", "--force"]);
     let median = told["figures"]
         .as_array()
-        .and_then(|figures| figures.iter().find(|f| f["metric"] == "message_ms" && f["figure"] == "p50"))
+        .and_then(|figures| {
+            figures
+                .iter()
+                .find(|f| f["metric"] == "message_ms" && f["figure"] == "p50")
+        })
         .expect("it is compared");
     let change = median["change"]["value"].as_f64().expect("a number");
     // Two access links a message: 40 ms and 52 ms.
@@ -72,11 +104,26 @@ fn what_got_worse_is_a_regression_and_what_did_not_is_none() {
 
     let markdown = compare(&desk, &["base", "worse", "--force", "--format", "markdown"]);
     markdown.assert_code(97);
-    assert!(markdown.stdout.starts_with("### ❌ REGRESSION: talk\n"), "{markdown:#?}");
+    assert!(
+        markdown.stdout.starts_with("### ❌ REGRESSION: talk\n"),
+        "{markdown:#?}"
+    );
     // The other way round it got better, which is no regression.
     compare(&desk, &["worse", "base", "--force", "--metric", "message_ms"]).assert_code(0);
     // A margin that wide lets it pass.
-    compare(&desk, &["base", "worse", "--force", "--metric", "message_ms", "--margin", "trend=60%"]).assert_code(0);
+    compare(
+        &desk,
+        &[
+            "base",
+            "worse",
+            "--force",
+            "--metric",
+            "message_ms",
+            "--margin",
+            "trend=60%",
+        ],
+    )
+    .assert_code(0);
 }
 
 #[test]
@@ -99,19 +146,32 @@ fn what_is_no_evidence_is_refused_with_what_is_wrong() {
     let desk = Desk::new("compare-wrong");
     play(&desk, "base", 1, 2, "20ms");
     play(&desk, "new", 101, 2, "20ms");
-    let first = fs::read_dir(desk.path("new")).expect("it is there").next().expect("a run");
+    let first = fs::read_dir(desk.path("new"))
+        .expect("it is there")
+        .next()
+        .expect("a run");
     let run = format!("new/{}", first.expect("a run").file_name().to_string_lossy());
     let summary = desk.read(&format!("{run}/summary.json"));
 
     let wrong = |args: &[&str], says: &str| {
         let output = compare(&desk, args);
-        output.assert_code(104).assert_no_data().assert_says(says).assert_says("help: ");
+        output
+            .assert_code(104)
+            .assert_no_data()
+            .assert_says(says)
+            .assert_says("help: ");
     };
     wrong(&[], "BASE is missing");
-    wrong(&["base", "nowhere"], "nowhere: there is neither a folder nor a baseline");
+    wrong(
+        &["base", "nowhere"],
+        "nowhere: there is neither a folder nor a baseline",
+    );
     wrong(&["base", "talk.yaml"], "talk.yaml is a file");
     wrong(&["base", "base"], "is on both sides");
-    wrong(&["--base", "base", "--base", "base", "--new", "new"], "is named twice");
+    wrong(
+        &["--base", "base", "--base", "base", "--new", "new"],
+        "is named twice",
+    );
     wrong(&["base", "new", "--metric", "conect_ms"], "conect_ms");
     wrong(&["base", "new", "--margin", "trend=much"], "`much` is no margin");
     fs::create_dir(desk.path("empty")).expect("it can be made");
@@ -122,7 +182,10 @@ fn what_is_no_evidence_is_refused_with_what_is_wrong() {
     wrong(&["base", "new", "--force"], "summary.json is no JSON: EOF");
     desk.write(&format!("{run}/summary.json"), "{\"schema\": \"k6/1\"}");
     wrong(&["base", "new"], "has the schema k6/1, not rtcstorm.summary/1");
-    desk.write(&format!("{run}/summary.json"), &summary.replace("\"pass\"", "\"invalid\""));
+    desk.write(
+        &format!("{run}/summary.json"),
+        &summary.replace("\"pass\"", "\"invalid\""),
+    );
     wrong(&["base", "new"], "its verdict is INVALID");
     let forced = compare(&desk, &["base", "new", "--force"]);
     forced.assert_code(98);
@@ -141,7 +204,16 @@ fn baselines_grow_and_are_compared_with() {
     let desk = Desk::new("baseline");
     desk.write("talk.yaml", TALK);
     let run = |args: &[&str]| {
-        let sim = ["run", "talk.yaml", "--sim", "--schedule", "random", "--quiet", "--metric", "message_ms"];
+        let sim = [
+            "run",
+            "talk.yaml",
+            "--sim",
+            "--schedule",
+            "random",
+            "--quiet",
+            "--metric",
+            "message_ms",
+        ];
         let output = desk.run(&[&sim, args].concat());
         output.assert_sane();
         output
@@ -152,29 +224,60 @@ fn baselines_grow_and_are_compared_with() {
     run(&["--save-baseline", "main"])
         .assert_code(0)
         .assert_says("baseline main: 1 run of talk in reports/baselines/main/talk");
-    run(&["--save-baseline", "main"]).assert_code(0).assert_says("not saved again as main: ");
+    run(&["--save-baseline", "main"])
+        .assert_code(0)
+        .assert_says("not saved again as main: ");
     run(&["--save-baseline", "main", "--seed", "2", "--runs", "5"])
         .assert_code(0)
         .assert_says("baseline main: 6 runs of talk");
 
     let one = run(&["--baseline", "main", "--seed", "50"]);
     one.assert_code(98);
-    assert!(one.stdout.contains("1 of the 5 runs that it takes: `--runs 5` plays them"), "{one:#?}");
-    let five = run(&["--baseline", "main", "--seed", "50", "--runs", "5", "--margin", "trend=50%"]);
+    assert!(
+        one.stdout
+            .contains("1 of the 5 runs that it takes: `--runs 5` plays them"),
+        "{one:#?}"
+    );
+    let five = run(&[
+        "--baseline",
+        "main",
+        "--seed",
+        "50",
+        "--runs",
+        "5",
+        "--margin",
+        "trend=50%",
+    ]);
     five.assert_code(0);
     assert!(five.stdout.contains("NO REGRESSION  talk"), "{five:#?}");
     // By its name, from `compare`, too.
     run(&["--seed", "60", "--runs", "5", "--out", "new"]).assert_code(0);
-    compare(&desk, &["main", "new", "--metric", "message_ms", "--margin", "trend=50%"]).assert_code(0);
+    compare(
+        &desk,
+        &["main", "new", "--metric", "message_ms", "--margin", "trend=50%"],
+    )
+    .assert_code(0);
 
     let other = ["--save-baseline", "main", "--set", "rooms.count=2"];
-    run(&other).assert_code(104).assert_says("`--replace-baseline` begins it anew");
+    run(&other)
+        .assert_code(104)
+        .assert_says("`--replace-baseline` begins it anew");
     run(&[&other[..], &["--replace-baseline"]].concat())
         .assert_code(0)
         .assert_says("baseline main: 1 run of talk");
-    run(&["--save-baseline", "../main"]).assert_code(2).assert_says("no name of a baseline");
+    run(&["--save-baseline", "../main"])
+        .assert_code(2)
+        .assert_says("no name of a baseline");
     // With --json stdout has the summary alone.
-    let told = run(&["--baseline", "main", "--seed", "70", "--set", "rooms.count=2", "--json"]);
+    let told = run(&[
+        "--baseline",
+        "main",
+        "--seed",
+        "70",
+        "--set",
+        "rooms.count=2",
+        "--json",
+    ]);
     told.assert_code(98).assert_says("INCONCLUSIVE  talk");
     assert_eq!(json(&told.stdout)["schema"], "rtcstorm.summary/1");
 }
@@ -187,7 +290,18 @@ fn two_commands_are_played_by_turns() {
     let new = "rtcstorm run talk.yaml --sim --schedule random --set 'network={delay: 30ms}'";
     let output = compare(
         &desk,
-        &["--ab", base, new, "--pairs", "5", "--out", "ab", "--force", "--metric", "message_ms"],
+        &[
+            "--ab",
+            base,
+            new,
+            "--pairs",
+            "5",
+            "--out",
+            "ab",
+            "--force",
+            "--metric",
+            "message_ms",
+        ],
     );
     output.assert_code(97).assert_says("pair 5 of 5: base took ");
     for path in ["ab/base/005/summary.json", "ab/new/005/summary.json"] {
@@ -195,7 +309,11 @@ fn two_commands_are_played_by_turns() {
     }
     assert_eq!(desk.json("ab/comparison.json")["verdict"], "regression");
     // ABBA: the second pair's new run began before its base.
-    let began = |run: &str| fs::metadata(desk.path(run).join("summary.json")).and_then(|m| m.modified()).expect("it is there");
+    let began = |run: &str| {
+        fs::metadata(desk.path(run).join("summary.json"))
+            .and_then(|m| m.modified())
+            .expect("it is there")
+    };
     assert!(began("ab/base/001") < began("ab/new/001"));
     assert!(began("ab/new/002") < began("ab/base/002"));
     // What was played is not played over.
@@ -203,7 +321,10 @@ fn two_commands_are_played_by_turns() {
     again.assert_code(104).assert_says("ab/base has runs already");
 
     for (command, says) in [
-        ("rtcstorm run nothing.yaml", "ended with exit status: 104; it said:\n    error: nothing.yaml"),
+        (
+            "rtcstorm run nothing.yaml",
+            "ended with exit status: 104; it said:\n    error: nothing.yaml",
+        ),
         ("rtcstorm scenarios", "has left no summary.json"),
         ("no-such-program", "cannot be started"),
         ("'open", "is no command"),
@@ -220,7 +341,15 @@ fn what_was_played_before_ctrl_c_is_kept_and_compared() {
     desk.write("talk.yaml", TALK);
     desk.write("long.yaml", super::LONG);
     let base = "rtcstorm run talk.yaml --sim";
-    let program = desk.start(&["compare", "--ab", base, "rtcstorm run long.yaml", "--out", "ab", "--force"]);
+    let program = desk.start(&[
+        "compare",
+        "--ab",
+        base,
+        "rtcstorm run long.yaml",
+        "--out",
+        "ab",
+        "--force",
+    ]);
     super::program::wait_until("the long run is under way", || {
         let events = desk.events("ab/new/001");
         events.iter().filter(|e| e["kind"] == "wait_satisfied").count() == 2
@@ -239,11 +368,24 @@ fn a_calibration_tells_false_alarms_and_the_smallest_effects() {
     let desk = Desk::new("calibrate");
     desk.write("talk.yaml", TALK);
     let output = desk.run(&[
-        "calibrate", "talk.yaml", "--runs", "10", "--out", "calibrated", "--metric", "message_ms", "--", "--sim",
-        "--schedule", "random",
+        "calibrate",
+        "talk.yaml",
+        "--runs",
+        "10",
+        "--out",
+        "calibrated",
+        "--metric",
+        "message_ms",
+        "--",
+        "--sim",
+        "--schedule",
+        "random",
     ]);
     output.assert_code(0).assert_sane();
-    assert!(output.stdout.starts_with("CALIBRATION  talk, 10 runs\n"), "{output:#?}");
+    assert!(
+        output.stdout.starts_with("CALIBRATION  talk, 10 runs\n"),
+        "{output:#?}"
+    );
     assert!(output.stdout.contains("false alarms (REGRESSION)"), "{output:#?}");
     // From runs that are there: the same figures.
     let again = desk.run(&["calibrate", "--from", "calibrated/runs", "--metric", "message_ms"]);
