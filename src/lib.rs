@@ -2,6 +2,7 @@
 
 pub mod base;
 pub mod cli;
+pub mod compare;
 pub mod hunt;
 pub mod impair;
 pub mod metrics;

@@ -25,6 +25,8 @@ pub enum Purpose {
     Recovery = 13,
     /// In a simulation: ports of NATs and of the TURN server.
     Nat = 16,
+    /// Which runs a calibration draws for each side.
+    Comparison = 18,
     /// Faults of a peer's signaling frames.
     Frames = 17,
 }

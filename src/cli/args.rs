@@ -3,7 +3,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::schedule::ScheduleArg;
+use super::{
+    compare_args::{BaselineArgs, CalibrateArgs, CompareArgs},
+    schedule::ScheduleArg,
+};
 use crate::{base::Fraction, plan::Segment, report::Format};
 
 /// Headless WebRTC test harness and load simulator.
@@ -13,7 +16,7 @@ use crate::{base::Fraction, plan::Segment, report::Format};
 #[command(
     name = "rtcstorm",
     version,
-    after_help = "Begin with:  rtcstorm run smoke\n\nExit codes: 0 pass, 99 a threshold or invariant failed, 98 the run proves nothing,\n104 a mistake in a scenario or the configuration, 105 interrupted, 108 ended by a threshold\nwith abortOnFail, 2 wrong usage, 1 a bug of ours. Of several scenarios, the worst.\n\nEvery option can be set in the environment: see `rtcstorm help environment`."
+    after_help = "Begin with:  rtcstorm run smoke\n\nExit codes: 0 pass, 99 a threshold or invariant failed, 98 the run proves nothing, 97 a regression,\n104 a mistake in a scenario or the configuration, 105 interrupted, 108 ended by a threshold\nwith abortOnFail, 2 wrong usage, 1 a bug of ours. Of several scenarios, the worst.\n\nEvery option can be set in the environment: see `rtcstorm help environment`."
 )]
 pub(super) struct Args {
     /// Say more on stderr: -v what happens, -vv why
@@ -51,6 +54,16 @@ pub(super) enum Command {
         after_help = "Example:  rtcstorm merge results/one results/two results/three --out results/all\n\nEach RUN is the folder of `rtcstorm run … --segment K/N`, of one scenario, seed, version and world. What comes out is\na run's folder: `report` and `compare` take it like any other. Exit codes are those of `rtcstorm run`."
     )]
     Merge(MergeArgs),
+    /// Say whether runs are worse than others, not worse, or nobody can tell
+    #[command(
+        after_help = "Example:  rtcstorm compare main results\nExample:  rtcstorm compare --ab 'old/rtcstorm run smoke' 'new/rtcstorm run smoke' --pairs 10\n\nIt takes five runs a side. Exit codes: 0 no regression, 97 a regression, 98 nobody can tell (yet),\n104 the runs are not to be compared, 105 interrupted. What is promised: docs/STATISTICS.md."
+    )]
+    Compare(Box<CompareArgs>),
+    /// Compare a scenario with itself, to see what `compare` sees on this machine
+    #[command(
+        after_help = "Example:  rtcstorm calibrate chat-load --runs 20\nExample:  rtcstorm calibrate smoke --runs 40 -- --rooms 10 --sim --schedule random\nExample:  rtcstorm calibrate --from reports/baselines/main/smoke"
+    )]
+    Calibrate(Box<CalibrateArgs>),
     /// Report every mistake in scenarios, and run nothing
     #[command(after_help = "Example:  rtcstorm check scenarios/*.yaml")]
     Check(CheckArgs),
@@ -129,6 +142,9 @@ pub(super) struct RunArgs {
 
     #[command(flatten)]
     pub segment: SegmentArgs,
+
+    #[command(flatten)]
+    pub baseline: BaselineArgs,
 
     /// Play in virtual time, on a network in memory, with the room core of the bundled server; one seed is one
     /// run. A target of the scenario's is left alone

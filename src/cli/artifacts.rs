@@ -24,7 +24,7 @@ const MAX_NAMESAKES: u32 = 1_000;
 
 pub(super) const SUMMARY: &str = "summary.json";
 pub(super) const MACHINE: &str = "machine.json";
-const HISTOGRAMS: &str = "histograms.hlog";
+pub(super) const HISTOGRAMS: &str = "histograms.hlog";
 pub(super) const EVENTS: &str = "events.ndjson";
 pub(super) const RUN: &str = "run.json";
 pub(super) const SCENARIO: &str = "scenario.yaml";

@@ -5,9 +5,15 @@
 mod abort;
 mod args;
 mod artifacts;
+mod baseline;
 mod belonging;
+mod calibrate;
 mod case;
 mod check;
+mod compare;
+mod compare_ab;
+mod compare_args;
+mod compare_runs;
 mod completions;
 mod environment;
 mod hunt;
@@ -30,6 +36,7 @@ mod scenarios;
 mod schedule;
 mod schema;
 mod serve;
+mod session;
 mod simulate;
 mod sweep;
 mod verdict;
@@ -74,6 +81,8 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args).into(),
         Command::Report(args) => report::report(&args).into(),
         Command::Merge(args) => merge::merge(&args).into(),
+        Command::Compare(args) => compare::compare(&args).into(),
+        Command::Calibrate(args) => calibrate::calibrate(&args).into(),
         Command::Check(args) => check::check(&args).into(),
         Command::Plan(args) => plan::plan(&args).into(),
         Command::Scenarios => scenarios::scenarios().into(),

@@ -9,8 +9,9 @@ use webrtc::peer_connection::RTCIceServer;
 
 use super::{
     abort,
-    args::RunArgs,
+    args::{ChangeArgs, RunArgs},
     artifacts::{LogHash, RunFolder},
+    baseline::{self, Played},
     interrupt::Interrupt,
     live::Live,
     load::{self, Loaded},
@@ -41,6 +42,9 @@ pub(super) const RUNS: &str = "reports/runs";
 pub(super) fn run(args: &RunArgs) -> ExitCode {
     let started = SystemTime::now();
     let run_id = format!("run{:x}", unix_ms(started));
+    if !baseline::are_names(args) {
+        return ExitCode::Usage;
+    }
     let Some(loaded) = load_all(args, &run_id) else {
         return ExitCode::Configuration;
     };
@@ -66,29 +70,54 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     runtime.block_on(async {
         let interrupt = Interrupt::listen("everybody leaves");
         let mut codes = Vec::new();
+        let mut played = Played::default();
+        let setting = Setting {
+            args,
+            ice_servers: &ice_servers,
+            trusted: &trusted,
+            run_id: &run_id,
+            interrupt: &interrupt,
+        };
         for (index, loaded) in loaded.iter().enumerate() {
             if interrupt.is_seen() {
                 codes.push(ExitCode::Interrupted);
                 break;
             }
-            codes.push(run_one(args, loaded, &ice_servers, &trusted, index, &run_id, &interrupt).await);
+            codes.push(run_one(setting, loaded, index, &mut played).await);
+        }
+        if !interrupt.is_seen() {
+            codes.push(baseline::after(args, &played));
         }
         ExitCode::worst(codes)
     })
 }
 
-/// Every scenario, or none: what is wrong with any of them has been printed.
+/// Every scenario, or none: what is wrong with any of them has been printed. Each as often as it is to be played,
+/// with one seed after the other.
 fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
-    let loaded: Vec<Option<Loaded>> = args
+    let run_id = (!args.sim).then_some(run_id);
+    let load = |named: &str, change: &ChangeArgs, run_id: Option<&str>| {
+        load::load(named, change, args.segment.segment, run_id)
+            .filter(|loaded| is_allowed(&loaded.scenario, args) && is_possible(&loaded.scenario, args))
+    };
+    let loaded: Vec<Option<Vec<Loaded>>> = args
         .scenarios
         .iter()
         .map(|named| {
-            let run_id = (!args.sim).then_some(run_id);
-            load::load(named, &args.change, args.segment.segment, run_id)
-                .filter(|loaded| is_allowed(&loaded.scenario, args) && is_possible(&loaded.scenario, args))
+            let mut all = vec![load(named, &args.change, run_id)?];
+            for nth in 1..args.baseline.runs {
+                let change = ChangeArgs {
+                    seed: Some(all[0].plan.seed.wrapping_add(u64::from(nth)).to_string()),
+                    ..args.change.clone()
+                };
+                let run_id = run_id.map(|run_id| format!("{run_id}x{nth:x}"));
+                all.push(load(named, &change, run_id.as_deref())?);
+            }
+            Some(all)
         })
         .collect();
-    loaded.into_iter().collect()
+    let loaded: Option<Vec<Vec<Loaded>>> = loaded.into_iter().collect();
+    loaded.map(|all| all.into_iter().flatten().collect())
 }
 
 /// Whether the target may be tested at all.
@@ -175,16 +204,26 @@ fn trusted(file: Option<&Path>) -> Option<Vec<CertificateDer<'static>>> {
     read.ok()
 }
 
-async fn run_one(
-    args: &RunArgs,
-    loaded: &Loaded,
-    ice_servers: &[RTCIceServer],
-    trusted: &[CertificateDer<'static>],
-    index: usize,
-    run_id: &str,
-    interrupt: &Interrupt,
-) -> ExitCode {
+/// What all runs of one command have in common.
+#[derive(Clone, Copy)]
+struct Setting<'a> {
+    args: &'a RunArgs,
+    ice_servers: &'a [RTCIceServer],
+    trusted: &'a [CertificateDer<'static>],
+    run_id: &'a str,
+    interrupt: &'a Interrupt,
+}
+
+async fn run_one(setting: Setting<'_>, loaded: &Loaded, index: usize, played: &mut Played) -> ExitCode {
+    let Setting {
+        args,
+        ice_servers,
+        trusted,
+        run_id,
+        interrupt,
+    } = setting;
     let Loaded { scenario, plan } = loaded;
+    let named = &args.scenarios[index / args.baseline.runs as usize];
     let started = SystemTime::now();
     let folder = match folder_for(args, loaded, started, index) {
         Ok(folder) => folder,
@@ -203,7 +242,7 @@ async fn run_one(
         }
     };
     let target = url_without_secrets(&place.target());
-    let launch = launch(args, loaded, &place, &target, started, run_id, index);
+    let launch = launch(args, loaded, &place, &target, started, run_id, named);
     let begun = folder.begin(&launch, scenario).and_then(|()| folder.event_log());
     let event_log = match begun {
         Ok(log) => log,
@@ -246,7 +285,7 @@ async fn run_one(
     let ran = match ran {
         Ok(ran) => ran,
         Err(trouble) => {
-            let repeat = repeat(&args.scenarios[index], args, plan.seed);
+            let repeat = repeat(named, args, plan.seed);
             eprintln!("{}", bug(&scenario.name, &trouble, &repeat, folder.path()));
             return ExitCode::Bug;
         }
@@ -286,7 +325,10 @@ async fn run_one(
         .map(|more| report.files.extend(more));
     print(&report, args.json);
     match written {
-        Ok(()) => code,
+        Ok(()) => {
+            played.add(&scenario.name, folder.path());
+            code
+        }
         Err(trouble) => ExitCode::worst([code, trouble_with_files(&trouble)]),
     }
 }
@@ -299,7 +341,7 @@ fn launch(
     target: &str,
     started: SystemTime,
     run_id: &str,
-    index: usize,
+    named: &str,
 ) -> Launch {
     let Loaded { scenario, plan } = loaded;
     let grants = machine::grants();
@@ -322,7 +364,7 @@ fn launch(
         judge_thresholds: !args.no_thresholds,
         lag_limit_ms: verdict::millis(args.lag_limit),
         cpu_limit_percent: args.cpu_limit.as_f64() * 100.0,
-        repeat: repeat(&args.scenarios[index], args, plan.seed),
+        repeat: repeat(named, args, plan.seed),
         segments: Vec::new(),
     }
 }
@@ -367,6 +409,9 @@ fn folder_for(
 ) -> Result<RunFolder, String> {
     let name = &loaded.scenario.name;
     match &args.out {
+        Some(out) if args.baseline.runs > 1 => {
+            RunFolder::at(out.join(format!("{:03}-{name}-{}", index + 1, loaded.plan.seed)))
+        }
         Some(out) if args.scenarios.len() == 1 => RunFolder::at(out.clone()),
         Some(out) => RunFolder::at(out.join(format!("{:02}-{name}", index + 1))),
         None => {

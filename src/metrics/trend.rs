@@ -28,6 +28,17 @@ impl Default for Trend {
 }
 
 impl Trend {
+    /// The trend of those successes, in µs, and so many failures. `None` if a success is longer than a trend tells
+    /// apart.
+    pub fn of(successes: &Histogram<u64>, failed: u64) -> Option<Self> {
+        let mut trend = Self {
+            failed,
+            ..Self::default()
+        };
+        trend.micros.add(successes).ok()?;
+        Some(trend)
+    }
+
     /// Adds a success. Zero is kept as zero; more than an hour is kept as an hour.
     pub fn record(&mut self, took: Duration) {
         self.record_each(took, 1);

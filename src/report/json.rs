@@ -232,7 +232,7 @@ pub(super) struct Generator {
 
 /// A figure in JSON: `null`, `"inf"`, or a number with all its digits.
 #[derive(Clone, Copy)]
-struct Exact(Option<f64>);
+pub(super) struct Exact(pub(super) Option<f64>);
 
 /// The same, rounded to a thousandth: durations are measured to the microsecond.
 #[derive(Clone, Copy)]

@@ -3,6 +3,7 @@
 //! Pure. Knows metrics and verdicts; never sees a live run, never writes a file.
 
 mod buckets;
+pub mod comparison;
 mod csv;
 mod describe;
 mod drawing;
@@ -23,6 +24,7 @@ mod normal;
 mod outages;
 mod paper;
 mod record;
+mod recorded;
 #[cfg(test)]
 mod samples;
 mod signaling;
@@ -39,4 +41,5 @@ pub use launch::{Launch, SCHEMA as LAUNCH_SCHEMA, SegmentLaunch};
 pub use model::*;
 pub use normal::Normaliser;
 pub use record::{RunRecord, Wanted};
+pub use recorded::{RecordedError, recorded};
 pub use story::Story;

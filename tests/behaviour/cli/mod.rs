@@ -2,6 +2,7 @@
 
 mod abort;
 mod check;
+mod compare;
 mod control;
 mod hunt;
 #[cfg(unix)]

@@ -53,7 +53,8 @@ pub const HARNESS: Crate = Crate {
             &["base", "impair", "scenario", "plan", "signaling", "metrics"],
         ),
         pure("verdict", &["base", "plan", "metrics"]),
-        pure("report", &["base", "plan", "metrics", "verdict"]),
+        pure("compare", &["base", "metrics", "verdict"]),
+        pure("report", &["base", "plan", "metrics", "verdict", "compare"]),
         pure(
             "hunt",
             &[
@@ -99,6 +100,7 @@ pub const HARNESS: Crate = Crate {
                 "metrics",
                 "peer",
                 "verdict",
+                "compare",
                 "report",
                 "hunt",
                 "world",
