@@ -3,6 +3,7 @@
 //! Pure. Knows metrics and verdicts; never sees a live run, never writes a file.
 
 mod buckets;
+mod chart;
 mod csv;
 mod describe;
 mod drawing;
@@ -25,6 +26,7 @@ mod paper;
 mod record;
 #[cfg(test)]
 mod samples;
+mod sequence;
 mod signaling;
 mod story;
 mod tables;
