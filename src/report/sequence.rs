@@ -64,7 +64,11 @@ impl Sequence {
         }
         let more = self.steps.len().saturating_sub(MAX_DRAWN);
         if more > 0 {
-            let _ = writeln!(text, "    Note over {}: {more} more lines are left out", self.whose);
+            let _ = writeln!(
+                text,
+                "    Note over {}: {more} more lines are left out",
+                self.whose
+            );
         }
         if let Some((at, what)) = &self.point {
             let _ = writeln!(

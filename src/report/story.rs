@@ -132,9 +132,7 @@ impl Drawing {
                 let again = if *again { " again" } else { "" };
                 (down, format!("{} joined{again}", who(event.remote)))
             }
-            EventKind::MemberLeft { reason } => {
-                (down, format!("{} left ({reason})", who(event.remote)))
-            }
+            EventKind::MemberLeft { reason } => (down, format!("{} left ({reason})", who(event.remote))),
             EventKind::SignalingError { reason, .. } => (down, format!("error {reason}")),
             EventKind::DescriptionSent {
                 description,
@@ -179,7 +177,10 @@ impl Drawing {
                 let toward = self.toward(event);
                 (Way::At(own), format!("makes connection {generation}{toward}"))
             }
-            other => (Way::At(own), format!("{}{}", super::what(other), self.toward(event))),
+            other => (
+                Way::At(own),
+                format!("{}{}", super::what(other), self.toward(event)),
+            ),
         };
         self.steps.push(Step {
             at: event.at,

@@ -6,8 +6,8 @@ use crate::{base::show_duration, report::units};
 
 /// Steps between ticks of a time axis, in ms.
 const TIME_STEPS_MS: [u64; 22] = [
-    10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000,
-    1_800_000, 3_600_000, 7_200_000, 14_400_000, 43_200_000, 86_400_000,
+    10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000,
+    600_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 43_200_000, 86_400_000,
 ];
 /// From here on (highest to lowest value) an axis of durations is logarithmic.
 const LOG_FROM: f64 = 60.0;
@@ -69,7 +69,11 @@ impl Scale {
     pub fn ticks(self) -> Vec<f64> {
         match self {
             Self::Linear { max } => {
-                let step = round_step(max / 4.0).max(if max <= 4.0 && max.fract() == 0.0 { 1.0 } else { 0.0 });
+                let step = round_step(max / 4.0).max(if max <= 4.0 && max.fract() == 0.0 {
+                    1.0
+                } else {
+                    0.0
+                });
                 let count = (max / step + 1e-9).floor() as usize;
                 (0..=count).map(|nth| nth as f64 * step).collect()
             }
@@ -84,7 +88,9 @@ impl Scale {
 /// 1, 2 or 5 times a power of ten, at or above `least`.
 fn round_step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
-    let digit = [1.0, 2.0, 5.0, 10.0].into_iter().find(|digit| digit * power >= least * (1.0 - 1e-9));
+    let digit = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .find(|digit| digit * power >= least * (1.0 - 1e-9));
     digit.unwrap_or(10.0) * power
 }
 
@@ -132,7 +138,11 @@ pub(super) fn time_ticks(length_ms: f64) -> Vec<(f64, String, bool)> {
 
 /// A label for a duration in ms on an axis.
 pub(super) fn duration_label(ms: f64) -> String {
-    if ms <= 0.0 { "0".to_owned() } else { units::edge(ms) }
+    if ms <= 0.0 {
+        "0".to_owned()
+    } else {
+        units::edge(ms)
+    }
 }
 
 /// A label for a count on an axis.

@@ -19,9 +19,22 @@ const LEAST_STEP: f64 = 2.0;
 /// Lines that can be told apart.
 const LINES: [&str; 4] = ["l1", "l2", "l3", "l4"];
 
-const TICKS: [(f64, &str); 6] = [(0.0, "0"), (0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
-const COLUMNS: [(&str, f64); 6] =
-    [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
+const TICKS: [(f64, &str); 6] = [
+    (0.0, "0"),
+    (0.5, "p50"),
+    (0.9, "p90"),
+    (0.99, "p99"),
+    (0.999, "p99.9"),
+    (0.9999, "p99.99"),
+];
+const COLUMNS: [(&str, f64); 6] = [
+    ("p50", 0.5),
+    ("p90", 0.9),
+    ("p95", 0.95),
+    ("p99", 0.99),
+    ("p99.9", 0.999),
+    ("p99.99", 0.9999),
+];
 
 /// Up to which share of the samples how long was waited, on an axis that gives each nine as much room: a line for each
 /// of `parts`, which have a name each. A line ends where its samples end, and goes up to the edge where they failed.
@@ -31,14 +44,19 @@ pub(in crate::report) fn percentiles(title: &str, parts: &[(&str, &Trend)]) -> F
         let lowest = trend.min_ms()?;
         Some((lowest, trend.ok_quantile_ms(1.0)?))
     });
-    let (min, max) = range.fold((f64::INFINITY, 0.0_f64), |(min, max), (low, high)| (min.min(low), max.max(high)));
+    let (min, max) = range.fold((f64::INFINITY, 0.0_f64), |(min, max), (low, high)| {
+        (min.min(low), max.max(high))
+    });
     let scale = Scale::durations(min, max);
     let any_failed = parts.iter().any(|(_, trend)| trend.failed() > 0);
     // Failures are above all that is on the scale.
     let plot_top = if any_failed { TOP + 22.0 } else { TOP };
     let tall = TOP + HEIGHT - plot_top;
     let bottom = TOP + HEIGHT;
-    let told = parts.iter().map(|(_, trend)| last_told(trend.count())).fold(0.0, f64::max);
+    let told = parts
+        .iter()
+        .map(|(_, trend)| last_told(trend.count()))
+        .fold(0.0, f64::max);
     let drawing = html! {
         (rulers(scale, plot_top, tall, duration_label))
         @if any_failed {
@@ -86,7 +104,8 @@ pub(in crate::report) fn percentiles(title: &str, parts: &[(&str, &Trend)]) -> F
     }
     Figure {
         title: title.to_owned(),
-        about: "How long the given share of the samples took at most. A line ends where its samples do.".to_owned(),
+        about: "How long the given share of the samples took at most. A line ends where its samples do."
+            .to_owned(),
         height: bottom + 40.0,
         drawing,
         legend: names.collect(),
@@ -96,7 +115,11 @@ pub(in crate::report) fn percentiles(title: &str, parts: &[(&str, &Trend)]) -> F
 
 /// Where a quantile is along the axis: the more nines, the farther.
 fn along(q: f64) -> f64 {
-    if q >= 1.0 { 1.0 } else { (-(1.0 - q).log10() / NINES).clamp(0.0, 1.0) }
+    if q >= 1.0 {
+        1.0
+    } else {
+        (-(1.0 - q).log10() / NINES).clamp(0.0, 1.0)
+    }
 }
 
 /// Whether at least one of so many samples lies above that quantile.
@@ -106,7 +129,11 @@ fn is_told(count: u64, q: f64) -> bool {
 
 /// How far along the axis so many samples tell something.
 fn last_told(count: u64) -> f64 {
-    if count == 0 { 0.0 } else { along(1.0 - 1.0 / count as f64) }
+    if count == 0 {
+        0.0
+    } else {
+        along(1.0 - 1.0 / count as f64)
+    }
 }
 
 fn line(trend: &Trend, scale: Scale, top: f64, tall: f64) -> String {
@@ -129,7 +156,11 @@ fn line(trend: &Trend, scale: Scale, top: f64, tall: f64) -> String {
     }
     if trend.failed() > 0 {
         let x = (along(below as f64 / count as f64) * WIDE).min(end);
-        let start = if path.is_empty() { "M0 0".to_owned() } else { format!("H{}V0", num(x)) };
+        let start = if path.is_empty() {
+            "M0 0".to_owned()
+        } else {
+            format!("H{}V0", num(x))
+        };
         let _ = write!(path, "{start}H{}", num(end));
     } else if !path.is_empty() {
         let _ = write!(path, "V{}H{}", num(y), num(end));

@@ -34,12 +34,20 @@ const ROWS: [(&str, Aggregation); 4] = [
 /// What connecting consists of: a bar for the mean and for each percentile, stacked by phase. `None` without samples.
 pub(in crate::report) fn phases(metrics: &Snapshot) -> Option<Figure> {
     let trends = PHASES.map(|(name, ..)| metrics.trends.get(&MetricKey::new(name)));
-    let count = trends.iter().flatten().map(|trend| trend.count()).max().filter(|count| *count > 0)?;
+    let count = trends
+        .iter()
+        .flatten()
+        .map(|trend| trend.count())
+        .max()
+        .filter(|count| *count > 0)?;
     let rows = ROWS.map(|(name, of)| {
         let parts = trends.map(|trend| trend.and_then(of).filter(|ms| ms.is_finite()).unwrap_or(0.0));
         (name, parts)
     });
-    let longest = rows.iter().map(|(_, parts)| parts.iter().sum::<f64>()).fold(0.0, f64::max);
+    let longest = rows
+        .iter()
+        .map(|(_, parts)| parts.iter().sum::<f64>())
+        .fold(0.0, f64::max);
     let scale = Scale::linear(longest);
     let bottom = TOP + ROWS.len() as f64 * (ROW + GAP);
     let drawing = html! {

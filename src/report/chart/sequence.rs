@@ -7,14 +7,14 @@ use crate::{
 };
 
 /// The column of times, and the room for each actor, in CSS pixels.
-const TIMES: f64 = 84.0;
-const LANE: f64 = 250.0;
+const TIMES: f64 = 80.0;
+const LANE: f64 = 226.0;
 const HEAD: f64 = 44.0;
 const ARROW: f64 = 30.0;
 const LINE: f64 = 15.0;
 /// Characters of a line in a note, of a text on an arrow, and lines of a note.
-const NOTE_CHARS: usize = 36;
-const ARROW_CHARS: usize = 38;
+const NOTE_CHARS: usize = 32;
+const ARROW_CHARS: usize = 34;
 const NOTE_LINES: usize = 4;
 /// Steps that are drawn at the beginning and at the end.
 const FIRST: usize = 30;
@@ -103,7 +103,11 @@ fn arrow(from: f64, to: f64, y: f64, step: &Step) -> Markup {
     let line = y + 20.0;
     let back = if to > from { -7.0 } else { 7.0 };
     // An arrow over several lanes has its text in the one that it comes from.
-    let lane = if to > from { from + LANE / 2.0 } else { from - LANE / 2.0 };
+    let lane = if to > from {
+        from + LANE / 2.0
+    } else {
+        from - LANE / 2.0
+    };
     html! {
         (time(step.at, line + 4.0))
         path class="seq-arrow" d={ "M" (num(from)) " " (num(line)) "H" (num(to + back / 2.0)) } {}
@@ -178,7 +182,11 @@ mod tests {
         let (one, two) = (Actor::Peer(PeerId(0)), Actor::Peer(PeerId(1)));
         let step = |nth: usize| Step {
             at: Instant::from_millis(nth as u64),
-            way: if nth % 2 == 0 { Way::Between(one, Actor::Server) } else { Way::At(two) },
+            way: if nth % 2 == 0 {
+                Way::Between(one, Actor::Server)
+            } else {
+                Way::At(two)
+            },
             text: format!("step <{nth}>"),
         };
         Sequence {

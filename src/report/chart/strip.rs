@@ -59,7 +59,12 @@ pub(in crate::report) fn strip(timeline: &Timeline, is_virtual: bool) -> Option<
                 let _ = write!(faulty, "M{from} {foot}h{wide}v{FAULT}h-{wide}z");
             }
         }
-        for (at, _) in line.cells.iter().enumerate().filter(|(_, cell)| cell.failures > 0) {
+        for (at, _) in line
+            .cells
+            .iter()
+            .enumerate()
+            .filter(|(_, cell)| cell.failures > 0)
+        {
             let _ = write!(failed, "M{at}.5 {}v{ROW}", nth * ROW);
         }
     }
@@ -80,16 +85,28 @@ pub(in crate::report) fn strip(timeline: &Timeline, is_virtual: bool) -> Option<
     };
     let left_out_text = match left_out {
         0 => String::new(),
-        count => format!(" {count} more rooms are not drawn; those with failures, then those with faults, were taken first."),
+        count => format!(
+            " {count} more rooms are not drawn; those with failures, then those with faults, were taken first."
+        ),
     };
-    let mut table = Table::of(&["room", "members at most", "all links open first", "all links open for", "failures", "faults on for"]);
+    let mut table = Table::of(&[
+        "room",
+        "members at most",
+        "all links open first",
+        "all links open for",
+        "failures",
+        "faults on for",
+    ]);
     table.more = left_out;
     for line in &rooms {
         table.rows.push(table_row(line, slice_ms));
     }
     Some(Figure {
         title: "Rooms over time".to_owned(),
-        about: format!("A row for each of {} rooms, by number: the taller, the more of its links are open.{left_out_text}", timeline.rooms.len()),
+        about: format!(
+            "A row for each of {} rooms, by number: the taller, the more of its links are open.{left_out_text}",
+            timeline.rooms.len()
+        ),
         height: bottom + 42.0,
         drawing,
         legend: vec![
@@ -153,10 +170,21 @@ fn table_row(line: &RoomLine, slice_ms: f64) -> Vec<String> {
     let first = line.cells.iter().position(is_whole);
     vec![
         line.room.0.to_string(),
-        line.cells.iter().map(|cell| cell.members).max().unwrap_or(0).to_string(),
-        first.map_or("never".to_owned(), |nth| format!("by {}", units::edge((nth + 1) as f64 * slice_ms))),
+        line.cells
+            .iter()
+            .map(|cell| cell.members)
+            .max()
+            .unwrap_or(0)
+            .to_string(),
+        first.map_or("never".to_owned(), |nth| {
+            format!("by {}", units::edge((nth + 1) as f64 * slice_ms))
+        }),
         for_(&is_whole),
-        line.cells.iter().map(|cell| u64::from(cell.failures)).sum::<u64>().to_string(),
+        line.cells
+            .iter()
+            .map(|cell| u64::from(cell.failures))
+            .sum::<u64>()
+            .to_string(),
         for_(&|cell| cell.faulty),
     ]
 }
@@ -195,7 +223,10 @@ mod tests {
         assert_eq!(runs(&cells).len(), 3);
         let drawn = strip(&of(1, &cells), false).expect("cells").drawing.into_string();
         assert!(drawn.contains(r#"class="room-part" d="M1 8v-4h2v4z""#), "{drawn}");
-        assert!(drawn.contains(r#"class="room-whole" d="M3 8v-8h1v8z""#), "{drawn}");
+        assert!(
+            drawn.contains(r#"class="room-whole" d="M3 8v-8h1v8z""#),
+            "{drawn}"
+        );
     }
 
     #[test]

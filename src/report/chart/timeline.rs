@@ -14,6 +14,8 @@ use crate::{
 /// A panel's plot, and the room over it for its title.
 const PANEL: f64 = 56.0;
 const HEAD: f64 = 30.0;
+/// A panel of nothing.
+const FLAT: f64 = 6.0;
 /// A lane of faults.
 const LANE: f64 = 12.0;
 /// Lines of the table: slices are put together to come to no more.
@@ -44,15 +46,22 @@ pub(in crate::report) fn timeline(timeline: &Timeline, is_virtual: bool) -> Opti
         0 => 0.0,
         count => HEAD + count as f64 * (LANE + 14.0),
     };
-    let bottom = panels.len() as f64 * (HEAD + PANEL) + lanes_tall;
+    let tops = panels.iter().scan(0.0, |top, panel| {
+        let own = *top + HEAD;
+        *top = own + panel.tall();
+        Some(own)
+    });
+    let tops: Vec<f64> = tops.collect();
+    let panels_tall: f64 = panels.iter().map(|panel| HEAD + panel.tall()).sum();
+    let bottom = panels_tall + lanes_tall;
     let drawing = html! {
         @for (class, from, until) in shadows(timeline, length_ms) {
             rect class=(class) x=(pct(from)) y="4" width=(pct((until - from).max(0.0015))) height=(num(bottom - 4.0)) {}
         }
-        @for (nth, panel) in panels.iter().enumerate() { (panel.draw(nth as f64 * (HEAD + PANEL) + HEAD)) }
+        @for (panel, top) in panels.iter().zip(&tops) { (panel.draw(*top)) }
         @if !lanes.is_empty() {
-            @let top = panels.len() as f64 * (HEAD + PANEL);
-            text class="label" x="0" y=(num(top + 20.0)) { "faults" }
+            @let top = panels_tall;
+            text class="label" x="0" y=(num(top + 21.0)) { "faults" }
             @for (nth, (cause, bands)) in lanes.iter().enumerate() {
                 @let y = top + HEAD + nth as f64 * (LANE + 14.0);
                 text class="tick" x="0" y=(num(y + 8.0)) { (cause) }
@@ -109,9 +118,21 @@ fn panels(timeline: &Timeline) -> Vec<Panel> {
         label: count_label,
     };
     let mut panels = vec![
-        panel("peers joined", "l1", values(&|slice| Some(f64::from(slice.peers_joined)))),
-        panel("links open", "l2", values(&|slice| Some(f64::from(slice.links_open)))),
-        panel("messages/s", "l3", values(&|slice| Some(slice.messages as f64 / seconds))),
+        panel(
+            "peers joined",
+            "l1",
+            values(&|slice| Some(f64::from(slice.peers_joined))),
+        ),
+        panel(
+            "links open",
+            "l2",
+            values(&|slice| Some(f64::from(slice.links_open))),
+        ),
+        panel(
+            "messages/s",
+            "l3",
+            values(&|slice| Some(slice.messages as f64 / seconds)),
+        ),
         Panel {
             is_stems: true,
             ..panel("failures", "failed", values(&|slice| Some(slice.failures as f64)))
@@ -125,7 +146,8 @@ fn panels(timeline: &Timeline) -> Vec<Panel> {
             ..panel("generator: CPU, 100% for a core", "l4", cpu)
         });
     }
-    if lag.iter().any(Option::is_some) {
+    // In virtual time nothing is ever late.
+    if lag.iter().flatten().any(|lag| *lag > 0.0) {
         panels.push(Panel {
             is_stems: true,
             label: duration_label,
@@ -136,7 +158,21 @@ fn panels(timeline: &Timeline) -> Vec<Panel> {
 }
 
 impl Panel {
+    fn is_nothing(&self) -> bool {
+        self.is_stems && self.values.iter().flatten().all(|value| *value == 0.0)
+    }
+
+    fn tall(&self) -> f64 {
+        if self.is_nothing() { FLAT } else { PANEL }
+    }
+
     fn draw(&self, top: f64) -> Markup {
+        if self.is_nothing() {
+            return html! {
+                text class="label" x="0" y=(num(top - 9.0)) { (self.title) ": none" }
+                line class="base" x1="0" x2="100%" y1=(num(top)) y2=(num(top)) {}
+            };
+        }
         let max = self.values.iter().flatten().copied().fold(0.0, f64::max);
         let scale = match max {
             max if max <= 4.0 && max.fract() == 0.0 => Scale::Linear { max: max.max(1.0) },
@@ -148,7 +184,11 @@ impl Panel {
         // A panel is low: its end and its middle are enough.
         let middle = (max % 2.0 == 0.0).then_some(max / 2.0);
         let count = self.values.len();
-        let path = if self.is_stems { self.stems(scale) } else { self.line(scale) };
+        let path = if self.is_stems {
+            self.stems(scale)
+        } else {
+            self.line(scale)
+        };
         html! {
             text class="label" x="0" y=(num(top - 9.0)) { (self.title) }
             line class="base" x1="0" x2="100%" y1=(num(top + PANEL)) y2=(num(top + PANEL)) {}
@@ -171,7 +211,9 @@ impl Panel {
         let mut path = String::new();
         let mut last = None;
         for (nth, value) in self.values.iter().enumerate() {
-            let Some(value) = value.or(last.is_none().then_some(0.0)) else { continue };
+            let Some(value) = value.or(last.is_none().then_some(0.0)) else {
+                continue;
+            };
             if last == Some(value) {
                 continue;
             }
@@ -191,7 +233,9 @@ impl Panel {
     fn stems(&self, scale: Scale) -> String {
         let mut path = String::new();
         for (nth, value) in self.values.iter().enumerate() {
-            let Some(value) = value.filter(|value| *value > 0.0) else { continue };
+            let Some(value) = value.filter(|value| *value > 0.0) else {
+                continue;
+            };
             let tall = (PANEL * scale.share(value)).max(1.5);
             let _ = write!(path, "M{nth}.5 {}v-{}", num(PANEL), num(tall));
         }
@@ -213,7 +257,11 @@ fn lanes(timeline: &Timeline) -> Vec<(&'static str, Vec<FaultBand>)> {
 
 /// When at least one fault was on, as shares of the width.
 fn shadows(timeline: &Timeline, length_ms: f64) -> Vec<(&'static str, f64, f64)> {
-    let mut extents: Vec<(f64, f64)> = timeline.faults.iter().map(|band| extent(band, length_ms)).collect();
+    let mut extents: Vec<(f64, f64)> = timeline
+        .faults
+        .iter()
+        .map(|band| extent(band, length_ms))
+        .collect();
     extents.sort_by(|one, other| one.0.total_cmp(&other.0));
     let mut shadows: Vec<(&'static str, f64, f64)> = Vec::new();
     for (from, until) in extents {
@@ -227,11 +275,24 @@ fn shadows(timeline: &Timeline, length_ms: f64) -> Vec<(&'static str, f64, f64)>
 
 fn extent(band: &FaultBand, length_ms: f64) -> (f64, f64) {
     let share = |at: f64| (at / length_ms).clamp(0.0, 1.0);
-    (share(band.from.as_millis_f64()), share(band.until.as_millis_f64()))
+    (
+        share(band.from.as_millis_f64()),
+        share(band.until.as_millis_f64()),
+    )
 }
 
 fn table(timeline: &Timeline) -> Table {
-    let mut table = Table::of(&["from", "peers joined", "links open", "messages/s", "failures", "CPU", "memory", "lag", "faults on"]);
+    let mut table = Table::of(&[
+        "from",
+        "peers joined",
+        "links open",
+        "messages/s",
+        "failures",
+        "CPU",
+        "memory",
+        "lag",
+        "faults on",
+    ]);
     let together = timeline.slices.len().div_ceil(MAX_ROWS);
     let row_ms = slice_ms(timeline) * together as f64;
     let mut begun: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
@@ -257,7 +318,11 @@ fn table(timeline: &Timeline) -> Table {
             units::number((messages as f64 / seconds * 10.0).round() / 10.0),
             slices.iter().map(|slice| slice.failures).sum::<u64>().to_string(),
             most(|slice| slice.cpu_percent).map_or("-".to_owned(), |cpu| format!("{}%", cpu.round())),
-            slices.iter().filter_map(|slice| slice.rss_bytes).max().map_or("-".to_owned(), units::bytes),
+            slices
+                .iter()
+                .filter_map(|slice| slice.rss_bytes)
+                .max()
+                .map_or("-".to_owned(), units::bytes),
             units::duration(most(|slice| slice.lag_ms)),
             begun.get(&nth).map_or("-".to_owned(), |causes| causes.join(", ")),
         ]);
@@ -317,7 +382,10 @@ mod tests {
             band(FaultCause::DropNetwork, 1_500, 2_500),
         ];
         assert_eq!(lanes(&times).len(), 2);
-        assert_eq!(shadows(&times, 2_000.0), [("shadow", 0.25, 0.5), ("shadow", 0.75, 1.0)]);
+        assert_eq!(
+            shadows(&times, 2_000.0),
+            [("shadow", 0.25, 0.5), ("shadow", 0.75, 1.0)]
+        );
         let rows = table(&times).rows;
         assert_eq!(rows[3].last().map(String::as_str), Some("drop_network, crash"));
     }

@@ -3,10 +3,7 @@ use maud::{Markup, html};
 use super::outages::outages;
 use crate::{
     metrics::{MetricKey, Trend},
-    report::{
-        RunReport, chart,
-        drawing::by_path,
-    },
+    report::{RunReport, chart, drawing::by_path},
 };
 
 /// The metrics whose distributions are drawn, each with its section's heading and what its samples are.

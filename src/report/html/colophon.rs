@@ -6,7 +6,9 @@ use crate::report::{RunRecord, RunReport, units};
 pub(super) fn colophon(record: &RunRecord, prefix: &str) -> Markup {
     let RunRecord { launch, report, .. } = record;
     let machine = &report.machine;
-    let cores = machine.cores.map_or(String::new(), |cores| format!(", {cores} cores"));
+    let cores = machine
+        .cores
+        .map_or(String::new(), |cores| format!(", {cores} cores"));
     let host = match machine.os.is_empty() {
         true => "-".to_owned(),
         false => format!("{} on {}{cores}", machine.os, machine.arch),
@@ -21,7 +23,13 @@ pub(super) fn colophon(record: &RunRecord, prefix: &str) -> Markup {
         ("started", report.started_at.text.clone()),
     ];
     match report.is_virtual() {
-        true => facts.push(("duration", format!("{took} of virtual time, played in {}", units::duration(Some(machine.took_ms))))),
+        true => facts.push((
+            "duration",
+            format!(
+                "{took} of virtual time, played in {}",
+                units::duration(Some(machine.took_ms))
+            ),
+        )),
         false => facts.push(("duration", took)),
     }
     facts.extend(report.log_hash.map(|hash| ("log", format!("{hash:016x}"))));
@@ -54,9 +62,13 @@ pub(super) fn colophon(record: &RunRecord, prefix: &str) -> Markup {
 /// What the generator itself used, in the words of the terminal; `None` if nothing was measured.
 fn generator(report: &RunReport) -> Option<String> {
     let used = report.generator;
-    let cpu = used.cpu_percent.map(|cpu| format!("cpu {}%", units::number(cpu.round())));
+    let cpu = used
+        .cpu_percent
+        .map(|cpu| format!("cpu {}%", units::number(cpu.round())));
     let memory = used.rss_bytes.map(|rss| format!("memory {}", units::bytes(rss)));
-    let lag = used.lag_ms_p99.map(|lag| format!("lag p99 {}", units::duration(Some(lag))));
+    let lag = used
+        .lag_ms_p99
+        .map(|lag| format!("lag p99 {}", units::duration(Some(lag))));
     let parts: Vec<String> = [cpu, memory, lag].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }

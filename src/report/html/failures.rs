@@ -64,7 +64,10 @@ pub(super) fn failures(record: &RunRecord, prefix: &str) -> Markup {
 
 /// By link or peer, in the order in which they first went wrong.
 fn cases(report: &RunReport) -> Vec<Case<'_>> {
-    let failures = report.failures.iter().map(|line| (line.peer, line.remote, line.at, &*line.what));
+    let failures = report
+        .failures
+        .iter()
+        .map(|line| (line.peer, line.remote, line.at, &*line.what));
     let findings = report.invariants.iter().flat_map(|invariant| &invariant.findings);
     let findings = findings.map(|finding| (finding.peer, finding.remote, finding.at, &*finding.what));
     let mut wrongs: Vec<_> = failures.chain(findings).collect();
@@ -73,7 +76,10 @@ fn cases(report: &RunReport) -> Vec<Case<'_>> {
     for (peer, remote, at, what) in wrongs {
         let Some(peer) = peer else { continue };
         let id = story_id("", peer, remote);
-        match cases.iter_mut().find(|case| story_id("", case.peer, case.remote) == id) {
+        match cases
+            .iter_mut()
+            .find(|case| story_id("", case.peer, case.remote) == id)
+        {
             Some(case) => case.wrongs.push((at, what)),
             None => cases.push(Case {
                 peer,
@@ -145,10 +151,18 @@ mod tests {
         (other.peer, other.remote) = (Some(PeerId(1)), Some(PeerId(0)));
         report.failures.push(other);
         let cases = cases(&report);
-        let of = |peer, remote| cases.iter().find(|case| story_id("", case.peer, case.remote) == story_id("", peer, remote));
+        let of = |peer, remote| {
+            cases
+                .iter()
+                .find(|case| story_id("", case.peer, case.remote) == story_id("", peer, remote))
+        };
         let case = of(PeerId(0), Some(PeerId(1))).expect("there");
         assert_eq!(case.wrongs.len(), 3, "two failures and the finding");
-        assert_eq!(case.wrongs[0].0, Instant::from_micros(1_202_311), "the earliest is first");
+        assert_eq!(
+            case.wrongs[0].0,
+            Instant::from_micros(1_202_311),
+            "the earliest is first"
+        );
     }
 
     #[test]

@@ -16,8 +16,9 @@ const MAX_ROWS: usize = 150;
 pub(super) fn row_id(report: &RunReport, prefix: &str, name: &str) -> Option<String> {
     let key = MetricKey::new(name);
     let metrics = &report.metrics;
-    let is_there =
-        metrics.trends.contains_key(&key) || metrics.rates.contains_key(&key) || metrics.counters.contains_key(&key);
+    let is_there = metrics.trends.contains_key(&key)
+        || metrics.rates.contains_key(&key)
+        || metrics.counters.contains_key(&key);
     is_there.then(|| format!("{prefix}-figures-{name}"))
 }
 
@@ -25,10 +26,19 @@ pub(super) fn row_id(report: &RunReport, prefix: &str, name: &str) -> Option<Str
 pub(super) fn tables(report: &RunReport, prefix: &str) -> Markup {
     let metrics = &report.metrics;
     let mut trends: Vec<(&MetricKey, &Trend)> = rows(&metrics.trends);
-    trends.sort_by_key(|(key, _)| ORDER.iter().position(|name| *name == key.name).unwrap_or(ORDER.len()));
+    trends.sort_by_key(|(key, _)| {
+        ORDER
+            .iter()
+            .position(|name| *name == key.name)
+            .unwrap_or(ORDER.len())
+    });
     let rates = rows(&metrics.rates);
     let counters = rows(&metrics.counters);
-    let id = |key: &MetricKey| key.tags.is_empty().then(|| format!("{prefix}-figures-{}", key.name));
+    let id = |key: &MetricKey| {
+        key.tags
+            .is_empty()
+            .then(|| format!("{prefix}-figures-{}", key.name))
+    };
     html! {
         section id={ (prefix) "-figures" } {
             h3 { "All figures" }

@@ -16,7 +16,12 @@ use crate::report::{RunRecord, RunReport, VerdictWord};
 /// None as yet: whatever is known of a run can be shown.
 pub fn page(runs: &[RunRecord]) -> Result<Vec<u8>, String> {
     let title = match runs {
-        [run] => format!("{} {}, seed {}", run.report.verdict.word.as_str(), run.report.scenario.name, run.report.scenario.seed),
+        [run] => format!(
+            "{} {}, seed {}",
+            run.report.verdict.word.as_str(),
+            run.report.scenario.name,
+            run.report.scenario.seed
+        ),
         runs => format!("{} runs", runs.len()),
     };
     let page = html! {

@@ -11,7 +11,9 @@ mod tests {
 
     /// The colours of a theme by name: those of the first block, and what the dark one says otherwise.
     fn palette(is_dark: bool) -> BTreeMap<&'static str, &'static str> {
-        let (light, rest) = style().split_once("prefers-color-scheme: dark").expect("two themes");
+        let (light, rest) = style()
+            .split_once("prefers-color-scheme: dark")
+            .expect("two themes");
         let dark = rest.split_once("/* end of dark */").expect("its end is marked").0;
         let mut colours = BTreeMap::new();
         for text in [Some(light), is_dark.then_some(dark)].into_iter().flatten() {
@@ -27,7 +29,11 @@ mod tests {
     fn luminance(colour: &str) -> f64 {
         let part = |at: usize| {
             let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).expect("rrggbb")) / 255.0;
-            if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            if value <= 0.040_45 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
         };
         0.2126 * part(0) + 0.7152 * part(2) + 0.0722 * part(4)
     }

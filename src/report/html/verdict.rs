@@ -3,7 +3,9 @@ use maud::{Markup, html};
 use super::{charts::is_drawn, failures::story_id};
 use crate::{
     metrics::{MetricKey, Rate},
-    report::{RunReport, ThresholdLine, ThresholdStatus, VerdictWord, describe::place, terminal::actual, units},
+    report::{
+        RunReport, ThresholdLine, ThresholdStatus, VerdictWord, describe::place, terminal::actual, units,
+    },
     verdict::invariants::{InvariantResult, InvariantStatus},
 };
 
@@ -55,14 +57,22 @@ fn said(word: VerdictWord) -> (&'static str, &'static str, &'static str) {
             "✂",
             "The run did not come to its end. What follows is what its log holds: figures are of a part, and nothing is proved.",
         ),
-        VerdictWord::Running => ("plain", "▶", "It is under way; figures are of what has happened so far."),
+        VerdictWord::Running => (
+            "plain",
+            "▶",
+            "It is under way; figures are of what has happened so far.",
+        ),
     }
 }
 
 /// The figures that people ask for first.
 fn tiles(report: &RunReport) -> Markup {
     let trend = |name: &str, label: &str, q: f64| {
-        let trend = report.metrics.trends.get(&MetricKey::new(name)).filter(|trend| trend.count() > 0)?;
+        let trend = report
+            .metrics
+            .trends
+            .get(&MetricKey::new(name))
+            .filter(|trend| trend.count() > 0)?;
         let of = match trend.failed() {
             0 => format!("of {}", trend.count()),
             failed => format!("of {}, failed: {failed}", trend.count()),
@@ -73,15 +83,27 @@ fn tiles(report: &RunReport) -> Markup {
     let failures = report.failures.len() as u64 + report.more_failures;
     let lost = counter("messages_sent").filter(|sent| *sent > 0).map(|sent| {
         let lost = counter("messages_lost").unwrap_or(0);
-        let share = Rate { hits: lost, total: sent }.value();
-        ("messages lost".to_owned(), units::percent(share), format!("{lost} of {sent}"))
+        let share = Rate {
+            hits: lost,
+            total: sent,
+        }
+        .value();
+        (
+            "messages lost".to_owned(),
+            units::percent(share),
+            format!("{lost} of {sent}"),
+        )
     });
     let tiles = [
         trend("connect_ms", "connect p95", 0.95),
         trend("reconnect_ms", "reconnect p95", 0.95),
         trend("message_ms", "message p99", 0.99),
         lost,
-        Some(("failures".to_owned(), failures.to_string(), "told by the run".to_owned())),
+        Some((
+            "failures".to_owned(),
+            failures.to_string(),
+            "told by the run".to_owned(),
+        )),
     ];
     html! {
         dl.tiles {
