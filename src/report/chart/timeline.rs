@@ -184,6 +184,7 @@ impl Panel {
         // A panel is low: its end and its middle are enough.
         let middle = (max % 2.0 == 0.0).then_some(max / 2.0);
         let count = self.values.len();
+        let first = self.values.iter().position(Option::is_some).unwrap_or(0);
         let path = if self.is_stems {
             self.stems(scale)
         } else {
@@ -199,27 +200,25 @@ impl Panel {
             }
             svg x="0" y=(num(top)) width="100%" height=(num(PANEL)) viewBox={ "0 0 " (count) " " (PANEL) } preserveAspectRatio="none" {
                 @if !self.is_stems && !path.is_empty() {
-                    path class={ "area " (self.class) } d={ (path) "V" (PANEL) "H0Z" } {}
+                    path class={ "area " (self.class) } d={ (path) "V" (PANEL) "H" (first) "Z" } {}
                 }
                 path class={ (if self.is_stems { "stems " } else { "line " }) (self.class) } d=(path) {}
             }
         }
     }
 
-    /// A step for each slice; what was not measured is as before.
+    /// A step for each slice, from the first that was measured on; what was not measured later is as before.
     fn line(&self, scale: Scale) -> String {
         let mut path = String::new();
         let mut last = None;
         for (nth, value) in self.values.iter().enumerate() {
-            let Some(value) = value.or(last.is_none().then_some(0.0)) else {
-                continue;
-            };
+            let Some(value) = *value else { continue };
             if last == Some(value) {
                 continue;
             }
             let y = num(PANEL * (1.0 - scale.share(value)));
             let _ = match last {
-                None => write!(path, "M0 {y}"),
+                None => write!(path, "M{nth} {y}"),
                 Some(_) => write!(path, "H{nth}V{y}"),
             };
             last = Some(value);
@@ -363,7 +362,10 @@ mod tests {
         assert!(!without.contains("generator: CPU") && without.contains("was not measured"));
         assert!(without.contains("virtual time"));
         times.slices[2].cpu_percent = Some(40.0);
-        assert!(shown(&times).contains("generator: CPU"));
+        let with = shown(&times);
+        assert!(with.contains("generator: CPU"));
+        // From its slice on: what was not measured is not drawn as nothing.
+        assert!(with.contains(r#"d="M2 11.2H8V56H2Z""#), "{with}");
         assert!(timeline(&Timeline::default(), false).is_none());
     }
 
