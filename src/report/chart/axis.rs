@@ -130,10 +130,22 @@ pub(super) fn time_ticks(length_ms: f64) -> Vec<(f64, String, bool)> {
     (0..=count)
         .map(|nth| {
             let ms = nth * step;
-            let label = show_duration(Duration::from_millis(ms));
+            let label = clock(ms);
             (ms as f64 / length_ms.max(1e-9), label, nth % 2 == 1)
         })
         .collect()
+}
+
+/// `45s`, `1m 30s`, `2h`: ticks beside each other are in the same units.
+fn clock(ms: u64) -> String {
+    let (minutes, rest) = (ms / 60_000, ms % 60_000);
+    let show = |ms: u64| show_duration(Duration::from_millis(ms));
+    match (minutes, rest) {
+        (0, _) => show(ms),
+        (60.., 0) if minutes % 60 > 0 => format!("{}h {}m", minutes / 60, minutes % 60),
+        (_, 0) => show(ms),
+        _ => format!("{minutes}m {}", show(rest)),
+    }
 }
 
 /// A label for a duration in ms on an axis.
@@ -203,6 +215,10 @@ mod tests {
             assert!((1..=10).contains(&ticks.len()), "{ms}: {ticks:?}");
         }
         assert_eq!(time_ticks(33_000.0)[1].1, "5s");
+        assert_eq!(
+            [0, 90_000, 120_000, 5_400_000, 7_200_000].map(clock),
+            ["0s", "1m 30s", "2m", "1h 30m", "2h"]
+        );
     }
 
     #[test]

@@ -40,8 +40,8 @@ pub(in crate::report) fn histogram(title: &str, part: &Trend, whole: &Trend) -> 
     let bar = |class: &'static str, column: f64, count: u64| {
         let tall = match count {
             0 => 0.0,
-            // Something is never drawn as nothing.
-            count => (scale.share(count as f64) * HEIGHT).max(2.0),
+            // Something is never drawn as nothing, even between bars' outlines.
+            count => (scale.share(count as f64) * HEIGHT).max(4.0),
         };
         html! {
             @if count > 0 {

@@ -2,16 +2,21 @@ use maud::{Markup, html};
 
 use crate::{
     base::{Instant, PeerId},
-    report::{RunRecord, RunReport, Story, chart, describe::place},
+    metrics::RunEvent,
+    report::{
+        RunRecord, RunReport, Story, chart,
+        describe::{describe, place},
+    },
 };
 
 /// Links (or peers) whose stories are told; the rest are counted.
 const MAX_STORIES: usize = 20;
 /// Failures that are listed.
 const MAX_LISTED: usize = 200;
-/// Lines of a story's text at its beginning and at its end.
+/// Lines of a story's text: its beginning, and those before and after its point.
 const FIRST_LINES: usize = 40;
-const LAST_LINES: usize = 160;
+const LINES_BEFORE: usize = 120;
+const LINES_AFTER: usize = 40;
 
 /// What went wrong with one link, or one peer.
 struct Case<'a> {
@@ -107,17 +112,20 @@ impl Case<'_> {
         html! {
             details.story id=(story_id(prefix, self.peer, self.remote)) open[is_open] {
                 summary {
-                    h4 { (whose) }
-                    span.wrong { @for (_, what) in self.wrongs.iter().take(1) { (what) } }
+                    h4 { (whose) } " "
+                    span.wrong { @for (_, what) in self.wrongs.iter().take(1) { (what) } } " "
                     @if self.wrongs.len() > 1 { span.count { (self.wrongs.len()) " times" } }
                 }
-                @if sequence.steps.is_empty() {
+                @if !sequence.steps.is_empty() {
+                    (chart::sequence(&sequence, &format!("How it came to it: {whose}")))
+                }
+                @if story.own().next().is_none() {
                     p.about { "The run's log holds no event of it." }
                 } @else {
-                    (chart::sequence(&sequence, &format!("How it came to it: {whose}")))
-                    details {
-                        summary { "The same as text, with what came after" }
-                        pre tabindex="0" { (bounded(&story.text())) }
+                    // What is of messages alone is told by the text alone.
+                    details open[sequence.steps.is_empty()] {
+                        summary { "As text, with messages and with what came after" }
+                        pre tabindex="0" { (text(&story)) }
                     }
                 }
             }
@@ -125,24 +133,29 @@ impl Case<'_> {
     }
 }
 
-/// The beginning and the end of a text, and how many lines are not there.
-fn bounded(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    if lines.len() <= FIRST_LINES + LAST_LINES {
-        return text.to_owned();
-    }
-    let left_out = lines.len() - FIRST_LINES - LAST_LINES;
-    let gap = format!("             … {left_out} lines are left out; events.ndjson has all");
-    let mut kept = lines[..FIRST_LINES].to_vec();
-    kept.push(&gap);
-    kept.extend(&lines[lines.len() - LAST_LINES..]);
-    kept.join("\n")
+/// One line an event, around the story's point; how many are not there is said.
+fn text(story: &Story) -> String {
+    let events: Vec<&RunEvent> = story.own().collect();
+    let is_later = |event: &&RunEvent| story.point.is_some_and(|(at, _)| event.at > at);
+    let point = events.iter().position(is_later).unwrap_or(events.len());
+    let from = point.saturating_sub(LINES_BEFORE);
+    let until = events.len().min(point + LINES_AFTER);
+    let first = FIRST_LINES.min(from);
+    let left_out = |count: usize| {
+        (count > 0).then(|| format!("{:>15}  … {count} lines are left out; events.ndjson has all", ""))
+    };
+    let told = |events: &[&RunEvent]| events.iter().map(|event| describe(event)).collect::<Vec<_>>();
+    let mut lines = told(&events[..first]);
+    lines.extend(left_out(from - first));
+    lines.extend(told(&events[from..until]));
+    lines.extend(left_out(events.len() - until));
+    lines.join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::samples;
+    use crate::{metrics::EventKind, report::samples};
 
     #[test]
     fn a_links_failures_are_one_case_whoever_tells_them() {
@@ -166,10 +179,35 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_keep_both_ends() {
-        let text: String = (0..500).map(|nth| format!("line {nth}\n")).collect();
-        let kept = bounded(&text);
-        assert_eq!(kept.lines().count(), 201);
-        assert!(kept.contains("… 300 lines") && kept.ends_with("line 499"));
+    fn a_long_text_keeps_its_beginning_and_what_is_around_its_point() {
+        let event = |ms| RunEvent {
+            at: Instant::from_millis(ms),
+            peer: Some(PeerId(0)),
+            remote: None,
+            kind: EventKind::ScriptEnded,
+        };
+        let events: Vec<RunEvent> = (0..500).map(event).collect();
+        let at = |ms| Story {
+            events: &events,
+            peer: PeerId(0),
+            remote: None,
+            point: Some((Instant::from_millis(ms), "gone")),
+        };
+        let middle = text(&at(300));
+        assert_eq!(middle.lines().count(), 40 + 1 + 120 + 40 + 1);
+        for line in [
+            "39.000 ms",
+            "… 141 lines",
+            "300.000 ms",
+            "340.000 ms",
+            "… 159 lines",
+        ] {
+            assert!(middle.contains(line), "{line}");
+        }
+        let early = text(&at(3));
+        assert!(
+            early.starts_with("       0.000 ms") && early.contains("… 456 lines"),
+            "{early}"
+        );
     }
 }

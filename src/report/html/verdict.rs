@@ -121,10 +121,10 @@ pub(super) fn thresholds(report: &RunReport, prefix: &str) -> Markup {
             section id={ (prefix) "-thresholds" } {
                 h3 { "Thresholds" }
                 div.scroll tabindex="0" role="region" aria-label="Thresholds" {
-                    table.verdicts {
+                    table.verdicts role="table" {
                         caption.unseen { "Thresholds" }
-                        thead { tr { th scope="col" { "metric" } th scope="col" { "bound" } th scope="col" { "it was" } th scope="col" { "verdict" } } }
-                        tbody { @for line in &report.thresholds { (threshold(report, prefix, line)) } }
+                        thead role="rowgroup" { tr role="row" { @for head in ["metric", "bound", "it was", "verdict"] { th scope="col" role="columnheader" { (head) } } } }
+                        tbody role="rowgroup" { @for line in &report.thresholds { (threshold(report, prefix, line)) } }
                     }
                 }
             }
@@ -144,16 +144,16 @@ fn threshold(report: &RunReport, prefix: &str, line: &ThresholdLine) -> Markup {
         false => super::figures::row_id(report, prefix, name).map(|id| format!("#{id}")),
     };
     html! {
-        tr {
-            th scope="row" {
+        tr role="row" {
+            th scope="row" role="rowheader" {
                 @match target {
                     Some(target) => a href=(target) { (line.selector) },
                     None => (line.selector),
                 }
             }
-            td { code { (line.expression) } }
-            td { (actual(line)) }
-            td class={ "mark " (class) } { (word) }
+            td role="cell" { code { (line.expression) } }
+            td role="cell" { (actual(line)) }
+            td role="cell" class={ "mark " (class) } { (word) }
         }
     }
 }
