@@ -182,7 +182,7 @@ mod tests {
         let (one, two) = (Actor::Peer(PeerId(0)), Actor::Peer(PeerId(1)));
         let step = |nth: usize| Step {
             at: Instant::from_millis(nth as u64),
-            way: if nth % 2 == 0 {
+            way: if nth.is_multiple_of(2) {
                 Way::Between(one, Actor::Server)
             } else {
                 Way::At(two)

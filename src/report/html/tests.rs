@@ -345,7 +345,7 @@ fn outline(html: &str) -> String {
                     .collect(),
                 false => String::new(),
             };
-            outline.push_str(&format!("{}{name}{id}{class} {words}", "  ".repeat(depth)).trim_end());
+            outline.push_str(format!("{}{name}{id}{class} {words}", "  ".repeat(depth)).trim_end());
             outline.push('\n');
             if !["svg", "tbody", "thead", "li", "summary", "h2", "h3", "head"].contains(&name) {
                 walk(child, depth + 1, outline);
