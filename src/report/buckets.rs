@@ -22,12 +22,17 @@ pub(super) struct Bucket {
 /// grow with the values (1, 1.5, 2, 3, 5, 7; or 1, 2, 5; or decades), whichever is the finest that takes
 /// at most [`MAX_BUCKETS`] rows. They are without gaps, and ascend; zero has a row of its own.
 pub(super) fn buckets(micros: &Histogram<u64>) -> Vec<Bucket> {
+    buckets_up_to(MAX_BUCKETS, micros)
+}
+
+/// The same for where there is room for `most` rows, ten or more.
+pub(super) fn buckets_up_to(most: usize, micros: &Histogram<u64>) -> Vec<Bucket> {
     let counts = recorded(micros);
     let mut buckets = Vec::new();
     let mut positive = counts.iter().filter(|(value, _)| *value > 0);
     if let Some(&(lowest, _)) = positive.next() {
         let &(highest, _) = positive.next_back().unwrap_or(&(lowest, 0));
-        let edges = edges(lowest, highest);
+        let edges = edges(lowest, highest, most);
         buckets.extend(edges.windows(2).map(|edge| Bucket {
             from: edge[0],
             below: edge[1],
@@ -73,18 +78,18 @@ fn recorded(micros: &Histogram<u64>) -> Vec<(u64, u64)> {
 }
 
 /// The edges of the buckets from the one that holds `lowest` to the one that holds `highest`.
-fn edges(lowest: u64, highest: u64) -> Vec<u64> {
-    let linear = (lowest.saturating_mul(LINEAR_UP_TO) > highest).then(|| equal_steps(lowest, highest));
+fn edges(lowest: u64, highest: u64, most: usize) -> Vec<u64> {
+    let linear = (lowest.saturating_mul(LINEAR_UP_TO) > highest).then(|| equal_steps(lowest, highest, most));
     let grown = SERIES.iter().map(|series| growing_steps(series, lowest, highest));
     linear
         .into_iter()
         .chain(grown)
-        .find(|edges| edges.len() <= MAX_BUCKETS + 1)
+        .find(|edges| edges.len() <= most + 1)
         .expect("an hour in µs has ten decades")
 }
 
-fn equal_steps(lowest: u64, highest: u64) -> Vec<u64> {
-    let fits = |step: &u64| highest / step - lowest / step < MAX_BUCKETS as u64;
+fn equal_steps(lowest: u64, highest: u64, most: usize) -> Vec<u64> {
+    let fits = |step: &u64| highest / step - lowest / step < most as u64;
     let step = (0..=9)
         .flat_map(|power| [1, 2, 5].map(|digit| digit * 10u64.pow(power)))
         .filter(|step| *step >= highest / FINEST_PART)

@@ -40,7 +40,7 @@ pub(super) fn histograms(paper: &mut Paper, metrics: &Snapshot) {
 }
 
 /// The parts of a metric by path, in the order of the ladder.
-fn by_path<'a>(metrics: &'a Snapshot, name: &str) -> Vec<(&'static str, &'a Trend)> {
+pub(super) fn by_path<'a>(metrics: &'a Snapshot, name: &str) -> Vec<(&'static str, &'a Trend)> {
     let paths = Metric::named(name).and_then(|metric| metric.tag("path"));
     let paths = paths.map_or(&[][..], |tag| tag.values);
     let part = |path: &'static str| {

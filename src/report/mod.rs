@@ -3,6 +3,7 @@
 //! Pure. Knows metrics and verdicts; never sees a live run, never writes a file.
 
 mod buckets;
+mod chart;
 pub mod comparison;
 mod csv;
 mod describe;
@@ -27,6 +28,7 @@ mod record;
 mod recorded;
 #[cfg(test)]
 mod samples;
+mod sequence;
 mod signaling;
 mod story;
 mod tables;

@@ -14,15 +14,15 @@ use super::{
 const MAX_ROWS_SHOWN: usize = 40;
 
 /// The rungs of the ladder, each with its heading.
-const PATHS: [(&str, RecoveryPath); 4] = [
+pub(super) const PATHS: [(&str, RecoveryPath); 4] = [
     ("resume", RecoveryPath::Resume),
     ("restart", RecoveryPath::IceRestart),
     ("replace", RecoveryPath::Replace),
     ("rejoin", RecoveryPath::Rejoin),
 ];
 /// The other columns, before and after those.
-const FAULTS: &str = "faults";
-const REST: [&str; 5] = ["failed", "cut", "p50", "p95", "lost"];
+pub(super) const FAULTS: &str = "faults";
+pub(super) const REST: [&str; 5] = ["failed", "cut", "p50", "p95", "lost"];
 
 /// One line for each length of outage, under its cause: which share of the links came back by which path, how
 /// long that took from the fault's end, and which share of the messages due meanwhile was lost. Shown once there
@@ -76,11 +76,11 @@ pub(super) fn outages(paper: &mut Paper, metrics: &Snapshot) {
     }
 }
 
-fn length(key: &OutageKey) -> String {
+pub(super) fn length(key: &OutageKey) -> String {
     key.length.map_or("other".to_owned(), show_duration)
 }
 
-fn cells(outage: &Outage) -> [String; 10] {
+pub(super) fn cells(outage: &Outage) -> [String; 10] {
     let faults = outage.faults();
     let share = |count: u64| match count {
         0 => "-".to_owned(),

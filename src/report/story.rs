@@ -2,14 +2,15 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::describe;
+use super::{
+    describe,
+    sequence::{Actor, Sequence, Step, Way},
+};
 use crate::{
     base::{Instant, PeerId},
     metrics::{DescriptionKind, EventKind, RunEvent},
 };
 
-/// Lines of a diagram; more than that nobody looks at, and renderers give up.
-const MAX_DRAWN: usize = 150;
 /// Lines of the text.
 const MAX_TOLD: usize = 2_000;
 
@@ -27,13 +28,13 @@ pub struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    /// A [Mermaid](https://mermaid.js.org/syntax/sequenceDiagram.html) sequence diagram: both ends, the server
-    /// between them, and times in ms since the run's start. Chat messages are left out.
+    /// A [Mermaid](https://mermaid.js.org/syntax/sequenceDiagram.html) sequence diagram of [`Self::sequence`].
     pub fn mermaid(&self) -> String {
-        let mut diagram = Diagram {
-            names_remotes: self.remote.is_none(),
-            ..Diagram::default()
-        };
+        self.sequence().mermaid()
+    }
+
+    /// Both ends, the server between them, what went between these and what each did. Chat messages are left out.
+    pub(super) fn sequence(&self) -> Sequence {
         let until = self.point.map_or(Instant::from_micros(u64::MAX), |(at, _)| at);
         // What its point is, is said last.
         let is_point = |event: &RunEvent| {
@@ -44,10 +45,13 @@ impl<'a> Story<'a> {
             .own()
             .filter(|event| event.at <= until && !is_point(event))
             .collect();
+        let mut drawing = Drawing {
+            names_remotes: self.remote.is_none(),
+            ..Drawing::default()
+        };
         for event in &events {
-            diagram.draw(event);
+            drawing.draw(event);
         }
-        let mut text = String::from("sequenceDiagram\n");
         let mut ends: Vec<PeerId> = events
             .iter()
             .flat_map(|event| [event.peer, event.remote])
@@ -55,33 +59,16 @@ impl<'a> Story<'a> {
             .collect();
         ends.sort_unstable();
         ends.dedup();
-        for (index, end) in ends.iter().enumerate() {
-            let _ = writeln!(text, "    participant {end}");
-            if index == 0 {
-                text.push_str("    participant server\n");
-            }
+        let mut actors: Vec<Actor> = ends.into_iter().map(Actor::Peer).collect();
+        if !actors.is_empty() {
+            actors.insert(1, Actor::Server);
         }
-        let more = diagram.lines.len().saturating_sub(MAX_DRAWN);
-        for line in diagram.lines.iter().take(MAX_DRAWN) {
-            let _ = writeln!(text, "    {line}");
+        Sequence {
+            actors,
+            steps: drawing.steps,
+            whose: self.peer,
+            point: self.point.map(|(at, what)| (at, what.to_owned())),
         }
-        if more > 0 {
-            let _ = writeln!(
-                text,
-                "    Note over {}: {more} more lines are left out",
-                self.peer
-            );
-        }
-        if let Some((at, what)) = self.point {
-            let what = plain(what);
-            let _ = writeln!(
-                text,
-                "    Note over {}: HERE {what} [{:.1} ms]",
-                self.peer,
-                at.as_millis_f64()
-            );
-        }
-        text
     }
 
     /// One line an event, as [`describe`] tells it.
@@ -123,31 +110,30 @@ impl<'a> Story<'a> {
 }
 
 #[derive(Default)]
-struct Diagram {
-    lines: Vec<String>,
+struct Drawing {
+    steps: Vec<Step>,
     /// Descriptions by the order in which they first appear.
     numbers: BTreeMap<u64, usize>,
     /// There are several: what happens on a connection says to whom.
     names_remotes: bool,
 }
 
-impl Diagram {
+impl Drawing {
     fn draw(&mut self, event: &RunEvent) {
         let Some(peer) = event.peer else { return };
-        let at = format!("{:.1} ms", event.at.as_millis_f64());
-        let line = match &event.kind {
-            EventKind::JoinStarted { name, .. } => format!("{peer}->>server: join as {name}"),
-            EventKind::Joined { .. } => format!("server->>{peer}: joined"),
-            EventKind::JoinRejected { reason, .. } => format!("server->>{peer}: refused, {reason}"),
-            EventKind::LeaveStarted { .. } => format!("{peer}->>server: leave"),
+        let (own, server) = (Actor::Peer(peer), Actor::Server);
+        let (up, down) = (Way::Between(own, server), Way::Between(server, own));
+        let (way, text) = match &event.kind {
+            EventKind::JoinStarted { name, .. } => (up, format!("join as {name}")),
+            EventKind::Joined { .. } => (down, "joined".to_owned()),
+            EventKind::JoinRejected { reason, .. } => (down, format!("refused, {reason}")),
+            EventKind::LeaveStarted { .. } => (up, "leave".to_owned()),
             EventKind::MemberJoined { again } => {
                 let again = if *again { " again" } else { "" };
-                format!("server->>{peer}: {} joined{again}", who(event.remote))
+                (down, format!("{} joined{again}", who(event.remote)))
             }
-            EventKind::MemberLeft { reason } => {
-                format!("server->>{peer}: {} left ({reason})", who(event.remote))
-            }
-            EventKind::SignalingError { reason, .. } => format!("server->>{peer}: error {reason}"),
+            EventKind::MemberLeft { reason } => (down, format!("{} left ({reason})", who(event.remote))),
+            EventKind::SignalingError { reason, .. } => (down, format!("error {reason}")),
             EventKind::DescriptionSent {
                 description,
                 fingerprint,
@@ -158,14 +144,14 @@ impl Diagram {
                 if let Some(offer) = answers {
                     what += &format!(" to {}", self.named(DescriptionKind::Offer, *offer));
                 }
-                format!("{peer}->>server: {what} for {}", who(event.remote))
+                (up, format!("{what} for {}", who(event.remote)))
             }
             EventKind::DescriptionReceived {
                 description,
                 fingerprint,
             } => {
                 let what = self.named(*description, *fingerprint);
-                format!("server->>{peer}: {what} from {}", who(event.remote))
+                (down, format!("{what} from {}", who(event.remote)))
             }
             EventKind::DescriptionIgnored {
                 description,
@@ -175,7 +161,7 @@ impl Diagram {
                 let what = self.named(*description, *fingerprint);
                 let told = super::what(&event.kind);
                 let why = told.split_once(": ").map_or("", |(_, why)| why);
-                format!("Note over {peer}: ignores {what}, {why}")
+                (Way::At(own), format!("ignores {what}, {why}"))
             }
             EventKind::MessageSent { .. }
             | EventKind::MessageReceived { .. }
@@ -188,14 +174,19 @@ impl Diagram {
             EventKind::IceStateChanged { state, .. } if state == "checking" => return,
             EventKind::ConnectionStateChanged { state, .. } if state == "connecting" => return,
             EventKind::ConnectionCreated { generation, .. } => {
-                format!(
-                    "Note over {peer}: makes connection {generation}{}",
-                    self.toward(event)
-                )
+                let toward = self.toward(event);
+                (Way::At(own), format!("makes connection {generation}{toward}"))
             }
-            other => format!("Note over {peer}: {}{}", super::what(other), self.toward(event)),
+            other => (
+                Way::At(own),
+                format!("{}{}", super::what(other), self.toward(event)),
+            ),
         };
-        self.lines.push(format!("{} [{at}]", plain(&line)));
+        self.steps.push(Step {
+            at: event.at,
+            way,
+            text,
+        });
     }
 
     fn toward(&self, event: &RunEvent) -> String {
@@ -211,11 +202,6 @@ impl Diagram {
             DescriptionKind::Answer => format!("answer {number}"),
         }
     }
-}
-
-/// Without what means something there: a semicolon ends a statement, a hash begins an entity.
-fn plain(text: &str) -> String {
-    text.replace([';', '#'], ",")
 }
 
 fn who(remote: Option<PeerId>) -> String {

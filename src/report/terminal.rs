@@ -129,7 +129,7 @@ fn thresholds(paper: &mut Paper, lines: &[ThresholdLine]) {
 }
 
 /// The condition, and in what stretches of the run it has to hold.
-fn bound(line: &ThresholdLine) -> String {
+pub(super) fn bound(line: &ThresholdLine) -> String {
     match line.window {
         Some(window) => {
             let length = stretch(window.length_ms);
@@ -140,7 +140,7 @@ fn bound(line: &ThresholdLine) -> String {
 }
 
 /// The figure, and the window that it is of.
-fn actual(line: &ThresholdLine) -> String {
+pub(super) fn actual(line: &ThresholdLine) -> String {
     let figure = figure(line);
     match line.window.and_then(|window| window.worst_ms) {
         Some((from, until)) => {

@@ -1,18 +1,19 @@
 //! The report as a page: one file that needs nothing else.
+//!
+//! Pure. Knows what a report tells and in which order a reader wants it; the charts themselves are `chart`'s. No
+//! script, no address of anything: what is not in the file is not shown.
 
-use super::{RunRecord, RunReport};
+mod charts;
+mod colophon;
+mod failures;
+mod figures;
+mod outages;
+mod page;
+mod style;
+#[cfg(test)]
+mod tests;
+mod verdict;
 
-/// The whole page.
-pub fn page(_runs: &[RunRecord]) -> Result<Vec<u8>, String> {
-    Err("not there yet".to_owned())
-}
-
-/// The charts of one run as a piece of HTML, without the page around them: what the live page shows anew each second.
-pub fn charts(_report: &RunReport) -> String {
-    String::new()
-}
-
-/// What belongs into the head of a page with [`charts`]: its style.
-pub fn style() -> &'static str {
-    ""
-}
+pub use charts::charts;
+pub use page::page;
+pub use style::style;

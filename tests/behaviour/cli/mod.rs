@@ -8,6 +8,7 @@ mod hunt;
 #[cfg(unix)]
 mod interrupt;
 mod language;
+mod page;
 pub mod program;
 mod run;
 mod simulation;
