@@ -32,8 +32,11 @@ mod seqs;
 mod snapshot;
 #[cfg(test)]
 mod story;
+mod subject;
 mod tally;
 mod trend;
+#[cfg(test)]
+mod warm_up_stories;
 mod watched;
 
 pub use event::*;
