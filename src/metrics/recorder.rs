@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::{
-    EventKind, FaultCause, MetricKey, RunEvent, Sample, Snapshot,
+    EventKind, Live, MetricKey, RunEvent, Sample, Snapshot,
     counts::{amounts_of, counter_of, is_of_the_run, planned_of},
     deadlines::{Deadlines, Due},
     faults::{self, Faults},
@@ -61,19 +61,6 @@ pub struct Recorder {
     cut_short: bool,
     /// When everybody was told to leave, or had nothing left to do.
     load_ended: Option<Instant>,
-}
-
-/// What a progress view shows while a run is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Live {
-    /// Peers that are confirmed members now.
-    pub peers_joined: u32,
-    /// Pairs whose both ends report an open data channel now.
-    pub links_open: u32,
-    /// Messages delivered in time so far.
-    pub messages_delivered: u64,
-    /// Links and messages that have failed so far: the numerators of all rates.
-    pub failures: u64,
 }
 
 impl Recorder {
