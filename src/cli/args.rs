@@ -420,4 +420,18 @@ mod tests {
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
     }
+
+    #[test]
+    fn the_limits_of_the_generator_are_the_verdicts() {
+        let line = ["rtcstorm", "run", "smoke"];
+        let Command::Run(args) = Args::parse_from(line).command else {
+            unreachable!("it says run");
+        };
+        assert_eq!(args.lag_limit, crate::verdict::LAG_LIMIT);
+        let percent = args.cpu_limit.as_f64() * 100.0;
+        assert!(
+            (percent - crate::verdict::CPU_LIMIT_PERCENT).abs() < 1e-9,
+            "{percent}"
+        );
+    }
 }

@@ -230,3 +230,20 @@ pub(super) fn unmeasured(cause: FaultCause, planned: Instant, tally: &mut Tally)
         .at(planned)
         .count(Series::tagged("faults_unmeasured", [("cause", cause.name())]));
 }
+
+/// Whether links do not outlive a fault of this kind: other events tell of it, and overlaps measure it.
+pub(super) fn ends_membership(cause: FaultCause) -> bool {
+    match cause {
+        FaultCause::Crash | FaultCause::Rejoin => true,
+        FaultCause::DropNetwork
+        | FaultCause::IceRestart
+        | FaultCause::CutSignaling
+        | FaultCause::ServerRestart
+        | FaultCause::ServerCrash
+        | FaultCause::BlockUdp
+        | FaultCause::Roam
+        | FaultCause::NatRebind
+        | FaultCause::Suspend
+        | FaultCause::Turn => false,
+    }
+}

@@ -16,6 +16,7 @@ mod faults;
 mod growth;
 mod joins;
 mod link_event;
+mod live;
 mod members;
 mod messages;
 mod metric;
@@ -33,18 +34,22 @@ mod seqs;
 mod snapshot;
 #[cfg(test)]
 mod story;
+mod subject;
 mod tally;
 mod timeline;
 mod trend;
+#[cfg(test)]
+mod warm_up_stories;
 mod watched;
 
 pub use event::*;
 pub use failures::{Failures, MAX_FAILURES};
 pub use growth::{Growth, Slope};
+pub use live::Live;
 pub use metric::{Kind, Metric, Tag, Unit};
 pub use names::CATALOGUE;
 pub use outages::{Outage, OutageKey};
-pub use recorder::{Live, Recorder};
+pub use recorder::Recorder;
 pub use renumber::Numbers;
 pub use snapshot::{MetricKey, Rate, Snapshot};
 pub use timeline::{FaultBand, RoomCell, RoomLine, Slice, Timeline, TimelineRecorder};

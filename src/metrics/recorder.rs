@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::{
-    EventKind, FaultCause, MetricKey, RunEvent, Sample, Snapshot,
+    EventKind, Live, MetricKey, RunEvent, Sample, Snapshot,
     counts::{amounts_of, counter_of, is_of_the_run, planned_of},
     deadlines::{Deadlines, Due},
     faults::{self, Faults},
@@ -16,6 +16,7 @@ use super::{
     messages::{MessageId, Messages},
     pairs::{Pairs, pair_of},
     resumptions::Resumptions,
+    subject::Subject,
     tally::{Series, Tally},
 };
 
@@ -60,19 +61,6 @@ pub struct Recorder {
     cut_short: bool,
     /// When everybody was told to leave, or had nothing left to do.
     load_ended: Option<Instant>,
-}
-
-/// What a progress view shows while a run is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Live {
-    /// Peers that are confirmed members now.
-    pub peers_joined: u32,
-    /// Pairs whose both ends report an open data channel now.
-    pub links_open: u32,
-    /// Messages delivered in time so far.
-    pub messages_delivered: u64,
-    /// Links and messages that have failed so far: the numerators of all rates.
-    pub failures: u64,
 }
 
 impl Recorder {
@@ -169,20 +157,13 @@ impl Recorder {
     /// Every sample of this metric that began before this instant is known, but for what still waits in the
     /// dispatcher's queue.
     pub fn known_until(&self, metric: &str) -> Instant {
-        let pending = match metric {
-            "signaling_ms" | "join_ms" | "joins_abandoned" => self.joins.pending_since(),
-            "signaling_reconnect_ms" | "signaling_reconnect_abandoned" => self.resumptions.pending_since(),
-            "reconnect_ms"
-            | "reconnect_failed"
-            | "reconnect_abandoned"
-            | "recovered_by"
-            | "outage_ms"
-            | "detect_ms" => earlier(self.faults.pending_since(), self.pairs.pending_since()),
-            "connect_ms" | "connect_failed" | "connect_abandoned" | "offer_answer_ms" | "ice_ms"
-            | "dtls_ms" | "channel_ms" => self.pairs.pending_since(),
-            "outage_message_failed" => self.messages.pending_since(),
-            name if name.starts_with("message") => self.messages.pending_since(),
-            _ => None,
+        let pending = match Subject::of(metric) {
+            Some(Subject::Joins) => self.joins.pending_since(),
+            Some(Subject::Signaling) => self.resumptions.pending_since(),
+            Some(Subject::Recovery) => earlier(self.faults.pending_since(), self.pairs.pending_since()),
+            Some(Subject::Links) => self.pairs.pending_since(),
+            Some(Subject::Messages) => self.messages.pending_since(),
+            None => None,
         };
         let now = self.now - LATENESS;
         pending.map_or(now, |pending| pending.min(now))
@@ -411,7 +392,7 @@ impl Recorder {
     /// A fault that lasts is on at `peer`: what connects meanwhile is hindered by it.
     fn degrade(&mut self, peer: PeerId, kind: &EventKind) {
         if let EventKind::FaultStarted { cause, planned, ends } = *kind
-            && !ends_membership(cause)
+            && !faults::ends_membership(cause)
             && planned < ends
         {
             let until = self.faulty_until.entry(peer).or_insert(ends);
@@ -427,7 +408,7 @@ impl Recorder {
         let ends = (peer, remote);
         let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
         match *kind {
-            EventKind::FaultStarted { cause, planned, .. } if ends_membership(cause) => {
+            EventKind::FaultStarted { cause, planned, .. } if faults::ends_membership(cause) => {
                 faults::unmeasured(cause, planned, tally);
             }
             EventKind::FaultStarted {
@@ -546,23 +527,6 @@ impl Recorder {
     }
 }
 
-/// Whether links do not outlive a fault of this kind: other events tell of it, and overlaps measure it.
-fn ends_membership(cause: FaultCause) -> bool {
-    match cause {
-        FaultCause::Crash | FaultCause::Rejoin => true,
-        FaultCause::DropNetwork
-        | FaultCause::IceRestart
-        | FaultCause::CutSignaling
-        | FaultCause::ServerRestart
-        | FaultCause::ServerCrash
-        | FaultCause::BlockUdp
-        | FaultCause::Roam
-        | FaultCause::NatRebind
-        | FaultCause::Suspend
-        | FaultCause::Turn => false,
-    }
-}
-
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     a.into_iter().chain(b).min()
 }
@@ -633,143 +597,5 @@ mod tests {
             ..live
         };
         assert_eq!(story.live(), live);
-    }
-
-    /// A plan with a warm-up of 1 s.
-    fn warm() -> Plan {
-        Plan {
-            warm_up: Duration::from_secs(1),
-            ..plan(1, 2)
-        }
-    }
-
-    #[test]
-    fn a_link_that_connects_in_the_warm_up_is_no_sample_and_what_befalls_it_later_is() {
-        use crate::metrics::{FaultCause, RecoveryPath};
-        let run = Story::with(&warm())
-            .join(0, A, 1)
-            .joined(5, A, 1)
-            .join(0, B, 1)
-            .joined(5, B, 1)
-            .open(990, (A, B), 1, 1)
-            .open(1_200, (B, A), 1, 1)
-            .send(999, (A, B), 1)
-            .receive(1_300, (B, A), 1, 1)
-            .send(1_001, (A, B), 2)
-            .receive(1_301, (B, A), 1, 2)
-            .fault(2_000, (A, B), FaultCause::DropNetwork, 3_000)
-            .recovered(3_040, (A, B), 1, RecoveryPath::Resume)
-            .end(9_000);
-        assert_eq!(
-            (run.trend("connect_ms"), run.rate("connect_failed")),
-            Default::default()
-        );
-        assert_eq!(
-            (run.trend("join_ms"), run.trend("signaling_ms")),
-            Default::default()
-        );
-        assert_eq!((run.count("joins_started"), run.count("joins_confirmed")), (0, 0));
-        assert_eq!(run.trend("message_ms"), "1 ok 301 ms");
-        assert_eq!(
-            (run.count("messages_sent"), run.count("messages_received")),
-            (1, 1)
-        );
-        assert_eq!(run.trend("reconnect_ms"), "1 ok 40 ms");
-        assert_eq!(run.count("faults_started"), 1);
-    }
-
-    #[test]
-    fn a_fault_that_begins_in_the_warm_up_leaves_nothing_whenever_it_ends() {
-        use crate::metrics::{FaultCause, RecoveryPath};
-        let run = Story::with(&warm())
-            .join(0, A, 1)
-            .join(0, B, 1)
-            .open(50, (A, B), 1, 1)
-            .open(50, (B, A), 1, 1)
-            .fault(900, (A, B), FaultCause::DropNetwork, 3_000)
-            .recovered(3_040, (A, B), 1, RecoveryPath::Resume)
-            .end(9_000);
-        for nothing in ["reconnect_ms", "outage_ms", "detect_ms"] {
-            assert_eq!(run.trend(nothing), "", "{nothing}");
-        }
-        assert_eq!(
-            (run.rate("reconnect_failed"), run.count("faults_started")),
-            (String::new(), 0)
-        );
-        assert_eq!(run.outages().count(), 0);
-    }
-
-    #[test]
-    fn a_dead_target_is_seen_though_every_link_failed_in_the_warm_up() {
-        let joined = || Story::with(&warm()).join(0, A, 1).join(0, B, 1);
-        let dead = joined().run(40_000, EventKind::DeadlineReached);
-        assert!(dead.nothing_connected());
-        let alive = joined()
-            .open(50, (A, B), 1, 1)
-            .open(50, (B, A), 1, 1)
-            .run(40_000, EventKind::DeadlineReached);
-        assert!(!alive.nothing_connected());
-        assert!(!Story::with(&warm()).nothing_connected(), "nobody was to connect");
-    }
-
-    #[test]
-    fn limits_of_the_harness_count_in_the_warm_up_too() {
-        use crate::metrics::LimitOf;
-        let hit = |of| EventKind::LimitHit {
-            limit: "so many".to_owned(),
-            of,
-        };
-        let run = Story::with(&warm())
-            .run(10, hit(LimitOf::Harness))
-            .peer(20, A, hit(LimitOf::Client))
-            .peer(
-                30,
-                A,
-                EventKind::WaitExpired {
-                    condition: String::new(),
-                },
-            )
-            .end(2_000);
-        assert_eq!(run.count("limits_hit{of:harness}"), 1);
-        assert_eq!(run.count("limits_hit"), 2);
-        assert_eq!(run.count("wait_expired"), 0);
-    }
-
-    #[test]
-    fn what_is_known_reaches_to_what_is_pending() {
-        let recorder = |story: Story| story.recorder();
-        let sent = recorder(
-            Story::connected_pair()
-                .send(3_000, (A, B), 1)
-                .run(9_000, EventKind::RunEnded),
-        );
-        assert_eq!(sent.known_until("message_ms"), ms(2_999), "where it was planned");
-        assert_eq!(sent.known_until("connect_ms"), ms(8_000), "no link is pending");
-        assert_eq!(sent.known_until("glare"), ms(8_000));
-        let joining = recorder(
-            Story::of(2)
-                .join(500, A, 1)
-                .join(700, B, 1)
-                .run(9_000, EventKind::RunEnded),
-        );
-        assert_eq!(joining.known_until("join_ms"), ms(500));
-        assert_eq!(joining.known_until("connect_failed"), ms(700));
-        assert_eq!(joining.known_until("message_failed"), ms(8_000));
-    }
-
-    #[test]
-    fn timers_of_the_event_loops_are_samples_each() {
-        let mut plan = plan(1, 2);
-        plan.burst = Some(Burst {
-            from: ms(0),
-            until: ms(5_000),
-        });
-        let lag = |late_us| EventKind::EventLoopLag { late_us };
-        let run = Story::with(&plan)
-            .run(1_000, lag(vec![(0, 90), (50_000, 10)]))
-            .run(6_000, lag(vec![(1_000, 3), (200_000, 2)]))
-            .end(7_000);
-        assert_eq!(run.trend("event_loop_lag_ms{burst:no}"), "5 ok 1..200 ms");
-        assert_eq!(run.trend("event_loop_lag_ms"), "105 ok 0..200 ms");
     }
 }

@@ -85,7 +85,7 @@ impl EventSink {
 pub(super) fn dispatch(
     world: &Arc<dyn World>,
     census: &Arc<Census>,
-    mut readers: Vec<Box<dyn EventReader>>,
+    readers: Vec<Box<dyn EventReader>>,
 ) -> (EventSink, Delivery, oneshot::Receiver<()>) {
     let (events, mut incoming) = mpsc::channel(QUEUE);
     let (done, ended) = oneshot::channel();
@@ -94,6 +94,9 @@ pub(super) fn dispatch(
     let delivery = Delivery::default();
     let delivered = delivery.clone();
     world.spawn(Box::pin(async move {
+        // The last to go, should a reader panic, too: who waits for the end takes apart what the run has used.
+        let done = done;
+        let (counted, own_world, mut readers) = (counted, own_world, readers);
         let mut batch = Vec::new();
         while incoming.recv_many(&mut batch, QUEUE).await > 0 {
             for event in batch.drain(..) {
@@ -104,7 +107,6 @@ pub(super) fn dispatch(
             }
             own_world.sleep_until(own_world.now() + PAUSE).await;
         }
-        // Who waits for the end takes apart what the run has used.
         drop((readers, own_world, counted));
         let _ = done.send(());
     }));

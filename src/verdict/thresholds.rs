@@ -108,14 +108,9 @@ impl Thresholds {
         at: Instant,
         figures: impl FnOnce() -> Option<Snapshot>,
     ) -> Option<ThresholdResult> {
-        let due = || {
-            let mut asked = self.asked.iter();
-            asked
-                .by_ref()
-                .filter(|(asked, _)| asked.abort_from.is_some_and(|from| at >= from))
-                .collect::<Vec<_>>()
-        };
-        let due = due();
+        let due: Vec<_> = (self.asked.iter())
+            .filter(|(asked, _)| asked.abort_from.is_some_and(|from| at >= from))
+            .collect();
         let windows = due.iter().find_map(|(asked, windows)| {
             let outcome = windows.as_ref()?.ends_run(&asked.threshold)?;
             Some(ThresholdResult {
@@ -162,13 +157,22 @@ impl Thresholds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{metrics::EventKind, plan, scenario};
+    use crate::{metrics::EventKind, plan::Plan};
 
-    /// What stands under `thresholds`, of a run of one peer with a warm-up of 2 s.
+    /// What is asked of a run of nobody, with a warm-up of 2 s.
     fn judged(asked: &[(&str, &str, Option<u64>)]) -> (Recorder, Thresholds) {
-        let text = "{name: x, warm_up: 2s, rooms: {peers: 1}, steps: [join]}";
-        let scenario = scenario::parse("x", text, &Unasked).expect("sound");
-        let plan = plan::expand(&scenario, 1, &plan::Options::default());
+        let plan = Plan {
+            scenario: "x".to_owned(),
+            seed: 1,
+            rooms: Vec::new(),
+            peers: Vec::new(),
+            barriers: Vec::new(),
+            duration: None,
+            warm_up: Duration::from_secs(2),
+            burst: None,
+            connect_timeout: Duration::from_secs(30),
+            message_timeout: Duration::from_secs(30),
+        };
         let mut recorder = Recorder::new(&plan);
         let asked = asked.iter().map(|(selector, expression, window)| Asked {
             threshold: Threshold::parse(selector, expression)
@@ -178,15 +182,6 @@ mod tests {
         });
         let thresholds = Thresholds::new(asked.collect(), plan.warm_up, &mut recorder);
         (recorder, thresholds)
-    }
-
-    /// No threshold is in a file.
-    struct Unasked;
-
-    impl scenario::ThresholdCheck for Unasked {
-        fn check(&self, _: &str, _: &str) -> Result<(), scenario::ThresholdMistake> {
-            Ok(())
-        }
     }
 
     fn expired(ms: u64) -> RunEvent {

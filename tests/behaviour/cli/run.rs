@@ -95,7 +95,14 @@ fn smoke_passes_with_one_json_document_on_stdout_and_its_files_in_its_folder() {
     );
     assert_eq!(
         keys(&summary["generator"]),
-        BTreeSet::from(["cpu_percent", "rss_bytes", "lag_ms_p99"])
+        BTreeSet::from([
+            "cpu_percent",
+            "rss_bytes",
+            "lag_ms_p99",
+            "event_loop_lag_ms_p99",
+            "open_files",
+            "open_files_allowed"
+        ])
     );
 
     let files: BTreeSet<_> = std::fs::read_dir(desk.path("deep/out"))

@@ -266,3 +266,27 @@ fn a_simulation_is_never_late() {
         serde_json::Value::Null
     );
 }
+
+#[test]
+fn a_hunt_judges_windows_too_and_names_the_one_that_broke() {
+    let desk = Desk::new("hunt-window");
+    desk.write(
+        "talk.yaml",
+        &with_thresholds("  message_ms: {threshold: 'p(90)<500', window: 5s}\n"),
+    );
+    let args = [
+        "hunt",
+        "talk.yaml",
+        "--seeds",
+        "1",
+        "--no-shrink",
+        "--out",
+        "found",
+        "--quiet",
+    ];
+    desk.run(&args).assert_code(0).assert_sane();
+    let output = desk.run(&[&args[..], &["--thresholds"]].concat());
+    output.assert_code(99).assert_sane();
+    let words = output.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("message_ms: p(90)<500 in every 5s"), "{words}");
+}

@@ -1,0 +1,12 @@
+/// What a progress view shows while a run is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Live {
+    /// Peers that are confirmed members now.
+    pub peers_joined: u32,
+    /// Pairs whose both ends report an open data channel now.
+    pub links_open: u32,
+    /// Messages delivered in time so far.
+    pub messages_delivered: u64,
+    /// Links and messages that have failed so far: the numerators of all rates.
+    pub failures: u64,
+}
