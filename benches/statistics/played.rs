@@ -22,7 +22,6 @@ const SCENARIO: &str = "
 name: statistics
 rooms: { count: 7, peers: 4 }
 arrive: { over: 1s }
-network: wifi
 steps:
   - join
   - wait: connected

@@ -141,8 +141,24 @@ impl Estimate {
                 Box::new(move |runs| of.would_settle(*margin, runs, tail, MISS))
             }
         };
-        (super::MIN_RUNS as u32..=MAX_RUNS).find(|runs| enough(*runs))
+        first(super::MIN_RUNS as u32, MAX_RUNS, enough)
     }
+}
+
+/// The first number for which `holds`, which does for all that follow; `None` if it does not for the last.
+fn first(from: u32, to: u32, holds: impl Fn(u32) -> bool) -> Option<u32> {
+    if !holds(to) {
+        return None;
+    }
+    let (mut low, mut high) = (from, to);
+    while low < high {
+        let middle = u32::midpoint(low, high);
+        match holds(middle) {
+            true => high = middle,
+            false => low = middle + 1,
+        }
+    }
+    Some(high)
 }
 
 #[cfg(test)]
