@@ -11,6 +11,7 @@ pub mod events;
 #[cfg(test)]
 mod extremes;
 mod format;
+mod generation;
 pub mod hlog;
 pub mod html;
 pub mod json;
@@ -23,6 +24,7 @@ mod normal;
 mod outages;
 mod paper;
 mod record;
+mod redact;
 #[cfg(test)]
 mod samples;
 mod signaling;
@@ -31,6 +33,7 @@ mod tables;
 pub mod terminal;
 mod trace;
 mod units;
+mod wall_clock;
 
 pub(crate) use describe::{call, ignored, state_name};
 pub use describe::{describe, what};
