@@ -18,7 +18,7 @@ use crate::{
     metrics::{EventKind, RunEvent},
     plan::{self, Plan},
     report::{
-        Launch, MachineLine, RunRecord, RunReport, StartedAt, VerdictLine, VerdictWord, Wanted, events, json,
+        Launch, MAX_EVENTS, MachineLine, RunRecord, RunReport, StartedAt, VerdictLine, VerdictWord, Wanted, events, json,
     },
     run::RunSummary,
     scenario::{Scenario, parse},
@@ -52,11 +52,22 @@ pub(super) fn read(folder: &Path, wanted: &Wanted) -> Result<RunRecord, String> 
     let keep = wanted.of(&plan, &report);
     let mut kept = Vec::new();
     if *wanted != Wanted::Figures {
+        let limit = match wanted {
+            Wanted::Figures | Wanted::Failures => usize::MAX,
+            Wanted::Link(..) | Wanted::Room(_) | Wanted::All => MAX_EVENTS,
+        };
+        let mut count = 0;
         each_event(folder, |event, _| {
             if keep(event) {
-                kept.push(event.clone());
+                count += 1;
+                if count <= limit {
+                    kept.push(event.clone());
+                }
             }
         })?;
+        if count > limit {
+            return Err(too_much(folder, count, wanted));
+        }
     }
     drop(keep);
     Ok(RunRecord {
@@ -66,6 +77,18 @@ pub(super) fn read(folder: &Path, wanted: &Wanted) -> Result<RunRecord, String> 
         report,
         events: kept,
     })
+}
+
+fn too_much(folder: &Path, count: usize, wanted: &Wanted) -> String {
+    let help = match wanted {
+        Wanted::Link(..) => "nothing is smaller than a link: read events.ndjson",
+        Wanted::Room(_) => "narrow it with --link A,B",
+        _ => "narrow it with --link A,B or --room N",
+    };
+    format!(
+        "{} has {count} events for that, and {MAX_EVENTS} are the most\n  help: {help}",
+        folder.display()
+    )
 }
 
 fn report(

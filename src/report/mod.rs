@@ -41,5 +41,5 @@ pub use format::Format;
 pub use launch::{Launch, SCHEMA as LAUNCH_SCHEMA};
 pub use model::*;
 pub use normal::Normaliser;
-pub use record::{RunRecord, Wanted};
+pub use record::{MAX_EVENTS, RunRecord, Wanted};
 pub use story::Story;

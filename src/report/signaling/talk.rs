@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use super::row::{Row, Way};
 use crate::{
     base::{Instant, PeerId},
-    impair::FrameWay,
     metrics::{DescriptionKind, EventKind, FaultCause, RunEvent},
+    plan::FrameWay,
     report::{describe::ignored, redact::redacted, units, what},
 };
 
@@ -168,7 +168,10 @@ impl Talk {
         if let Some(offer) = answers {
             said += &format!(" to offer {offer}");
             if let Some(came) = self.came.get(&(peer, offer)) {
-                said += &format!(", after {}", took(*came, at));
+                said += &match at == *came {
+                    true => ", at once".to_owned(),
+                    false => format!(", after {}", took(*came, at)),
+                };
             }
         }
         said

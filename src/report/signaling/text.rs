@@ -1,11 +1,11 @@
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use super::{
     row::{Row, Widths, heading},
     talk::Talk,
 };
 use crate::{
-    base::RoomId,
+    base::{PeerId, RoomId},
     metrics::{EventKind, RunEvent},
     plan::{Action, Plan, RoomPlan},
     report::{RunRecord, paper::width, redact::redacted},
@@ -43,20 +43,47 @@ fn one(run: &RunRecord, text: &mut String) {
         text,
         "\nTimes are ms since the run's start; srv is the server; ! marks what went wrong or was made to.\nDescriptions go by their number in the run. There is no SDP, token or credential in here."
     );
+    let by_room = by_room(run);
     let mut told = 0;
     for room in &run.plan.rooms {
-        told += usize::from(in_room(run, room, text));
+        let events = by_room.get(&Some(room.id)).into_iter().flatten();
+        let of_server = by_room.get(&None).into_iter().flatten();
+        let mut events: Vec<(usize, &RunEvent)> = events.chain(of_server).copied().collect();
+        events.sort_by_key(|(nth, _)| *nth);
+        told += usize::from(in_room(&run.plan, room, &events, text));
     }
     if told == 0 {
         let _ = writeln!(text, "\nThere is nothing to tell: no event of the run is one of signaling's.");
     }
 }
 
-/// Whether there was anything to tell of the room.
-fn in_room(run: &RunRecord, room: &RoomPlan, text: &mut String) -> bool {
+/// Events with their place in the run, by room; without one, what befalls the server, which is everybody's.
+type ByRoom<'a> = BTreeMap<Option<RoomId>, Vec<(usize, &'a RunEvent)>>;
+
+fn by_room(run: &RunRecord) -> ByRoom<'_> {
+    let mut by_room = ByRoom::new();
+    for (nth, event) in run.events.iter().enumerate() {
+        let Some(peer) = event.peer.and_then(|peer| run.plan.peers.get(peer.index())) else {
+            continue;
+        };
+        let of_server = matches!(
+            event.kind,
+            EventKind::ServerRestarted { .. }
+                | EventKind::ServerCrashed { .. }
+                | EventKind::ServerPaused { .. }
+                | EventKind::ServerSlowed { .. }
+                | EventKind::ServerCommand { .. }
+        );
+        let room = (!of_server).then_some(peer.room);
+        by_room.entry(room).or_default().push((nth, event));
+    }
+    by_room
+}
+
+/// Whether there was anything to tell of the room itself.
+fn in_room(plan: &Plan, room: &RoomPlan, events: &[(usize, &RunEvent)], text: &mut String) -> bool {
     let mut talk = Talk::default();
-    let events = run.events.iter().filter(|event| concerns(event, room.id, &run.plan));
-    let rows: Vec<Row> = events.filter_map(|event| talk.row(event)).collect();
+    let rows: Vec<Row> = events.iter().filter_map(|(_, event)| talk.row(event)).collect();
     let Some(last) = rows.last() else { return false };
     let names = room.peers.iter().map(|peer| width(&peer.to_string()));
     let widths = Widths {
@@ -65,7 +92,7 @@ fn in_room(run: &RunRecord, room: &RoomPlan, text: &mut String) -> bool {
     };
     let _ = writeln!(text, "\n{} ({})", room.id, redacted(&room.wire_id));
     for peer in &room.peers {
-        let _ = writeln!(text, "  {}", member(&run.plan, *peer));
+        let _ = writeln!(text, "  {}", member(plan, *peer));
     }
     let _ = writeln!(text, "\n{}", heading(widths));
     for row in rows {
@@ -74,22 +101,8 @@ fn in_room(run: &RunRecord, room: &RoomPlan, text: &mut String) -> bool {
     true
 }
 
-/// A room's own, and what befalls the server, which is everybody's.
-fn concerns(event: &RunEvent, room: RoomId, plan: &Plan) -> bool {
-    let of_server = matches!(
-        event.kind,
-        EventKind::ServerRestarted { .. }
-            | EventKind::ServerCrashed { .. }
-            | EventKind::ServerPaused { .. }
-            | EventKind::ServerSlowed { .. }
-            | EventKind::ServerCommand { .. }
-    );
-    let peer = event.peer.and_then(|peer| plan.peers.get(peer.index()));
-    of_server || peer.is_some_and(|peer| peer.room == room)
-}
-
 /// `peer-0  "anna" (user id), of callers`.
-fn member(plan: &Plan, peer: crate::base::PeerId) -> String {
+fn member(plan: &Plan, peer: PeerId) -> String {
     let Some(planned) = plan.peers.get(peer.index()) else {
         return peer.to_string();
     };
