@@ -24,6 +24,8 @@ mod normal;
 mod outages;
 mod paper;
 mod record;
+#[cfg(test)]
+mod record_samples;
 mod redact;
 #[cfg(test)]
 mod samples;

@@ -103,7 +103,8 @@ pub fn series(
 fn ticks(from: Instant, until: Instant, samples: u64) -> Vec<Instant> {
     let lasts = until.since(from);
     let periods = u64::try_from(lasts.as_micros().div_ceil(PERIOD.as_micros())).unwrap_or(u64::MAX);
-    let period = PERIOD * u32::try_from(periods.div_ceil(samples)).unwrap_or(u32::MAX).max(1);
+    let period = PERIOD.as_secs().saturating_mul(periods.div_ceil(samples).max(1));
+    let period = Duration::from_secs(period);
     let mut ticks = vec![from];
     let mut next = from + period;
     while next < until {

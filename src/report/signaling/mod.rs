@@ -7,3 +7,6 @@ mod talk;
 mod text;
 
 pub use text::text;
+
+#[cfg(test)]
+mod tests;

@@ -103,7 +103,7 @@ fn the_dump_of_a_small_run() {
 fn every_scenarios_dump_has_what_viewers_read() {
     for record in all() {
         let name = &record.report.scenario.name;
-        let dump = dump(&record);
+        let dump = dump(record);
         assert_eq!(dump["getUserMedia"], Value::Array(Vec::new()), "{name}");
         assert!(dump["UserAgent"].is_string(), "{name}");
         // Without it the importer of rtcstats refuses the file; of its brands it shows the third.

@@ -12,7 +12,7 @@ const ALL: &str = "dump,trace,signaling";
 #[test]
 fn a_runs_folder_is_read_by_engineers_whole_narrowed_and_cut_off() {
     let desk = Desk::new("engineers");
-    desk.run(&["run", "crash-and-return", "--sim", "--quiet", "--set", "rooms.count=2", "--out", "run"])
+    desk.run(&["run", "crash-and-return", "--sim", "--quiet", "--out", "run"])
         .assert_code(0);
     let report = |run: &str, out: &str, narrowed: &[&str]| {
         let args = ["report", run, "--format", ALL, "--out", out];

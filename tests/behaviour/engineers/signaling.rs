@@ -23,7 +23,7 @@ fn the_signaling_of_a_small_run() {
 fn every_description_of_every_scenario_is_told_and_no_line_steers_a_terminal() {
     for record in all() {
         let name = &record.report.scenario.name;
-        let text = text(&record);
+        let text = text(record);
         let lines = |of: &str| text.lines().filter(|line| line.contains(of)).count();
         let count = |of: fn(&EventKind) -> bool| record.events.iter().filter(|event| of(&event.kind)).count();
         let sent = count(|kind| matches!(kind, EventKind::DescriptionSent { .. }));
@@ -35,7 +35,7 @@ fn every_description_of_every_scenario_is_told_and_no_line_steers_a_terminal() {
             of.filter(|line| line.contains("  offer ") || line.contains("  answer ")).count()
         };
         let treated = lines(" by a fault");
-        assert_eq!(told("→ srv →") + told("← srv ←"), sent + received + treated_descriptions(&record), "{name}");
+        assert_eq!(told("→ srv →") + told("← srv ←"), sent + received + treated_descriptions(record), "{name}");
         assert_eq!(lines(" is ignored: "), ignored, "{name}");
         assert_eq!(lines("socket is lost: "), lost, "{name}");
         let faults = count(|kind| matches!(kind, EventKind::FrameTreated { .. }));

@@ -31,7 +31,7 @@ fn the_trace_of_a_small_run() {
 fn every_scenarios_trace_is_well_formed_and_has_what_went_on() {
     for record in all() {
         let name = &record.report.scenario.name;
-        let text = trace(&record);
+        let text = trace(record);
         assert_eq!(complaints(&text), [""; 0], "{name}");
         let trace: Value = serde_json::from_str(&text).expect("it is JSON");
         let spans = named(&trace, "X");
