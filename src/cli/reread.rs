@@ -18,7 +18,8 @@ use crate::{
     metrics::{EventKind, RunEvent},
     plan::{self, Plan},
     report::{
-        Launch, MAX_EVENTS, MachineLine, RunRecord, RunReport, StartedAt, VerdictLine, VerdictWord, Wanted, events, json,
+        Launch, MAX_EVENTS, MachineLine, RunRecord, RunReport, StartedAt, VerdictLine, VerdictWord, Wanted,
+        events, json,
     },
     run::RunSummary,
     scenario::{Scenario, parse},

@@ -68,7 +68,11 @@ fn word(word: &str, before: Before) -> (String, Before) {
         return (HIDDEN.to_owned(), Before::Nothing);
     }
     if word == ":" || word == "=" {
-        let follows = if before == Before::Name { Before::Secret } else { Before::Nothing };
+        let follows = if before == Before::Name {
+            Before::Secret
+        } else {
+            Before::Nothing
+        };
         return (word.to_owned(), follows);
     }
     if word.contains("://") {
@@ -89,7 +93,11 @@ fn word(word: &str, before: Before) -> (String, Before) {
 /// `name=value` or `name:value`, or only one of both.
 fn assignment(text: &str) -> (String, Before) {
     let Some(at) = text.find(['=', ':']) else {
-        let next = if is_secret(text) { Before::Name } else { Before::Nothing };
+        let next = if is_secret(text) {
+            Before::Name
+        } else {
+            Before::Nothing
+        };
         return (text.to_owned(), next);
     };
     let (name, value) = (&text[..at], &text[at + 1..]);
@@ -125,7 +133,10 @@ mod tests {
             ("no answer within 30 s", "no answer within 30 s"),
             ("the token expired", "the token expired"),
             ("token=abc&room=1", "token=[hidden]&room=1"),
-            (r#"{"access_token":"abc","n":1}"#, r#"{"access_token":"[hidden]","n":1}"#),
+            (
+                r#"{"access_token":"abc","n":1}"#,
+                r#"{"access_token":"[hidden]","n":1}"#,
+            ),
             ("password : 'a b'", "password : '[hidden] b'"),
             ("Authorization: Bearer abc.def", "Authorization: Bearer [hidden]"),
             ("a=ice-pwd:abcdef", "a=ice-pwd:[hidden]"),

@@ -53,11 +53,17 @@ mod tests {
             started_at_unix_ms: 1_777_888_800_000,
         };
         assert_eq!(clock.iso(Instant::START), "2026-05-04T10:00:00.000Z");
-        assert_eq!(clock.iso(Instant::from_micros(250_999)), "2026-05-04T10:00:00.250Z");
+        assert_eq!(
+            clock.iso(Instant::from_micros(250_999)),
+            "2026-05-04T10:00:00.250Z"
+        );
         assert_eq!(clock.unix_ms(Instant::from_micros(250_500)), 1_777_888_800_250.5);
         let end = WallClock {
             started_at_unix_ms: u64::MAX,
         };
-        assert_eq!(end.iso(Instant::from_micros(u64::MAX)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(
+            end.iso(Instant::from_micros(u64::MAX)),
+            "1970-01-01T00:00:00.000Z"
+        );
     }
 }

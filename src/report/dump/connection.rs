@@ -68,7 +68,10 @@ impl Connection {
     }
 
     fn was(&self) -> States {
-        self.states.last().map(|(_, states)| *states).expect("it begins with one")
+        self.states
+            .last()
+            .map(|(_, states)| *states)
+            .expect("it begins with one")
     }
 
     fn is(&mut self, at: Instant, states: States) {
@@ -78,7 +81,11 @@ impl Connection {
     }
 
     fn passed(&mut self, at: Instant, add: impl Fn(&mut Traffic)) {
-        let mut traffic = self.traffic.last().map(|(_, traffic)| *traffic).unwrap_or_default();
+        let mut traffic = self
+            .traffic
+            .last()
+            .map(|(_, traffic)| *traffic)
+            .unwrap_or_default();
         add(&mut traffic);
         match self.traffic.last_mut() {
             Some((then, last)) if *then == at => *last = traffic,
@@ -187,20 +194,24 @@ impl Connections {
 
     fn of_link(&mut self, peer: PeerId, remote: PeerId, event: &RunEvent) {
         if let EventKind::ConnectionCreated {
-            generation,
-            offerer,
-            ..
+            generation, offerer, ..
         } = event.kind
         {
             return self.created((peer, remote, generation), offerer, event);
         }
         let nth = match generation_of(&event.kind) {
             Some(generation) => self.by_generation.get(&(peer, remote, generation)),
-            None => self.current.get(&(peer, remote)).filter(|nth| self.open.contains(nth)),
+            None => self
+                .current
+                .get(&(peer, remote))
+                .filter(|nth| self.open.contains(nth)),
         };
         let heard = self.heard.entry((peer, remote)).or_default();
         match event.kind {
-            EventKind::DescriptionReceived { description, fingerprint } => {
+            EventKind::DescriptionReceived {
+                description,
+                fingerprint,
+            } => {
                 let place = match description {
                     DescriptionKind::Offer => &mut heard.offer,
                     DescriptionKind::Answer => &mut heard.answer,
@@ -243,7 +254,11 @@ impl Connections {
                 }
             }
             EventKind::IceStateChanged { state, .. } => {
-                connection.push(Update::new(at, "iceconnectionstatechange", known(state, &ICE_STATES)));
+                connection.push(Update::new(
+                    at,
+                    "iceconnectionstatechange",
+                    known(state, &ICE_STATES),
+                ));
                 let ice = known(state, &ICE_STATES);
                 connection.is(at, States { ice, ..was });
             }
@@ -366,7 +381,14 @@ const ICE_STATES: [&str; 7] = [
     "closed",
 ];
 /// `RTCPeerConnectionState`.
-const CONNECTION_STATES: [&str; 6] = ["new", "connecting", "connected", "disconnected", "failed", "closed"];
+const CONNECTION_STATES: [&str; 6] = [
+    "new",
+    "connecting",
+    "connected",
+    "disconnected",
+    "failed",
+    "closed",
+];
 
 /// The state by its name in the standard; `new` if the stack says something else.
 fn known(state: &str, of: &[&'static str]) -> &'static str {

@@ -49,12 +49,19 @@ pub fn dump(runs: &[RunRecord]) -> Result<Vec<u8>, String> {
 fn read(run: &RunRecord) -> Connections {
     let mut connections = Connections::default();
     run.events.iter().for_each(|event| connections.read(event));
-    let end = Instant::START + Duration::try_from_secs_f64(run.report.duration_ms / 1_000.0).unwrap_or_default();
+    let end =
+        Instant::START + Duration::try_from_secs_f64(run.report.duration_ms / 1_000.0).unwrap_or_default();
     connections.last = connections.last.max(end);
     connections
 }
 
-fn add(records: &mut Vec<(String, Record)>, run: &RunRecord, read: &Connections, first_pid: u64, samples: u64) {
+fn add(
+    records: &mut Vec<(String, Record)>,
+    run: &RunRecord,
+    read: &Connections,
+    first_pid: u64,
+    samples: u64,
+) {
     let clock = WallClock::of(&run.launch);
     let mut nth_of_peer: BTreeMap<PeerId, u64> = BTreeMap::new();
     let pairs = pairs(&read.all);
@@ -86,7 +93,10 @@ type Pairs = BTreeMap<(PeerId, PeerId), Vec<(Instant, CandidateKind)>>;
 fn pairs(all: &[Connection]) -> Pairs {
     let mut pairs = Pairs::new();
     for connection in all {
-        let opened = connection.states.iter().find_map(|(at, states)| Some((*at, states.pair?)));
+        let opened = connection
+            .states
+            .iter()
+            .find_map(|(at, states)| Some((*at, states.pair?)));
         let of_link = pairs.entry((connection.peer, connection.remote)).or_default();
         of_link.extend(opened);
     }
@@ -94,7 +104,11 @@ fn pairs(all: &[Connection]) -> Pairs {
 }
 
 /// The other end's, of the time of this connection: the last one if there are several.
-fn overlapping(opened: &[(Instant, CandidateKind)], connection: &Connection, end: Instant) -> Option<CandidateKind> {
+fn overlapping(
+    opened: &[(Instant, CandidateKind)],
+    connection: &Connection,
+    end: Instant,
+) -> Option<CandidateKind> {
     let (from, until) = (connection.created, connection.closed.unwrap_or(end));
     let within = opened.iter().rev().find(|(at, _)| (from..=until).contains(at));
     within.map(|(_, kind)| *kind)
@@ -102,7 +116,10 @@ fn overlapping(opened: &[(Instant, CandidateKind)], connection: &Connection, end
 
 /// Where a browser tells of a page, who it is with whom: `rtcstorm:smoke/room-0/peer-0/peer-1/g1`.
 fn url(plan: &Plan, scenario: &str, connection: &Connection) -> String {
-    let room = plan.peers.get(connection.peer.index()).map(|peer| peer.room.to_string());
+    let room = plan
+        .peers
+        .get(connection.peer.index())
+        .map(|peer| peer.room.to_string());
     let name: String = scenario.chars().filter(|c| !c.is_control()).collect();
     format!(
         "rtcstorm:{name}/{}/{}/{}/{}",

@@ -4,11 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::connection::{Connection, States, Traffic};
-use crate::{
-    base::Instant,
-    metrics::CandidateKind,
-    report::wall_clock::WallClock,
-};
+use crate::{base::Instant, metrics::CandidateKind, report::wall_clock::WallClock};
 
 /// How far samples are apart, as in Chrome; a longer life has them at a multiple of it.
 pub const PERIOD: Duration = Duration::from_secs(1);
@@ -263,7 +259,10 @@ mod tests {
         assert_eq!(ticks(at(500), at(500), 10), [at(500)]);
         assert_eq!(ticks(at(500), at(700), 10), [at(500), at(700)]);
         assert_eq!(ticks(at(0), at(2_500), 10), [0, 1_000, 2_000, 2_500].map(at));
-        assert_eq!(ticks(at(0), at(20_000), 10), [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20].map(|s| at(s * 1_000)));
+        assert_eq!(
+            ticks(at(0), at(20_000), 10),
+            [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20].map(|s| at(s * 1_000))
+        );
         assert_eq!(ticks(at(0), Instant::from_micros(u64::MAX), 10).len(), 11);
     }
 }

@@ -29,7 +29,9 @@ fn log(connection: &Value) -> Vec<String> {
             }
             Err(_) => value.to_owned(),
         };
-        format!("{} {value}", kind.as_str().expect("text")).trim_end().to_owned()
+        format!("{} {value}", kind.as_str().expect("text"))
+            .trim_end()
+            .to_owned()
     });
     entries.filter(|entry| !entry.starts_with("rtcstorm.")).collect()
 }
@@ -96,8 +98,12 @@ fn a_polite_end_takes_its_offer_back() {
         link(3, 0, signaling(1, HaveRemoteOffer)),
     ]);
     let log = log(&told["0-1"]);
-    let back = log.iter().position(|entry| entry == "setLocalDescription rollback");
-    let theirs = log.iter().position(|entry| entry.starts_with("setRemoteDescription"));
+    let back = log
+        .iter()
+        .position(|entry| entry == "setLocalDescription rollback");
+    let theirs = log
+        .iter()
+        .position(|entry| entry.starts_with("setRemoteDescription"));
     assert!(back.is_some() && back < theirs, "{log:?}");
 }
 
@@ -122,7 +128,14 @@ fn what_is_ignored_is_not_set() {
 
 #[test]
 fn no_text_of_a_stack_is_taken_for_json_or_a_description() {
-    for error in ["{\"type\":\"offer\"", "[", "\"", "<script>", "type: offer, sdp: v=0", "a\r\nb\u{0}"] {
+    for error in [
+        "{\"type\":\"offer\"",
+        "[",
+        "\"",
+        "<script>",
+        "type: offer, sdp: v=0",
+        "a\r\nb\u{0}",
+    ] {
         let refused = EventKind::OperationFailed {
             generation: Generation(1),
             operation: Operation::SetRemoteDescription,
@@ -139,7 +152,11 @@ fn no_text_of_a_stack_is_taken_for_json_or_a_description() {
             link(3, 0, no_path),
         ]);
         let entries = told["0-1"]["updateLog"].as_array().expect("there is a log");
-        assert!(entries.iter().any(|entry| entry["type"] == "setRemoteDescriptionOnFailure"));
+        assert!(
+            entries
+                .iter()
+                .any(|entry| entry["type"] == "setRemoteDescriptionOnFailure")
+        );
         for entry in entries {
             let value = entry["value"].as_str().expect("text");
             assert!(!value.starts_with(['{', '[', '"']), "{value}");
@@ -163,7 +180,9 @@ fn each_end_tells_what_the_other_is_reached_by() {
         link(9, 0, closed(1)),
     ]);
     let last = |connection: &str, series: &str| {
-        let values = told[connection]["stats"][series]["values"].as_str().expect("text");
+        let values = told[connection]["stats"][series]["values"]
+            .as_str()
+            .expect("text");
         let values: Vec<Value> = serde_json::from_str(values).expect("it is JSON");
         values.last().cloned()
     };
@@ -177,7 +196,10 @@ fn too_many_connections_are_refused_with_what_to_do() {
     let generations = 1..=u32::try_from(MAX_CONNECTIONS + 1).expect("a small number");
     let events = generations.flat_map(|nth| [link(1, 0, created(nth, true)), link(1, 0, closed(nth))]);
     let refused = dump(&[record(events.collect())]).expect_err("it is too much");
-    assert!(refused.contains("5001") && refused.contains("help: narrow it with --link A,B or --room N"), "{refused}");
+    assert!(
+        refused.contains("5001") && refused.contains("help: narrow it with --link A,B or --room N"),
+        "{refused}"
+    );
 }
 
 #[test]

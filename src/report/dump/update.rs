@@ -30,7 +30,8 @@ impl Update {
 
     /// What no browser tells, in words.
     pub fn own(event: &RunEvent) -> Self {
-        let text = redacted(&what(&event.kind));
+        // By these words viewers of older dumps know a description.
+        let text = redacted(&what(&event.kind)).replace(", sdp: ", ", sdp ");
         // What begins with one of these is taken for JSON.
         let value = match text.starts_with(['{', '[', '"']) {
             true => format!("- {text}"),
@@ -66,8 +67,9 @@ pub fn description(kind: DescriptionKind, number: u64) -> String {
         DescriptionKind::Offer => "offer",
         DescriptionKind::Answer => "answer",
     };
-    let sdp =
-        format!("v=0\r\no=- {number} 0 IN IP4 0.0.0.0\r\ns={kind} {number}, its text is not kept\r\nt=0 0\r\n");
+    let sdp = format!(
+        "v=0\r\no=- {number} 0 IN IP4 0.0.0.0\r\ns={kind} {number}, its text is not kept\r\nt=0 0\r\n"
+    );
     session_description(kind, &sdp)
 }
 

@@ -43,7 +43,9 @@ impl Talk {
         let here = |odd| Some((Way::Here, redacted(&what(&event.kind)), odd));
         match &event.kind {
             SignalingConnected => Some((Way::Here, "socket is open".to_owned(), false)),
-            SignalingLost { reason } => Some((Way::Here, format!("socket is lost: {}", redacted(reason)), true)),
+            SignalingLost { reason } => {
+                Some((Way::Here, format!("socket is lost: {}", redacted(reason)), true))
+            }
             SignalingError { reason, message } => {
                 let said = format!("error {}: {}", redacted(reason), redacted(message));
                 Some((Way::Down, said, true))
@@ -56,16 +58,22 @@ impl Talk {
             } => {
                 let hope = if *expect_rejected { ", to be refused" } else { "" };
                 let name = redacted(name);
-                Some((Way::Up, format!("join as \"{name}\" ({incarnation}){hope}"), false))
+                Some((
+                    Way::Up,
+                    format!("join as \"{name}\" ({incarnation}){hope}"),
+                    false,
+                ))
             }
             Joined { incarnation } => Some((Way::Down, format!("welcome ({incarnation})"), false)),
             MembershipResumed { incarnation } => {
                 let said = format!("welcome back, the membership is taken over ({incarnation})");
                 Some((Way::Down, said, false))
             }
-            JoinRejected { incarnation, reason } => {
-                Some((Way::Down, format!("refused ({incarnation}): {}", redacted(reason)), true))
-            }
+            JoinRejected { incarnation, reason } => Some((
+                Way::Down,
+                format!("refused ({incarnation}): {}", redacted(reason)),
+                true,
+            )),
             JoinFailed { incarnation, reason } => {
                 let said = format!("did not get in ({incarnation}): {}", redacted(reason));
                 Some((Way::Here, said, true))
@@ -98,7 +106,11 @@ impl Talk {
             DescriptionReceived {
                 description,
                 fingerprint,
-            } => Some((Way::Down, self.received(peer, at, *description, *fingerprint), false)),
+            } => Some((
+                Way::Down,
+                self.received(peer, at, *description, *fingerprint),
+                false,
+            )),
             DescriptionIgnored {
                 description,
                 fingerprint,

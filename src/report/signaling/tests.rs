@@ -70,5 +70,8 @@ fn what_a_server_says_is_told_on_one_line_and_without_secrets() {
 fn a_run_without_signaling_says_so() {
     let bytes = text(&[record(Vec::new())]).expect("it is not too much");
     let text = String::from_utf8(bytes).expect("it is text");
-    assert!(text.ends_with("There is nothing to tell: no event of the run is one of signaling's.\n"), "{text}");
+    assert!(
+        text.ends_with("There is nothing to tell: no event of the run is one of signaling's.\n"),
+        "{text}"
+    );
 }

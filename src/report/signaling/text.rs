@@ -53,7 +53,10 @@ fn one(run: &RunRecord, text: &mut String) {
         told += usize::from(in_room(&run.plan, room, &events, text));
     }
     if told == 0 {
-        let _ = writeln!(text, "\nThere is nothing to tell: no event of the run is one of signaling's.");
+        let _ = writeln!(
+            text,
+            "\nThere is nothing to tell: no event of the run is one of signaling's."
+        );
     }
 }
 
@@ -110,7 +113,10 @@ fn member(plan: &Plan, peer: PeerId) -> String {
         Action::Join { name, .. } => Some(format!("  \"{}\"", redacted(name))),
         _ => None,
     });
-    let group = planned.group.as_ref().map(|group| format!(", of {}", redacted(group)));
+    let group = planned
+        .group
+        .as_ref()
+        .map(|group| format!(", of {}", redacted(group)));
     format!(
         "{peer}{}, {}{}",
         name.unwrap_or_default(),

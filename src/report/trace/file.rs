@@ -38,7 +38,8 @@ pub fn trace(runs: &[RunRecord]) -> Result<Vec<u8>, String> {
         "flows_at_most": MAX_FLOWS,
         "flows_left_out": left_out,
     });
-    let mut bytes = format!("{{\"displayTimeUnit\":\"ms\",\"otherData\":{about},\"traceEvents\":[\n").into_bytes();
+    let mut bytes =
+        format!("{{\"displayTimeUnit\":\"ms\",\"otherData\":{about},\"traceEvents\":[\n").into_bytes();
     let mut separator = "";
     for line in lines.in_order() {
         bytes.extend_from_slice(separator.as_bytes());
@@ -75,7 +76,10 @@ fn one(run: &RunRecord, pid: u64, of_several: bool, threads: &mut Threads, lines
     for event in &run.events {
         of_server(event, whole.thread, end, lines);
         let Some(id) = event.peer else {
-            if !matches!(event.kind, EventKind::Generator { .. } | EventKind::Holdings { .. }) {
+            if !matches!(
+                event.kind,
+                EventKind::Generator { .. } | EventKind::Holdings { .. }
+            ) {
                 whole.instant(event.at, &kind_name(event), "run", &args(event), lines);
             }
             continue;
@@ -171,10 +175,18 @@ fn counters(timeline: &Timeline, run: Thread, lines: &mut Lines) {
         count("members", ends, Some(f64::from(slice.peers_joined)));
         count("links open", ends, Some(f64::from(slice.links_open)));
         // What a slice adds up to holds from its beginning on.
-        count("messages received/s", begins, Some(slice.messages as f64 / seconds));
+        count(
+            "messages received/s",
+            begins,
+            Some(slice.messages as f64 / seconds),
+        );
         count("failures", begins, Some(slice.failures as f64));
         count("generator CPU (%)", begins, slice.cpu_percent);
-        count("generator memory (MB)", begins, slice.rss_bytes.map(|bytes| bytes as f64 / 1e6));
+        count(
+            "generator memory (MB)",
+            begins,
+            slice.rss_bytes.map(|bytes| bytes as f64 / 1e6),
+        );
         count("generator lag (ms)", begins, slice.lag_ms);
     }
 }

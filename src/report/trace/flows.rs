@@ -68,7 +68,9 @@ impl Flows {
             let (name, cat) = match parcel {
                 Parcel::Offer(number) => (format!("offer {number}"), "signaling"),
                 Parcel::Answer(number) => (format!("answer {number}"), "signaling"),
-                Parcel::Message(_, _, incarnation, seq) => (format!("message {incarnation}-{seq}"), "message"),
+                Parcel::Message(_, _, incarnation, seq) => {
+                    (format!("message {incarnation}-{seq}"), "message")
+                }
             };
             lines.flow(&name, cat, &places);
         }

@@ -84,7 +84,14 @@ impl Link {
     }
 
     /// A frame or message at this end.
-    pub fn point(&mut self, at: Instant, name: &str, cat: &'static str, args: &Arguments, lines: &mut Lines) -> Place {
+    pub fn point(
+        &mut self,
+        at: Instant,
+        name: &str,
+        cat: &'static str,
+        args: &Arguments,
+        lines: &mut Lines,
+    ) -> Place {
         self.lanes[self.current].point(at, name, cat, args, lines)
     }
 
@@ -151,7 +158,8 @@ impl Link {
                     let span = (Nanos::of(at), Nanos::of(*ends));
                     lines.asynchronous(self.lanes[0].thread, &name, "fault", span, &said);
                 }
-                self.outages.push((Nanos::of(at), format!("outage: {name}"), said));
+                self.outages
+                    .push((Nanos::of(at), format!("outage: {name}"), said));
             }
             EventKind::LinkRecovered { path, .. } => {
                 self.instant(event, lines);
@@ -237,7 +245,14 @@ impl Link {
         }
     }
 
-    fn overlapping(&self, begun: Option<Nanos>, name: &str, cat: &'static str, at: Instant, lines: &mut Lines) {
+    fn overlapping(
+        &self,
+        begun: Option<Nanos>,
+        name: &str,
+        cat: &'static str,
+        at: Instant,
+        lines: &mut Lines,
+    ) {
         let Some(begun) = begun else { return };
         let name = format!("{name}: {}", self.remote);
         let span = (begun, Nanos::of(at));

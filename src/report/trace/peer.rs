@@ -81,25 +81,31 @@ impl Peer {
                 self.script.end_to(0, at, &[("result", said.into())], lines);
             }
             EventKind::WaitExpired { .. } | EventKind::BarrierExpired { .. } => {
-                self.script.instant(at, &kind_name(event), "failure", &args, lines);
+                self.script
+                    .instant(at, &kind_name(event), "failure", &args, lines);
                 self.script.end_to(0, at, &[("result", said.into())], lines);
             }
             EventKind::ScriptEnded => self.script.end_to(0, at, &[], lines),
 
-            EventKind::JoinStarted { incarnation, name, .. } => {
+            EventKind::JoinStarted {
+                incarnation, name, ..
+            } => {
                 self.membership.end_to(0, at, &[], lines);
                 let name = format!("{} ({incarnation})", redacted(name));
                 self.membership.begin(at, name, "membership", args);
-                self.membership.begin(at, "joining", "membership", Arguments::new());
+                self.membership
+                    .begin(at, "joining", "membership", Arguments::new());
             }
             EventKind::Joined { .. } => {
                 self.membership.end_to(1, at, &[], lines);
                 if self.membership.depth() == 1 {
-                    self.membership.begin(at, "member", "membership", Arguments::new());
+                    self.membership
+                        .begin(at, "member", "membership", Arguments::new());
                 }
             }
             EventKind::JoinRejected { .. } | EventKind::JoinFailed { .. } => {
-                self.membership.instant(at, &kind_name(event), "failure", &args, lines);
+                self.membership
+                    .instant(at, &kind_name(event), "failure", &args, lines);
                 self.membership.end_to(0, at, &[("result", said.into())], lines);
             }
             EventKind::LeaveStarted { .. } => {
@@ -113,7 +119,8 @@ impl Peer {
                 self.signaling.end_to(0, at, &[], lines);
             }
             EventKind::Crashed { .. } => {
-                self.membership.instant(at, &kind_name(event), "fault", &args, lines);
+                self.membership
+                    .instant(at, &kind_name(event), "fault", &args, lines);
                 for track in [&mut self.script, &mut self.membership, &mut self.signaling] {
                     track.end_to(0, at, &[("result", "crashed".into())], lines);
                 }
@@ -124,16 +131,20 @@ impl Peer {
                 self.signaling.begin(at, "socket", "signaling", Arguments::new());
             }
             EventKind::SignalingLost { .. } => {
-                self.signaling.instant(at, &kind_name(event), "signaling", &args, lines);
+                self.signaling
+                    .instant(at, &kind_name(event), "signaling", &args, lines);
                 self.signaling.end_to(0, at, &[("result", said.into())], lines);
             }
             EventKind::SignalingError { .. }
             | EventKind::MembershipResumed { .. }
             | EventKind::FrameTreated { .. }
             | EventKind::FrameForged { .. } => {
-                self.signaling.instant(at, &kind_name(event), "signaling", &args, lines);
+                self.signaling
+                    .instant(at, &kind_name(event), "signaling", &args, lines);
             }
-            _ => self.membership.instant(at, &kind_name(event), "membership", &args, lines),
+            _ => self
+                .membership
+                .instant(at, &kind_name(event), "membership", &args, lines),
         }
     }
 
@@ -201,7 +212,13 @@ impl Peer {
                 ..
             } => {
                 let args = arguments([("bytes", (*bytes).into())]);
-                let place = link.point(at, &format!("sent message {incarnation}-{seq}"), "message", &args, lines);
+                let place = link.point(
+                    at,
+                    &format!("sent message {incarnation}-{seq}"),
+                    "message",
+                    &args,
+                    lines,
+                );
                 flows.see(Parcel::Message(me, remote, *incarnation, *seq), place, true);
             }
             EventKind::MessageReceived {

@@ -19,7 +19,9 @@ fn events(of: Vec<RunEvent>) -> Vec<Value> {
 
 fn of<'a>(events: &'a [Value], ph: &str, name: &str) -> Vec<&'a Value> {
     let named = events.iter().filter(|event| event["ph"] == ph);
-    named.filter(|event| event["name"].as_str().is_some_and(|n| n.starts_with(name))).collect()
+    named
+        .filter(|event| event["name"].as_str().is_some_and(|n| n.starts_with(name)))
+        .collect()
 }
 
 #[test]
@@ -35,7 +37,10 @@ fn connections_that_overlap_have_threads_of_their_own() {
     let spans = of(&events, "X", "connection g");
     let threads: Vec<&Value> = spans.iter().map(|span| &span["tid"]).collect();
     assert_eq!(spans.len(), 3);
-    assert!(threads[0] != threads[1] && threads[2] == threads[0], "{threads:?}");
+    assert!(
+        threads[0] != threads[1] && threads[2] == threads[0],
+        "{threads:?}"
+    );
 }
 
 #[test]
@@ -53,9 +58,17 @@ fn an_offer_flows_to_the_other_end_and_its_answer_back() {
     let flow: Vec<(&str, f64)> = events
         .iter()
         .filter(|event| ["s", "t", "f"].contains(&event["ph"].as_str().unwrap_or_default()))
-        .map(|event| (event["ph"].as_str().unwrap_or_default(), event["ts"].as_f64().unwrap_or_default().floor()))
+        .map(|event| {
+            (
+                event["ph"].as_str().unwrap_or_default(),
+                event["ts"].as_f64().unwrap_or_default().floor(),
+            )
+        })
         .collect();
-    assert_eq!(flow, [("s", 1_000.0), ("t", 2_000.0), ("t", 3_000.0), ("f", 4_000.0)]);
+    assert_eq!(
+        flow,
+        [("s", 1_000.0), ("t", 2_000.0), ("t", 3_000.0), ("f", 4_000.0)]
+    );
 }
 
 #[test]
@@ -73,10 +86,18 @@ fn what_the_report_has_found_stands_where_it_was() {
     let mut run = record(vec![at(1, 0, EventKind::SignalingConnected)]);
     let busy = crate::report::samples::busy_run();
     (run.report.failures, run.report.invariants) = (busy.failures, busy.invariants);
-    let others = run.report.failures.iter().filter(|line| line.peer.is_some_and(|peer| peer.0 > 0));
+    let others = run
+        .report
+        .failures
+        .iter()
+        .filter(|line| line.peer.is_some_and(|peer| peer.0 > 0));
     let (others, all) = (others.count(), run.report.failures.len());
     let (_, events) = events_of(run);
-    assert_eq!(of(&events, "i", "failure").len(), all - others, "nobody's process stands for others");
+    assert_eq!(
+        of(&events, "i", "failure").len(),
+        all - others,
+        "nobody's process stands for others"
+    );
 }
 
 #[test]
@@ -86,6 +107,14 @@ fn hostile_words_are_text_and_secrets_are_not_told() {
     };
     let told = events(vec![at(1, 0, EventKind::SignalingConnected), at(2, 0, lost)]);
     let whole = Value::from(told).to_string();
-    assert!(whole.contains("</script>") && !whole.contains("pass") || whole.contains("password=[hidden]"), "{whole}");
-    assert!(!["pass1", "pass2", "pass3", "\\u001b"].iter().any(|it| whole.contains(it)), "{whole}");
+    assert!(
+        whole.contains("</script>") && !whole.contains("pass") || whole.contains("password=[hidden]"),
+        "{whole}"
+    );
+    assert!(
+        !["pass1", "pass2", "pass3", "\\u001b"]
+            .iter()
+            .any(|it| whole.contains(it)),
+        "{whole}"
+    );
 }

@@ -95,7 +95,14 @@ impl Track {
     }
 
     /// Something that takes no time.
-    pub fn instant(&mut self, at: Instant, name: &str, cat: &'static str, args: &Arguments, lines: &mut Lines) {
+    pub fn instant(
+        &mut self,
+        at: Instant,
+        name: &str,
+        cat: &'static str,
+        args: &Arguments,
+        lines: &mut Lines,
+    ) {
         let at = self.edge(at);
         lines.instant(self.thread, name, cat, at, "t", args);
     }

@@ -4,7 +4,9 @@ use serde_json::Value;
 use super::record::{SMALL, all, record};
 
 fn dump(of: &RunRecord) -> Value {
-    let bytes = Format::Dump.render(std::slice::from_ref(of)).expect("it is not too much");
+    let bytes = Format::Dump
+        .render(std::slice::from_ref(of))
+        .expect("it is not too much");
     serde_json::from_slice(&bytes).expect("it is JSON")
 }
 
@@ -15,7 +17,13 @@ const READ_OF_STATS: [(&str, &str, &[&str]); 6] = [
     (
         "T01",
         "transport",
-        &["timestamp", "bytesSent", "bytesReceived", "dtlsState", "selectedCandidatePairId"],
+        &[
+            "timestamp",
+            "bytesSent",
+            "bytesReceived",
+            "dtlsState",
+            "selectedCandidatePairId",
+        ],
     ),
     (
         "D1",
@@ -108,7 +116,10 @@ fn every_scenarios_dump_has_what_viewers_read() {
         assert!(dump["UserAgent"].is_string(), "{name}");
         // Without it the importer of rtcstats refuses the file; of its brands it shows the third.
         let third = &dump["UserAgentData"][2];
-        assert!(third["brand"].is_string() && third["version"].is_string(), "{name}");
+        assert!(
+            third["brand"].is_string() && third["version"].is_string(),
+            "{name}"
+        );
         let connections = dump["PeerConnections"].as_object().expect("there are some");
         assert!(!connections.is_empty(), "{name}");
         for (id, connection) in connections {
@@ -129,10 +140,20 @@ fn log_of(connection: &Value, place: &str) {
     assert!(!log.is_empty(), "{place}");
     let mut last = 0.0;
     for entry in log {
-        let kind = entry["type"].as_str().unwrap_or_else(|| panic!("{place}: {entry}"));
-        let value = entry["value"].as_str().unwrap_or_else(|| panic!("{place}: {entry}"));
-        assert!(CHROMES.contains(&kind) || kind.starts_with("rtcstorm."), "{place}: {entry}");
-        assert!(entry["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{place}: {entry}");
+        let kind = entry["type"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{place}: {entry}"));
+        let value = entry["value"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{place}: {entry}"));
+        assert!(
+            CHROMES.contains(&kind) || kind.starts_with("rtcstorm."),
+            "{place}: {entry}"
+        );
+        assert!(
+            entry["time"].as_str().is_some_and(|time| time.ends_with('Z')),
+            "{place}: {entry}"
+        );
         let at = entry["timestamp"].as_f64().expect("a number");
         assert!(at >= last, "{place}: back in time: {entry}");
         last = at;
@@ -160,7 +181,10 @@ fn stats_of(connection: &Value, place: &str) {
     };
     for (name, series) in stats {
         for field in ["startTime", "endTime"] {
-            assert!(series[field].as_str().is_some_and(|time| time.ends_with('Z')), "{place}: {name}");
+            assert!(
+                series[field].as_str().is_some_and(|time| time.ends_with('Z')),
+                "{place}: {name}"
+            );
         }
         let id = match name.split_once("-[") {
             Some((id, _)) => id,
@@ -168,14 +192,20 @@ fn stats_of(connection: &Value, place: &str) {
         };
         let times = values(&format!("{id}-timestamp")).len();
         let count = values(name).len();
-        assert!(count == times || values(name) == [Value::Null], "{place}: {name} has {count} of {times}");
+        assert!(
+            count == times || values(name) == [Value::Null],
+            "{place}: {name} has {count} of {times}"
+        );
     }
     for (id, stats_type, figures) in READ_OF_STATS {
         // A pair is there when it is selected.
         if ["P", "T01", "D1"].contains(&id) || stats.contains_key(&format!("{id}-timestamp")) {
             for figure in figures {
                 let name = format!("{id}-{figure}");
-                assert!(stats.get(&name).is_some_and(|it| it["statsType"] == stats_type), "{place}: {name}");
+                assert!(
+                    stats.get(&name).is_some_and(|it| it["statsType"] == stats_type),
+                    "{place}: {name}"
+                );
             }
         }
     }

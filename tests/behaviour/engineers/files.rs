@@ -21,21 +21,39 @@ fn a_runs_folder_is_read_by_engineers_whole_narrowed_and_cut_off() {
         let trace = desk.read(&format!("{out}/trace.json"));
         assert_eq!(complaints(&trace), [""; 0], "{out}");
         let connections = connections.as_object().map(serde_json::Map::len);
-        (connections.unwrap_or_default(), json(&trace), desk.read(&format!("{out}/signaling.txt")))
+        (
+            connections.unwrap_or_default(),
+            json(&trace),
+            desk.read(&format!("{out}/signaling.txt")),
+        )
     };
     fs::create_dir(desk.path("all")).expect("the folder for tests can be written");
     let (all, _, signaling) = report("run", "all", &[]);
-    assert!(signaling.contains("\nroom-0 (") && signaling.contains("\nroom-1 ("), "{signaling}");
+    assert!(
+        signaling.contains("\nroom-0 (") && signaling.contains("\nroom-1 ("),
+        "{signaling}"
+    );
 
     let (of_room, _, signaling) = report("run", "room", &["--room", "1"]);
     assert!(of_room < all, "{of_room} of {all}");
-    assert!(!signaling.contains("\nroom-0 (") && signaling.contains("\nroom-1 ("), "{signaling}");
+    assert!(
+        !signaling.contains("\nroom-0 (") && signaling.contains("\nroom-1 ("),
+        "{signaling}"
+    );
 
     let (of_link, trace, signaling) = report("run", "link", &["--link", "0,1"]);
     assert!((2..of_room).contains(&of_link), "{of_link} of {of_room}");
-    assert!(!signaling.lines().any(|line| line.contains("srv") && line.contains("peer-2")), "{signaling}");
+    assert!(
+        !signaling
+            .lines()
+            .any(|line| line.contains("srv") && line.contains("peer-2")),
+        "{signaling}"
+    );
     let events = trace["traceEvents"].as_array().expect("there are events");
-    let processes: Vec<&Value> = events.iter().filter(|event| event["name"] == "process_name").collect();
+    let processes: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["name"] == "process_name")
+        .collect();
     assert_eq!(processes.len(), 3, "{processes:?}");
 
     let log = desk.read("run/events.ndjson");

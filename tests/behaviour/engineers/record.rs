@@ -5,8 +5,8 @@ use rtcstorm::{
     metrics::{Recorder, RunEvent, TimelineRecorder},
     plan::{self, Plan},
     report::{
-        GeneratorLine, LAUNCH_SCHEMA, Launch, MachineLine, Normaliser, RunRecord, RunReport, ScenarioLine, StartedAt,
-        VerdictLine, VerdictWord,
+        GeneratorLine, LAUNCH_SCHEMA, Launch, MachineLine, Normaliser, RunRecord, RunReport, ScenarioLine,
+        StartedAt, VerdictLine, VerdictWord,
     },
     scenario::{Scenario, bundled, faults, races},
     sim::Schedule,

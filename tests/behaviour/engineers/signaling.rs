@@ -6,7 +6,9 @@ use rtcstorm::{
 use super::record::{SMALL, all, record};
 
 fn text(of: &RunRecord) -> String {
-    let bytes = Format::Signaling.render(std::slice::from_ref(of)).expect("it is not too much");
+    let bytes = Format::Signaling
+        .render(std::slice::from_ref(of))
+        .expect("it is not too much");
     String::from_utf8(bytes).expect("it is text")
 }
 
@@ -32,10 +34,15 @@ fn every_description_of_every_scenario_is_told_and_no_line_steers_a_terminal() {
         let lost = count(|kind| matches!(kind, EventKind::SignalingLost { .. }));
         let told = |way: &str| {
             let of = text.lines().filter(|line| line.contains(way));
-            of.filter(|line| line.contains("  offer ") || line.contains("  answer ")).count()
+            of.filter(|line| line.contains("  offer ") || line.contains("  answer "))
+                .count()
         };
         let treated = lines(" by a fault");
-        assert_eq!(told("→ srv →") + told("← srv ←"), sent + received + treated_descriptions(record), "{name}");
+        assert_eq!(
+            told("→ srv →") + told("← srv ←"),
+            sent + received + treated_descriptions(record),
+            "{name}"
+        );
         assert_eq!(lines(" is ignored: "), ignored, "{name}");
         assert_eq!(lines("socket is lost: "), lost, "{name}");
         let faults = count(|kind| matches!(kind, EventKind::FrameTreated { .. }));
@@ -50,5 +57,7 @@ fn treated_descriptions(record: &RunRecord) -> usize {
         EventKind::FrameTreated { frame, .. } if event.remote.is_some() => Some(frame.name()),
         _ => None,
     });
-    treated.filter(|frame| ["offer", "answer"].contains(frame)).count()
+    treated
+        .filter(|frame| ["offer", "answer"].contains(frame))
+        .count()
 }

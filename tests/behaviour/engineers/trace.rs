@@ -7,7 +7,9 @@ use super::{
 };
 
 fn trace(of: &rtcstorm::report::RunRecord) -> String {
-    let bytes = Format::Trace.render(std::slice::from_ref(of)).expect("it is not too much");
+    let bytes = Format::Trace
+        .render(std::slice::from_ref(of))
+        .expect("it is not too much");
     String::from_utf8(bytes).expect("JSON is UTF-8")
 }
 
@@ -39,7 +41,10 @@ fn every_scenarios_trace_is_well_formed_and_has_what_went_on() {
             // Whoever is refused gets no further; a link that has no path has no more than its offer.
             let has_links = record.events.iter().any(|event| event.remote.is_some());
             let is_there = spans.contains(&phase);
-            assert!(is_there || !has_links || name.contains("block") || name.contains("no-path"), "{name}: {phase}");
+            assert!(
+                is_there || !has_links || name.contains("block") || name.contains("no-path"),
+                "{name}: {phase}"
+            );
         }
         assert!(
             named(&trace, "s").iter().any(|flow| flow.starts_with("offer ")),
@@ -65,6 +70,8 @@ fn several_runs_are_processes_of_one_trace() {
     let text = String::from_utf8(bytes).expect("JSON is UTF-8");
     assert_eq!(complaints(&text), [""; 0]);
     let trace: Value = serde_json::from_str(&text).expect("it is JSON");
-    let processes = named(&trace, "M").into_iter().filter(|name| *name == "process_name");
+    let processes = named(&trace, "M")
+        .into_iter()
+        .filter(|name| *name == "process_name");
     assert_eq!(processes.count(), 6, "a run and two peers, twice");
 }

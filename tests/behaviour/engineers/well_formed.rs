@@ -69,12 +69,16 @@ fn thread(event: &Value) -> Thread {
 
 /// Metadata first, then by time.
 fn order(events: &[Value]) -> Vec<String> {
-    let first = events.iter().position(|event| ph(event) != "M").unwrap_or(events.len());
+    let first = events
+        .iter()
+        .position(|event| ph(event) != "M")
+        .unwrap_or(events.len());
     let rest = &events[first..];
     let late = rest.iter().filter(|event| ph(event) == "M");
     let late = late.map(|event| format!("metadata behind events: {event}"));
     let back = rest.windows(2).filter(|two| ts(&two[1]) < ts(&two[0]));
-    late.chain(back.map(|two| format!("back in time: {}", two[1]))).collect()
+    late.chain(back.map(|two| format!("back in time: {}", two[1])))
+        .collect()
 }
 
 /// Processes and threads have names, and a thread is of one process.
@@ -152,7 +156,9 @@ fn overlapping(events: &[Value]) -> Vec<String> {
         let [begin, end] = two[..] else { return true };
         ph(begin) != "b" || ph(end) != "e" || ts(begin) > ts(end) || begin["name"] != end["name"]
     });
-    unsound.map(|(key, two)| format!("{key} does not begin and end: {two:?}")).collect()
+    unsound
+        .map(|(key, two)| format!("{key} does not begin and end: {two:?}"))
+        .collect()
 }
 
 /// A flow begins once and ends once, goes forward in time, and is inside a span wherever it is.
@@ -178,7 +184,9 @@ fn flows(events: &[Value], spans: &BTreeMap<Thread, Vec<Span>>) -> Vec<String> {
                     _ if nth == last => "f",
                     _ => "t",
                 };
-                ph(place) == expected && place["name"] == places[0]["name"] && place["cat"] == places[0]["cat"]
+                ph(place) == expected
+                    && place["name"] == places[0]["name"]
+                    && place["cat"] == places[0]["cat"]
             });
         if !sound {
             wrong.push(format!("flow {id} does not begin and end: {places:?}"));
@@ -220,7 +228,10 @@ mod tests {
             ("\"id\":\"2\",\"ph\":\"e\"", "\"id\":\"3\",\"ph\":\"e\""),
             ("\"ts\":1,\"dur\":9", "\"ts\":1,\"dur\":2"),
             ("\"name\":\"process_name\"", "\"name\":\"x\""),
-            ("\"pid\":1,\"tid\":2,\"args\":{\"name\"", "\"pid\":1,\"tid\":3,\"args\":{\"name\""),
+            (
+                "\"pid\":1,\"tid\":2,\"args\":{\"name\"",
+                "\"pid\":1,\"tid\":3,\"args\":{\"name\"",
+            ),
             ("{\"value\":1}", "{\"value\":\"1\"}"),
             ("\"s\":\"t\"", "\"s\":\"x\""),
             ("\"ph\":\"i\"", "\"ph\":\"Q\""),
