@@ -24,7 +24,7 @@ pub const MAX_CONNECTIONS: usize = 5_000;
 /// # Errors
 /// If there are more than [`MAX_CONNECTIONS`].
 pub fn dump(runs: &[RunRecord]) -> Result<Vec<u8>, String> {
-    let read: Vec<Connections> = runs.iter().map(|run| read(run)).collect();
+    let read: Vec<Connections> = runs.iter().map(read).collect();
     let count: usize = read.iter().map(|connections| connections.all.len()).sum();
     if count > MAX_CONNECTIONS {
         return Err(format!(

@@ -132,8 +132,11 @@ const PAIR: &str = "CPlocal_remote";
 const LOCAL: &str = "Ilocal";
 const REMOTE: &str = "Iremote";
 
-/// Chrome computes these from the ones before.
-const RATES: [(&str, fn(&Traffic) -> u64, u64); 4] = [
+/// A rate's name, what it is the rate of, and the factor to its unit.
+type Rate = (&'static str, fn(&Traffic) -> u64, u64);
+
+/// Chrome computes these from the figures before.
+const RATES: [Rate; 4] = [
     ("[messagesSent/s]", |traffic| traffic.messages_sent, 1),
     ("[messagesReceived/s]", |traffic| traffic.messages_received, 1),
     ("[bytesSent_in_bits/s]", |traffic| traffic.bytes_sent, 8),
