@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::{dump, file::MAX_CONNECTIONS};
 use crate::{
-    base::{Generation, Instant},
+    base::{Generation, Incarnation, Instant},
     metrics::{
         CandidateKind, DescriptionKind::*, EventKind, IgnoreReason, Operation, RunEvent, SignalingState::*,
     },
@@ -169,7 +169,7 @@ fn no_text_of_a_stack_is_taken_for_json_or_a_description() {
 fn each_end_tells_what_the_other_is_reached_by() {
     let opened = |pair| EventKind::ChannelOpened {
         generation: Generation(1),
-        incarnation: crate::base::Incarnation(1),
+        incarnation: Incarnation(1),
         pair,
     };
     let told = connections(vec![

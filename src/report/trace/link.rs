@@ -10,7 +10,7 @@ use super::{
 use crate::{
     base::{Generation, Instant, PeerId},
     metrics::{EventKind, RunEvent, SignalingState},
-    report::{events::kind_name, redact::redacted, what},
+    report::{events::kind_name, redact::redacted, state_name, what},
 };
 
 const CONNECTION: &str = "connection";
@@ -186,7 +186,7 @@ impl Link {
         let name = match &event.kind {
             EventKind::IceStateChanged { state, .. } => format!("ICE {}", redacted(state)),
             EventKind::ConnectionStateChanged { state, .. } => redacted(state),
-            EventKind::SignalingStateChanged { state, .. } => super::super::state_name(*state).to_owned(),
+            EventKind::SignalingStateChanged { state, .. } => state_name(*state).to_owned(),
             _ => kind_name(event),
         };
         let args = arguments([("what", redacted(&what(&event.kind)).into())]);

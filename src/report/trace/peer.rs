@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     flows::{Flows, Parcel},
-    line::{Arguments, Lines, arguments},
+    line::{Arguments, Lines, Nanos, arguments},
     link::Link,
     process::Threads,
     track::Track,
@@ -41,8 +41,7 @@ impl Peer {
 
     /// Something that the report says of it, rather than an event.
     pub fn finding(&self, at: Instant, name: &str, args: &Arguments, lines: &mut Lines) {
-        let at = super::line::Nanos::of(at);
-        lines.instant(self.membership.thread, name, "finding", at, "p", args);
+        lines.instant(self.membership.thread, name, "finding", Nanos::of(at), "p", args);
     }
 
     pub fn read(&mut self, event: &RunEvent, threads: &mut Threads, flows: &mut Flows, lines: &mut Lines) {
