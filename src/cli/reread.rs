@@ -19,7 +19,7 @@ use crate::{
     base::{Fnv1a, Instant, PeerId},
     metrics::{EventKind, TimelineRecorder},
     plan::{self, Plan, Segment, Share},
-    report::{Launch, MachineLine, RunRecord, RunReport, StartedAt, VerdictLine, VerdictWord, Wanted, json},
+    report::{Launch, MAX_EVENTS, MachineLine, RunRecord, RunReport, StartedAt, VerdictLine, VerdictWord, Wanted, json},
     run::RunSummary,
     scenario::{Scenario, parse},
     verdict::{Asked, ExitCode, GeneratorUse, Grants, Thresholds, invariants::Visibility},
@@ -66,12 +66,23 @@ pub(super) fn read(folder: &Path, wanted: &Wanted) -> Result<RunRecord, String> 
     let keep = wanted.of(&opened.plan, &report);
     let mut kept = Vec::new();
     if *wanted != Wanted::Figures {
+        let limit = match wanted {
+            Wanted::Figures | Wanted::Failures => usize::MAX,
+            Wanted::Link(..) | Wanted::Room(_) | Wanted::All => MAX_EVENTS,
+        };
+        let mut count = 0;
         Log::open(folder)?.each(|event, _, _| {
             if keep(&event) {
-                kept.push(event);
+                count += 1;
+                if count <= limit {
+                    kept.push(event);
+                }
             }
             Ok(())
         })?;
+        if count > limit {
+            return Err(too_much(folder, count, wanted));
+        }
     }
     drop(keep);
     Ok(RunRecord {
@@ -81,6 +92,18 @@ pub(super) fn read(folder: &Path, wanted: &Wanted) -> Result<RunRecord, String> 
         report,
         events: kept,
     })
+}
+
+fn too_much(folder: &Path, count: usize, wanted: &Wanted) -> String {
+    let help = match wanted {
+        Wanted::Link(..) => "nothing is smaller than a link: read events.ndjson",
+        Wanted::Room(_) => "narrow it with --link A,B",
+        _ => "narrow it with --link A,B or --room N",
+    };
+    format!(
+        "{} has {count} events for that, and {MAX_EVENTS} are the most\n  help: {help}",
+        folder.display()
+    )
 }
 
 /// Reads what the run was begun with.

@@ -13,6 +13,7 @@ pub mod events;
 #[cfg(test)]
 mod extremes;
 mod format;
+mod generation;
 pub mod hlog;
 pub mod html;
 pub mod json;
@@ -27,6 +28,9 @@ mod paper;
 mod record;
 mod recorded;
 #[cfg(test)]
+mod record_samples;
+mod redact;
+#[cfg(test)]
 mod samples;
 mod sequence;
 mod signaling;
@@ -35,6 +39,7 @@ mod tables;
 pub mod terminal;
 mod trace;
 mod units;
+mod wall_clock;
 
 pub(crate) use describe::{call, ignored, state_name};
 pub use describe::{describe, what};
@@ -42,6 +47,6 @@ pub use format::Format;
 pub use launch::{Launch, SCHEMA as LAUNCH_SCHEMA, SegmentLaunch};
 pub use model::*;
 pub use normal::Normaliser;
-pub use record::{RunRecord, Wanted};
+pub use record::{MAX_EVENTS, RunRecord, Wanted};
 pub use recorded::{RecordedError, recorded};
 pub use story::Story;

@@ -23,6 +23,10 @@ pub struct RunRecord {
     pub events: Vec<RunEvent>,
 }
 
+/// Events of one run that a format can be made from, unless it asks for fewer kinds of them: some 300 MB of memory, and
+/// as much of a file as its viewers open.
+pub const MAX_EVENTS: usize = 1_000_000;
+
 /// Which events of a run a format wants to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {

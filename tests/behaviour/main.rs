@@ -2,6 +2,7 @@
 
 mod cli;
 mod docs;
+mod engineers;
 mod fault_steps;
 mod host_steps;
 mod hunting;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use rtcstorm::{
     base::Instant,
-    metrics::{CATALOGUE, EventKind, MetricKey, Rate, RunEvent, Snapshot, Trend},
+    metrics::{CATALOGUE, EventKind, MetricKey, Rate, RunEvent, Snapshot, Timeline, Trend},
     plan::{self, Plan},
     report::{
         FailureLine, GeneratorLine, MachineLine, RunReport, ScenarioLine, StartedAt, ThresholdLine,
@@ -135,7 +135,6 @@ fn report() -> RunReport {
             reasons: Vec::new(),
             warnings: Vec::new(),
         },
-        timeline: Default::default(),
         metrics,
         thresholds: vec![ThresholdLine {
             selector: "connect_ms".to_owned(),
@@ -173,6 +172,7 @@ fn report() -> RunReport {
             what: String::new(),
         }],
         more_failures: 0,
+        timeline: Timeline::default(),
         repeat: String::new(),
         files: Vec::new(),
     }

@@ -54,7 +54,10 @@ pub const HARNESS: Crate = Crate {
         ),
         pure("verdict", &["base", "plan", "metrics"]),
         pure("compare", &["base", "metrics", "verdict"]),
-        pure("report", &["base", "plan", "metrics", "verdict", "compare"]),
+        pure(
+            "report",
+            &["base", "scenario", "plan", "metrics", "verdict", "compare"],
+        ),
         pure(
             "hunt",
             &[

@@ -1,6 +1,0 @@
-use super::RunRecord;
-
-/// Not there yet.
-pub fn dump(_runs: &[RunRecord]) -> Result<Vec<u8>, String> {
-    Err("not there yet".to_owned())
-}
