@@ -7,9 +7,13 @@ mod hunt;
 #[cfg(unix)]
 mod interrupt;
 mod language;
+mod merge;
 pub mod program;
+mod report;
 mod run;
 mod simulation;
+#[cfg(unix)]
+mod wreckage;
 
 /// Two peers who come together and go; judged by nothing that depends on the machine's speed.
 const QUICK: &str = "
