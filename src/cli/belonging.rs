@@ -15,14 +15,14 @@ pub(super) fn check(sources: &[Source]) -> Result<(), String> {
         return Ok(());
     };
     let told: [(&'static str, fn(&Launch) -> String); 6] = [
-        ("scenario, by its hash", |launch| launch.scenario_hash.clone()),
-        ("seed", |launch| launch.seed.to_string()),
-        ("version of rtcstorm", |launch| launch.version.clone()),
-        ("world", |launch| launch.world.clone()),
-        ("server, whether started for the run", |launch| {
+        ("the scenario's hash", |launch| launch.scenario_hash.clone()),
+        ("the seed", |launch| launch.seed.to_string()),
+        ("the version of rtcstorm", |launch| launch.version.clone()),
+        ("the world", |launch| launch.world.clone()),
+        ("whether the server was started for the run", |launch| {
             launch.own_server.to_string()
         }),
-        ("thresholds, whether judged", |launch| {
+        ("whether thresholds are judged", |launch| {
             launch.judge_thresholds.to_string()
         }),
     ];
@@ -33,7 +33,7 @@ pub(super) fn check(sources: &[Source]) -> Result<(), String> {
         };
         if let Some((what, mine, theirs)) = told.iter().find_map(differs) {
             return Err(format!(
-                "{} is no segment of the same run as {}: another {what} ({theirs}, not {mine})\n  help: only segments of one scenario, seed, version and world add up",
+                "{} is no segment of the same run as {}: they differ in {what} ({theirs}, not {mine})\n  help: only segments of one scenario, seed, version and world add up",
                 other.folder.display(),
                 first.folder.display()
             ));

@@ -211,7 +211,8 @@ fn without_segment(repeat: &str, segment: &str) -> String {
     repeat.replace(&format!(" --segment {segment}"), "")
 }
 
-/// What waits to be written: when it happened, whose log it is from, and the event with its segment.
+/// What waits to be written: when it happened, whose log it is from, and the event with its segment. In one instant the first
+/// segment goes first, in whatever order folders were named.
 struct Head {
     at: Instant,
     source: usize,
@@ -221,7 +222,7 @@ struct Head {
 
 impl PartialEq for Head {
     fn eq(&self, other: &Self) -> bool {
-        (self.at, self.source) == (other.at, other.source)
+        self.cmp(other).is_eq()
     }
 }
 
@@ -235,7 +236,8 @@ impl PartialOrd for Head {
 
 impl Ord for Head {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.source).cmp(&(other.at, other.source))
+        let key = |head: &Self| (head.at, head.segment, head.source);
+        key(self).cmp(&key(other))
     }
 }
 

@@ -22,6 +22,9 @@ use crate::{
 
 /// The most frames that wait for a server that stands still.
 const WAITING_MAX: usize = 1 << 20;
+/// Sockets are counted from here on: their numbers are in frames, and are to have one length in whatever part of a plan is
+/// played.
+const BEFORE_FIRST_CLIENT: u64 = 1_000_000;
 /// How long a socket may take to open, as in the other worlds.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -107,7 +110,7 @@ impl Server {
                 waiting: VecDeque::new(),
                 slow: Duration::ZERO,
                 sockets: BTreeMap::new(),
-                last_client: 0,
+                last_client: BEFORE_FIRST_CLIENT,
                 alarm: None,
             }),
         }

@@ -156,14 +156,21 @@ fn what_is_merged_is_read_again_like_any_run_and_can_be_merged_further() {
 fn runs_that_do_not_belong_together_are_refused_by_name_and_nothing_is_touched() {
     let desk = Desk::new("alien-segments");
     in_segments(&desk, &SMOKE, 2);
-    let other = |more: &[&str]| {
-        play(&desk, &SMOKE, more).assert_code(0);
+    let other = |seed: &str, rooms: &str, more: &[&str]| {
+        let what = [
+            "run", "smoke", "--sim", "--quiet", "--seed", seed, "--rooms", rooms,
+        ];
+        play(&desk, &what, more).assert_code(0);
     };
-    other(&["--out", "whole"]);
-    other(&["--out", "third", "--segment", "2/3"]);
-    other(&["--out", "seed", "--segment", "2/2", "--seed", "4"]);
-    other(&["--out", "larger", "--segment", "2/2", "--rooms", "6"]);
-    other(&["--out", "unjudged", "--segment", "2/2", "--no-thresholds"]);
+    other("3", "5", &["--out", "whole"]);
+    other("3", "5", &["--out", "third", "--segment", "2/3"]);
+    other("4", "5", &["--out", "seed", "--segment", "2/2"]);
+    other("3", "6", &["--out", "larger", "--segment", "2/2"]);
+    other(
+        "3",
+        "5",
+        &["--out", "unjudged", "--segment", "2/2", "--no-thresholds"],
+    );
     desk.run(&[
         "run",
         "smoke",
@@ -193,23 +200,23 @@ fn runs_that_do_not_belong_together_are_refused_by_name_and_nothing_is_touched()
         (["one", "third"], "third is segment 2/3, and one is segment 1/2"),
         (
             ["one", "seed"],
-            "seed is no segment of the same run as one: another scenario",
+            "seed is no segment of the same run as one: they differ in the scenario",
         ),
         (
             ["one", "larger"],
-            "larger is no segment of the same run as one: another scenario",
+            "larger is no segment of the same run as one: they differ in the scenario",
         ),
         (
             ["one", "unjudged"],
-            "unjudged is no segment of the same run as one: another thresholds",
+            "unjudged is no segment of the same run as one: they differ in whether thresholds are judged",
         ),
         (
             ["one", "local"],
-            "local is no segment of the same run as one: another world (local, not sim)",
+            "local is no segment of the same run as one: they differ in the world (local, not sim)",
         ),
         (
             ["one", "old"],
-            "old is no segment of the same run as one: another version of rtcstorm (0.0.9",
+            "old is no segment of the same run as one: they differ in the version of rtcstorm (0.0.9",
         ),
         (["one", "one"], "one and one are both segment 1/2"),
         (["two", "all"], "are both segment 2/2"),

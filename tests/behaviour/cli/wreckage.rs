@@ -20,7 +20,7 @@ fn a_run_that_is_killed_leaves_what_it_has_measured() {
     let desk = Desk::new("killed");
     desk.write(
         "long.yaml",
-        &LONG.replace("{ pause: 1h }", "{ chat: { every: 100ms, for: 1h } }"),
+        &LONG.replace("{ pause: 1h }", "{ chat: { every: 100ms, for: 1h, size: 100B } }"),
     );
     let program = desk.start(&["run", "long.yaml", "--out", "out", "--quiet"]);
     wait_until("messages are in the log", || {
@@ -287,6 +287,7 @@ fn on_a_full_disk_what_was_measured_is_still_told() {
         eprintln!("skipped: no disk can be mounted here");
         return;
     };
+    desk.write("disk/report.json", "mine");
     let run = [
         "run", "smoke", "--rooms", "4", "--sim", "--quiet", "--out", "disk/out",
     ];
@@ -310,7 +311,6 @@ fn on_a_full_disk_what_was_measured_is_still_told() {
     assert_eq!(summary["verdict"], "incomplete", "{summary:#}");
 
     // A report that has no room leaves what was there.
-    fs::write(desk.path("disk/report.json"), "mine").expect("there is room for that");
     fs::write(desk.path("disk/ballast"), vec![0; 1 << 20]).expect_err("it is full");
     desk.run(&["run", "smoke", "--sim", "--quiet", "--out", "out"])
         .assert_code(0);
