@@ -64,8 +64,10 @@ fn every_variable_is_listed() {
             .map(str::to_owned)
             .collect()
     };
-    let helps =
-        ["run", "hunt", "replay", "check", "plan", "serve"].map(|name| desk.run(&["help", name]).stdout);
+    let helps = [
+        "run", "hunt", "replay", "report", "merge", "check", "plan", "serve",
+    ]
+    .map(|name| desk.run(&["help", name]).stdout);
     let mut known = variables(&helps.concat());
     assert!(known.len() > 15, "{known:?}");
     known.insert("RTCSTORM_LOG".to_owned());
