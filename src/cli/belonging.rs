@@ -6,6 +6,9 @@ use crate::{
     report::{Launch, SegmentLaunch},
 };
 
+/// What has to be the same, in words, and what a run was begun with there.
+type Told = (&'static str, fn(&Launch) -> String);
+
 /// Whether all are parts of one run.
 ///
 /// # Errors
@@ -14,7 +17,7 @@ pub(super) fn check(sources: &[Source]) -> Result<(), String> {
     let [first, others @ ..] = sources else {
         return Ok(());
     };
-    let told: [(&'static str, fn(&Launch) -> String); 6] = [
+    let told: [Told; 6] = [
         ("the scenario's hash", |launch| launch.scenario_hash.clone()),
         ("the seed", |launch| launch.seed.to_string()),
         ("the version of rtcstorm", |launch| launch.version.clone()),
@@ -27,9 +30,9 @@ pub(super) fn check(sources: &[Source]) -> Result<(), String> {
         }),
     ];
     for other in others {
-        let differs = |(what, of): &(&'static str, fn(&Launch) -> String)| {
+        let differs = |(what, of): &Told| {
             let (mine, theirs) = (of(&first.opened.launch), of(&other.opened.launch));
-            (mine != theirs).then(|| (*what, mine, theirs))
+            (mine != theirs).then_some((*what, mine, theirs))
         };
         if let Some((what, mine, theirs)) = told.iter().find_map(differs) {
             return Err(format!(
