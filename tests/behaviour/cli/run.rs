@@ -41,7 +41,7 @@ fn assert_failed(code: Option<i32>, summary: &Value) {
 }
 
 #[test]
-fn smoke_passes_with_one_json_document_on_stdout_and_four_files_in_its_folder() {
+fn smoke_passes_with_one_json_document_on_stdout_and_six_files_in_its_folder() {
     let desk = Desk::new("smoke");
     let args = [
         "run", "smoke", "--rooms", "1", "--json", "--quiet", "--out", "deep/out",
