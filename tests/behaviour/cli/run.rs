@@ -111,7 +111,14 @@ fn smoke_passes_with_one_json_document_on_stdout_and_six_files_in_its_folder() {
     let files: BTreeSet<_> = files.iter().map(String::as_str).collect();
     assert_eq!(
         files,
-        BTreeSet::from(["summary.json", "histograms.hlog", "events.ndjson", "machine.json"])
+        BTreeSet::from([
+            "run.json",
+            "scenario.yaml",
+            "summary.json",
+            "histograms.hlog",
+            "events.ndjson",
+            "machine.json"
+        ])
     );
 
     let hlog = desk.read("deep/out/histograms.hlog");
