@@ -6,6 +6,9 @@ use crate::{
     report::{Launch, SegmentLaunch},
 };
 
+/// What has to be the same, in words, and what a run was begun with there.
+type Told = (&'static str, fn(&Launch) -> String);
+
 /// Whether all are parts of one run.
 ///
 /// # Errors
@@ -14,26 +17,26 @@ pub(super) fn check(sources: &[Source]) -> Result<(), String> {
     let [first, others @ ..] = sources else {
         return Ok(());
     };
-    let told: [(&'static str, fn(&Launch) -> String); 6] = [
-        ("scenario, by its hash", |launch| launch.scenario_hash.clone()),
-        ("seed", |launch| launch.seed.to_string()),
-        ("version of rtcstorm", |launch| launch.version.clone()),
-        ("world", |launch| launch.world.clone()),
-        ("server, whether started for the run", |launch| {
+    let told: [Told; 6] = [
+        ("the scenario's hash", |launch| launch.scenario_hash.clone()),
+        ("the seed", |launch| launch.seed.to_string()),
+        ("the version of rtcstorm", |launch| launch.version.clone()),
+        ("the world", |launch| launch.world.clone()),
+        ("whether the server was started for the run", |launch| {
             launch.own_server.to_string()
         }),
-        ("thresholds, whether judged", |launch| {
+        ("whether thresholds are judged", |launch| {
             launch.judge_thresholds.to_string()
         }),
     ];
     for other in others {
-        let differs = |(what, of): &(&'static str, fn(&Launch) -> String)| {
+        let differs = |(what, of): &Told| {
             let (mine, theirs) = (of(&first.opened.launch), of(&other.opened.launch));
-            (mine != theirs).then(|| (*what, mine, theirs))
+            (mine != theirs).then_some((*what, mine, theirs))
         };
         if let Some((what, mine, theirs)) = told.iter().find_map(differs) {
             return Err(format!(
-                "{} is no segment of the same run as {}: another {what} ({theirs}, not {mine})\n  help: only segments of one scenario, seed, version and world add up",
+                "{} is no segment of the same run as {}: they differ in {what} ({theirs}, not {mine})\n  help: only segments of one scenario, seed, version and world add up",
                 other.folder.display(),
                 first.folder.display()
             ));

@@ -24,7 +24,7 @@ use crate::{
     base::{BarrierId, Instant, PeerId},
     metrics::{Numbers, RunEvent},
     plan::{self, Merged, Segment},
-    report::{FileLine, Launch, Normaliser, RunReport, SegmentLaunch, VerdictLine, VerdictWord, events},
+    report::{FileLine, Launch, Normaliser, RunReport, SegmentLaunch, VerdictWord, events},
     verdict::ExitCode,
 };
 
@@ -97,14 +97,12 @@ fn merged(args: &MergeArgs) -> Result<ExitCode, String> {
     } = reread::replay(folder.path(), &opened)?;
     let segments = &opened.launch.segments;
     report.machine.took_ms = segments.iter().map(|segment| segment.took_ms).fold(0.0, f64::max);
-    let code = judge(
-        &mut report,
-        exit_code,
-        &sources,
-        &missing,
-        cut_off,
-        &opened.launch,
-    );
+    let longest = segments
+        .iter()
+        .map(|segment| segment.duration_ms)
+        .fold(0.0, f64::max);
+    report.duration_ms = report.duration_ms.max(longest);
+    let code = judge(&mut report, exit_code, &opened.launch, &missing, cut_off);
     report.files = folder.files();
     let written = folder
         .write_merged(&report, segments)
@@ -147,7 +145,10 @@ fn segments(sources: &[Source]) -> Result<Vec<(Segment, SegmentLaunch)>, String>
             segments.extend(told.map(|(share, launched)| (share.segment, launched.clone())));
             continue;
         }
-        let word = opened.judged.as_ref().map(|(verdict, _)| verdict.word);
+        let (verdict, duration_ms) = opened.judged.clone().unwrap_or_else(|| {
+            let why = "it did not come to its end, or was not judged";
+            (incomplete(why.to_owned()), 0.0)
+        });
         let launched = SegmentLaunch {
             segment: launch.segment.clone(),
             folder: folder.display().to_string(),
@@ -162,7 +163,10 @@ fn segments(sources: &[Source]) -> Result<Vec<(Segment, SegmentLaunch)>, String>
             open_files: launch.open_files,
             lag_limit_ms: launch.lag_limit_ms,
             cpu_limit_percent: launch.cpu_limit_percent,
-            verdict: word.unwrap_or(VerdictWord::Incomplete).as_str().to_owned(),
+            duration_ms,
+            verdict: verdict.word.as_str().to_owned(),
+            reasons: verdict.reasons,
+            warnings: verdict.warnings,
         };
         segments.push((opened.shares[0].segment, launched));
     }
@@ -214,7 +218,8 @@ fn without_segment(repeat: &str, segment: &str) -> String {
     repeat.replace(&format!(" --segment {segment}"), "")
 }
 
-/// What waits to be written: when it happened, whose log it is from, and the event with its segment.
+/// What waits to be written: when it happened, whose log it is from, and the event with its segment. In one instant the first
+/// segment goes first, in whatever order folders were named.
 struct Head {
     at: Instant,
     source: usize,
@@ -224,7 +229,7 @@ struct Head {
 
 impl PartialEq for Head {
     fn eq(&self, other: &Self) -> bool {
-        (self.at, self.source) == (other.at, other.source)
+        self.cmp(other).is_eq()
     }
 }
 
@@ -238,7 +243,8 @@ impl PartialOrd for Head {
 
 impl Ord for Head {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.source).cmp(&(other.at, other.source))
+        let key = |head: &Self| (head.at, head.segment, head.source);
+        key(self).cmp(&key(other))
     }
 }
 
@@ -328,87 +334,70 @@ const TOGETHER_MS: u64 = 5_000;
 fn judge(
     report: &mut RunReport,
     code: ExitCode,
-    sources: &[Source],
+    launch: &Launch,
     missing: &[Segment],
     cut_off: Option<String>,
-    launch: &Launch,
 ) -> ExitCode {
-    let mut codes = vec![code];
+    let mut codes = vec![(code, report.verdict.word)];
     let mut reasons = Vec::new();
-    let mut words = Vec::new();
-    for source in sources {
-        let Some((verdict, _)) = &source.opened.judged else {
-            continue;
-        };
-        let whose = whose(source);
-        let told = verdict.reasons.join("; ");
+    let mut warnings = Vec::new();
+    for segment in &launch.segments {
+        let whose = format!("segment {} ({})", segment.segment, segment.folder);
         // What failed there is judged here, over all.
-        if let Some(code) = own_end(verdict) {
-            codes.push(code);
-            words.push((code, verdict.word));
-            reasons.push(format!("{whose} was {}: {told}", verdict.word.as_str()));
+        if let Some(ended) = own_end(&segment.verdict) {
+            codes.push(ended);
+            reasons.push(format!(
+                "{whose} was {}: {}",
+                segment.verdict,
+                segment.reasons.join("; ")
+            ));
         }
-        let warnings = verdict.warnings.iter();
-        report
-            .verdict
-            .warnings
-            .extend(warnings.map(|warning| format!("{whose}: {warning}")));
+        let told = segment.warnings.iter();
+        warnings.extend(told.map(|warning| format!("{whose}: {warning}")));
     }
-    let mut unjudged: Vec<String> = sources
-        .iter()
-        .filter(|source| source.opened.judged.is_none())
-        .map(|source| format!("{} did not come to its end, or was not judged", whose(source)))
-        .collect();
-    unjudged.extend(cut_off);
-    if !missing.is_empty() {
-        let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        unjudged.push(format!("segments are missing: {}", names.join(", ")));
-    }
-    let is_incomplete = !unjudged.is_empty();
-    if is_incomplete {
-        codes.push(ExitCode::Invalid);
-        let VerdictLine { reasons: told, .. } = incomplete(unjudged.join("; "));
-        reasons.splice(0..0, told);
+    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    let missing = (!missing.is_empty()).then(|| format!("segments are missing: {}", missing.join(", ")));
+    for why in missing.into_iter().chain(cut_off) {
+        codes.push((ExitCode::Invalid, VerdictWord::Incomplete));
+        reasons.insert(0, why);
     }
     let starts = launch.segments.iter().map(|segment| segment.started_at_unix_ms);
-    let spread = starts.clone().max().unwrap_or(0) - starts.min().unwrap_or(0);
-    if launch.world == "live" && spread > TOGETHER_MS {
-        report.verdict.warnings.push(format!(
+    let apart = starts.clone().max().unwrap_or(0) - starts.min().unwrap_or(0);
+    if launch.world == "live" && apart > TOGETHER_MS {
+        warnings.push(format!(
             "the segments began {:.1} s apart: the server did not bear all of the load at once",
-            spread as f64 / 1_000.0
+            apart as f64 / 1_000.0
         ));
     }
-    let worst = ExitCode::worst(codes);
+    let worst = ExitCode::worst(codes.iter().map(|(code, _)| *code));
+    let mut words = codes
+        .iter()
+        .filter(|(code, _)| *code == worst)
+        .map(|(_, word)| *word);
     let verdict = &mut report.verdict;
-    if worst != code {
-        let of_segment = words.iter().find(|(code, _)| *code == worst);
-        verdict.word = of_segment.map_or(VerdictWord::Invalid, |(_, word)| *word);
-    }
-    if is_incomplete && worst == ExitCode::Invalid {
-        verdict.word = VerdictWord::Incomplete;
-    }
+    // Of two words for one code, the one that says that there is more to come.
+    verdict.word = match words.clone().find(|word| *word == VerdictWord::Incomplete) {
+        Some(word) => word,
+        None => words.next().unwrap_or(verdict.word),
+    };
     verdict.exit_code = worst.number();
     reasons.append(&mut verdict.reasons);
     verdict.reasons = reasons;
+    verdict.warnings.extend(warnings);
     worst
 }
 
-/// `segment 2/3 (results/two)`.
-fn whose(source: &Source) -> String {
-    format!(
-        "segment {} ({})",
-        source.opened.launch.segment,
-        source.folder.display()
-    )
-}
-
 /// What ended a segment, or spoiled it, whatever its thresholds came to.
-fn own_end(verdict: &VerdictLine) -> Option<ExitCode> {
-    match verdict.word {
-        VerdictWord::Invalid | VerdictWord::Incomplete => Some(ExitCode::Invalid),
-        VerdictWord::Interrupted => Some(ExitCode::Interrupted),
-        VerdictWord::Aborted => Some(ExitCode::Aborted),
-        VerdictWord::Error => Some(ExitCode::Bug),
-        VerdictWord::Pass | VerdictWord::Fail | VerdictWord::Running => None,
-    }
+fn own_end(word: &str) -> Option<(ExitCode, VerdictWord)> {
+    let word = VerdictWord::ALL
+        .into_iter()
+        .find(|known| known.as_str() == word)?;
+    let code = match word {
+        VerdictWord::Invalid | VerdictWord::Incomplete => ExitCode::Invalid,
+        VerdictWord::Interrupted => ExitCode::Interrupted,
+        VerdictWord::Aborted => ExitCode::Aborted,
+        VerdictWord::Error => ExitCode::Bug,
+        VerdictWord::Pass | VerdictWord::Fail | VerdictWord::Running => return None,
+    };
+    Some((code, word))
 }

@@ -19,7 +19,10 @@ use crate::{
     base::{Fnv1a, Instant, PeerId},
     metrics::{EventKind, TimelineRecorder},
     plan::{self, Plan, Segment, Share},
-    report::{Launch, MAX_EVENTS, MachineLine, RunRecord, RunReport, StartedAt, VerdictLine, VerdictWord, Wanted, json},
+    report::{
+        Launch, MAX_EVENTS, MachineLine, RunRecord, RunReport, StartedAt, VerdictLine, VerdictWord, Wanted,
+        json,
+    },
     run::RunSummary,
     scenario::{Scenario, parse},
     verdict::{Asked, ExitCode, GeneratorUse, Grants, Thresholds, invariants::Visibility},

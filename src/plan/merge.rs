@@ -65,13 +65,17 @@ pub fn merge(scenario: &Scenario, seed: u64, parts: &[(Segment, Option<String>)]
     Merged { plan, shares }
 }
 
-/// A merged plan with only the scripts that this share has played: what it is judged by. Who has nothing to do is done.
+/// A merged plan with only the rooms and scripts that this share has played: what it is judged by. The others' rooms are
+/// empty, and who has nothing to do is done.
 pub fn plan_of(merged: &Plan, share: &Share) -> Plan {
     let mut plan = merged.clone();
     let mut played = vec![false; plan.peers.len()];
     for peer in &share.peers {
         played[peer.index()] = true;
     }
+    let rooms = plan.rooms.iter_mut();
+    let others = rooms.filter(|room| room.peers.iter().any(|peer| !played[peer.index()]));
+    others.for_each(|room| room.peers.clear());
     let others = plan.peers.iter_mut().zip(played).filter(|(_, played)| !played);
     others.for_each(|(peer, _)| peer.script.clear());
     plan

@@ -83,8 +83,16 @@ pub struct SegmentLaunch {
     pub lag_limit_ms: f64,
     /// See [`Launch::cpu_limit_percent`].
     pub cpu_limit_percent: f64,
+    /// How long it took by its own clock, in ms: virtual ones in a simulation.
+    pub duration_ms: f64,
     /// What it was found to be: `PASS`, `INCOMPLETE`, …
     pub verdict: String,
+    /// Why it was no PASS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// What its reader should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Launch {

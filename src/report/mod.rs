@@ -26,9 +26,9 @@ mod normal;
 mod outages;
 mod paper;
 mod record;
-mod recorded;
 #[cfg(test)]
 mod record_samples;
+mod recorded;
 mod redact;
 #[cfg(test)]
 mod samples;

@@ -22,6 +22,9 @@ use crate::{
 
 /// The most frames that wait for a server that stands still.
 const WAITING_MAX: usize = 1 << 20;
+/// The frame that tells how many sockets there are, and how long it is with five digits.
+const COUNT: &str = r#"{"type":"client_count","#;
+const COUNT_BYTES: usize = 76;
 /// How long a socket may take to open, as in the other worlds.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -251,7 +254,7 @@ impl Server {
     fn follow(self: &Arc<Self>, state: &mut State) {
         while let Some(output) = state.hub.poll_output() {
             let (client, inbox, event) = match output {
-                Output::Send { to, frame } => (to, state.sockets.get(&to).cloned(), Ok(frame.to_string())),
+                Output::Send { to, frame } => (to, state.sockets.get(&to).cloned(), Ok(steady(&frame))),
                 Output::Close { client, code, reason } => (
                     client,
                     state.sockets.remove(&client),
@@ -296,6 +299,15 @@ impl Server {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The frame with one length, however many sockets there are: those of other rooms are no matter of this one, or a room would
+/// be another run in a segment of the plan. JSON may end with spaces.
+fn steady(frame: &str) -> String {
+    match frame.starts_with(COUNT) {
+        true => format!("{frame:<COUNT_BYTES$}"),
+        false => frame.to_owned(),
     }
 }
 
@@ -364,5 +376,23 @@ impl Sink<String> for Socket {
         // The handshake takes no time: nobody measures it.
         self.closed = true;
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_many_sockets_there_are_does_not_change_a_frames_length() {
+        let frame = |count| {
+            steady(&format!(
+                r#"{COUNT}"count":{count},"timestamp":"2000-01-01T00:00:00.000Z"}}"#
+            ))
+        };
+        assert_eq!(frame(20_000).len(), COUNT_BYTES);
+        assert_eq!(frame(7).len(), COUNT_BYTES);
+        assert!(serde_json::from_str::<serde_json::Value>(&frame(7)).is_ok());
+        assert_eq!(steady("{}"), "{}");
     }
 }

@@ -14,21 +14,19 @@ use rtcstorm::{
 use crate::{local::Unjudged, simulated};
 
 /// With lossy and narrow networks, faults of the network, of signaling and of hosts, chat, crashes.
-const SCENARIOS: [(&str, &[&str]); 7] = [
-    ("smoke", &["rooms.count=5"]),
+const SCENARIOS: [(&str, &[&str]); 5] = [
     ("leave-rejoin", &["rooms.count=3"]),
-    ("duplicate-offers", &["rooms.count=3"]),
     ("crash-and-return", &["rooms.count=3"]),
     ("network-drops", &["rooms.count=3"]),
-    ("chat-load", &["rooms.count=4", "rooms.peers=4"]),
+    ("chat-load", &["rooms.count=3", "rooms.peers=3"]),
     ("outage-matrix-short", &["rooms.count=3"]),
 ];
 
-/// What the bundled ones have little of: loss, jitter, reordering, narrow links, ways of their own between two, faults of
-/// frames, NATs, relays.
+/// What the bundled ones have little of: loss, jitter, reordering, and links so narrow that a byte more is time; so many peers
+/// that their numbers have different lengths.
 const ROUGH: &str = "
 name: rough
-rooms: { count: 12 }
+rooms: { count: 5 }
 arrive: { over: 4s }
 network: { profile: 3g, loss: 2%, jitter: 20ms, reorder: 2% }
 groups:
@@ -120,12 +118,17 @@ fn in_segments(scenario: &Scenario, seed: u64, count: u32) -> (Merged, Vec<RunEv
 
 #[test]
 fn every_room_has_the_same_luck_in_a_segment_and_the_figures_add_up() {
-    for scenario in scenarios() {
+    for (nth, scenario) in scenarios().enumerate() {
         let whole = Arc::new(expand(&scenario, 5, &rtcstorm::plan::Options::default()));
         let (events, took) = simulated::play(&whole, Schedule::Fifo);
         let all_figures = figures(&whole, &events, took);
         let expected = by_room(&events, &whole);
-        for count in [2, 3] {
+        let counts: &[u32] = match (&*scenario.name, nth % 2) {
+            ("rough", _) => &[2, 3],
+            (_, 0) => &[2],
+            _ => &[3],
+        };
+        for &count in counts {
             let (merged, events, sum) = in_segments(&scenario, 5, count);
             assert_eq!(merged.plan, *whole, "{}", scenario.name);
             let rooms = by_room(&events, &whole);

@@ -8,11 +8,15 @@ mod hunt;
 #[cfg(unix)]
 mod interrupt;
 mod language;
+mod merge;
 mod page;
 pub mod program;
+mod report;
 mod run;
 mod simulation;
 mod trust;
+#[cfg(unix)]
+mod wreckage;
 
 /// Two peers who come together and go; judged by nothing that depends on the machine's speed.
 const QUICK: &str = "

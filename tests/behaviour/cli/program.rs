@@ -141,6 +141,12 @@ impl Running {
         fs::read_to_string(&self.stderr).expect("stderr is text")
     }
 
+    /// Ends it as the system does when memory is short: it can't say or write anything any more.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("a child can be waited for");
+    }
+
     /// Ctrl-C.
     #[cfg(unix)]
     pub fn interrupt(&self) {
