@@ -8,6 +8,7 @@ mod describe;
 mod drawing;
 mod dump;
 pub mod events;
+mod exposition;
 #[cfg(test)]
 mod extremes;
 mod format;
@@ -22,6 +23,8 @@ mod model;
 mod normal;
 mod outages;
 mod paper;
+pub mod prometheus;
+mod prometheus_wire;
 mod record;
 #[cfg(test)]
 mod samples;
