@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::schedule::ScheduleArg;
+use super::{live::LiveAddress, schedule::ScheduleArg};
 use crate::{plan::Segment, report::Format};
 
 /// Headless WebRTC test harness and load simulator.
@@ -160,6 +160,11 @@ pub(super) struct RunArgs {
     /// repeatable, or with commas
     #[arg(long, env = "RTCSTORM_REPORT", value_name = "FORMAT", value_delimiter = ',')]
     pub report: Vec<Format>,
+
+    /// While it runs, serve a page that shows it, and /metrics for Prometheus: 127.0.0.1:9090, or only a port of this
+    /// machine's (0: any that is free). Who can reach the address can read along
+    #[arg(long, env = "RTCSTORM_LIVE", value_name = "ADDR")]
+    pub live: Option<LiveAddress>,
 
     /// Print summary.json on stdout instead of the text; everything else goes to stderr
     #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]

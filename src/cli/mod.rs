@@ -17,6 +17,7 @@ mod machine;
 mod mutants;
 mod place;
 mod plan;
+mod progress;
 mod readers;
 mod replay;
 mod report;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::artifacts::EventLog;
 use crate::{
+    base::Instant,
     metrics::{EventKind, Failures, Growth, Recorder, RunEvent, TimelineRecorder},
     net::usage,
     plan::Plan,
@@ -18,6 +19,8 @@ pub(super) struct Gathered {
     pub checkers: Checkers,
     pub failures: Failures,
     pub timeline: TimelineRecorder,
+    /// The newest instant that an event has told.
+    pub now: Instant,
     /// The highest use of processor time in any second, and of memory.
     pub cpu_percent: Option<f64>,
     pub rss_bytes: Option<u64>,
@@ -32,6 +35,7 @@ impl Gathered {
             checkers: Checkers::new(plan, sees),
             failures: Failures::default(),
             timeline: TimelineRecorder::new(plan),
+            now: Instant::START,
             cpu_percent: None,
             rss_bytes: None,
             memory: Growth::default(),
@@ -40,6 +44,7 @@ impl Gathered {
 
     /// Takes the next event, of a run that is under way or of a log.
     pub fn read(&mut self, event: &RunEvent) {
+        self.now = self.now.max(event.at);
         self.recorder.record(event);
         self.checkers.observe(event);
         let failure = self.failures.observe(event);

@@ -12,11 +12,12 @@ use super::{
     args::RunArgs,
     artifacts::{LogHash, RunFolder},
     interrupt::Interrupt,
-    live::Live,
+    live::{Board, LivePage, Outset},
     load::{self, Loaded},
     no_color,
     place::Place,
     print_data,
+    progress::Progress,
     readers::{Normal, Shared},
     report,
     schedule::ScheduleArg,
@@ -56,6 +57,14 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let Some(trusted) = trusted(args.ice_ca.as_deref()) else {
         return ExitCode::Configuration;
     };
+    let board = Board::new(loaded.len());
+    let page = match live_page(args, &board) {
+        Ok(page) => page,
+        Err(trouble) => {
+            eprintln!("{trouble}");
+            return ExitCode::Configuration;
+        }
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -63,18 +72,44 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             return ExitCode::Bug;
         }
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         let interrupt = Interrupt::listen("everybody leaves");
+        let all = Runs {
+            args,
+            ice_servers: &ice_servers,
+            trusted: &trusted,
+            run_id: &run_id,
+            interrupt: &interrupt,
+            board: &board,
+        };
         let mut codes = Vec::new();
         for (index, loaded) in loaded.iter().enumerate() {
             if interrupt.is_seen() {
                 codes.push(ExitCode::Interrupted);
                 break;
             }
-            codes.push(run_one(args, loaded, &ice_servers, &trusted, index, &run_id, &interrupt).await);
+            codes.push(run_one(&all, loaded, index).await);
         }
         ExitCode::worst(codes)
-    })
+    });
+    board.over(code);
+    if let Some(page) = page {
+        page.end();
+    }
+    code
+}
+
+/// Opens the page that shows the runs while they are under way, if it is wanted.
+fn live_page(args: &RunArgs, board: &Arc<Board>) -> Result<Option<LivePage>, String> {
+    let Some(address) = &args.live else { return Ok(None) };
+    let page = LivePage::open(address, board.clone()).map_err(|error| {
+        format!("error: --live {address}: {error}\n  help: choose another port; 0 is any that is free")
+    })?;
+    eprintln!("live: {}", page.url());
+    if !address.is_loopback() {
+        eprintln!("warning: whoever reaches that address can read along: the scenario, its figures, its failures");
+    }
+    Ok(Some(page))
 }
 
 /// Every scenario, or none: what is wrong with any of them has been printed.
@@ -175,15 +210,25 @@ fn trusted(file: Option<&Path>) -> Option<Vec<CertificateDer<'static>>> {
     read.ok()
 }
 
-async fn run_one(
-    args: &RunArgs,
-    loaded: &Loaded,
-    ice_servers: &[RTCIceServer],
-    trusted: &[CertificateDer<'static>],
-    index: usize,
-    run_id: &str,
-    interrupt: &Interrupt,
-) -> ExitCode {
+/// What the runs of one command have in common.
+struct Runs<'a> {
+    args: &'a RunArgs,
+    ice_servers: &'a [RTCIceServer],
+    trusted: &'a [CertificateDer<'static>],
+    run_id: &'a str,
+    interrupt: &'a Interrupt,
+    board: &'a Board,
+}
+
+async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize) -> ExitCode {
+    let &Runs {
+        args,
+        ice_servers,
+        trusted,
+        run_id,
+        interrupt,
+        board,
+    } = all;
     let Loaded { scenario, plan } = loaded;
     let started = SystemTime::now();
     let folder = match folder_for(args, loaded, started, index) {
@@ -212,7 +257,17 @@ async fn run_one(
         return trouble_with_files(&trouble);
     }
     let gathered = Shared::new(plan, place.visibility());
-    let live = Live::start(plan, gathered.clone(), args.quiet);
+    board.begin(
+        Outset {
+            scenario: scenario.clone(),
+            launch: launch.clone(),
+            target: target.clone(),
+            folder: folder.path().display().to_string(),
+            lag_limit: args.lag_limit,
+        },
+        gathered.clone(),
+    );
+    let progress = Progress::start(plan, gathered.clone(), args.quiet);
     let (watch, abort) = match args.no_thresholds {
         true => abort::watch(&[], gathered.clone()),
         false => abort::watch(&scenario.thresholds, gathered.clone()),
@@ -238,7 +293,7 @@ async fn run_one(
     let clock = std::time::Instant::now();
     let ran = place.play(census, plan_, options, vec![Box::new(readers)]).await;
     let took = clock.elapsed();
-    drop(live);
+    drop(progress);
     let ran = match ran {
         Ok(ran) => ran,
         Err(trouble) => {
@@ -280,6 +335,7 @@ async fn run_one(
         .and_then(|()| report::add(folder.path(), &args.report))
         .map(|more| report.files.extend(more));
     print(&report, args.json);
+    board.end(&report);
     match written {
         Ok(()) => code,
         Err(trouble) => ExitCode::worst([code, trouble_with_files(&trouble)]),

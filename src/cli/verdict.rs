@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::readers::Gathered;
+use super::{live::Outset, readers::Gathered};
 use crate::{
     base::Instant,
-    metrics::{MetricKey, RunEvent, Snapshot},
+    metrics::{MetricKey, RunEvent, Slope, Snapshot, Timeline},
     report::{
         FailureLine, FileLine, GeneratorLine, MachineLine, RunReport, ScenarioLine, StartedAt, ThresholdLine,
         ThresholdStatus, VerdictLine, VerdictWord, what,
@@ -35,23 +35,89 @@ pub(super) struct About<'a> {
     pub files: Vec<FileLine>,
 }
 
+/// What a report so far is made of: a copy, so that the run goes on meanwhile.
+pub(super) struct SoFar {
+    now: Instant,
+    metrics: Snapshot,
+    failures: Vec<RunEvent>,
+    more_failures: u64,
+    timeline: Timeline,
+    cpu_percent: Option<f64>,
+    rss_bytes: Option<u64>,
+    rss_growth: Option<Slope>,
+}
+
+impl SoFar {
+    pub fn of(gathered: &mut Gathered) -> Self {
+        Self {
+            now: gathered.now,
+            metrics: gathered.recorder.snapshot(),
+            failures: gathered.failures.kept.clone(),
+            more_failures: gathered.failures.more,
+            timeline: gathered.timeline.timeline(),
+            cpu_percent: gathered.cpu_percent,
+            rss_bytes: gathered.rss_bytes,
+            rss_growth: gathered.memory.slope(),
+        }
+    }
+}
+
+/// What a run that is under way has come to. It has no verdict; thresholds are as they stand, and invariants are
+/// known when it is over.
+pub(super) fn so_far(outset: &Outset, so_far: SoFar) -> RunReport {
+    let (launch, scenario) = (&outset.launch, &outset.scenario);
+    let saturation = Saturation::of(&so_far.metrics, outset.lag_limit);
+    RunReport {
+        version: launch.version.clone(),
+        scenario: scenario_line(scenario, launch.seed),
+        world: launch.world.clone(),
+        target: outset.target.clone(),
+        started_at: StartedAt {
+            text: launch.started_at.clone(),
+            unix_ms: launch.started_at_unix_ms,
+        },
+        duration_ms: so_far.now.as_millis_f64(),
+        log_hash: None,
+        machine: MachineLine {
+            os: launch.os.clone(),
+            arch: launch.arch.clone(),
+            cores: launch.cores,
+            took_ms: 0.0,
+            folder: outset.folder.clone(),
+        },
+        verdict: VerdictLine {
+            word: VerdictWord::Running,
+            exit_code: ExitCode::Invalid.number(),
+            reasons: Vec::new(),
+            warnings: Vec::new(),
+        },
+        thresholds: thresholds(scenario, launch.judge_thresholds, &so_far.metrics)
+            .iter()
+            .map(line)
+            .collect(),
+        metrics: so_far.metrics,
+        invariants: Vec::new(),
+        generator: GeneratorLine {
+            cpu_percent: so_far.cpu_percent,
+            rss_bytes: so_far.rss_bytes,
+            rss_growth: so_far.rss_growth,
+            lag_ms_p99: saturation.map(|s| s.lag_p99_ms),
+        },
+        failures: so_far.failures.iter().map(failure).collect(),
+        more_failures: so_far.more_failures,
+        timeline: so_far.timeline,
+        repeat: launch.repeat.clone(),
+        files: Vec::new(),
+    }
+}
+
 /// Judges the run, and tells all about it.
 pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, ExitCode) {
     let ended = Instant::START + about.run.duration;
     gathered.recorder.finish(ended);
     let metrics = gathered.recorder.snapshot();
     let invariants = gathered.checkers.finish(ended);
-    let thresholds: Vec<ThresholdResult> = about
-        .scenario
-        .thresholds
-        .iter()
-        .filter(|_| about.judge_thresholds)
-        .map(|t| {
-            Threshold::parse(&t.selector, &t.expression)
-                .expect("the scenario was checked")
-                .judge(&metrics)
-        })
-        .collect();
+    let thresholds = thresholds(about.scenario, about.judge_thresholds, &metrics);
     let broken: Vec<&str> = invariants
         .iter()
         .filter(|i| i.is_broken())
@@ -74,12 +140,7 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
     let exit_code = verdict.exit_code;
     let report = RunReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        scenario: ScenarioLine {
-            name: about.scenario.name.clone(),
-            about: about.scenario.about.clone(),
-            seed: about.seed,
-            hash: about.scenario.hash.clone(),
-        },
+        scenario: scenario_line(about.scenario, about.seed),
         world: about.world,
         target: about.target,
         started_at: about.started_at,
@@ -112,6 +173,25 @@ pub(super) fn report(about: About<'_>, mut gathered: Gathered) -> (RunReport, Ex
         files: about.files,
     };
     (report, exit_code)
+}
+
+fn scenario_line(scenario: &Scenario, seed: u64) -> ScenarioLine {
+    ScenarioLine {
+        name: scenario.name.clone(),
+        about: scenario.about.clone(),
+        seed,
+        hash: scenario.hash.clone(),
+    }
+}
+
+fn thresholds(scenario: &Scenario, judged: bool, metrics: &Snapshot) -> Vec<ThresholdResult> {
+    let all = scenario.thresholds.iter().filter(|_| judged);
+    all.map(|t| {
+        Threshold::parse(&t.selector, &t.expression)
+            .expect("the scenario was checked")
+            .judge(metrics)
+    })
+    .collect()
 }
 
 fn counted(metrics: &Snapshot, name: &'static str) -> u64 {
