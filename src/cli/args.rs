@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{live::LiveAddress, schedule::ScheduleArg};
+use super::{live::LiveAddress, otlp::OtlpUrl, schedule::ScheduleArg};
 use crate::{plan::Segment, report::Format};
 
 /// Headless WebRTC test harness and load simulator.
@@ -165,6 +165,11 @@ pub(super) struct RunArgs {
     /// machine's (0: any that is free). Who can reach the address can read along
     #[arg(long, env = "RTCSTORM_LIVE", value_name = "ADDR")]
     pub live: Option<LiveAddress>,
+
+    /// Send metrics, and a trace of each join that fails, to an OpenTelemetry collector (OTLP over HTTP), like
+    /// http://127.0.0.1:4318
+    #[arg(long, env = "RTCSTORM_OTLP", value_name = "URL")]
+    pub otlp: Option<OtlpUrl>,
 
     /// Print summary.json on stdout instead of the text; everything else goes to stderr
     #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]

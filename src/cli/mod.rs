@@ -15,6 +15,7 @@ mod live;
 mod load;
 mod machine;
 mod mutants;
+mod otlp;
 mod place;
 mod plan;
 mod progress;
@@ -31,6 +32,7 @@ mod simulate;
 mod sweep;
 mod verdict;
 mod verify;
+mod watched;
 
 use std::{
     fmt,

@@ -12,7 +12,7 @@ use super::{
     args::RunArgs,
     artifacts::{LogHash, RunFolder},
     interrupt::Interrupt,
-    live::{Board, LivePage, Outset},
+    live::Outset,
     load::{self, Loaded},
     no_color,
     place::Place,
@@ -23,13 +23,14 @@ use super::{
     schedule::ScheduleArg,
     verdict::{self, About},
     verify,
+    watched::Watched,
 };
 use crate::{
     base::{IceTransport, IceUrl},
     net::{CertificateDer, certificates},
     plan::Segment,
     report::{LAUNCH_SCHEMA, Launch, MachineLine, RunReport, StartedAt, json, terminal},
-    run::Options,
+    run::{EventReader, Options},
     scenario::{Scenario, url_without_secrets},
     verdict::{ExitCode, invariants::Visibility},
     world::{Census, Tricks},
@@ -57,9 +58,8 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let Some(trusted) = trusted(args.ice_ca.as_deref()) else {
         return ExitCode::Configuration;
     };
-    let board = Board::new(loaded.len());
-    let page = match live_page(args, &board) {
-        Ok(page) => page,
+    let watched = match Watched::start(args, loaded.len()) {
+        Ok(watched) => watched,
         Err(trouble) => {
             eprintln!("{trouble}");
             return ExitCode::Configuration;
@@ -80,7 +80,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             trusted: &trusted,
             run_id: &run_id,
             interrupt: &interrupt,
-            board: &board,
+            watched: watched.as_ref(),
         };
         let mut codes = Vec::new();
         for (index, loaded) in loaded.iter().enumerate() {
@@ -92,24 +92,10 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         }
         ExitCode::worst(codes)
     });
-    board.over(code);
-    if let Some(page) = page {
-        page.end();
+    if let Some(watched) = watched {
+        watched.end(code);
     }
     code
-}
-
-/// Opens the page that shows the runs while they are under way, if it is wanted.
-fn live_page(args: &RunArgs, board: &Arc<Board>) -> Result<Option<LivePage>, String> {
-    let Some(address) = &args.live else { return Ok(None) };
-    let page = LivePage::open(address, board.clone()).map_err(|error| {
-        format!("error: --live {address}: {error}\n  help: choose another port; 0 is any that is free")
-    })?;
-    eprintln!("live: {}", page.url());
-    if !address.is_loopback() {
-        eprintln!("warning: whoever reaches that address can read along: the scenario, its figures, its failures");
-    }
-    Ok(Some(page))
 }
 
 /// Every scenario, or none: what is wrong with any of them has been printed.
@@ -217,7 +203,7 @@ struct Runs<'a> {
     trusted: &'a [CertificateDer<'static>],
     run_id: &'a str,
     interrupt: &'a Interrupt,
-    board: &'a Board,
+    watched: Option<&'a Watched>,
 }
 
 async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize) -> ExitCode {
@@ -227,7 +213,7 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize) -> ExitCode {
         trusted,
         run_id,
         interrupt,
-        board,
+        watched,
     } = all;
     let Loaded { scenario, plan } = loaded;
     let started = SystemTime::now();
@@ -257,16 +243,18 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize) -> ExitCode {
         return trouble_with_files(&trouble);
     }
     let gathered = Shared::new(plan, place.visibility());
-    board.begin(
-        Outset {
-            scenario: scenario.clone(),
-            launch: launch.clone(),
-            target: target.clone(),
-            folder: folder.path().display().to_string(),
-            lag_limit: args.lag_limit,
-        },
-        gathered.clone(),
-    );
+    if let Some(watched) = watched {
+        watched.board.begin(
+            Outset {
+                scenario: scenario.clone(),
+                launch: launch.clone(),
+                target: target.clone(),
+                folder: folder.path().display().to_string(),
+                lag_limit: args.lag_limit,
+            },
+            gathered.clone(),
+        );
+    }
     let progress = Progress::start(plan, gathered.clone(), args.quiet);
     let (watch, abort) = match args.no_thresholds {
         true => abort::watch(&[], gathered.clone()),
@@ -285,11 +273,12 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize) -> ExitCode {
         }),
     };
     let log_hash = event_log.hash();
-    let readers = Normal::new(vec![
-        Box::new(gathered.clone()),
-        Box::new(event_log),
-        Box::new(watch),
-    ]);
+    let mut readers: Vec<Box<dyn EventReader>> =
+        vec![Box::new(gathered.clone()), Box::new(event_log), Box::new(watch)];
+    if let Some(otlp) = watched.and_then(|watched| watched.otlp.as_ref()) {
+        readers.push(Box::new(otlp.reader(&launch, plan_.clone(), gathered.clone())));
+    }
+    let readers = Normal::new(readers);
     let clock = std::time::Instant::now();
     let ran = place.play(census, plan_, options, vec![Box::new(readers)]).await;
     let took = clock.elapsed();
@@ -335,7 +324,9 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize) -> ExitCode {
         .and_then(|()| report::add(folder.path(), &args.report))
         .map(|more| report.files.extend(more));
     print(&report, args.json);
-    board.end(&report);
+    if let Some(watched) = watched {
+        watched.board.end(&report);
+    }
     match written {
         Ok(()) => code,
         Err(trouble) => ExitCode::worst([code, trouble_with_files(&trouble)]),

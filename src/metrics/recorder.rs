@@ -10,7 +10,7 @@ use super::{
     counts::{amounts_of, counter_of},
     deadlines::{Deadlines, Due},
     faults::{self, Faults},
-    joins::Joins,
+    joins::{FailedJoin, Joins},
     link_event::{LinkEvent, link_event},
     members::{Cut, Members, Stay},
     messages::{MessageId, Messages},
@@ -140,6 +140,12 @@ impl Recorder {
     /// All figures so far. What is pending is in none of them.
     pub fn snapshot(&self) -> Snapshot {
         self.tally.snapshot()
+    }
+
+    /// The joins that have failed since this was asked last: the failures of `join_ms`, one by one. Only so many wait
+    /// to be taken.
+    pub fn take_failed_joins(&mut self) -> Vec<FailedJoin> {
+        self.joins.take_failed()
     }
 
     /// The few figures of a progress view; costs a handful of look-ups.

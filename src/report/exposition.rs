@@ -276,10 +276,7 @@ fn series<'a, T>(
 
 fn labels(run: &RunReport) -> Vec<(String, String)> {
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    vec![
-        label("scenario", &run.scenario.name),
-        label("world", &run.world),
-    ]
+    vec![label("scenario", &run.scenario.name), label("world", &run.world)]
 }
 
 /// How things stand.
@@ -426,6 +423,9 @@ mod tests {
         let whole = run.metrics.counters[&MetricKey::new("messages_sent")];
         assert_eq!(told.len(), 1);
         assert_eq!(told[0].value, Value::Count(whole));
-        assert_eq!(told[0].labels[0], ("scenario".to_owned(), run.scenario.name.clone()));
+        assert_eq!(
+            told[0].labels[0],
+            ("scenario".to_owned(), run.scenario.name.clone())
+        );
     }
 }

@@ -21,6 +21,7 @@ pub mod machine;
 mod markdown;
 mod model;
 mod normal;
+pub mod otlp;
 mod outages;
 mod paper;
 pub mod prometheus;

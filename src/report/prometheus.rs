@@ -227,14 +227,22 @@ mod tests {
         let mut seen = 0;
         while !rest.is_empty() {
             let family = wire::MetricFamily::decode_length_delimited(&mut rest).expect("its own bytes");
-            for histogram in family.metric.iter().filter_map(|metric| metric.histogram.as_ref()) {
+            for histogram in family
+                .metric
+                .iter()
+                .filter_map(|metric| metric.histogram.as_ref())
+            {
                 let counts = histogram.positive_delta.iter().scan(0, |count, delta| {
                     *count += delta;
                     Some(*count as u64)
                 });
                 let all = counts.sum::<u64>() + histogram.zero_count.unwrap_or_default();
                 assert_eq!(Some(all), histogram.sample_count, "{:?}", family.name);
-                let length: u32 = histogram.positive_span.iter().filter_map(|span| span.length).sum();
+                let length: u32 = histogram
+                    .positive_span
+                    .iter()
+                    .filter_map(|span| span.length)
+                    .sum();
                 assert_eq!(length as usize, histogram.positive_delta.len());
                 seen += 1;
             }
@@ -243,7 +251,9 @@ mod tests {
         let failed = &run.metrics.trends[&MetricKey::new("reconnect_ms")];
         let native = native(&Distribution::of(failed));
         let spans = native.positive_span.iter();
-        let end: i32 = spans.map(|span| span.offset.unwrap_or(0) + span.length.unwrap_or(0) as i32).sum();
+        let end: i32 = spans
+            .map(|span| span.offset.unwrap_or(0) + span.length.unwrap_or(0) as i32)
+            .sum();
         assert!(failed.failed() > 0);
         assert_eq!(end, Exponential::INFINITE + 1);
     }

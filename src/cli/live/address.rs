@@ -97,7 +97,15 @@ mod tests {
         }
         assert!(address("[::1]:0").is_loopback());
         assert!(!address("0.0.0.0:9090").is_loopback());
-        for wrong in ["", "host", "127.0.0.1", "1:2:3", "::1", "127.0.0.1:66666", "http://127.0.0.1:1/"] {
+        for wrong in [
+            "",
+            "host",
+            "127.0.0.1",
+            "1:2:3",
+            "::1",
+            "127.0.0.1:66666",
+            "http://127.0.0.1:1/",
+        ] {
             assert!(wrong.parse::<LiveAddress>().is_err(), "{wrong}");
         }
     }
@@ -105,10 +113,22 @@ mod tests {
     #[test]
     fn names_of_others_are_not_answered_to() {
         let own = address("127.0.0.1:9090");
-        for host in ["127.0.0.1:9090", "localhost:9090", "LOCALHOST", "[::1]:9090", "[::1]", "127.0.0.1:1"] {
+        for host in [
+            "127.0.0.1:9090",
+            "localhost:9090",
+            "LOCALHOST",
+            "[::1]:9090",
+            "[::1]",
+            "127.0.0.1:1",
+        ] {
             assert!(own.answers_to(host), "{host}");
         }
-        for host in ["evil.example:9090", "192.0.2.1:9090", "localhost.evil.example", ""] {
+        for host in [
+            "evil.example:9090",
+            "192.0.2.1:9090",
+            "localhost.evil.example",
+            "",
+        ] {
             assert!(!own.answers_to(host), "{host}");
         }
         let open = address("0.0.0.0:9090");

@@ -11,10 +11,13 @@ use crate::{
     verdict::ExitCode,
 };
 
-/// A report so far is good for so long.
-const GOOD_FOR: Duration = Duration::from_secs(1);
+/// A report so far is good for so long: a little less than a second, for whoever asks each second.
+const GOOD_FOR: Duration = Duration::from_millis(900);
 /// The part of the time that may go into making them: one that takes long is good for longer.
 const SHARE: u32 = 20;
+
+/// Runs that are over are remembered up to so many; their distributions take some megabytes each.
+const MAX_ENDED: usize = 32;
 
 /// What a run is begun with, as far as its report so far tells it.
 pub(in crate::cli) struct Outset {
@@ -33,7 +36,7 @@ struct State {
     scenarios: usize,
     current: Option<(Outset, Shared)>,
     /// Reports of those that are over, in order.
-    ended: Vec<RunReport>,
+    ended: Vec<Arc<RunReport>>,
     newest: Option<Arc<View>>,
     /// When the newest was made, and for how long it is good.
     made: Option<(Instant, Duration)>,
@@ -64,7 +67,10 @@ impl Board {
     pub fn end(&self, report: &RunReport) {
         let mut state = self.lock();
         state.current = None;
-        state.ended.push(report.clone());
+        if state.ended.len() == MAX_ENDED {
+            state.ended.remove(0);
+        }
+        state.ended.push(Arc::new(report.clone()));
         state.made = None;
     }
 
@@ -100,7 +106,7 @@ impl State {
         let current = self.current.as_ref().and_then(|(outset, gathered)| {
             // The run waits while it is looked at: only what must be is done then.
             let so_far = gathered.with(verdict::SoFar::of)?;
-            Some(verdict::so_far(outset, so_far))
+            Some(Arc::new(verdict::so_far(outset, so_far)))
         });
         // Between the end of a run and its verdict the last look stands.
         let waits = self.current.is_some() && current.is_none();
@@ -109,7 +115,11 @@ impl State {
         }
         let number = self.newest.as_ref().map_or(1, |newest| newest.number + 1);
         let view = View::new(number, self.scenarios, &self.ended, current, self.over);
-        if self.newest.as_ref().is_none_or(|newest| !newest.shows_the_same(&view)) {
+        if self
+            .newest
+            .as_ref()
+            .is_none_or(|newest| !newest.shows_the_same(&view))
+        {
             self.newest = Some(Arc::new(view));
         }
     }

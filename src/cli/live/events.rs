@@ -81,7 +81,7 @@ fn told(view: &View) -> impl Iterator<Item = Event> + Send + use<> {
     let mut told = vec![
         Event::default().event("head").data(&head).retry(RETRY),
         // Its id stands for both: a page that lost the connection between them has to see both again.
-        Event::default().event("charts").id(id).data(&view.charts),
+        Event::default().event("charts").id(id).data(view.charts()),
     ];
     if view.is_over() {
         told.push(Event::default().event("over").data(&head));

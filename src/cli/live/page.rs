@@ -14,7 +14,7 @@ pub(super) fn style() -> String {
 /// The page as it is now. Its script keeps it up to date.
 pub(super) fn page(view: Option<&View>) -> String {
     match view {
-        Some(view) => filled(&view.head, &view.charts),
+        Some(view) => filled(&view.head, view.charts()),
         None => filled(&Head::default(), ""),
     }
 }
@@ -83,6 +83,9 @@ mod tests {
         };
         let page = filled(&head, "<svg></svg>");
         assert!(page.contains("&lt;script&gt;&quot;&amp;: rtcstorm</title>"));
-        assert!(!page.contains("<script>\"") && page.contains("<main id=\"charts\" tabindex=\"-1\"><svg></svg></main>"));
+        assert!(
+            !page.contains("<script>\"")
+                && page.contains("<main id=\"charts\" tabindex=\"-1\"><svg></svg></main>")
+        );
     }
 }

@@ -65,11 +65,16 @@ async fn guarded(State(served): State<Served>, request: Request, next: Next) -> 
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
         (header::CACHE_CONTROL, "no-store"),
     ];
     for (name, value) in headers {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
     response
 }
@@ -117,9 +122,18 @@ async fn report(State(served): State<Served>) -> Response {
     let view = served.board.view();
     let Some(report) = view.as_ref().and_then(|view| view.report()) else {
         let said = "Nothing has begun.\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], said).into_response();
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::RETRY_AFTER, "1")],
+            said,
+        )
+            .into_response();
     };
-    ([(header::CONTENT_TYPE, "application/json")], json::summary(report)).into_response()
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        json::summary(report),
+    )
+        .into_response()
 }
 
 async fn nothing_here() -> Response {

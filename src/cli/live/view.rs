@@ -1,3 +1,5 @@
+use std::sync::{Arc, OnceLock};
+
 use serde::Serialize;
 
 use crate::{
@@ -10,10 +12,9 @@ pub(in crate::cli) struct View {
     /// Counts up with each that shows something else.
     pub number: u64,
     pub head: Head,
-    /// The charts of the newest run, as HTML.
-    pub charts: String,
     /// Every run that is over, the one under way last; of two of one name in one world the newer.
-    reports: Vec<RunReport>,
+    reports: Vec<Arc<RunReport>>,
+    charts: OnceLock<String>,
 }
 
 /// What stands above the charts.
@@ -39,14 +40,16 @@ impl View {
     pub fn new(
         number: u64,
         scenarios: usize,
-        ended: &[RunReport],
-        current: Option<RunReport>,
+        ended: &[Arc<RunReport>],
+        current: Option<Arc<RunReport>>,
         over: Option<ExitCode>,
     ) -> Self {
-        let shown = current.as_ref().or(ended.last());
+        let shown = current.as_deref().or(ended.last().map(Arc::as_ref));
         let head = Head {
             name: shown.map_or_else(String::new, |run| run.scenario.name.clone()),
-            about: shown.and_then(|run| run.scenario.about.clone()).unwrap_or_default(),
+            about: shown
+                .and_then(|run| run.scenario.about.clone())
+                .unwrap_or_default(),
             verdict: shown.map_or("", |run| run.verdict.word.as_str()),
             line: shown.map_or_else(String::new, line),
             reasons: shown.map_or_else(Vec::new, |run| run.verdict.reasons.clone()),
@@ -66,8 +69,7 @@ impl View {
                 format!("{of} Exit code {}.", code.number())
             }),
         };
-        let charts = shown.map_or_else(String::new, html::charts);
-        let mut reports: Vec<RunReport> = Vec::new();
+        let mut reports: Vec<Arc<RunReport>> = Vec::new();
         for run in ended.iter().cloned().chain(current) {
             reports.retain(|known| known.scenario.name != run.scenario.name || known.world != run.world);
             reports.push(run);
@@ -75,13 +77,22 @@ impl View {
         Self {
             number,
             head,
-            charts,
             reports,
+            charts: OnceLock::new(),
         }
     }
 
     pub fn shows_the_same(&self, other: &Self) -> bool {
-        self.head == other.head && self.charts == other.charts && self.reports == other.reports
+        let mut pairs = self.reports.iter().zip(&other.reports);
+        self.head == other.head
+            && self.reports.len() == other.reports.len()
+            && pairs.all(|(one, two)| Arc::ptr_eq(one, two) || one == two)
+    }
+
+    /// The charts of the newest run, as HTML; made when somebody wants them.
+    pub fn charts(&self) -> &str {
+        self.charts
+            .get_or_init(|| self.report().map_or_else(String::new, html::charts))
     }
 
     pub fn is_over(&self) -> bool {
@@ -90,17 +101,26 @@ impl View {
 
     /// The newest report.
     pub fn report(&self) -> Option<&RunReport> {
-        self.reports.last()
+        self.reports.last().map(Arc::as_ref)
+    }
+
+    /// All of them, the newest last.
+    pub fn reports(&self) -> &[Arc<RunReport>] {
+        &self.reports
     }
 
     /// All reports, for Prometheus.
     pub fn text(&self) -> String {
-        prometheus::text(&self.reports.iter().collect::<Vec<_>>())
+        prometheus::text(&self.all())
     }
 
     /// The same with native histograms.
     pub fn protobuf(&self) -> Vec<u8> {
-        prometheus::protobuf(&self.reports.iter().collect::<Vec<_>>())
+        prometheus::protobuf(&self.all())
+    }
+
+    fn all(&self) -> Vec<&RunReport> {
+        self.reports.iter().map(Arc::as_ref).collect()
     }
 }
 

@@ -3,10 +3,13 @@
 mod abort;
 mod check;
 mod control;
+mod http;
 mod hunt;
 #[cfg(unix)]
 mod interrupt;
 mod language;
+mod live;
+mod otlp;
 pub mod program;
 mod run;
 mod simulation;
