@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
-
 use super::RunReport;
 use crate::metrics::{CATALOGUE, Kind, Metric, MetricKey, Trend};
 
@@ -106,43 +104,48 @@ impl Exponential {
     /// Where Prometheus counts what is infinite: above the largest number that there is.
     pub const INFINITE: i32 = (1024 << Self::SCHEMA) + 1;
 
-    fn of(micros: &Histogram<u64>) -> Self {
-        let mut all = Self::default();
-        for step in micros.iter_recorded() {
-            let value = micros.lowest_equivalent(step.value_iterated_to());
-            let count = step.count_at_value();
-            if value == 0 {
-                all.zeros += count;
-            } else {
-                let seconds = value as f64 / 1e6;
-                let index = (seconds.log2() * f64::from(1 << Self::SCHEMA)).ceil() as i32;
-                *all.buckets.entry(index).or_default() += count;
-            }
+    fn add(&mut self, micros: u64, count: u64) {
+        if micros == 0 {
+            self.zeros += count;
+            return;
         }
-        all
+        let seconds = micros as f64 / 1e6;
+        let index = (seconds.log2() * f64::from(1 << Self::SCHEMA)).ceil() as i32;
+        *self.buckets.entry(index).or_default() += count;
     }
 }
 
 impl Distribution {
     pub fn of(trend: &Trend) -> Self {
         let ok = trend.successes();
-        Self {
-            // A sample is kept to three digits: which side of an edge it is on is right to a thousandth of it.
-            up_to: EDGES_MICROS.map(|edge| match ok.is_empty() {
-                true => 0,
-                false => ok.count_between(0, edge),
-            }),
+        let mut told = Self {
+            up_to: [0; EDGES_MICROS.len()],
             count: trend.count(),
             failed: trend.failed(),
-            sum_seconds: if ok.is_empty() {
-                0.0
-            } else {
-                ok.mean() * ok.len() as f64 / 1e6
-            },
+            sum_seconds: 0.0,
             min_seconds: trend.min_ms().map(|ms| ms / 1e3),
             max_seconds: trend.max_ms().filter(|ms| ms.is_finite()).map(|ms| ms / 1e3),
-            exponential: Exponential::of(ok),
+            exponential: Exponential::default(),
+        };
+        for step in ok.iter_recorded() {
+            // A sample is kept to three digits: which side of an edge it is on is right to a thousandth of it.
+            let (value, count) = (
+                ok.lowest_equivalent(step.value_iterated_to()),
+                step.count_at_value(),
+            );
+            if let Some(first) = told
+                .up_to
+                .get_mut(EDGES_MICROS.partition_point(|edge| *edge < value))
+            {
+                *first += count;
+            }
+            told.sum_seconds += ok.median_equivalent(value) as f64 * count as f64 / 1e6;
+            told.exponential.add(value, count);
         }
+        for edge in 1..told.up_to.len() {
+            told.up_to[edge] += told.up_to[edge - 1];
+        }
+        told
     }
 }
 

@@ -114,7 +114,7 @@ async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
         let told = view.map(|view| view.protobuf()).unwrap_or_default();
         return ([(header::CONTENT_TYPE, prometheus::PROTOBUF)], told).into_response();
     }
-    let told = view.map(|view| view.text()).unwrap_or_default();
+    let told = view.map(|view| view.text().to_owned()).unwrap_or_default();
     ([(header::CONTENT_TYPE, prometheus::TEXT)], told).into_response()
 }
 

@@ -15,6 +15,7 @@ pub(in crate::cli) struct View {
     /// Every run that is over, the one under way last; of two of one name in one world the newer.
     reports: Vec<Arc<RunReport>>,
     charts: OnceLock<String>,
+    text: OnceLock<String>,
 }
 
 /// What stands above the charts.
@@ -79,6 +80,7 @@ impl View {
             head,
             reports,
             charts: OnceLock::new(),
+            text: OnceLock::new(),
         }
     }
 
@@ -110,8 +112,8 @@ impl View {
     }
 
     /// All reports, for Prometheus.
-    pub fn text(&self) -> String {
-        prometheus::text(&self.all())
+    pub fn text(&self) -> &str {
+        self.text.get_or_init(|| prometheus::text(&self.all()))
     }
 
     /// The same with native histograms.
