@@ -13,7 +13,7 @@ const LOOKS: [(u32, &str); 3] = [(1280, "light"), (1280, "dark"), (390, "dark")]
 const OPEN_ALL: &str = "document.querySelectorAll('details').forEach((one) => { one.open = true; })";
 
 /// Every chart has a size, and something in it that has one, and a name for who does not see it.
-const NOT_DRAWN: &str = "[...document.querySelectorAll('svg')].filter((svg) => {
+const NOT_DRAWN: &str = "[...document.querySelectorAll('svg:not(svg svg)')].filter((svg) => {
     const box = svg.getBoundingClientRect();
     const shapes = [...svg.querySelectorAll('path, rect, line, polyline, polygon, circle, text')];
     const drawn = shapes.some((shape) => { const own = shape.getBoundingClientRect(); return own.width > 0 || own.height > 0; });

@@ -2,79 +2,72 @@
 // Keeps the page up to date: what has changed is put in, and what the reader has opened, scrolled or selected stays.
 
 const at = (id) => document.getElementById(id);
-const main = at("charts");
+const charts = at("charts");
 const pause = at("pause");
 // A connection that is lost so many times in a row, without a word between, is not tried again.
 const MAX_TRIES = 5;
 let paused = false;
 let waiting = null;
 let newest = null;
-// What each child of `main` was made of.
-let shown = [];
 let tries = 0;
 
-// Where an element is: its way down from `main`, by places.
-function place(element) {
-  const way = [];
-  for (; element !== main; element = element.parentElement) {
-    if (!element) return null;
-    way.unshift([...element.parentElement.children].indexOf(element));
+// Whether one can be made like the other: elements of the same kind in the same part.
+function alike(one, other) {
+  const part = (node) => (node.getAttribute("class") || "").split(" ")[0];
+  return one.nodeName === other.nodeName
+    && (one.nodeType !== Node.ELEMENT_NODE || (one.id === other.id && part(one) === part(other)));
+}
+
+// Makes `old` like `fresh`, and touches only what differs: what is the same keeps focus, scrolling and selection.
+function patch(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.nodeValue = fresh.nodeValue;
+    return;
   }
-  return way;
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value && name !== "open") old.setAttribute(name, value);
+  }
+  for (const { name } of [...old.attributes]) {
+    // Whether something is open is the reader's choice.
+    if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  }
+  patchChildren(old, fresh);
 }
 
-const found = (way) => way && way.reduce((element, index) => element && element.children[index], main);
-
-// What is opened and closed is known by its id, or by what it says and how many said the same before it.
-function named(details) {
-  const seen = new Map();
-  return details.map((one) => {
-    const text = one.id || (one.querySelector("summary") || one).textContent.replace(/\d+/g, "#");
-    seen.set(text, (seen.get(text) || 0) + 1);
-    return text + "\n" + seen.get(text);
-  });
-}
-
-function opened() {
-  const all = [...main.querySelectorAll("details")];
-  return new Map(named(all).map((name, index) => [name, all[index].open]));
+function patchChildren(old, fresh) {
+  let next = old.firstChild;
+  const removeUpTo = (end) => {
+    while (next !== end) {
+      const gone = next;
+      next = next.nextSibling;
+      gone.remove();
+    }
+  };
+  for (const node of [...fresh.childNodes]) {
+    let match = next;
+    while (match && !alike(match, node)) match = match.nextSibling;
+    if (match) {
+      removeUpTo(match);
+      next = match.nextSibling;
+      patch(match, node);
+    } else {
+      old.insertBefore(node, next);
+    }
+  }
+  removeUpTo(null);
 }
 
 function show(html) {
-  const focused = main.contains(document.activeElement) ? place(document.activeElement) : null;
-  const open = opened();
-  const scrolled = [...main.querySelectorAll("*")]
-    .filter((element) => element.scrollLeft || element.scrollTop)
-    .map((element) => [place(element), element.scrollLeft, element.scrollTop]);
   const next = document.createElement("template");
   next.innerHTML = html;
-  const fresh = [...next.content.children];
-  const made = fresh.map((element) => element.outerHTML);
-  const old = [...main.children];
-  if (fresh.length === old.length) {
-    fresh.forEach((element, index) => {
-      if (made[index] !== shown[index]) old[index].replaceWith(element);
-    });
-  } else {
-    main.replaceChildren(...fresh);
-  }
-  shown = made;
-  const all = [...main.querySelectorAll("details")];
-  named(all).forEach((name, index) => {
-    if (open.has(name)) all[index].open = open.get(name);
-  });
-  for (const [way, left, top] of scrolled) {
-    const element = found(way);
-    if (element) element.scrollTo({ left, top, behavior: "instant" });
-  }
-  const again = focused && found(focused);
-  if (again && again !== document.activeElement) again.focus({ preventScroll: true });
+  patchChildren(charts, next.content);
 }
 
 // Whoever is selecting text wants to copy it.
 function busy() {
   const selection = getSelection();
-  return paused || (selection && !selection.isCollapsed && main.contains(selection.anchorNode));
+  return paused || (selection && !selection.isCollapsed && charts.contains(selection.anchorNode));
 }
 
 function put(html) {
@@ -102,7 +95,7 @@ function head(told) {
   text("about", told.about);
   text("verdict", told.verdict);
   at("verdict").dataset.verdict = told.verdict;
-  text("line", told.line);
+  if (!paused) text("line", told.line);
   list("reasons", told.reasons);
   list("ended", told.ended.map(([name, verdict]) => `${name}: ${verdict}`));
   document.title = `${told.verdict} ${told.name}: rtcstorm`;
@@ -134,7 +127,9 @@ events.addEventListener("over", (event) => {
   resume();
   pause.hidden = true;
   document.body.dataset.over = "";
-  text("contact", JSON.parse(event.data).over + " This page stays as it is.");
+  const told = JSON.parse(event.data);
+  head(told);
+  text("contact", `${told.over} This page stays as it is.`);
 });
 events.addEventListener("error", () => {
   tries += 1;

@@ -50,7 +50,10 @@ fn filled(head: &Head, charts: &str) -> String {
 <ol id="ended"></ol>
 <p id="contact" role="status"><noscript>Without scripts this page shows one instant: load it again for the next.</noscript></p>
 </header>
-<main id="charts" tabindex="-1">{charts}</main>
+<main>
+<h2 class="live-section">Charts</h2>
+<div id="charts">{charts}</div>
+</main>
 <footer class="live-foot">
 <p>The same in figures: <a href="/metrics">/metrics</a> (Prometheus), <a href="/report.json">/report.json</a></p>
 </footer>
@@ -83,9 +86,6 @@ mod tests {
         };
         let page = filled(&head, "<svg></svg>");
         assert!(page.contains("&lt;script&gt;&quot;&amp;: rtcstorm</title>"));
-        assert!(
-            !page.contains("<script>\"")
-                && page.contains("<main id=\"charts\" tabindex=\"-1\"><svg></svg></main>")
-        );
+        assert!(!page.contains("<script>\"") && page.contains("<div id=\"charts\"><svg></svg></div>"));
     }
 }
