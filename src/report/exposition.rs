@@ -71,7 +71,7 @@ pub(super) struct Point {
 pub(super) enum Value {
     Count(u64),
     Gauge(f64),
-    Distribution(Distribution),
+    Distribution(Box<Distribution>),
 }
 
 /// Durations, of which the failed ones are infinite.
@@ -212,7 +212,7 @@ fn trend(metric: &'static Metric, runs: &[&RunReport]) -> Vec<Family> {
             });
             took.points.push(Point {
                 labels,
-                value: Value::Distribution(Distribution::of(trend)),
+                value: Value::Distribution(Box::new(Distribution::of(trend))),
             });
         }
     }
