@@ -127,6 +127,7 @@ impl Distribution {
             max_seconds: trend.max_ms().filter(|ms| ms.is_finite()).map(|ms| ms / 1e3),
             exponential: Exponential::default(),
         };
+        let mut sum_micros = 0;
         for step in ok.iter_recorded() {
             // A sample is kept to three digits: which side of an edge it is on is right to a thousandth of it.
             let (value, count) = (
@@ -139,9 +140,10 @@ impl Distribution {
             {
                 *first += count;
             }
-            told.sum_seconds += ok.median_equivalent(value) as f64 * count as f64 / 1e6;
+            sum_micros += ok.median_equivalent(value).saturating_mul(count);
             told.exponential.add(value, count);
         }
+        told.sum_seconds = sum_micros as f64 / 1e6;
         for edge in 1..told.up_to.len() {
             told.up_to[edge] += told.up_to[edge - 1];
         }

@@ -128,6 +128,9 @@ mod tests {
     fn every_figure_has_its_unit_and_failures_are_above_the_last_edge() {
         let mut run = samples::busy_run();
         run.started_at.unix_ms = 5_000;
+        let key = crate::metrics::MetricKey::new("message_ms");
+        let messages = run.metrics.trends.get_mut(&key).expect("it is busy");
+        messages.record_failure();
         let bytes = metrics(&run, Duration::from_secs(17));
         let sent = ExportMetricsServiceRequest::decode(bytes.as_slice()).expect("its own bytes");
         let metrics = &sent.resource_metrics[0].scope_metrics[0].metrics;
@@ -135,13 +138,13 @@ mod tests {
             let found = metrics.iter().find(|metric| metric.name == name);
             found.unwrap_or_else(|| panic!("no {name}"))
         };
-        let reconnect = named("rtcstorm.reconnect");
-        assert_eq!(reconnect.unit, "s");
-        let Some(Data::Histogram(reconnect)) = &reconnect.data else {
-            panic!("{reconnect:?}")
+        let message = named("rtcstorm.message");
+        assert_eq!(message.unit, "s");
+        let Some(Data::Histogram(message)) = &message.data else {
+            panic!("{message:?}")
         };
         let mut failed = 0;
-        for point in &reconnect.data_points {
+        for point in &message.data_points {
             assert_eq!(point.bucket_counts.iter().sum::<u64>(), point.count);
             assert_eq!(point.bucket_counts.len(), point.explicit_bounds.len() + 1);
             assert_eq!(
@@ -150,7 +153,7 @@ mod tests {
             );
             failed += point.bucket_counts.last().expect("one more than edges");
         }
-        let whole = &run.metrics.trends[&crate::metrics::MetricKey::new("reconnect_ms")];
+        let whole = &run.metrics.trends[&key];
         assert!(failed > 0 && failed == whole.failed());
         let Some(Data::Sum(sent)) = &named("rtcstorm.messages_sent").data else {
             panic!("a count is a sum")
