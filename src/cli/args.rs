@@ -5,6 +5,8 @@ use clap_complete::Shell;
 
 use super::{
     compare_args::{BaselineArgs, CalibrateArgs, CompareArgs},
+    live::LiveAddress,
+    otlp::OtlpUrl,
     schedule::ScheduleArg,
 };
 use crate::{base::Fraction, plan::Segment, report::Format};
@@ -181,6 +183,16 @@ pub(super) struct RunArgs {
     /// repeatable, or with commas
     #[arg(long, env = "RTCSTORM_REPORT", value_name = "FORMAT", value_delimiter = ',')]
     pub report: Vec<Format>,
+
+    /// While it runs, serve a page that shows it, and /metrics for Prometheus: 127.0.0.1:9090, or only a port of this
+    /// machine's (0: any that is free). Who can reach the address can read along
+    #[arg(long, env = "RTCSTORM_LIVE", value_name = "ADDR")]
+    pub live: Option<LiveAddress>,
+
+    /// Send metrics, and a trace of each join that fails, to an OpenTelemetry collector (OTLP over HTTP), like
+    /// http://127.0.0.1:4318
+    #[arg(long, env = "RTCSTORM_OTLP", value_name = "URL")]
+    pub otlp: Option<OtlpUrl>,
 
     /// Print summary.json on stdout instead of the text; everything else goes to stderr
     #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use clap::{Command, CommandFactory};
 
-use super::{args::Args, print_data};
+use super::{args::Args, otlp, print_data};
 use crate::verdict::ExitCode;
 
 /// Those that stand in for no option.
-const OTHERS: [(&str, &str); 2] = [
+const OTHERS: [(&str, &str); 3] = [
     (
         "NO_COLOR",
         "no colours, if it is not empty (https://no-color.org)",
+    ),
+    (
+        otlp::HEADERS,
+        "headers for the collector of --otlp, like `name=value,name=value`",
     ),
     (
         "RTCSTORM_LOG",

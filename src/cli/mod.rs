@@ -25,8 +25,10 @@ mod machine;
 mod measured;
 mod merge;
 mod mutants;
+mod otlp;
 mod place;
 mod plan;
+mod progress;
 mod readers;
 mod replay;
 mod report;
@@ -38,9 +40,11 @@ mod schema;
 mod serve;
 mod session;
 mod simulate;
+mod so_far;
 mod sweep;
 mod verdict;
 mod verify;
+mod watched;
 
 use std::{
     fmt,

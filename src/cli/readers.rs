@@ -24,6 +24,8 @@ pub(super) struct Gathered {
     pub failures: Failures,
     pub timeline: TimelineRecorder,
     pub thresholds: Thresholds,
+    /// The newest instant that an event has told.
+    pub now: Instant,
     /// What the generator itself used.
     pub used: GeneratorUse,
     /// The memory of this process, whatever the world: it is no event of a simulation.
@@ -39,6 +41,7 @@ impl Gathered {
             checkers: Checkers::new(plan, sees),
             failures: Failures::default(),
             timeline: TimelineRecorder::new(plan),
+            now: Instant::START,
             used,
             memory: Growth::default(),
         }
@@ -60,6 +63,7 @@ impl Gathered {
 
     /// Takes the next event, of a run that is under way or of a log; whether it is a failure.
     pub fn read(&mut self, event: &RunEvent) -> bool {
+        self.now = self.now.max(event.at);
         self.recorder.record(event);
         self.thresholds.observe(event, &mut self.recorder);
         self.used.observe(event);

@@ -13,23 +13,25 @@ use super::{
     artifacts::{LogHash, RunFolder},
     baseline::{self, Played},
     interrupt::Interrupt,
-    live::Live,
+    live::Outset,
     load::{self, Loaded},
     machine, no_color,
     place::Place,
     print_data,
+    progress::Progress,
     readers::{Normal, Shared},
     report,
     schedule::ScheduleArg,
     verdict::{self, About},
     verify,
+    watched::Watched,
 };
 use crate::{
     base::{IceTransport, IceUrl},
     net::{CertificateDer, certificates},
     plan::Segment,
     report::{LAUNCH_SCHEMA, Launch, MachineLine, RunReport, StartedAt, json, terminal},
-    run::Options,
+    run::{EventReader, Options},
     scenario::{Scenario, url_without_secrets},
     verdict::{ExitCode, GeneratorUse, Grants, invariants::Visibility},
     world::{Census, Tricks},
@@ -60,6 +62,13 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let Some(trusted) = trusted(args.ice_ca.as_deref()) else {
         return ExitCode::Configuration;
     };
+    let watched = match Watched::start(args, loaded.len()) {
+        Ok(watched) => watched,
+        Err(trouble) => {
+            eprintln!("{trouble}");
+            return ExitCode::Configuration;
+        }
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -67,29 +76,34 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             return ExitCode::Bug;
         }
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         let interrupt = Interrupt::listen("everybody leaves");
-        let mut codes = Vec::new();
-        let mut played = Played::default();
-        let setting = Setting {
+        let all = Runs {
             args,
             ice_servers: &ice_servers,
             trusted: &trusted,
             run_id: &run_id,
             interrupt: &interrupt,
+            watched: watched.as_ref(),
         };
+        let mut codes = Vec::new();
+        let mut played = Played::default();
         for (index, loaded) in loaded.iter().enumerate() {
             if interrupt.is_seen() {
                 codes.push(ExitCode::Interrupted);
                 break;
             }
-            codes.push(run_one(setting, loaded, index, &mut played).await);
+            codes.push(run_one(&all, loaded, index, &mut played).await);
         }
         if !interrupt.is_seen() {
             codes.push(baseline::after(args, &played));
         }
         ExitCode::worst(codes)
-    })
+    });
+    if let Some(watched) = watched {
+        watched.end(code);
+    }
+    code
 }
 
 /// Every scenario, or none: what is wrong with any of them has been printed. Each as often as it is to be played,
@@ -204,24 +218,25 @@ fn trusted(file: Option<&Path>) -> Option<Vec<CertificateDer<'static>>> {
     read.ok()
 }
 
-/// What all runs of one command have in common.
-#[derive(Clone, Copy)]
-struct Setting<'a> {
+/// What the runs of one command have in common.
+struct Runs<'a> {
     args: &'a RunArgs,
     ice_servers: &'a [RTCIceServer],
     trusted: &'a [CertificateDer<'static>],
     run_id: &'a str,
     interrupt: &'a Interrupt,
+    watched: Option<&'a Watched>,
 }
 
-async fn run_one(setting: Setting<'_>, loaded: &Loaded, index: usize, played: &mut Played) -> ExitCode {
-    let Setting {
+async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Played) -> ExitCode {
+    let &Runs {
         args,
         ice_servers,
         trusted,
         run_id,
         interrupt,
-    } = setting;
+        watched,
+    } = all;
     let Loaded { scenario, plan } = loaded;
     let named = &args.scenarios[index / args.baseline.runs as usize];
     let started = SystemTime::now();
@@ -258,7 +273,18 @@ async fn run_one(setting: Setting<'_>, loaded: &Loaded, index: usize, played: &m
     };
     let used = GeneratorUse::new(grants, plan.warm_up, launch.cpu_limit_percent);
     let gathered = Shared::new(plan, place.visibility(), thresholds, used);
-    let live = Live::start(plan, gathered.clone(), args.quiet);
+    if let Some(watched) = watched {
+        watched.board.begin(
+            Outset {
+                scenario: scenario.clone(),
+                launch: launch.clone(),
+                target: target.clone(),
+                folder: folder.path().display().to_string(),
+            },
+            gathered.clone(),
+        );
+    }
+    let progress = Progress::start(plan, gathered.clone(), args.quiet);
     let (watch, abort) = abort::watch(gathered.clone());
     let (by_user, by_threshold) = (interrupt.first(), abort.happens());
     let plan_ = Arc::new(plan.clone());
@@ -273,15 +299,16 @@ async fn run_one(setting: Setting<'_>, loaded: &Loaded, index: usize, played: &m
         }),
     };
     let log_hash = event_log.hash();
-    let readers = Normal::new(vec![
-        Box::new(gathered.clone()),
-        Box::new(event_log),
-        Box::new(watch),
-    ]);
+    let mut readers: Vec<Box<dyn EventReader>> =
+        vec![Box::new(gathered.clone()), Box::new(event_log), Box::new(watch)];
+    if let Some(otlp) = watched.and_then(|watched| watched.otlp.as_ref()) {
+        readers.push(Box::new(otlp.reader(&launch, plan_.clone(), gathered.clone())));
+    }
+    let readers = Normal::new(readers);
     let clock = std::time::Instant::now();
     let ran = place.play(census, plan_, options, vec![Box::new(readers)]).await;
     let took = clock.elapsed();
-    drop(live);
+    drop(progress);
     let ran = match ran {
         Ok(ran) => ran,
         Err(trouble) => {
@@ -324,6 +351,9 @@ async fn run_one(setting: Setting<'_>, loaded: &Loaded, index: usize, played: &m
         .and_then(|()| report::add(folder.path(), &args.report))
         .map(|more| report.files.extend(more));
     print(&report, args.json);
+    if let Some(watched) = watched {
+        watched.board.end(&report);
+    }
     match written {
         Ok(()) => {
             played.add(&scenario.name, folder.path());

@@ -74,12 +74,7 @@ pub(super) fn tell(about: About<'_>, mut measured: Measured) -> (RunReport, Exit
     let warm_until = Instant::START + about.warm_up;
     let report = RunReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        scenario: ScenarioLine {
-            name: about.scenario.name.clone(),
-            about: about.scenario.about.clone(),
-            seed: about.seed,
-            hash: about.scenario.hash.clone(),
-        },
+        scenario: scenario_line(about.scenario, about.seed),
         world: about.world,
         target: about.target,
         started_at: about.started_at,
@@ -128,6 +123,15 @@ pub(super) fn tell(about: About<'_>, mut measured: Measured) -> (RunReport, Exit
     (report, exit_code)
 }
 
+pub(super) fn scenario_line(scenario: &Scenario, seed: u64) -> ScenarioLine {
+    ScenarioLine {
+        name: scenario.name.clone(),
+        about: scenario.about.clone(),
+        seed,
+        hash: scenario.hash.clone(),
+    }
+}
+
 fn counted(metrics: &Snapshot, name: &'static str) -> u64 {
     metrics.counters.get(&MetricKey::new(name)).copied().unwrap_or(0)
 }
@@ -157,7 +161,7 @@ pub(super) fn after(at: Instant) -> String {
     show_duration(Duration::from_millis(at.as_millis_f64() as u64))
 }
 
-fn failure(event: &RunEvent, warm_until: Instant) -> FailureLine {
+pub(super) fn failure(event: &RunEvent, warm_until: Instant) -> FailureLine {
     let warm_up = if event.at < warm_until {
         " (in the warm-up)"
     } else {
@@ -171,7 +175,7 @@ fn failure(event: &RunEvent, warm_until: Instant) -> FailureLine {
     }
 }
 
-fn line(result: &ThresholdResult) -> ThresholdLine {
+pub(super) fn line(result: &ThresholdResult) -> ThresholdLine {
     ThresholdLine {
         selector: result.threshold.selector().to_string(),
         expression: result.threshold.expression(),

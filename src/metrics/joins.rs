@@ -8,6 +8,24 @@ use super::{
     tally::{Series, Tally},
 };
 
+/// Failed joins that wait to be taken; those after them are not told one by one.
+const MAX_UNTAKEN: usize = 64;
+
+/// A join that has failed: a failure of `join_ms`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedJoin {
+    /// Whose.
+    pub peer: PeerId,
+    /// Which of its memberships it was to be.
+    pub incarnation: Incarnation,
+    /// When it was planned.
+    pub planned: Instant,
+    /// When the server confirmed it, if it did.
+    pub confirmed: Option<Instant>,
+    /// The links that it waited for in vain.
+    pub missing: Vec<PeerId>,
+}
+
 /// A join that is not complete.
 #[derive(Debug)]
 struct Join {
@@ -28,6 +46,7 @@ struct Join {
 #[derive(Debug)]
 pub(super) struct Joins {
     pending: BTreeMap<PeerId, Join>,
+    failed: Vec<FailedJoin>,
     timeout: Duration,
 }
 
@@ -35,7 +54,31 @@ impl Joins {
     pub(super) fn new(timeout: Duration) -> Self {
         Self {
             pending: BTreeMap::new(),
+            failed: Vec::new(),
             timeout,
+        }
+    }
+
+    /// Those that have failed since they were taken last.
+    pub(super) fn take_failed(&mut self) -> Vec<FailedJoin> {
+        std::mem::take(&mut self.failed)
+    }
+
+    fn fail(&mut self, peer: PeerId, join: &Join, tally: &mut Tally) {
+        join.fail(tally);
+        if self.failed.len() < MAX_UNTAKEN {
+            self.failed.push(FailedJoin {
+                peer,
+                incarnation: join.incarnation,
+                planned: join.planned,
+                confirmed: join.confirmed,
+                missing: join
+                    .links
+                    .iter()
+                    .filter(|(_, open)| open.is_none())
+                    .map(|(mate, _)| *mate)
+                    .collect(),
+            });
         }
     }
 
@@ -160,7 +203,7 @@ impl Joins {
         };
         deadlines.clear(join.planned + self.timeout, Due::Join(peer));
         if cut.is_failure() || at.since(join.planned) > self.timeout {
-            join.fail(tally);
+            self.fail(peer, &join, tally);
         } else {
             tally.at(join.planned).count("joins_abandoned");
         }
@@ -169,7 +212,7 @@ impl Joins {
     /// The time of this join is over.
     pub(super) fn expire(&mut self, peer: PeerId, tally: &mut Tally) {
         if let Some(join) = self.pending.remove(&peer) {
-            join.fail(tally);
+            self.fail(peer, &join, tally);
         }
     }
 

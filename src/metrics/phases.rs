@@ -7,7 +7,7 @@ use super::{CandidateKind, SignalingState, tally::Began};
 /// What the connection in use at one end has reached, each for the first time.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    stable: Option<Instant>,
+    pub(super) stable: Option<Instant>,
     pub(super) ice: Option<Instant>,
     pub(super) connected: Option<Instant>,
     /// The data channel is open, and the local type of the selected pair.

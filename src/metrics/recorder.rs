@@ -10,7 +10,7 @@ use super::{
     counts::{amounts_of, counter_of, is_of_the_run, planned_of},
     deadlines::{Deadlines, Due},
     faults::{self, Faults},
-    joins::Joins,
+    joins::{FailedJoin, Joins},
     link_event::{LinkEvent, link_event},
     members::{Cut, Members, Stay},
     messages::{MessageId, Messages},
@@ -178,6 +178,12 @@ impl Recorder {
     /// When the load of the plan was over: the last script had ended, or everybody was told to leave. `None`: not yet.
     pub fn load_ended(&self) -> Option<Instant> {
         self.load_ended
+    }
+
+    /// The joins that have failed since this was asked last: the failures of `join_ms`, one by one. Only so many wait
+    /// to be taken.
+    pub fn take_failed_joins(&mut self) -> Vec<FailedJoin> {
+        self.joins.take_failed()
     }
 
     /// The few figures of a progress view; costs a handful of look-ups.

@@ -10,6 +10,7 @@ mod describe;
 mod drawing;
 mod dump;
 pub mod events;
+mod exposition;
 #[cfg(test)]
 mod extremes;
 mod format;
@@ -23,8 +24,11 @@ pub mod machine;
 mod markdown;
 mod model;
 mod normal;
+pub mod otlp;
 mod outages;
 mod paper;
+pub mod prometheus;
+mod prometheus_wire;
 mod record;
 #[cfg(test)]
 mod record_samples;

@@ -4,11 +4,14 @@ mod abort;
 mod check;
 mod compare;
 mod control;
+mod http;
 mod hunt;
 #[cfg(unix)]
 mod interrupt;
 mod language;
+mod live;
 mod merge;
+mod otlp;
 mod page;
 pub mod program;
 mod report;

@@ -18,12 +18,12 @@ const FRAME: Duration = Duration::from_millis(200);
 const LINE: Duration = Duration::from_secs(5);
 
 /// Shows progress until it is dropped.
-pub(super) struct Live {
+pub(super) struct Progress {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Live {
+impl Progress {
     /// Begins to show; `quiet` shows nothing.
     pub fn start(plan: &Plan, gathered: Shared, quiet: bool) -> Self {
         if quiet {
@@ -56,7 +56,7 @@ impl Live {
     }
 }
 
-impl Drop for Live {
+impl Drop for Progress {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
