@@ -8,6 +8,7 @@ mod describe;
 mod drawing;
 mod dump;
 pub mod events;
+mod evidence;
 #[cfg(test)]
 mod extremes;
 mod format;

@@ -115,7 +115,7 @@ fn thresholds(paper: &mut Paper, lines: &[ThresholdLine]) {
 }
 
 /// The figure in the unit that the expression is in: durations in ms, shares and counts plain.
-fn actual(line: &ThresholdLine) -> String {
+pub(super) fn actual(line: &ThresholdLine) -> String {
     let Some(actual) = line.actual else {
         return "no samples".to_owned();
     };
