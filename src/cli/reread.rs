@@ -126,6 +126,8 @@ fn report(
         files: Vec::new(),
     };
     let (mut report, _) = verdict::report(about, gathered);
+    // The one that has played it, not the one that reads it.
+    report.version.clone_from(&launch.version);
     if let Some((_, took_ms)) = judged {
         report.duration_ms = took_ms;
     }

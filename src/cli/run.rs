@@ -9,6 +9,7 @@ use webrtc::peer_connection::RTCIceServer;
 
 use super::{
     abort,
+    actions::Actions,
     args::RunArgs,
     artifacts::{LogHash, RunFolder},
     interrupt::Interrupt,
@@ -280,6 +281,9 @@ async fn run_one(
         .and_then(|()| report::add(folder.path(), &args.report))
         .map(|more| report.files.extend(more));
     print(&report, args.json);
+    if let Some(actions) = Actions::of_environment(args.no_github) {
+        actions.tell(&report, folder.path(), index, args.scenarios.len());
+    }
     match written {
         Ok(()) => code,
         Err(trouble) => ExitCode::worst([code, trouble_with_files(&trouble)]),

@@ -8,8 +8,31 @@ use super::{RunRecord, RunReport, json::TrendFigures};
 
 /// The columns. A cell is empty where its figure means nothing for that kind of metric, or there is none.
 pub const COLUMNS: [&str; 26] = [
-    "run", "scenario", "seed", "world", "verdict", "metric", "tags", "kind", "unit", "count", "failed", "min",
-    "mean", "p50", "p90", "p95", "p99", "p999", "max", "ok_mean", "ok_p95", "ok_max", "hits", "total", "value",
+    "run",
+    "scenario",
+    "seed",
+    "world",
+    "verdict",
+    "metric",
+    "tags",
+    "kind",
+    "unit",
+    "count",
+    "failed",
+    "min",
+    "mean",
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+    "p999",
+    "max",
+    "ok_mean",
+    "ok_p95",
+    "ok_max",
+    "hits",
+    "total",
+    "value",
     "started_at",
 ];
 
@@ -143,7 +166,10 @@ mod tests {
 
     fn rows(text: &str) -> Vec<csv::StringRecord> {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
-        reader.records().map(|row| row.expect("rows of one length")).collect()
+        reader
+            .records()
+            .map(|row| row.expect("rows of one length"))
+            .collect()
     }
 
     fn cell<'a>(row: &'a csv::StringRecord, column: &str) -> &'a str {
@@ -153,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_busy_run_is_a_row_for_each_metric() {
-        let run = samples::record(samples::busy_run());
+        let run = samples::recorded(samples::busy_run());
         let metrics = &run.report.metrics;
         let all = metrics.trends.len() + metrics.rates.len() + metrics.counters.len();
         let text = told(&[run]);
@@ -168,14 +194,16 @@ mod tests {
     #[test]
     fn several_runs_stand_below_one_another_and_failures_are_inf() {
         let text = told(&[
-            samples::record(samples::failed_run()),
-            samples::record(samples::busy_run()),
+            samples::recorded(samples::failed_run()),
+            samples::recorded(samples::busy_run()),
         ]);
         let rows = rows(&text);
         let joins = &rows[0];
         assert_eq!(
-            ["run", "metric", "kind", "count", "failed", "min", "p95", "max", "ok_p95", "hits"]
-                .map(|column| cell(joins, column)),
+            [
+                "run", "metric", "kind", "count", "failed", "min", "p95", "max", "ok_p95", "hits"
+            ]
+            .map(|column| cell(joins, column)),
             ["1", "connect_ms", "trend", "6", "6", "", "inf", "inf", "", ""]
         );
         assert_eq!(cell(rows.last().expect("rows"), "run"), "2");
@@ -196,14 +224,14 @@ mod tests {
             ("a=1", "a=1"),
         ] {
             report.scenario.name = name.to_owned();
-            let text = told(&[samples::record(report.clone())]);
+            let text = told(&[samples::recorded(report.clone())]);
             assert_eq!(cell(&rows(&text)[0], "scenario"), shown);
         }
     }
 
     #[test]
     fn a_run_of_nothing_is_the_head_alone() {
-        let text = told(&[samples::record(samples::empty_run())]);
+        let text = told(&[samples::recorded(samples::empty_run())]);
         assert_eq!(text, format!("{}\r\n", COLUMNS.join(",")));
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Evidence<'a> {
     pub remote: Option<PeerId>,
     pub at: Instant,
     pub what: &'a str,
+    /// What a finding rests on.
+    pub last_events: &'a [RunEvent],
 }
 
 impl<'a> Evidence<'a> {
@@ -24,6 +26,7 @@ impl<'a> Evidence<'a> {
             remote: finding.remote,
             at: finding.at,
             what: &finding.what,
+            last_events: &finding.last_events,
         })
     }
 
@@ -34,6 +37,7 @@ impl<'a> Evidence<'a> {
             remote: failure.remote,
             at: failure.at,
             what: &failure.what,
+            last_events: &[],
         })
     }
 
@@ -69,7 +73,17 @@ impl<'a> Evidence<'a> {
         story.own().next().is_some().then_some(story)
     }
 
-    /// The last lines of its story, up to what it is about; chat messages are left out.
+    /// Its story as a Mermaid diagram, unless there is nothing to be drawn.
+    pub fn diagram(&self, events: &'a [RunEvent]) -> Option<String> {
+        let diagram = self.story(events)?.mermaid();
+        let drawn = diagram
+            .lines()
+            .filter(|line| line.contains("->>") || line.contains("Note over"));
+        // The last one says what it is about.
+        (drawn.count() > 1).then_some(diagram)
+    }
+
+    /// The last lines of its story, up to what it is about. Of chat messages only those that it rests on are told.
     pub fn last_lines(&self, events: &'a [RunEvent], most: usize) -> Vec<String> {
         let Some(story) = self.story(events) else {
             return Vec::new();
@@ -77,9 +91,11 @@ impl<'a> Evidence<'a> {
         let is_told = |event: &&RunEvent| {
             let is_chat = matches!(
                 event.kind,
-                EventKind::MessageSent { .. } | EventKind::MessageReceived { .. }
+                EventKind::MessageSent { .. }
+                    | EventKind::MessageReceived { .. }
+                    | EventKind::MessageUnsent { .. }
             );
-            event.at <= self.at && !is_chat
+            event.at <= self.at && (!is_chat || self.last_events.contains(event))
         };
         let told: Vec<&RunEvent> = story.own().filter(is_told).collect();
         let earlier = told.len().saturating_sub(most);
@@ -101,8 +117,7 @@ mod tests {
         let report = samples::busy_run();
         let all = Evidence::by_place(&report);
         assert_eq!(
-            all[0].what,
-            report.invariants[1].findings[0].what,
+            all[0].what, report.invariants[1].findings[0].what,
             "the finding on the link of 0 and 1, not the failure there"
         );
         let links = all.iter().filter(|one| one.remote.is_some()).count();
@@ -112,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_story_ends_with_its_point_and_says_what_is_left_out() {
-        let run = samples::record(samples::faulty_run());
+        let run = samples::recorded(samples::faulty_run());
         let finding = Evidence::by_place(&run.report)[0];
         let all = finding.last_lines(&run.events, 100);
         assert_eq!(all.len(), 5);

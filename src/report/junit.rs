@@ -142,7 +142,11 @@ fn verdict(run: &RunRecord) -> TestCase {
     if let Some(first) = verdict.reasons.first() {
         message += &format!(": {first}");
     }
-    let mut text = verdict.reasons.iter().map(|reason| format!("- {reason}\n")).collect::<String>();
+    let mut text = verdict
+        .reasons
+        .iter()
+        .map(|reason| format!("- {reason}\n"))
+        .collect::<String>();
     text += &again(report);
     let first = Evidence::by_place(report).into_iter().next();
     let mut case = failed(run, "verdict", kind, verdict.word.as_str(), &message, text, first);
@@ -242,7 +246,7 @@ fn failed(
             text += &format!("\nThe story of {}\n", place.line());
             text.extend(lines.iter().map(|line| format!("  {line}\n")));
         }
-        output = place.story(&run.events).map(|story| story.mermaid());
+        output = place.diagram(&run.events);
     }
     let mut status = TestCaseStatus::non_success(kind);
     status
@@ -261,7 +265,11 @@ fn places(heading: &str, all: &[Evidence<'_>], more: u64) -> String {
         return String::new();
     }
     let mut text = format!("{heading}\n");
-    text.extend(all.iter().take(MAX_PLACES).map(|one| format!("- {}\n", one.line())));
+    text.extend(
+        all.iter()
+            .take(MAX_PLACES)
+            .map(|one| format!("- {}\n", one.line())),
+    );
     let more = more + all.len().saturating_sub(MAX_PLACES) as u64;
     if more > 0 {
         text += &format!("- and {more} more: see summary.json and events.ndjson\n");
@@ -293,6 +301,95 @@ fn bounded(text: String) -> String {
 
 /// Without the characters that XML 1.0 has no way to write.
 fn valid(text: &str) -> String {
-    let is_char = |c: char| !(c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}'));
+    let is_char =
+        |c: char| !(c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}'));
     text.chars().filter(|c| is_char(*c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples;
+
+    fn told(runs: &[RunRecord]) -> String {
+        String::from_utf8(suites(runs).expect("it is written to memory")).expect("text")
+    }
+
+    fn check(name: &str, report: RunReport) {
+        insta::with_settings!({
+            snapshot_path => "../../tests/data/report",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, { insta::assert_snapshot!(name, told(&[samples::recorded(report)])) });
+    }
+
+    #[test]
+    fn a_busy_run_has_a_case_for_all_that_is_judged() {
+        check("junit-busy", samples::busy_run());
+    }
+
+    #[test]
+    fn a_run_of_nothing_is_in_error() {
+        check("junit-empty", samples::empty_run());
+    }
+
+    #[test]
+    fn no_verdict_but_pass_is_green() {
+        for word in VerdictWord::ALL {
+            let mut report = samples::busy_run();
+            report.verdict.word = word;
+            report.thresholds.clear();
+            report.invariants.clear();
+            let text = told(&[samples::recorded(report)]);
+            let is_red = !text.contains("errors=\"0\" failures=\"0\"");
+            assert_eq!(is_red, word != VerdictWord::Pass, "{word:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn runs_of_one_scenario_are_told_apart() {
+        let mut other = samples::busy_run();
+        other.scenario.seed = 8;
+        let runs = [
+            samples::busy_run(),
+            samples::failed_run(),
+            other,
+            samples::busy_run(),
+        ]
+        .map(samples::recorded);
+        assert_eq!(
+            names(&runs),
+            [
+                "rejoin-storm, seed 7",
+                "smoke",
+                "rejoin-storm, seed 8",
+                "rejoin-storm, seed 7, run 2"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_xml_has_no_way_to_write_is_left_out_and_the_rest_is_quoted() {
+        let mut report = samples::failed_run();
+        let evil = "a\u{0}b\u{7}\u{1b}[31mc\u{fffe}\u{ffff}d ]]> <e> & \"f\" \u{1f600}";
+        report.scenario.name = evil.to_owned();
+        report.verdict.reasons = vec![evil.to_owned()];
+        let text = told(&[samples::recorded(report)]);
+        let forbidden =
+            |c: char| c < ' ' && !matches!(c, '\n' | '\t' | '\r') || c == '\u{fffe}' || c == '\u{ffff}';
+        assert!(!text.contains(forbidden), "{text}");
+        assert!(
+            text.contains("]]&gt; &lt;e&gt; &amp; &quot;f&quot; \u{1f600}"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn however_much_there_is_to_tell_a_case_stays_readable() {
+        let mut report = samples::busy_run();
+        report.verdict.reasons = vec!["é".repeat(100); 9_000];
+        let text = told(&[samples::recorded(report)]);
+        assert!(text.contains("… cut: "), "{text}");
+        assert!(text.len() < 40 * MAX_TEXT, "{} bytes", text.len());
+    }
 }

@@ -2,11 +2,13 @@
 //!
 //! Pure. Knows metrics and verdicts; never sees a live run, never writes a file.
 
+pub mod annotations;
 mod buckets;
 mod csv;
 mod describe;
 mod drawing;
 mod dump;
+mod escape;
 pub mod events;
 mod evidence;
 #[cfg(test)]
@@ -18,7 +20,7 @@ pub mod json;
 mod junit;
 mod launch;
 pub mod machine;
-mod markdown;
+pub mod markdown;
 mod model;
 mod normal;
 mod outages;
@@ -26,6 +28,7 @@ mod paper;
 mod record;
 #[cfg(test)]
 mod samples;
+pub mod schemas;
 mod signaling;
 mod story;
 mod tables;

@@ -37,9 +37,7 @@ pub(super) fn outages(paper: &mut Paper, metrics: &Snapshot) {
         .take(MAX_ROWS_SHOWN)
         .map(|(key, outage)| (key, cells(outage)))
         .collect();
-    let mut heads = vec![FAULTS];
-    heads.extend(PATHS.map(|(head, _)| head));
-    heads.extend(REST);
+    let heads: Vec<&str> = heads().collect();
     let mut columns: Vec<usize> = heads.iter().map(|head| width(head)).collect();
     for (_, cells) in &rows {
         for (column, cell) in columns.iter_mut().zip(cells) {
@@ -76,11 +74,17 @@ pub(super) fn outages(paper: &mut Paper, metrics: &Snapshot) {
     }
 }
 
-fn length(key: &OutageKey) -> String {
+/// The headings of [`cells`].
+pub(super) fn heads() -> impl Iterator<Item = &'static str> {
+    let paths = PATHS.map(|(head, _)| head);
+    [FAULTS].into_iter().chain(paths).chain(REST)
+}
+
+pub(super) fn length(key: &OutageKey) -> String {
     key.length.map_or("other".to_owned(), show_duration)
 }
 
-fn cells(outage: &Outage) -> [String; 10] {
+pub(super) fn cells(outage: &Outage) -> [String; 10] {
     let faults = outage.faults();
     let share = |count: u64| match count {
         0 => "-".to_owned(),

@@ -305,7 +305,7 @@ pub fn faulty_run() -> RunReport {
 }
 
 /// A run with that report, whose log tells what the findings rest on.
-pub fn record(report: RunReport) -> RunRecord {
+pub fn recorded(report: RunReport) -> RunRecord {
     let findings = report.invariants.iter().flat_map(|invariant| &invariant.findings);
     let mut events: Vec<RunEvent> = findings.flat_map(|finding| finding.last_events.clone()).collect();
     events.sort_by_key(|event| event.at);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::describe;
+use super::{describe, paper::clean};
 use crate::{
     base::{Instant, PeerId},
     metrics::{DescriptionKind, EventKind, RunEvent},
@@ -213,9 +213,9 @@ impl Diagram {
     }
 }
 
-/// Without what means something there: a semicolon ends a statement, a hash begins an entity.
+/// Without what means something there: a semicolon or the end of the line ends a statement, a hash begins an entity.
 fn plain(text: &str) -> String {
-    text.replace([';', '#'], ",")
+    clean(&text.replace([';', '#'], ","))
 }
 
 fn who(remote: Option<PeerId>) -> String {
@@ -260,7 +260,7 @@ mod tests {
             events: &events,
             peer: PeerId(1),
             remote: Some(PeerId(0)),
-            point: Some((Instant::from_millis(3), "nobody answers; #1")),
+            point: Some((Instant::from_millis(3), "nobody\nanswers; #1")),
         };
         assert_eq!(
             story.mermaid(),

@@ -34,12 +34,13 @@ const ORDER: [&str; 14] = [
     "generator_lag_ms",
 ];
 
-const HEAD: [&str; 9] = ["count", "min", "avg", "med", "p90", "p95", "p99", "max", "failed"];
+/// The headings of [`figures`].
+pub(super) const HEAD: [&str; 9] = ["count", "min", "avg", "med", "p90", "p95", "p99", "max", "failed"];
 
 /// The rows of a table: every whole metric, and its parts by one tag where that tag takes two values or more.
 /// A part that says what the whole says is left out, and so are parts by several tags: `summary.json` has all.
 /// A part whose whole is not there stands for it.
-fn rows<'a, T>(metrics: impl IntoIterator<Item = (&'a MetricKey, T)>) -> Vec<(&'a MetricKey, T)> {
+pub(super) fn rows<'a, T>(metrics: impl IntoIterator<Item = (&'a MetricKey, T)>) -> Vec<(&'a MetricKey, T)> {
     let all: Vec<_> = metrics.into_iter().collect();
     let mut wholes = BTreeSet::new();
     let mut values: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
@@ -123,7 +124,7 @@ pub(super) fn trends(paper: &mut Paper, metrics: &Snapshot) {
     more(paper, all, MAX_TRENDS_SHOWN);
 }
 
-fn figures(trend: &Trend) -> [String; 9] {
+pub(super) fn figures(trend: &Trend) -> [String; 9] {
     [
         trend.count().to_string(),
         units::duration(trend.min_ms()),
