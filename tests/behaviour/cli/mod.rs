@@ -6,8 +6,12 @@ mod control;
 mod hunt;
 #[cfg(unix)]
 mod interrupt;
+mod junit;
 mod language;
 pub mod program;
+mod report_formats;
+mod report_samples;
+mod report_schemas;
 mod run;
 mod simulation;
 
