@@ -41,7 +41,7 @@ fn assert_failed(code: Option<i32>, summary: &Value) {
 }
 
 #[test]
-fn smoke_passes_with_one_json_document_on_stdout_and_four_files_in_its_folder() {
+fn smoke_passes_with_one_json_document_on_stdout_and_its_files_in_its_folder() {
     let desk = Desk::new("smoke");
     let args = [
         "run", "smoke", "--rooms", "1", "--json", "--quiet", "--out", "deep/out",
@@ -111,7 +111,14 @@ fn smoke_passes_with_one_json_document_on_stdout_and_four_files_in_its_folder() 
     let files: BTreeSet<_> = files.iter().map(String::as_str).collect();
     assert_eq!(
         files,
-        BTreeSet::from(["summary.json", "histograms.hlog", "events.ndjson", "machine.json"])
+        BTreeSet::from([
+            "summary.json",
+            "histograms.hlog",
+            "events.ndjson",
+            "machine.json",
+            "run.json",
+            "scenario.yaml"
+        ])
     );
 
     let hlog = desk.read("deep/out/histograms.hlog");

@@ -169,6 +169,7 @@ fn report() -> RunReport {
             what: String::new(),
         }],
         more_failures: 0,
+        timeline: Default::default(),
         repeat: String::new(),
         files: Vec::new(),
     }

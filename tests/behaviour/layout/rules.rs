@@ -53,7 +53,7 @@ pub const HARNESS: Crate = Crate {
             &["base", "impair", "scenario", "plan", "signaling", "metrics"],
         ),
         pure("verdict", &["base", "plan", "metrics"]),
-        pure("report", &["base", "metrics", "verdict"]),
+        pure("report", &["base", "plan", "metrics", "verdict"]),
         pure(
             "hunt",
             &[
