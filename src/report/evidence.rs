@@ -73,14 +73,34 @@ impl<'a> Evidence<'a> {
         story.own().next().is_some().then_some(story)
     }
 
-    /// Its story as a Mermaid diagram, unless there is nothing to be drawn.
-    pub fn diagram(&self, events: &'a [RunEvent]) -> Option<String> {
-        let diagram = self.story(events)?.mermaid();
-        let drawn = diagram
-            .lines()
-            .filter(|line| line.contains("->>") || line.contains("Note over"));
-        // The last one says what it is about.
-        (drawn.count() > 1).then_some(diagram)
+    /// The last `most` steps of its story, up to what it is about, as a Mermaid diagram; nothing if there is none.
+    pub fn diagram(&self, events: &'a [RunEvent], most: usize) -> Option<String> {
+        let story = self.story(events)?;
+        let is_drawn =
+            |event: &&RunEvent| event.peer.is_some() && event.at <= self.at && Story::draws(&event.kind);
+        let all: Vec<&RunEvent> = story.own().filter(is_drawn).collect();
+        let earlier = all.len().saturating_sub(most);
+        let last: Vec<RunEvent> = all[earlier..].iter().map(|event| (*event).clone()).collect();
+        let diagram = Story {
+            events: &last,
+            ..story
+        }
+        .mermaid();
+        // The last line says what it is about.
+        let lines = diagram.lines().filter(|line| !line.contains("participant"));
+        if lines.count() <= 2 {
+            return None;
+        }
+        if earlier == 0 {
+            return Some(diagram);
+        }
+        let head = diagram.rfind("    participant").unwrap_or(0);
+        let head = head + diagram[head..].find('\n').map_or(0, |feed| feed + 1);
+        let (head, rest) = diagram.split_at(head);
+        Some(format!(
+            "{head}    Note over {}: {earlier} earlier steps are left out\n{rest}",
+            story.peer
+        ))
     }
 
     /// The last lines of its story, up to what it is about. Of chat messages only those that it rests on are told.
@@ -134,6 +154,12 @@ mod tests {
         let last = finding.last_lines(&run.events, 2);
         assert_eq!(last[0], "… 3 earlier events are left out");
         assert_eq!(last[1..], all[3..]);
+        let drawn = finding
+            .diagram(&run.events, 2)
+            .expect("there is something to draw");
+        let drawn: Vec<&str> = drawn.lines().skip(4).map(str::trim).collect();
+        assert_eq!(drawn[0], "Note over peer-1: 3 earlier steps are left out");
+        assert_eq!(drawn.len(), 4, "that, two steps and the point: {drawn:#?}");
         let early = Evidence {
             at: Instant::from_millis(2_000),
             ..finding

@@ -27,6 +27,8 @@ const MAX_ROWS: usize = 40;
 const MAX_STORIES: usize = 3;
 /// Events of a story.
 const MAX_EVENTS: usize = 60;
+/// Steps of its diagram.
+const MAX_STEPS: usize = 50;
 /// Bytes of a diagram. GitHub draws none of more than 50,000 characters, and nobody looks at one of so many.
 const MAX_DIAGRAM: usize = 16_000;
 
@@ -272,7 +274,7 @@ fn story(run: &RunRecord, place: &Evidence<'_>) -> Option<String> {
         return None;
     }
     let text = block("text", &lines.join("\n"));
-    let inner = match place.diagram(&run.events) {
+    let inner = match place.diagram(&run.events, MAX_STEPS) {
         Some(diagram) if diagram.len() <= MAX_DIAGRAM => {
             let drawn = block("mermaid", &diagram.replace('`', "'"));
             format!("{drawn}\n{}", folded("The same as text", &text))

@@ -84,6 +84,24 @@ impl<'a> Story<'a> {
         text
     }
 
+    /// Whether a diagram shows such an event: a chat message, or what follows by itself, says nothing there.
+    pub(super) fn draws(kind: &EventKind) -> bool {
+        match kind {
+            EventKind::MessageSent { .. }
+            | EventKind::MessageReceived { .. }
+            | EventKind::MessageUnsent { .. }
+            | EventKind::StepStarted { .. }
+            | EventKind::WaitSatisfied { .. }
+            | EventKind::RosterSeen { .. }
+            | EventKind::ScriptEnded
+            | EventKind::SignalingConnected => false,
+            // What follows from a description being set by itself.
+            EventKind::IceStateChanged { state, .. } => state != "checking",
+            EventKind::ConnectionStateChanged { state, .. } => state != "connecting",
+            _ => true,
+        }
+    }
+
     /// One line an event, as [`describe`] tells it.
     pub fn text(&self) -> String {
         let lines: Vec<String> = self.own().map(describe).collect();
@@ -134,6 +152,9 @@ struct Diagram {
 impl Diagram {
     fn draw(&mut self, event: &RunEvent) {
         let Some(peer) = event.peer else { return };
+        if !Story::draws(&event.kind) {
+            return;
+        }
         let at = format!("{:.1} ms", event.at.as_millis_f64());
         let line = match &event.kind {
             EventKind::JoinStarted { name, .. } => format!("{peer}->>server: join as {name}"),
@@ -177,16 +198,6 @@ impl Diagram {
                 let why = told.split_once(": ").map_or("", |(_, why)| why);
                 format!("Note over {peer}: ignores {what}, {why}")
             }
-            EventKind::MessageSent { .. }
-            | EventKind::MessageReceived { .. }
-            | EventKind::StepStarted { .. }
-            | EventKind::WaitSatisfied { .. }
-            | EventKind::RosterSeen { .. }
-            | EventKind::ScriptEnded
-            | EventKind::SignalingConnected => return,
-            // What follows from a description being set by itself.
-            EventKind::IceStateChanged { state, .. } if state == "checking" => return,
-            EventKind::ConnectionStateChanged { state, .. } if state == "connecting" => return,
             EventKind::ConnectionCreated { generation, .. } => {
                 format!(
                     "Note over {peer}: makes connection {generation}{}",
