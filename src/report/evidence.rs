@@ -73,58 +73,101 @@ impl<'a> Evidence<'a> {
         story.own().next().is_some().then_some(story)
     }
 
-    /// The last `most` steps of its story, up to what it is about, as a Mermaid diagram; nothing if there is none.
+    /// Its story as a Mermaid diagram of at most `most` steps; nothing if there is none.
     pub fn diagram(&self, events: &'a [RunEvent], most: usize) -> Option<String> {
         let story = self.story(events)?;
-        let is_drawn =
-            |event: &&RunEvent| event.peer.is_some() && event.at <= self.at && Story::draws(&event.kind);
-        let all: Vec<&RunEvent> = story.own().filter(is_drawn).collect();
-        let earlier = all.len().saturating_sub(most);
-        let last: Vec<RunEvent> = all[earlier..].iter().map(|event| (*event).clone()).collect();
+        let window = self.window(&story, most, |event| {
+            event.peer.is_some() && Story::draws(&event.kind)
+        });
+        if window.shown.is_empty() {
+            return None;
+        }
+        let shown: Vec<RunEvent> = window.shown.iter().map(|event| (*event).clone()).collect();
         let diagram = Story {
-            events: &last,
+            events: &shown,
             ..story
         }
         .mermaid();
-        // The last line says what it is about.
-        let lines = diagram.lines().filter(|line| !line.contains("participant"));
-        if lines.count() <= 2 {
-            return None;
+        let note = |count: usize| format!("    Note over {}: {count} steps are left out", story.peer);
+        let mut lines: Vec<String> = diagram.lines().map(str::to_owned).collect();
+        // After the heading and the participants each step is a line.
+        let first = lines
+            .iter()
+            .rposition(|line| line.starts_with("    participant"))
+            .map_or(1, |at| at + 1);
+        if window.left_out > 0 {
+            lines.insert((first + window.gap_at).min(lines.len()), note(window.left_out));
         }
-        if earlier == 0 {
-            return Some(diagram);
+        if window.earlier > 0 {
+            lines.insert(first, note(window.earlier));
         }
-        let head = diagram.rfind("    participant").unwrap_or(0);
-        let head = head + diagram[head..].find('\n').map_or(0, |feed| feed + 1);
-        let (head, rest) = diagram.split_at(head);
-        Some(format!(
-            "{head}    Note over {}: {earlier} earlier steps are left out\n{rest}",
-            story.peer
-        ))
+        Some(lines.join("\n") + "\n")
     }
 
-    /// The last lines of its story, up to what it is about. Of chat messages only those that it rests on are told.
-    pub fn last_lines(&self, events: &'a [RunEvent], most: usize) -> Vec<String> {
+    /// Its story as at most `most` lines of text. Of chat messages only those that it rests on are told.
+    pub fn lines(&self, events: &'a [RunEvent], most: usize) -> Vec<String> {
         let Some(story) = self.story(events) else {
             return Vec::new();
         };
-        let is_told = |event: &&RunEvent| {
+        let window = self.window(&story, most, |event| {
             let is_chat = matches!(
                 event.kind,
                 EventKind::MessageSent { .. }
                     | EventKind::MessageReceived { .. }
                     | EventKind::MessageUnsent { .. }
             );
-            event.at <= self.at && (!is_chat || self.last_events.contains(event))
-        };
-        let told: Vec<&RunEvent> = story.own().filter(is_told).collect();
-        let earlier = told.len().saturating_sub(most);
-        let left_out = (earlier > 0).then(|| format!("… {earlier} earlier events are left out"));
-        left_out
-            .into_iter()
-            .chain(told[earlier..].iter().map(|event| describe(event)))
-            .collect()
+            !is_chat || self.last_events.contains(event)
+        });
+        let note = |count: usize| format!("… {count} events are left out");
+        let mut lines: Vec<String> = window.shown.iter().map(|event| describe(event)).collect();
+        if window.left_out > 0 {
+            lines.insert(window.gap_at, note(window.left_out));
+        }
+        if window.earlier > 0 {
+            lines.insert(0, note(window.earlier));
+        }
+        lines
     }
+
+    /// What matters of a story: from where the link was well for the last time to what it is about. If that is too much,
+    /// its beginning, where the cause is, and its end.
+    fn window(&self, story: &Story<'a>, most: usize, is_shown: impl Fn(&RunEvent) -> bool) -> Window<'a> {
+        let all: Vec<&RunEvent> = story
+            .own()
+            .filter(|event| event.at <= self.at && is_shown(event))
+            .collect();
+        let is_well = |event: &&RunEvent| {
+            matches!(
+                event.kind,
+                EventKind::ChannelOpened { .. } | EventKind::LinkRecovered { .. }
+            )
+        };
+        let from = all
+            .iter()
+            .rposition(is_well)
+            .filter(|_| all.len() > most)
+            .unwrap_or(0);
+        let mut shown = all[from..].to_vec();
+        let left_out = shown.len().saturating_sub(most);
+        let gap_at = shown.len().min(most) * 2 / 3;
+        shown.drain(gap_at..gap_at + left_out);
+        Window {
+            earlier: from,
+            shown,
+            gap_at,
+            left_out,
+        }
+    }
+}
+
+/// Events of a story, with what is left out of it.
+struct Window<'a> {
+    /// So many came before.
+    earlier: usize,
+    shown: Vec<&'a RunEvent>,
+    /// Where in what is shown some are left out, and how many.
+    gap_at: usize,
+    left_out: usize,
 }
 
 #[cfg(test)]
@@ -149,27 +192,51 @@ mod tests {
     fn the_story_ends_with_its_point_and_says_what_is_left_out() {
         let run = samples::recorded(samples::faulty_run());
         let finding = Evidence::by_place(&run.report)[0];
-        let all = finding.last_lines(&run.events, 100);
+        let all = finding.lines(&run.events, 100);
         assert_eq!(all.len(), 5);
-        let last = finding.last_lines(&run.events, 2);
-        assert_eq!(last[0], "… 3 earlier events are left out");
-        assert_eq!(last[1..], all[3..]);
+        let some = finding.lines(&run.events, 3);
+        let expected = [&*all[0], &all[1], "… 2 events are left out", &all[4]];
+        assert_eq!(some, expected);
         let drawn = finding
-            .diagram(&run.events, 2)
+            .diagram(&run.events, 3)
             .expect("there is something to draw");
         let drawn: Vec<&str> = drawn.lines().skip(4).map(str::trim).collect();
-        assert_eq!(drawn[0], "Note over peer-1: 3 earlier steps are left out");
-        assert_eq!(drawn.len(), 4, "that, two steps and the point: {drawn:#?}");
+        assert_eq!(drawn[2], "Note over peer-1: 2 steps are left out");
+        assert_eq!(drawn.len(), 5, "three steps, that and the point: {drawn:#?}");
         let early = Evidence {
             at: Instant::from_millis(2_000),
             ..finding
         };
-        assert_eq!(early.last_lines(&run.events, 100).len(), 2);
+        assert_eq!(early.lines(&run.events, 100).len(), 2);
         let runs_own = Evidence {
             peer: None,
             remote: None,
             ..finding
         };
-        assert!(runs_own.story(&run.events).is_none() && runs_own.last_lines(&run.events, 9).is_empty());
+        assert!(runs_own.story(&run.events).is_none() && runs_own.lines(&run.events, 9).is_empty());
+    }
+
+    #[test]
+    fn a_long_story_begins_where_the_link_was_well_for_the_last_time() {
+        let mut run = samples::recorded(samples::faulty_run());
+        let well = RunEvent {
+            at: Instant::from_millis(5_000),
+            kind: EventKind::ChannelOpened {
+                generation: crate::base::Generation(1),
+                incarnation: crate::base::Incarnation(1),
+                pair: crate::metrics::CandidateKind::Host,
+            },
+            ..run.events[0].clone()
+        };
+        run.events.insert(3, well);
+        let finding = Evidence::by_place(&run.report)[0];
+        let lines = finding.lines(&run.events, 5);
+        assert_eq!(lines[0], "… 3 events are left out");
+        assert!(lines[1].contains("5000.000 ms") && lines.len() == 4, "{lines:#?}");
+        assert_eq!(
+            finding.lines(&run.events, 6).len(),
+            6,
+            "short enough to be told whole"
+        );
     }
 }

@@ -240,7 +240,7 @@ fn failed(
     place: Option<Evidence<'_>>,
 ) -> TestCase {
     if let Some(place) = place {
-        let lines = place.last_lines(&run.events, MAX_EVENTS);
+        let lines = place.lines(&run.events, MAX_EVENTS);
         if !lines.is_empty() {
             text += &format!("\nThe story of {}\n", place.line());
             text.extend(lines.iter().map(|line| format!("  {line}\n")));

@@ -269,7 +269,7 @@ fn invariants(results: &[InvariantResult]) -> String {
 
 /// How a link came to fail: as a diagram, which GitHub draws, and as text, which can be searched.
 fn story(run: &RunRecord, place: &Evidence<'_>) -> Option<String> {
-    let lines = place.last_lines(&run.events, MAX_EVENTS);
+    let lines = place.lines(&run.events, MAX_EVENTS);
     if lines.is_empty() {
         return None;
     }
