@@ -80,11 +80,11 @@ pub(super) enum Command {
     /// Run the bundled reference signaling server
     #[command(after_help = "Example:  rtcstorm serve --listen 127.0.0.1:8080")]
     Serve(reference_server::cli::Args),
-    /// Print the scenario language as a JSON Schema, for editors
+    /// Print the scenario language as a JSON Schema, for editors, or what a run writes, for programs
     #[command(
-        after_help = "Example:  rtcstorm schema > rtcstorm.schema.json\n\nIn a scenario, editors with yaml-language-server then want as its first line:\n# yaml-language-server: $schema=rtcstorm.schema.json"
+        after_help = "Example:  rtcstorm schema > rtcstorm.schema.json\nExample:  rtcstorm schema summary > summary.schema.json\n\nIn a scenario, editors with yaml-language-server then want as its first line:\n# yaml-language-server: $schema=rtcstorm.schema.json"
     )]
-    Schema,
+    Schema(SchemaArgs),
     /// Print what a shell needs to complete command lines
     #[command(
         after_help = "Example:  source <(rtcstorm completions bash)\nExample:  rtcstorm completions fish > ~/.config/fish/completions/rtcstorm.fish"
@@ -193,6 +193,10 @@ pub(super) struct RunArgs {
     /// http://127.0.0.1:4318
     #[arg(long, env = "RTCSTORM_OTLP", value_name = "URL")]
     pub otlp: Option<OtlpUrl>,
+
+    /// No annotations and no summary of the job, although it runs in GitHub Actions
+    #[arg(long, env = "RTCSTORM_NO_GITHUB", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_github: bool,
 
     /// Print summary.json on stdout instead of the text; everything else goes to stderr
     #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
@@ -414,6 +418,28 @@ pub(super) struct PlanArgs {
     /// Print the plan as JSON
     #[arg(long, env = "RTCSTORM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum, default_value_t)]
+    pub of: SchemaOf,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(super) enum SchemaOf {
+    /// The scenario language
+    #[default]
+    Scenario,
+    /// summary.json
+    Summary,
+    /// machine.json
+    Machine,
+    /// run.json
+    Run,
+    /// A line of events.ndjson
+    Event,
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,15 @@ use super::{args::Args, otlp, print_data};
 use crate::verdict::ExitCode;
 
 /// Those that stand in for no option.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 5] = [
+    (
+        "GITHUB_ACTIONS",
+        "`true` in a job of GitHub's: `run` annotates it (see --no-github)",
+    ),
+    (
+        "GITHUB_STEP_SUMMARY",
+        "the file that `run` appends its report to then, as Markdown",
+    ),
     (
         "NO_COLOR",
         "no colours, if it is not empty (https://no-color.org)",

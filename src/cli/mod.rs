@@ -3,6 +3,7 @@
 //! An edge, and the only room that writes files and to the terminal.
 
 mod abort;
+mod actions;
 mod args;
 mod artifacts;
 mod baseline;
@@ -91,7 +92,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(&args).into(),
         Command::Scenarios => scenarios::scenarios().into(),
         Command::Serve(args) => serve::serve(args),
-        Command::Schema => schema::schema().into(),
+        Command::Schema(args) => schema::schema(&args).into(),
         Command::Completions(args) => completions::completions(&args).into(),
         Command::Environment => environment::environment().into(),
     }

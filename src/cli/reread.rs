@@ -320,7 +320,7 @@ pub(super) fn replay(folder: &Path, opened: &Opened) -> Result<Replayed, String>
         repeat: launch.repeat.clone(),
         files: Vec::new(),
     };
-    let (report, exit_code) = if let Some(mut thresholds) = thresholds {
+    let (mut report, exit_code) = if let Some(mut thresholds) = thresholds {
         let mut load_ended = None;
         for part in &mut parts {
             part.gathered.recorder.finish(part.last);
@@ -340,6 +340,8 @@ pub(super) fn replay(folder: &Path, opened: &Opened) -> Result<Replayed, String>
         let gathered = parts.remove(0).gathered;
         verdict::report(about, gathered)
     };
+    // The one that has played it, not the one that reads it.
+    report.version.clone_from(&launch.version);
     Ok(Replayed {
         report,
         exit_code,

@@ -9,6 +9,7 @@ use webrtc::peer_connection::RTCIceServer;
 
 use super::{
     abort,
+    actions::Actions,
     args::{ChangeArgs, RunArgs},
     artifacts::{LogHash, RunFolder},
     baseline::{self, Played},
@@ -353,6 +354,9 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
     print(&report, args.json);
     if let Some(watched) = watched {
         watched.board.end(&report);
+    }
+    if let Some(actions) = Actions::of_environment(args.no_github) {
+        actions.tell(&report, folder.path(), index, args.scenarios.len());
     }
     match written {
         Ok(()) => {

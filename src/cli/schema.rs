@@ -1,12 +1,28 @@
-use super::print_data;
+use super::{
+    args::{SchemaArgs, SchemaOf},
+    print_data,
+};
 use crate::{
     metrics::CATALOGUE,
+    report::schemas,
     scenario::{self, MetricWords},
     verdict::{ExitCode, Threshold},
 };
 
-/// `rtcstorm schema`: the language, with the metrics there are.
-pub(super) fn schema() -> ExitCode {
+/// `rtcstorm schema`: the language, or what a run writes.
+pub(super) fn schema(args: &SchemaArgs) -> ExitCode {
+    match args.of {
+        SchemaOf::Scenario => language(),
+        SchemaOf::Summary => print_data(schemas::SUMMARY),
+        SchemaOf::Machine => print_data(schemas::MACHINE),
+        SchemaOf::Run => print_data(schemas::RUN),
+        SchemaOf::Event => print_data(schemas::EVENT),
+    }
+    ExitCode::Pass
+}
+
+/// With the metrics there are.
+fn language() {
     let metrics = CATALOGUE.iter().map(|metric| MetricWords {
         name: metric.name,
         about: metric.definition,
@@ -15,5 +31,4 @@ pub(super) fn schema() -> ExitCode {
     });
     let schema = scenario::schema(&metrics.collect::<Vec<_>>());
     print_data(format!("{schema:#}\n"));
-    ExitCode::Pass
 }

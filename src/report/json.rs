@@ -136,7 +136,7 @@ enum Metric {
 
 /// In ms. `min` and the `ok_*` twins are over successes, the others over all samples.
 #[derive(Serialize)]
-struct TrendFigures {
+pub(super) struct TrendFigures {
     unit: &'static str,
     count: u64,
     failed: u64,
@@ -250,17 +250,22 @@ impl Serialize for Exact {
     }
 }
 
-impl Serialize for Figure {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Figure {
+    pub(super) fn rounded(self) -> Option<f64> {
         // Past 2^53 there is nothing behind the point to round.
-        let rounded = self.0.map(|value| {
+        self.0.map(|value| {
             if value.abs() < 9e15 {
                 (value * 1_000.0).round() / 1_000.0
             } else {
                 value
             }
-        });
-        Exact(rounded).serialize(serializer)
+        })
+    }
+}
+
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Exact(self.rounded()).serialize(serializer)
     }
 }
 
@@ -326,7 +331,7 @@ impl Metric {
 }
 
 impl TrendFigures {
-    fn of(trend: &Trend) -> Self {
+    pub(super) fn of(trend: &Trend) -> Self {
         let ok = trend.successes();
         let of_ok = |micros: f64| Figure((!ok.is_empty()).then_some(micros / 1_000.0));
         Self {
@@ -345,6 +350,24 @@ impl TrendFigures {
             ok_p95: of_ok(ok_quantile(trend, 0.95) as f64),
             ok_max: of_ok(ok.max() as f64),
         }
+    }
+
+    /// The durations, by their keys.
+    pub(super) fn by_name(&self) -> impl Iterator<Item = (&'static str, Figure)> {
+        [
+            ("min", self.min),
+            ("mean", self.mean),
+            ("p50", self.p50),
+            ("p90", self.p90),
+            ("p95", self.p95),
+            ("p99", self.p99),
+            ("p999", self.p999),
+            ("max", self.max),
+            ("ok_mean", self.ok_mean),
+            ("ok_p95", self.ok_p95),
+            ("ok_max", self.ok_max),
+        ]
+        .into_iter()
     }
 }
 

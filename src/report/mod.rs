@@ -2,6 +2,7 @@
 //!
 //! Pure. Knows metrics and verdicts; never sees a live run, never writes a file.
 
+pub mod annotations;
 mod buckets;
 mod chart;
 pub mod comparison;
@@ -9,7 +10,9 @@ mod csv;
 mod describe;
 mod drawing;
 mod dump;
+mod escape;
 pub mod events;
+mod evidence;
 mod exposition;
 #[cfg(test)]
 mod extremes;
@@ -21,7 +24,7 @@ pub mod json;
 mod junit;
 mod launch;
 pub mod machine;
-mod markdown;
+pub mod markdown;
 mod model;
 mod normal;
 pub mod otlp;
@@ -36,6 +39,7 @@ mod recorded;
 mod redact;
 #[cfg(test)]
 mod samples;
+pub mod schemas;
 mod sequence;
 mod signaling;
 mod story;

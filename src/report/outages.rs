@@ -37,9 +37,7 @@ pub(super) fn outages(paper: &mut Paper, metrics: &Snapshot) {
         .take(MAX_ROWS_SHOWN)
         .map(|(key, outage)| (key, cells(outage)))
         .collect();
-    let mut heads = vec![FAULTS];
-    heads.extend(PATHS.map(|(head, _)| head));
-    heads.extend(REST);
+    let heads: Vec<&str> = heads().collect();
     let mut columns: Vec<usize> = heads.iter().map(|head| width(head)).collect();
     for (_, cells) in &rows {
         for (column, cell) in columns.iter_mut().zip(cells) {
@@ -74,6 +72,12 @@ pub(super) fn outages(paper: &mut Paper, metrics: &Snapshot) {
     if all > MAX_ROWS_SHOWN {
         paper.line(format!("  and {} more: see summary.json", all - MAX_ROWS_SHOWN));
     }
+}
+
+/// The headings of [`cells`].
+pub(super) fn heads() -> impl Iterator<Item = &'static str> {
+    let paths = PATHS.map(|(head, _)| head);
+    [FAULTS].into_iter().chain(paths).chain(REST)
 }
 
 pub(super) fn length(key: &OutageKey) -> String {

@@ -7,10 +7,11 @@ use crate::{
     metrics::{
         EventKind, FaultCause, MetricKey, Outage, OutageKey, RecoveryPath, RunEvent, Snapshot, Timeline,
     },
+    plan::Plan,
     verdict::invariants::{Finding, InvariantResult, InvariantStatus},
 };
 
-use super::model::*;
+use super::{LAUNCH_SCHEMA, Launch, RunRecord, model::*};
 
 /// A run of nothing: interrupted before anybody joined.
 pub fn empty_run() -> RunReport {
@@ -317,6 +318,52 @@ pub fn faulty_run() -> RunReport {
     }];
     report.invariants = vec![one];
     report
+}
+
+/// A run with that report, whose log tells what the findings rest on.
+pub fn recorded(report: RunReport) -> RunRecord {
+    let findings = report.invariants.iter().flat_map(|invariant| &invariant.findings);
+    let mut events: Vec<RunEvent> = findings.flat_map(|finding| finding.last_events.clone()).collect();
+    events.sort_by_key(|event| event.at);
+    RunRecord {
+        launch: Launch {
+            schema: LAUNCH_SCHEMA.to_owned(),
+            version: report.version.clone(),
+            scenario_hash: report.scenario.hash.clone(),
+            seed: report.scenario.seed,
+            segment: "1/1".to_owned(),
+            run_id: None,
+            world: report.world.clone(),
+            target: report.target.clone(),
+            own_server: true,
+            started_at: report.started_at.text.clone(),
+            started_at_unix_ms: report.started_at.unix_ms,
+            os: "linux".to_owned(),
+            arch: "x86_64".to_owned(),
+            cores: Some(8),
+            open_files: Some(1_024),
+            judge_thresholds: true,
+            lag_limit_ms: 100.0,
+            cpu_limit_percent: 90.0,
+            segments: Vec::new(),
+            repeat: report.repeat.clone(),
+        },
+        scenario: format!("name: {}\n", report.scenario.name),
+        plan: Plan {
+            scenario: report.scenario.name.clone(),
+            seed: report.scenario.seed,
+            rooms: Vec::new(),
+            peers: Vec::new(),
+            barriers: Vec::new(),
+            duration: None,
+            burst: None,
+            warm_up: Duration::ZERO,
+            connect_timeout: Duration::from_secs(30),
+            message_timeout: Duration::from_secs(30),
+        },
+        report,
+        events,
+    }
 }
 
 pub fn key(name: &str, tags: &[(&str, &str)]) -> MetricKey {

@@ -1,5 +1,6 @@
 use std::fmt::{self, Write};
 
+use super::paper::clean;
 use crate::base::{Instant, PeerId};
 
 /// Lines of a Mermaid diagram; more than that nobody looks at, and renderers give up.
@@ -92,7 +93,7 @@ impl fmt::Display for Actor {
     }
 }
 
-/// Without what means something there: a semicolon ends a statement, a hash begins an entity.
+/// Without what means something there: a semicolon or the end of the line ends a statement, a hash begins an entity.
 fn plain(text: &str) -> String {
-    text.replace([';', '#'], ",")
+    clean(&text.replace([';', '#'], ","))
 }

@@ -71,6 +71,24 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// Whether a diagram shows such an event: a chat message, or what follows by itself, says nothing there.
+    pub(super) fn draws(kind: &EventKind) -> bool {
+        match kind {
+            EventKind::MessageSent { .. }
+            | EventKind::MessageReceived { .. }
+            | EventKind::MessageUnsent { .. }
+            | EventKind::StepStarted { .. }
+            | EventKind::WaitSatisfied { .. }
+            | EventKind::RosterSeen { .. }
+            | EventKind::ScriptEnded
+            | EventKind::SignalingConnected => false,
+            // What follows from a description being set by itself.
+            EventKind::IceStateChanged { state, .. } => state != "checking",
+            EventKind::ConnectionStateChanged { state, .. } => state != "connecting",
+            _ => true,
+        }
+    }
+
     /// One line an event, as [`describe`] tells it.
     pub fn text(&self) -> String {
         let lines: Vec<String> = self.own().map(describe).collect();
@@ -121,6 +139,9 @@ struct Drawing {
 impl Drawing {
     fn draw(&mut self, event: &RunEvent) {
         let Some(peer) = event.peer else { return };
+        if !Story::draws(&event.kind) {
+            return;
+        }
         let (own, server) = (Actor::Peer(peer), Actor::Server);
         let (up, down) = (Way::Between(own, server), Way::Between(server, own));
         let (way, text) = match &event.kind {
@@ -163,16 +184,6 @@ impl Drawing {
                 let why = told.split_once(": ").map_or("", |(_, why)| why);
                 (Way::At(own), format!("ignores {what}, {why}"))
             }
-            EventKind::MessageSent { .. }
-            | EventKind::MessageReceived { .. }
-            | EventKind::StepStarted { .. }
-            | EventKind::WaitSatisfied { .. }
-            | EventKind::RosterSeen { .. }
-            | EventKind::ScriptEnded
-            | EventKind::SignalingConnected => return,
-            // What follows from a description being set by itself.
-            EventKind::IceStateChanged { state, .. } if state == "checking" => return,
-            EventKind::ConnectionStateChanged { state, .. } if state == "connecting" => return,
             EventKind::ConnectionCreated { generation, .. } => {
                 let toward = self.toward(event);
                 (Way::At(own), format!("makes connection {generation}{toward}"))
@@ -246,7 +257,7 @@ mod tests {
             events: &events,
             peer: PeerId(1),
             remote: Some(PeerId(0)),
-            point: Some((Instant::from_millis(3), "nobody answers; #1")),
+            point: Some((Instant::from_millis(3), "nobody\nanswers; #1")),
         };
         assert_eq!(
             story.mermaid(),

@@ -34,6 +34,7 @@ pub(super) const ORDER: [&str; 14] = [
     "generator_lag_ms",
 ];
 
+/// The headings of [`figures`].
 pub(super) const HEAD: [&str; 9] = ["count", "min", "avg", "med", "p90", "p95", "p99", "max", "failed"];
 
 /// The rows of a table: every whole metric, and its parts by one tag where that tag takes two values or more.

@@ -8,6 +8,7 @@ mod http;
 mod hunt;
 #[cfg(unix)]
 mod interrupt;
+mod junit;
 mod language;
 mod live;
 mod merge;
@@ -15,6 +16,9 @@ mod otlp;
 mod page;
 pub mod program;
 mod report;
+mod report_formats;
+mod report_samples;
+mod report_schemas;
 mod run;
 mod simulation;
 mod trust;

@@ -4,6 +4,7 @@
 mod metrics;
 mod protocol;
 mod races;
+mod reports;
 mod scenarios;
 
 use std::{fs, path::PathBuf};

@@ -1,0 +1,226 @@
+//! The published JSON Schemas against what runs write.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use boon::{Compiler, SchemaIndex, Schemas};
+use rtcstorm::scenario::{bundled, faults, races};
+use serde_json::Value;
+
+use super::{
+    QUICK,
+    program::{Desk, json},
+};
+
+/// A run with outages, failures and findings.
+const FAILING: [&str; 6] = [
+    "run",
+    "outage-matrix-short",
+    "--sim",
+    "--quiet",
+    "--set",
+    "client.resume_membership=false",
+];
+
+struct Published {
+    schema: Value,
+    schemas: Schemas,
+    index: SchemaIndex,
+}
+
+impl Published {
+    fn of(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{name}.schema.json"));
+        let schema = json(&fs::read_to_string(path).expect("it is published"));
+        let mut compiler = Compiler::new();
+        let mut schemas = Schemas::new();
+        compiler
+            .add_resource("schema.json", schema.clone())
+            .expect("a resource");
+        let index = compiler.compile("schema.json", &mut schemas);
+        let index = index.unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        Self {
+            schema,
+            schemas,
+            index,
+        }
+    }
+
+    #[track_caller]
+    fn assert_takes(&self, what: &str, value: &Value) {
+        if let Err(error) = self.schemas.validate(value, self.index) {
+            panic!("{what}: {error:#}");
+        }
+    }
+
+    fn takes(&self, value: &Value) -> bool {
+        self.schemas.validate(value, self.index).is_ok()
+    }
+}
+
+/// Every name of a property in a schema.
+fn properties(schema: &Value, into: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(map) => {
+            let named = map.get("properties").and_then(Value::as_object);
+            into.extend(named.into_iter().flatten().map(|(name, _)| name.clone()));
+            map.values().for_each(|inner| properties(inner, into));
+        }
+        Value::Array(all) => all.iter().for_each(|inner| properties(inner, into)),
+        _ => {}
+    }
+}
+
+/// Every key of a value.
+fn keys(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            into.extend(map.keys().cloned());
+            map.values().for_each(|inner| keys(inner, into));
+        }
+        Value::Array(all) => all.iter().for_each(|inner| keys(inner, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn what_every_bundled_scenario_writes_is_as_published_and_no_published_key_is_made_up() {
+    let desk = Desk::new("schemas");
+    let all: Vec<&str> = bundled()
+        .iter()
+        .chain(faults())
+        .chain(races())
+        .map(|(name, _)| *name)
+        .collect();
+    assert!(all.len() > 70, "{}", all.len());
+    // What they come to with one room and in so short a time does not matter.
+    let more = [
+        "--sim",
+        "--rooms",
+        "1",
+        "--duration",
+        "90s",
+        "--quiet",
+        "--out",
+        "out",
+    ];
+    let output = desk.run(&[&["run"] as &[&str], &all, &more].concat());
+    output.assert_sane();
+    desk.run(&[&FAILING as &[&str], &["--out", "out/failing"]].concat())
+        .assert_code(99);
+    desk.write("quick.yaml", QUICK);
+    let real = desk.run(&["run", "quick.yaml", "--quiet", "--out", "out/real"]);
+    real.assert_code(0);
+
+    let files = [
+        ("summary", "summary.json"),
+        ("machine", "machine.json"),
+        ("run", "run.json"),
+    ];
+    let event = Published::of("event");
+    let mut kinds = BTreeSet::new();
+    for (name, file) in files {
+        let published = Published::of(name);
+        let mut seen = BTreeSet::new();
+        let mut count = 0;
+        for folder in fs::read_dir(desk.path("out")).expect("there are runs") {
+            let folder = folder.expect("readable").path();
+            let text = fs::read_to_string(folder.join(file)).expect(file);
+            let value = json(&text);
+            published.assert_takes(&format!("{} of {}", file, folder.display()), &value);
+            keys(&value, &mut seen);
+            count += 1;
+            if name == "run" {
+                for line in fs::read_to_string(folder.join("events.ndjson"))
+                    .expect("a log")
+                    .lines()
+                {
+                    let line = json(line);
+                    // One of each kind of a run is enough, and checked in less time.
+                    if kinds.insert((count, line["kind"].to_string())) {
+                        event.assert_takes("a line", &line);
+                    }
+                }
+            }
+        }
+        assert_eq!(count, all.len() + 2);
+        let mut named = BTreeSet::new();
+        properties(&published.schema, &mut named);
+        // Of a server that is not the program's own, and of runs that are long enough to see memory grow.
+        let elsewhere = ["run_id", "bytes_per_hour", "low", "high"];
+        let made_up: Vec<_> = named
+            .difference(&seen)
+            .filter(|name| !elsewhere.contains(&name.as_str()))
+            .collect();
+        assert!(made_up.is_empty(), "{name}: {made_up:?}");
+    }
+}
+
+#[test]
+fn a_key_that_is_not_published_is_refused_wherever_it_is() {
+    fn everywhere(value: &Value, at: &str, then: &mut dyn FnMut(&str, Value)) {
+        if let Value::Object(map) = value {
+            let mut more = map.clone();
+            more.insert("surplus".to_owned(), "x".into());
+            then(at, Value::Object(more));
+            for (key, inner) in map {
+                everywhere(inner, &format!("{at}/{key}"), &mut |at, new| {
+                    let mut map = map.clone();
+                    map.insert(key.clone(), new);
+                    then(at, Value::Object(map));
+                });
+            }
+        }
+        if let Value::Array(all) = value {
+            for (index, inner) in all.iter().enumerate() {
+                everywhere(inner, &format!("{at}/{index}"), &mut |at, new| {
+                    let mut all = all.clone();
+                    all[index] = new;
+                    then(at, Value::Array(all));
+                });
+            }
+        }
+    }
+    let desk = Desk::new("surplus");
+    desk.run(&[&FAILING as &[&str], &["--out", "out"]].concat())
+        .assert_code(99);
+    let mut tried = 0;
+    for (name, file) in [
+        ("summary", "summary.json"),
+        ("machine", "machine.json"),
+        ("run", "run.json"),
+    ] {
+        let published = Published::of(name);
+        let whole = desk.json(&format!("out/{file}"));
+        published.assert_takes(file, &whole);
+        everywhere(&whole, "", &mut |at, bent| {
+            // An event has the fields of its kind.
+            if !at.contains("/last_events/") {
+                assert!(!published.takes(&bent), "{file}{at}");
+                tried += 1;
+            }
+        });
+    }
+    assert!(tried > 50, "{tried}");
+}
+
+#[test]
+fn the_program_prints_what_is_published_and_the_language_if_nothing_is_named() {
+    let desk = Desk::new("schema-of");
+    for name in ["summary", "machine", "run", "event"] {
+        let output = desk.run(&["schema", name]);
+        output.assert_code(0);
+        let published = Published::of(name);
+        assert_eq!(json(&output.stdout), published.schema);
+        assert_eq!(
+            published.schema["$schema"],
+            "https://json-schema.org/draft/2020-12/schema"
+        );
+    }
+    assert_eq!(
+        desk.run(&["schema"]).stdout,
+        desk.run(&["schema", "scenario"]).stdout
+    );
+    desk.run(&["schema", "poem"])
+        .assert_code(2)
+        .assert_says("summary");
+}
