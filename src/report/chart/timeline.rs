@@ -365,7 +365,7 @@ mod tests {
         let with = shown(&times);
         assert!(with.contains("generator: CPU"));
         // From its slice on: what was not measured is not drawn as nothing.
-        assert!(with.contains(r#"d="M2 11.2H8V56H2Z""#), "{with}");
+        assert!(with.contains(r#"d="M2 0H8V56H2Z""#), "{with}");
         assert!(timeline(&Timeline::default(), false).is_none());
     }
 

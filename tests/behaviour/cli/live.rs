@@ -235,11 +235,7 @@ fn the_page_is_told_what_changes_and_the_end_and_then_is_left_alone() {
         "All 2 runs are over. Exit code 105.",
         "[[\"quick\",\"PASS\"],[\"long\",\"INTERRUPTED\"]]",
     ] {
-        let told = told.replace('\n', "\n");
-        assert!(
-            text.replace("\r\n", "\n").contains(&told),
-            "no {told:?} in {text}"
-        );
+        assert!(text.replace("\r\n", "\n").contains(told), "no {told:?} in {text}");
     }
     let summary = desk.json("out/02-long/summary.json");
     let broken = summary["invariants"].as_array().into_iter().flatten();

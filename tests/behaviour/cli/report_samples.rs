@@ -20,9 +20,6 @@ const RUN: [&str; 8] = [
     "out",
 ];
 
-/// Formats that are not written yet.
-const NOT_THERE_YET: [Format; 4] = [Format::Html, Format::Dump, Format::Trace, Format::Signaling];
-
 fn samples() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("reports/samples")
 }
@@ -37,6 +34,7 @@ fn folder(desk: &Desk) {
     run["os"] = "linux".into();
     run["arch"] = "x86_64".into();
     run["cores"] = 4.into();
+    run["open_files"] = 1_024.into();
     desk.write("out/run.json", &run.to_string());
     let mut machine = desk.json("out/machine.json");
     machine["duration_ms"] = 700.into();
@@ -51,17 +49,7 @@ fn the_samples_are_what_the_code_makes() {
     let mut stale = Vec::new();
     for format in Format::ALL {
         let output = desk.run(&["report", "out", "--format", format.name()]);
-        let is_there = output.code == Some(0);
-        assert_eq!(
-            is_there,
-            !NOT_THERE_YET.contains(&format),
-            "{}: {output:#?}",
-            format.name()
-        );
-        if !is_there {
-            output.assert_says("not there yet");
-            continue;
-        }
+        output.assert_code(0);
         let path = samples().join(format.file_name());
         if rewrite {
             fs::create_dir_all(samples()).expect("a folder");
