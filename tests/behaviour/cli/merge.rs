@@ -200,7 +200,7 @@ fn runs_that_do_not_belong_together_are_refused_by_name_and_nothing_is_touched()
         (["one", "third"], "third is segment 2/3, and one is segment 1/2"),
         (
             ["one", "seed"],
-            "seed is no segment of the same run as one: they differ in the scenario",
+            "seed is no segment of the same run as one: they differ in the seed (4, not 3)",
         ),
         (
             ["one", "larger"],

@@ -82,6 +82,16 @@ fn keys(value: &Value, into: &mut BTreeSet<String>) {
     }
 }
 
+/// Ended by its threshold as soon as a window is over.
+const EARLY: &str = "
+name: early
+warm_up: 1s
+rooms: { peers: 2 }
+steps: [join, { wait: connected }, { chat: { every: 100ms, size: 9, for: 9s } }]
+thresholds:
+  message_ms: [{ threshold: 'max<0.001', window: 1s, abortOnFail: true }]
+";
+
 #[test]
 fn what_every_bundled_scenario_writes_is_as_published_and_no_published_key_is_made_up() {
     let desk = Desk::new("schemas");
@@ -110,6 +120,27 @@ fn what_every_bundled_scenario_writes_is_as_published_and_no_published_key_is_ma
     desk.write("quick.yaml", QUICK);
     let real = desk.run(&["run", "quick.yaml", "--quiet", "--out", "out/real"]);
     real.assert_code(0);
+
+    // One that ends early, with windows and a warm-up, and one that was merged.
+    desk.write("early.yaml", EARLY);
+    desk.run(&["run", "early.yaml", "--sim", "--quiet", "--out", "out/early"])
+        .assert_code(108);
+    for part in ["1/2", "2/2"] {
+        let out = format!("parts/{}", &part[..1]);
+        let part = [
+            "run",
+            "smoke",
+            "--sim",
+            "--quiet",
+            "--segment",
+            part,
+            "--no-thresholds",
+        ];
+        desk.run(&[&part as &[&str], &["--lag-limit", "1s", "--out", &out]].concat())
+            .assert_code(0);
+    }
+    desk.run(&["merge", "parts/1", "parts/2", "--out", "out/merged"])
+        .assert_code(0);
 
     let files = [
         ("summary", "summary.json"),
@@ -142,11 +173,11 @@ fn what_every_bundled_scenario_writes_is_as_published_and_no_published_key_is_ma
                 }
             }
         }
-        assert_eq!(count, all.len() + 2);
+        assert_eq!(count, all.len() + 4);
         let mut named = BTreeSet::new();
         properties(&published.schema, &mut named);
         // Of a server that is not the program's own, and of runs that are long enough to see memory grow.
-        let elsewhere = ["run_id", "bytes_per_hour", "low", "high"];
+        let elsewhere = ["run_id", "bytes_per_hour", "low", "high", "reasons", "warnings"];
         let made_up: Vec<_> = named
             .difference(&seen)
             .filter(|name| !elsewhere.contains(&name.as_str()))

@@ -182,32 +182,6 @@ fn a_threshold_whose_samples_all_lie_in_the_warm_up_has_none() {
     assert!(output.stdout.contains("not one link connected"), "{output:#?}");
 }
 
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_disk_under_the_event_log_makes_the_run_invalid_and_the_verdict_comes_out() {
-    let desk = Desk::new("full-disk");
-    desk.write("quick.yaml", QUICK);
-    std::fs::create_dir(desk.path("out")).expect("a folder can be made");
-    std::os::unix::fs::symlink("/dev/full", desk.path("out/events.ndjson")).expect("a link can be made");
-    let output = desk.run(&["run", "quick.yaml", "--sim", "--out", "out", "--quiet"]);
-    output.assert_code(98).assert_sane();
-    assert!(output.stdout.starts_with("INVALID  quick"), "{output:#?}");
-    let words = output.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        words.contains("the event log is not whole") && words.contains("No space left"),
-        "{words}"
-    );
-    let summary = desk.json("out/summary.json");
-    assert_eq!(
-        (&summary["verdict"], &summary["exit_code"]),
-        (&"invalid".into(), &98.into())
-    );
-    assert_eq!(
-        summary["metrics"]["connect_ms"]["count"], 1,
-        "the figures are whole all the same"
-    );
-}
-
 #[test]
 fn the_generator_tells_how_it_fares_and_what_to_do_when_it_is_late() {
     let desk = Desk::new("late");

@@ -298,7 +298,9 @@ fn on_a_full_disk_what_was_measured_is_still_told() {
         .assert_says("error: cannot write disk/out/")
         .assert_says("No space left on device")
         .assert_says("help: choose another folder with `--out DIR`");
-    assert!(output.stdout.starts_with("PASS  smoke"), "{output:#?}");
+    assert!(output.stdout.starts_with("INVALID  smoke"), "{output:#?}");
+    let words = output.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("the event log is not whole"), "{output:#?}");
     assert!(output.stdout.contains("message_ms"), "{output:#?}");
     let there: Vec<String> = fs::read_dir(desk.path("disk/out"))
         .expect("it is there")
