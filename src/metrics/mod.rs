@@ -43,7 +43,7 @@ pub use failures::{Failures, MAX_FAILURES};
 pub use growth::{Growth, Slope};
 pub use metric::{Kind, Metric, Tag, Unit};
 pub use names::CATALOGUE;
-pub use outages::{Outage, OutageKey};
+pub use outages::{Outage, OutageKey, OutageLength};
 pub use recorder::{Live, Recorder};
 pub use renumber::Numbers;
 pub use snapshot::{MetricKey, Rate, Snapshot};

@@ -71,7 +71,6 @@ const CAUSES: Tag = tag(
         "rejoin",
         "ice_restart",
         "drop_network",
-        "network",
         "roam",
         "nat_rebind",
         "cut_signaling",
@@ -182,13 +181,13 @@ pub const CATALOGUE: &[Metric] = &[
     ),
     trend(
         "outage_ms",
-        CAUSE,
+        RECONNECT,
         "From the planned start of a fault or crash on an open link until data has flowed both ways again; a failure \
          where `reconnect_ms` is one.",
     ),
     trend(
         "detect_ms",
-        CAUSE,
+        RECONNECT,
         "From the planned start of a fault on an open link until either end noticed (of a crash: until the other end \
          noticed or the server told it); what nobody notices gives no sample.",
     ),

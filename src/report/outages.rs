@@ -2,7 +2,7 @@
 
 use crate::{
     base::show_duration,
-    metrics::{Outage, OutageKey, RecoveryPath, Snapshot},
+    metrics::{Outage, OutageKey, OutageLength, RecoveryPath, Snapshot},
 };
 
 use super::{
@@ -77,7 +77,11 @@ pub(super) fn outages(paper: &mut Paper, metrics: &Snapshot) {
 }
 
 fn length(key: &OutageKey) -> String {
-    key.length.map_or("other".to_owned(), show_duration)
+    match key.length {
+        OutageLength::Without => "-".to_owned(),
+        OutageLength::Planned(length) => show_duration(length),
+        OutageLength::Other => "other".to_owned(),
+    }
 }
 
 fn cells(outage: &Outage) -> [String; 10] {

@@ -22,8 +22,6 @@ use crate::{
 
 /// The most frames that wait for a server that stands still.
 const WAITING_MAX: usize = 1 << 20;
-/// How long a socket may take to open, as in the other worlds.
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The reference server: its room core, and sockets in memory.
 pub(super) struct Server {
@@ -119,19 +117,9 @@ impl Server {
     /// There is no server at the moment, or it stands still for too long.
     pub async fn open(self: Arc<Self>) -> Result<Socket, SignalingError> {
         let mut flow = self.state().flow.subscribe();
-        let patience = self.executor.sleep_until(self.executor.now() + OPEN_WITHIN);
-        let running = tokio::select! {
-            biased;
-            found = flow.wait_for(|flow| *flow != Flow::Stands) => found.is_ok(),
-            () = patience => false,
-        };
-        match running {
-            true => self.connect(),
-            false => Err(SignalingError {
-                url: "the bundled server".to_owned(),
-                reason: format!("no answer within {} s", OPEN_WITHIN.as_secs()),
-            }),
-        }
+        // Only fails if the server is not there any more, which `connect` finds too.
+        let _ = flow.wait_for(|flow| *flow != Flow::Stands).await;
+        self.connect()
     }
 
     fn connect(self: &Arc<Self>) -> Result<Socket, SignalingError> {
