@@ -34,4 +34,5 @@ mod simulated;
 mod simulation;
 mod soak;
 mod stage;
+mod storm;
 mod turn;
