@@ -32,7 +32,7 @@ fn a_link_recovers_from_a_faults_end_and_is_out_from_its_start() {
     assert_eq!(figures(&run), ["1 ok 250 ms", "1 ok 3250 ms", "1 ok 1500 ms"]);
     let tagged = "reconnect_ms{cause:drop_network,path:ice_restart}";
     assert_eq!(run.trend(tagged), "1 ok 250 ms");
-    for tags in ["{cause:drop_network}", "{cause:drop_network,path:resume}"] {
+    for tags in ["{cause:drop_network}", "{cause:drop_network,path:ice_restart}"] {
         assert_eq!(run.trend(&format!("outage_ms{tags}")), "1 ok 3250 ms", "{tags}");
         assert_eq!(run.trend(&format!("detect_ms{tags}")), "1 ok 1500 ms", "{tags}");
     }
@@ -297,7 +297,7 @@ fn outages_of_one_planned_length_make_a_row() {
         [
             "drop_network 0s: resume 1, failed 0, cut 0; lost 0 of 0",
             "drop_network 3s: resume 1 ice_restart 1, failed 0, cut 0; lost 0 of 0",
-            "ice_restart 0s: , failed 0, cut 1; lost 0 of 0",
+            "ice_restart Without: , failed 0, cut 1; lost 0 of 0",
         ]
     );
     assert_eq!(run.count("recovered_by{cause:drop_network,path:resume}"), 2);

@@ -508,4 +508,26 @@ mod tests {
             assert!(metric.tags.iter().all(|tag| !tag.values.is_empty()));
         }
     }
+
+    /// A threshold on a cause that nothing has would wait for samples in vain.
+    #[test]
+    fn every_cause_that_a_threshold_may_name_is_one_of_a_fault() {
+        use FaultCause::*;
+        let causes = [
+            DropNetwork,
+            IceRestart,
+            CutSignaling,
+            Crash,
+            Rejoin,
+            ServerRestart,
+            BlockUdp,
+            Roam,
+            NatRebind,
+            Suspend,
+            ServerCrash,
+            Turn,
+        ];
+        let known: BTreeSet<_> = causes.map(FaultCause::name).into();
+        assert_eq!(CAUSES.values.iter().copied().collect::<BTreeSet<_>>(), known);
+    }
 }

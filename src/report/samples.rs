@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
     metrics::{
-        EventKind, FaultCause, MetricKey, Outage, OutageKey, OutageLength, RecoveryPath, RunEvent, Snapshot, Timeline,
+        EventKind, FaultCause, MetricKey, Outage, OutageKey, OutageLength, RecoveryPath, RunEvent, Snapshot,
+        Timeline,
     },
     verdict::invariants::{Finding, InvariantResult, InvariantStatus},
 };

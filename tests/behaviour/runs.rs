@@ -166,7 +166,8 @@ fn a_taken_name_is_refused_and_another_is_let_in() {
 /// follow each other are not taken for one.
 #[test]
 fn what_follows_a_wait_begins_no_earlier_than_what_ended_it() {
-    let played = runtime().block_on(play("
+    let played = runtime().block_on(play(
+        "
 name: one-after-the-other
 rooms: { count: 1 }
 groups:
@@ -179,9 +180,13 @@ groups:
         steps: [{ drop_network: { scope: media, for: 50ms } }, { wait: recovered }]
       - barrier: all is over
   - { name: staying, peers: 2, steps: [join, { wait: connected }, { barrier: all is over }] }
-"));
+",
+    ));
     played.assert_no_failures();
-    assert_eq!((played.counter("faults_started"), played.counter("faults_merged")), (8, 0));
+    assert_eq!(
+        (played.counter("faults_started"), played.counter("faults_merged")),
+        (8, 0)
+    );
     let recovered = played.count(|kind| matches!(kind, EventKind::LinkRecovered { .. }));
     assert_eq!(recovered, 8);
     let (mut ended, mut looked_at) = (Default::default(), 0);

@@ -52,7 +52,11 @@ fn a_room_that_was_away_comes_back_one_by_one_by_chance() {
     let reference = storm("");
     let apart: BTreeSet<Instant> = returns(&reference).into_iter().collect();
     assert_eq!(apart.len(), 6, "each has an instant of its own: {apart:?}");
-    assert_eq!(lost(&reference) % 6, 0, "all lose as many: the socket, and two attempts");
+    assert_eq!(
+        lost(&reference) % 6,
+        0,
+        "all lose as many: the socket, and two attempts"
+    );
     let together = storm("reconnect_jitter: false");
     let returns: BTreeSet<Instant> = returns(&together).into_iter().collect();
     assert_eq!(returns.len(), 1, "without, they come in one instant: {returns:?}");
@@ -81,6 +85,10 @@ fn who_makes_too_few_attempts_is_no_member_any_more() {
         let events = storm(&format!("reconnect_attempts: {attempts}"));
         assert_eq!(returns(&events).is_empty(), outside, "{attempts} attempts");
         let expired = instants(&events, |kind| matches!(kind, EventKind::WaitExpired { .. }));
-        assert_eq!(!expired.is_empty(), outside, "{attempts} attempts: nobody recovers");
+        assert_eq!(
+            !expired.is_empty(),
+            outside,
+            "{attempts} attempts: nobody recovers"
+        );
     }
 }

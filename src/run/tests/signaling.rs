@@ -191,7 +191,12 @@ impl Stage {
             tricks: Tricks::default(),
         });
         Self {
-            signaling: Signaling::open(stack.clone(), network.clone(), (PeerId(0), 1), Duration::from_secs(10)),
+            signaling: Signaling::open(
+                stack.clone(),
+                network.clone(),
+                (PeerId(0), 1),
+                Duration::from_secs(10),
+            ),
             world,
             network,
             say: Some(say),
@@ -309,10 +314,16 @@ fn no_socket_opens_before_the_network_is_back_and_the_client_has_sent_again() {
     for (back, open) in [(500, 1_000), (1_000, 1_000), (1_001, 3_000), (6_999, 7_000)] {
         let mut stage = Stage::without_network(back);
         assert_eq!(stage.heard(), []);
-        stage.pass(open - 1);
-        assert_eq!(stage.heard(), [], "back after {back} ms");
+        for _ in 1..open {
+            stage.pass(1);
+            assert_eq!(stage.heard(), [], "back after {back} ms");
+        }
         stage.pass(1);
-        assert_eq!(stage.heard(), [PeerInput::SignalingOpened(1)], "back after {back} ms");
+        assert_eq!(
+            stage.heard(),
+            [PeerInput::SignalingOpened(1)],
+            "back after {back} ms"
+        );
     }
 }
 
@@ -320,8 +331,10 @@ fn no_socket_opens_before_the_network_is_back_and_the_client_has_sent_again() {
 fn an_attempt_to_open_a_socket_fails_after_the_clients_patience() {
     let mut stage = Stage::without_network(7_001);
     assert_eq!(stage.heard(), []);
-    stage.pass(9_999);
-    assert_eq!(stage.heard(), []);
+    for _ in 1..10_000 {
+        stage.pass(1);
+        assert_eq!(stage.heard(), []);
+    }
     stage.pass(1);
     assert_eq!(stage.heard(), [lost("no answer within 10s")]);
     assert_eq!(stage.heard(), []);
