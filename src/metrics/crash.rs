@@ -1,7 +1,7 @@
 use crate::base::{Generation, Instant};
 
 use super::{
-    FaultCause,
+    FaultCause, RecoveryPath,
     tally::{Series, Tally},
 };
 
@@ -35,7 +35,11 @@ impl Crash {
         let of_this = on.is_none_or(|on| Some(on) <= self.generation);
         if self.unnoticed && side != self.side && self.planned <= at && of_this {
             self.unnoticed = false;
-            let tags = [("cause", FaultCause::Crash.name())];
+            // Nothing but a new membership makes up for it.
+            let tags = [
+                ("path", RecoveryPath::Rejoin.name()),
+                ("cause", FaultCause::Crash.name()),
+            ];
             tally
                 .at(self.planned)
                 .took(Series::tagged("detect_ms", tags), at.since(self.planned));

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    FaultCause, OutageKey, RecoveryPath,
+    FaultCause, OutageKey, OutageLength, RecoveryPath,
     outages::Window,
     tally::{Series, Tally},
 };
@@ -19,7 +19,7 @@ pub(super) struct Fault {
     /// The first one's.
     pub(super) cause: FaultCause,
     /// How long the first one was planned to last.
-    pub(super) length: Duration,
+    pub(super) length: OutageLength,
     /// The highest rung of the ladder that either end is known to have reached.
     pub(super) path: RecoveryPath,
     pub(super) ends: [AtEnd; 2],
@@ -60,7 +60,7 @@ impl Fault {
     pub(super) fn key(&self) -> OutageKey {
         OutageKey {
             cause: self.cause,
-            length: Some(self.length),
+            length: self.length,
         }
     }
 
@@ -79,7 +79,7 @@ impl Fault {
                 let mut tally = tally.at(self.began);
                 tally.case(self.series("reconnect_failed"), false);
                 tally.took(self.series("reconnect_ms"), at.since(self.end));
-                tally.took(self.by_cause("outage_ms"), at.since(self.start));
+                tally.took(self.series("outage_ms"), at.since(self.start));
                 tally.count(self.series("recovered_by"));
                 tally.outage(self.key(), |outage| {
                     *outage.recovered.entry(self.path).or_default() += 1;
@@ -105,7 +105,7 @@ impl Fault {
         let mut tally = tally.at(self.began);
         tally.case(self.series("reconnect_failed"), true);
         tally.failed(self.series("reconnect_ms"));
-        tally.failed(self.by_cause("outage_ms"));
+        tally.failed(self.series("outage_ms"));
         tally.outage(self.key(), |outage| {
             outage.failed += 1;
             outage.reconnect.record_failure();
@@ -116,15 +116,11 @@ impl Fault {
         if let Some(at) = self.detected {
             tally
                 .at(self.began)
-                .took(self.by_cause("detect_ms"), at.since(self.start));
+                .took(self.series("detect_ms"), at.since(self.start));
         }
     }
 
     fn series(&self, name: &'static str) -> Series {
         Series::tagged(name, [("path", self.path.name()), ("cause", self.cause.name())])
-    }
-
-    fn by_cause(&self, name: &'static str) -> Series {
-        Series::tagged(name, [("cause", self.cause.name())])
     }
 }

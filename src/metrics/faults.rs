@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::base::{Instant, PeerId};
 
 use super::{
-    FaultCause, OutageKey, RecoveryPath,
+    FaultCause, OutageKey, OutageLength, RecoveryPath,
     deadlines::{Deadlines, Due},
     fault::{AtEnd, Fault},
     outages::Outages,
@@ -90,7 +90,7 @@ impl Faults {
                 began: start,
                 end: end.max(start),
                 cause,
-                length: end.since(start),
+                length: OutageLength::of(cause, end.since(start)),
                 path: RecoveryPath::Resume,
                 ends: [AtEnd::Elsewhere; 2],
                 detected: None,

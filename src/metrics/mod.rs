@@ -51,7 +51,7 @@ pub use joins::FailedJoin;
 pub use live::Live;
 pub use metric::{Kind, Metric, Tag, Unit};
 pub use names::CATALOGUE;
-pub use outages::{Outage, OutageKey};
+pub use outages::{Outage, OutageKey, OutageLength};
 pub use recorder::Recorder;
 pub use renumber::Numbers;
 pub use snapshot::{MetricKey, Rate, Snapshot};

@@ -71,7 +71,6 @@ const CAUSES: Tag = tag(
         "rejoin",
         "ice_restart",
         "drop_network",
-        "network",
         "roam",
         "nat_rebind",
         "cut_signaling",
@@ -182,13 +181,13 @@ pub const CATALOGUE: &[Metric] = &[
     ),
     trend(
         "outage_ms",
-        CAUSE,
+        RECONNECT,
         "From the planned start of a fault or crash on an open link until data has flowed both ways again; a failure \
          where `reconnect_ms` is one.",
     ),
     trend(
         "detect_ms",
-        CAUSE,
+        RECONNECT,
         "From the planned start of a fault on an open link until either end noticed (of a crash: until the other end \
          noticed or the server told it); what nobody notices gives no sample.",
     ),
@@ -508,5 +507,27 @@ mod tests {
             );
             assert!(metric.tags.iter().all(|tag| !tag.values.is_empty()));
         }
+    }
+
+    /// A threshold on a cause that nothing has would wait for samples in vain.
+    #[test]
+    fn every_cause_that_a_threshold_may_name_is_one_of_a_fault() {
+        use FaultCause::*;
+        let causes = [
+            DropNetwork,
+            IceRestart,
+            CutSignaling,
+            Crash,
+            Rejoin,
+            ServerRestart,
+            BlockUdp,
+            Roam,
+            NatRebind,
+            Suspend,
+            ServerCrash,
+            Turn,
+        ];
+        let known: BTreeSet<_> = causes.map(FaultCause::name).into();
+        assert_eq!(CAUSES.values.iter().copied().collect::<BTreeSet<_>>(), known);
     }
 }

@@ -19,9 +19,40 @@ const MAX_REMEMBERED: usize = 64;
 pub struct OutageKey {
     /// The fault's cause; of several that overlap, the first one's.
     pub cause: FaultCause,
-    /// How long it was planned to last, zero for what has no length (a restart, a move); of several that overlap,
-    /// the first one's. `None`: one of more lengths than there are rows for.
-    pub length: Option<Duration>,
+    /// How long it was planned to last; of several that overlap, the first one's.
+    pub length: OutageLength,
+}
+
+/// How long a fault was planned to last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OutageLength {
+    /// It has no length: it is over at once (a move, a restart of ICE), or never (a TURN server that stops for good).
+    Without,
+    /// So long. Nothing at all is a length, too: a network that is away for 0 s.
+    Planned(Duration),
+    /// One of more lengths than there are rows for.
+    Other,
+}
+
+impl OutageLength {
+    /// Of a fault by that step, planned to end so long after its start.
+    pub(super) fn of(cause: FaultCause, length: Duration) -> Self {
+        match cause {
+            FaultCause::IceRestart
+            | FaultCause::CutSignaling
+            | FaultCause::Roam
+            | FaultCause::NatRebind
+            | FaultCause::BlockUdp
+            | FaultCause::Turn
+            | FaultCause::Crash
+            | FaultCause::Rejoin
+                if length.is_zero() =>
+            {
+                Self::Without
+            }
+            _ => Self::Planned(length),
+        }
+    }
 }
 
 /// What the faults of one cause and one planned length came to, each once for each link that it tore.

@@ -142,7 +142,7 @@ impl Overlap {
                 came_back.took(back.series("reconnect_ms"), took);
                 came_back.count(back.series("recovered_by"));
                 if let Some(since) = back.out_since {
-                    tally.at(since).took(back.outage(), at.since(since));
+                    tally.at(since).took(back.series("outage_ms"), at.since(since));
                 }
             }
         }
@@ -207,7 +207,7 @@ impl Case {
                 came_back.case(back.series("reconnect_failed"), true);
                 came_back.failed(back.series("reconnect_ms"));
                 if let Some(since) = back.out_since {
-                    tally.at(since).failed(back.outage());
+                    tally.at(since).failed(back.series("outage_ms"));
                 }
             }
         }
@@ -221,10 +221,6 @@ impl Return {
             ("cause", self.cause.name()),
         ];
         Series::tagged(name, tags)
-    }
-
-    fn outage(self) -> Series {
-        Series::tagged("outage_ms", [("cause", self.cause.name())])
     }
 }
 

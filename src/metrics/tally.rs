@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    MetricKey, Outage, OutageKey, Rate, Snapshot, Trend,
+    MetricKey, Outage, OutageKey, OutageLength, Rate, Snapshot, Trend,
     watched::{Sample, SampleValue, Watched},
 };
 use crate::base::Instant;
@@ -195,7 +195,7 @@ impl Tally {
     /// The figures of the outages of that cause and length.
     fn outage(&mut self, key: OutageKey) -> &mut Outage {
         let has_row = self.outages.len() < MAX_OUTAGES || self.outages.contains_key(&key);
-        let length = key.length.filter(|_| has_row);
+        let length = if has_row { key.length } else { OutageLength::Other };
         self.outages.entry(OutageKey { length, ..key }).or_default()
     }
 
@@ -273,7 +273,7 @@ mod tests {
         tally.watch(vec![MetricKey::new("connect_ms").with("glare", "yes")]);
         let key = OutageKey {
             cause: crate::metrics::FaultCause::Roam,
-            length: None,
+            length: crate::metrics::OutageLength::Without,
         };
         for began in [Instant::START, Instant::from_millis(999), end] {
             let mut now = tally.at(began);

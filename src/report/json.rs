@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     base::PeerId,
-    metrics::{Outage, OutageKey, Rate, Trend},
+    metrics::{Outage, OutageKey, OutageLength, Rate, Trend},
     verdict::invariants::{Finding, InvariantResult, InvariantStatus},
 };
 
@@ -159,6 +159,8 @@ struct OutageFigures {
     cause: &'static str,
     /// `null`: of more lengths than have a row.
     length_ms: Figure,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    other_lengths: bool,
     faults: u64,
     recovered_by: BTreeMap<&'static str, u64>,
     failed: u64,
@@ -376,7 +378,11 @@ impl OutageFigures {
         let recovered = outage.recovered.iter();
         Self {
             cause: key.cause.name(),
-            length_ms: Figure(key.length.map(|length| length.as_micros() as f64 / 1_000.0)),
+            length_ms: Figure(match key.length {
+                OutageLength::Planned(length) => Some(length.as_micros() as f64 / 1_000.0),
+                OutageLength::Without | OutageLength::Other => None,
+            }),
+            other_lengths: key.length == OutageLength::Other,
             faults: outage.faults(),
             recovered_by: recovered.map(|(path, count)| (path.name(), *count)).collect(),
             failed: outage.failed,
@@ -530,8 +536,11 @@ mod tests {
     fn the_outages_of_one_length_are_told_together() {
         let json: serde_json::Value = serde_json::from_slice(&summary(&samples::faulty_run())).expect("JSON");
         let rows = json["outages"].as_array().expect("a list");
-        assert_eq!(rows.len(), 2);
-        assert_eq!(rows[1]["length_ms"], 4_000.0);
+        assert_eq!(rows.len(), 4);
+        let lengths: Vec<_> = rows.iter().map(|row| row["length_ms"].as_f64()).collect();
+        assert_eq!(lengths, [Some(0.0), Some(4_000.0), None, None]);
+        let others = rows.iter().filter(|row| row.get("other_lengths").is_some());
+        assert_eq!(others.count(), 1);
         assert_eq!(rows[1]["faults"], 42);
         assert_eq!(
             rows[1]["recovered_by"],

@@ -2,7 +2,7 @@
 
 use crate::{
     base::show_duration,
-    metrics::{Outage, OutageKey, RecoveryPath, Snapshot},
+    metrics::{Outage, OutageKey, OutageLength, RecoveryPath, Snapshot},
 };
 
 use super::{
@@ -81,7 +81,11 @@ pub(super) fn heads() -> impl Iterator<Item = &'static str> {
 }
 
 pub(super) fn length(key: &OutageKey) -> String {
-    key.length.map_or("other".to_owned(), show_duration)
+    match key.length {
+        OutageLength::Without => "-".to_owned(),
+        OutageLength::Planned(length) => show_duration(length),
+        OutageLength::Other => "other".to_owned(),
+    }
 }
 
 pub(super) fn cells(outage: &Outage) -> [String; 10] {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
     metrics::{
-        EventKind, FaultCause, MetricKey, Outage, OutageKey, RecoveryPath, RunEvent, Snapshot, Timeline,
+        EventKind, FaultCause, MetricKey, Outage, OutageKey, OutageLength, RecoveryPath, RunEvent, Snapshot,
+        Timeline,
     },
     plan::Plan,
     verdict::invariants::{Finding, InvariantResult, InvariantStatus},
@@ -270,7 +271,7 @@ pub fn faulty_run() -> RunReport {
     ] {
         let key = OutageKey {
             cause: FaultCause::DropNetwork,
-            length: Some(Duration::from_millis(length)),
+            length: OutageLength::Planned(Duration::from_millis(length)),
         };
         let outage: &mut Outage = metrics.outages.entry(key).or_default();
         outage.recovered.insert(path, count);
@@ -283,6 +284,12 @@ pub fn faulty_run() -> RunReport {
             outage.failed = 2;
             (0..2).for_each(|_| outage.reconnect.record_failure());
         }
+    }
+    for length in [OutageLength::Without, OutageLength::Other] {
+        let cause = FaultCause::Roam;
+        let outage = metrics.outages.entry(OutageKey { cause, length }).or_default();
+        outage.recovered.insert(RecoveryPath::IceRestart, 2);
+        (0..2).for_each(|_| outage.reconnect.record(Duration::from_millis(1_100)));
     }
     let event = |ms, peer, remote, kind| RunEvent {
         at: Instant::from_millis(ms),

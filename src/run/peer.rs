@@ -70,6 +70,7 @@ pub(super) async fn play(
         backlog: VecDeque::new(),
         timer: None,
         inputs_in_a_row: 0,
+        now: Instant::START,
         shared,
     };
     let arrive_at = task.shared.plan.peers[id.index()].arrive_at;
@@ -86,6 +87,7 @@ pub(super) async fn play(
         };
         let input = task.next_input(&mut inputs, deadline).await;
         let now = world.now();
+        task.now = now;
         match input {
             Some(input) => {
                 // What is due comes first, or a stream of inputs would hold it up.
@@ -193,6 +195,9 @@ struct PeerTask {
     timer: Option<(Instant, BoxFuture<()>)>,
     /// Inputs that have been taken since the signaling socket was last asked.
     inputs_in_a_row: u32,
+    /// When the peer was last told something. What it says then happened then: a step that follows a wait directly
+    /// is planned for the very instant of the event that ended the wait, however late that event is told.
+    now: Instant,
 }
 
 impl PeerTask {
@@ -245,7 +250,8 @@ impl PeerTask {
         while let Some(output) = self.peer.poll_output() {
             match output {
                 PeerOutput::Event { remote, kind } => {
-                    self.shared.sink.tell(Some(self.id), remote, kind).await;
+                    let sink = &self.shared.sink;
+                    sink.tell_at(self.now, Some(self.id), remote, kind).await;
                 }
                 PeerOutput::SendFrame(frame) => self.send_frame(frame),
                 PeerOutput::OpenSignaling(number) => self.open_signaling(number),
@@ -364,7 +370,9 @@ impl PeerTask {
     fn open_signaling(&mut self, number: u32) {
         self.hang_up();
         let stack = self.shared.stack.clone();
-        self.signaling = Some(Signaling::open(stack, self.network.clone(), self.id, number));
+        let within = self.shared.plan.peers[self.id.index()].rules.socket_within;
+        let network = self.network.clone();
+        self.signaling = Some(Signaling::open(stack, network, (self.id, number), within));
     }
 
     fn hang_up(&mut self) {
@@ -466,7 +474,10 @@ impl PeerTask {
                 of: LimitOf::Harness,
                 limit: limit.to_string(),
             };
-            self.shared.sink.tell(Some(self.id), None, kind).await;
+            self.shared
+                .sink
+                .tell_at(self.now, Some(self.id), None, kind)
+                .await;
         }
     }
 
@@ -494,7 +505,8 @@ impl PeerTask {
             SleepingClock::Jumps => Duration::ZERO,
         });
         let clock = nap.clock;
-        self.peer.handle(PeerInput::Woke { slept, clock }, world.now());
+        self.now = world.now();
+        self.peer.handle(PeerInput::Woke { slept, clock }, self.now);
     }
 
     /// Tells what has not crossed the peer's links, or not as it was, if anything has not.

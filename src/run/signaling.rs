@@ -11,7 +11,7 @@ use std::{
 use futures_util::{SinkExt, StreamExt};
 
 use crate::{
-    base::{Instant, PeerId},
+    base::{Instant, PeerId, show_duration},
     impair::SignalingPath,
     peer::PeerInput,
     plan::Cut,
@@ -22,6 +22,9 @@ use super::connection::Stack;
 
 /// Frames that are on their way across the peer's link in one direction, or wait for the socket.
 pub(super) const FRAMES: usize = 1024;
+/// How long after its first packet a connection of TCP sends that again, if nothing answers it; each further one
+/// comes after twice as long (RFC 6298, sections 2 and 5).
+const SENT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long a socket that is not wanted any more may take to send what is on its way and to shake hands.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -33,6 +36,9 @@ pub(super) struct Signaling {
     network: Arc<PeerNetwork>,
     peer: PeerId,
     number: u32,
+    /// How long it may take to open, and when it has taken so long.
+    within: Duration,
+    gives_up: Instant,
     state: State,
     /// Frames that cross the link, with the instant at which they are through.
     up: VecDeque<(Instant, String)>,
@@ -44,8 +50,11 @@ pub(super) struct Signaling {
 }
 
 enum State {
-    /// Waits for the network.
-    Away,
+    /// Nothing has answered yet. Its first packet is sent at `at`, and so long after that again if it is lost.
+    Knocking {
+        at: Instant,
+        again: Duration,
+    },
     Opening(BoxFuture<Result<SignalingSocket, SignalingError>>),
     Open(SignalingSocket),
     /// The server says nothing any more; what it said last is still on its way.
@@ -60,14 +69,26 @@ enum State {
 }
 
 impl Signaling {
-    /// Opens the socket of that number, as soon as the network is there.
-    pub fn open(stack: Arc<Stack>, network: Arc<PeerNetwork>, peer: PeerId, number: u32) -> Self {
+    /// Opens the socket of that number, or has failed to `within` so long. While the network is away, what it sends to
+    /// open it is lost.
+    pub fn open(
+        stack: Arc<Stack>,
+        network: Arc<PeerNetwork>,
+        (peer, number): (PeerId, u32),
+        within: Duration,
+    ) -> Self {
+        let at = stack.world.now();
         Self {
+            within,
+            gives_up: at + within,
             stack,
             network,
             peer,
             number,
-            state: State::Away,
+            state: State::Knocking {
+                at,
+                again: SENT_AGAIN_AFTER,
+            },
             up: VecDeque::new(),
             down: VecDeque::new(),
             unflushed: false,
@@ -120,7 +141,7 @@ impl Signaling {
                     std::future::pending().await
                 });
             }
-            State::Opening(_) => self.state = State::Lost(reason),
+            State::Knocking { .. } | State::Opening(_) => self.state = State::Lost(reason),
             state => self.state = state,
         }
     }
@@ -141,24 +162,40 @@ impl Signaling {
     /// more once the peer knows that it is lost.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<PeerInput> {
         loop {
-            if let State::Away = self.state {
-                match self.network.signaling_path(self.stack.world.now()) {
-                    SignalingPath::Open => {
-                        self.state = State::Opening(self.stack.world.open_signaling(self.peer))
-                    }
-                    SignalingPath::BlockedUntil(at) => ready!(self.poll_timer(at, cx)),
+            if let State::Knocking { at, again } = self.state {
+                let now = self.stack.world.now();
+                if now < at.min(self.gives_up) {
+                    ready!(self.poll_timer(at.min(self.gives_up), cx));
+                    continue;
+                }
+                match self.network.signaling_path(now) {
                     SignalingPath::Muted => return Poll::Pending,
+                    _ if self.gives_up <= now => self.state = State::Lost(self.unanswered()),
+                    SignalingPath::Open => {
+                        self.state = State::Opening(self.stack.world.open_signaling(self.peer));
+                    }
+                    SignalingPath::BlockedUntil(_) => {
+                        self.state = State::Knocking {
+                            at: at + again,
+                            again: again * 2,
+                        };
+                    }
                 }
             } else if let State::Opening(opening) = &mut self.state {
-                match ready!(opening.as_mut().poll(cx)) {
-                    Ok(socket) => {
+                match opening.as_mut().poll(cx) {
+                    Poll::Ready(Ok(socket)) => {
                         self.network.signaling_opened();
+                        self.timer = None;
                         self.state = State::Open(socket);
                         return Poll::Ready(PeerInput::SignalingOpened(self.number));
                     }
-                    Err(error) => {
+                    Poll::Ready(Err(error)) => {
                         tracing::info!(%error, "no signaling socket");
                         self.state = State::Lost(error.to_string());
+                    }
+                    Poll::Pending => {
+                        ready!(self.poll_timer(self.gives_up, cx));
+                        self.state = State::Lost(self.unanswered());
                     }
                 }
             } else if let State::Lost(reason) = &mut self.state {
@@ -174,6 +211,10 @@ impl Signaling {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn unanswered(&self) -> String {
+        format!("no answer within {}", show_duration(self.within))
     }
 
     /// The next frame that is through; an error says why the socket is over.

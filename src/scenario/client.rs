@@ -169,6 +169,8 @@ rules! {
     reconnect_jitter: bool = true;
     /// How many attempts there are
     reconnect_attempts: u32 = 7;
+    /// How long an attempt may take until the socket is open; then it has failed, and the next one is waited for
+    socket_within: Duration = seconds(10);
     /// How often the server is asked whether it is still there. `none` is never: a half-open socket is not noticed
     heartbeat_every: Option<Duration> = Some(seconds(5));
     /// How long it has to answer; then the socket is as good as lost

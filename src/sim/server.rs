@@ -25,8 +25,6 @@ const WAITING_MAX: usize = 1 << 20;
 /// The frame that tells how many sockets there are, and how long it is with five digits.
 const COUNT: &str = r#"{"type":"client_count","#;
 const COUNT_BYTES: usize = 76;
-/// How long a socket may take to open, as in the other worlds.
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The reference server: its room core, and sockets in memory.
 pub(super) struct Server {
@@ -122,19 +120,9 @@ impl Server {
     /// There is no server at the moment, or it stands still for too long.
     pub async fn open(self: Arc<Self>) -> Result<Socket, SignalingError> {
         let mut flow = self.state().flow.subscribe();
-        let patience = self.executor.sleep_until(self.executor.now() + OPEN_WITHIN);
-        let running = tokio::select! {
-            biased;
-            found = flow.wait_for(|flow| *flow != Flow::Stands) => found.is_ok(),
-            () = patience => false,
-        };
-        match running {
-            true => self.connect(),
-            false => Err(SignalingError {
-                url: "the bundled server".to_owned(),
-                reason: format!("no answer within {} s", OPEN_WITHIN.as_secs()),
-            }),
-        }
+        // Only fails if the server is not there any more, which `connect` finds too.
+        let _ = flow.wait_for(|flow| *flow != Flow::Stands).await;
+        self.connect()
     }
 
     fn connect(self: &Arc<Self>) -> Result<Socket, SignalingError> {

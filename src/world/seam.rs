@@ -87,7 +87,7 @@ pub trait World: Send + Sync + 'static {
     /// Where a peer's connections bind their UDP sockets (`127.0.0.1:0`, or a wildcard for every interface).
     fn udp_addrs(&self, peer: PeerId) -> Vec<String>;
 
-    /// Opens the signaling socket of a peer.
+    /// Opens the signaling socket of a peer. It may take for ever: whoever waits for it knows how long.
     fn open_signaling(&self, peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>>;
 
     /// The user ids in a room as the server itself knows them; `None` where the server can't be asked.

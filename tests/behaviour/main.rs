@@ -35,4 +35,5 @@ mod simulated;
 mod simulation;
 mod soak;
 mod stage;
+mod storm;
 mod turn;

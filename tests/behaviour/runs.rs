@@ -162,6 +162,47 @@ fn a_taken_name_is_refused_and_another_is_let_in() {
     assert_eq!((connects.count(), connects.failed()), (3, 0));
 }
 
+/// A step that follows a wait directly is planned for the instant of what ended the wait, not for one before: faults that
+/// follow each other are not taken for one.
+#[test]
+fn what_follows_a_wait_begins_no_earlier_than_what_ended_it() {
+    let played = runtime().block_on(play(
+        "
+name: one-after-the-other
+rooms: { count: 1 }
+groups:
+  - name: travelling
+    peers: 1
+    steps:
+      - join
+      - wait: connected
+      - repeat: 4
+        steps: [{ drop_network: { scope: media, for: 50ms } }, { wait: recovered }]
+      - barrier: all is over
+  - { name: staying, peers: 2, steps: [join, { wait: connected }, { barrier: all is over }] }
+",
+    ));
+    played.assert_no_failures();
+    assert_eq!(
+        (played.counter("faults_started"), played.counter("faults_merged")),
+        (8, 0)
+    );
+    let recovered = played.count(|kind| matches!(kind, EventKind::LinkRecovered { .. }));
+    assert_eq!(recovered, 8);
+    let (mut ended, mut looked_at) = (Default::default(), 0);
+    for event in played.events.iter().filter(|event| event.peer == Some(PeerId(0))) {
+        match event.kind {
+            EventKind::LinkRecovered { .. } | EventKind::WaitSatisfied { .. } => ended = event.at,
+            EventKind::FaultStarted { planned, .. } => {
+                assert!(ended <= planned, "{ended:?}, {planned:?}");
+                looked_at += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(looked_at, 8);
+}
+
 #[test]
 fn reconnect_times_are_what_the_events_add_up_to() {
     let played = runtime().block_on(play(COMES_BACK));

@@ -1,7 +1,6 @@
 use maud::{Markup, html};
 
 use crate::{
-    base::show_duration,
     metrics::{Outage, OutageKey, Snapshot},
     report::outages::{FAULTS, PATHS, REST, cells},
 };
@@ -50,7 +49,7 @@ fn row(key: &OutageKey, outage: &Outage) -> Markup {
     let mut shares = vec![None];
     shares.extend(paths.into_iter().chain(ends).map(Some));
     shares.extend([None, None, Some(lost)]);
-    let length = key.length.map_or("other".to_owned(), show_duration);
+    let length = super::super::outages::length(key);
     html! {
         tr {
             th scope="row" { (key.cause.name()) }

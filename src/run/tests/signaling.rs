@@ -91,6 +91,8 @@ struct StillWorld {
     now_ms: AtomicU64,
     next_socket: Mutex<Option<Socket>>,
     tasks: Mutex<Vec<BoxFuture<()>>>,
+    /// The server answers nobody.
+    stands: AtomicBool,
 }
 
 impl World for Arc<StillWorld> {
@@ -129,6 +131,9 @@ impl World for Arc<StillWorld> {
     }
 
     fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {
+        if self.stands.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
         let socket = self.next_socket.lock().expect("no test panics with it").take();
         Box::pin(async {
             let socket: SignalingSocket = Box::pin(socket.ok_or_else(|| SignalingError {
@@ -186,7 +191,12 @@ impl Stage {
             tricks: Tricks::default(),
         });
         Self {
-            signaling: Signaling::open(stack.clone(), network.clone(), PeerId(0), 1),
+            signaling: Signaling::open(
+                stack.clone(),
+                network.clone(),
+                (PeerId(0), 1),
+                Duration::from_secs(10),
+            ),
             world,
             network,
             say: Some(say),
@@ -200,6 +210,15 @@ impl Stage {
     fn open() -> Self {
         let mut stage = Self::new();
         assert_eq!(stage.heard(), [PeerInput::SignalingOpened(1)]);
+        stage
+    }
+
+    /// The same, and the network is away for so long.
+    fn without_network(ms: u64) -> Self {
+        let stage = Self::new();
+        let (now, until) = (Instant::START, Instant::from_millis(ms));
+        let dropped = stage.network.drop_network(Scope::Both, Remotes::All, now, until);
+        dropped.expect("one outage");
         stage
     }
 
@@ -289,15 +308,42 @@ fn a_socket_that_cannot_be_opened_is_lost() {
     assert_eq!(stage.heard(), []);
 }
 
+/// What a client sends to open one is lost, and sent again after 1, 3 and 7 s: as TCP does.
 #[test]
-fn no_socket_opens_before_the_network_is_back() {
-    let mut stage = Stage::new();
-    let (now, until) = (Instant::START, Instant::from_millis(500));
-    let dropped = stage.network.drop_network(Scope::Both, Remotes::All, now, until);
-    dropped.expect("one outage");
+fn no_socket_opens_before_the_network_is_back_and_the_client_has_sent_again() {
+    for (back, open) in [(500, 1_000), (1_000, 1_000), (1_001, 3_000), (6_999, 7_000)] {
+        let mut stage = Stage::without_network(back);
+        assert_eq!(stage.heard(), []);
+        for _ in 1..open {
+            stage.pass(1);
+            assert_eq!(stage.heard(), [], "back after {back} ms");
+        }
+        stage.pass(1);
+        assert_eq!(
+            stage.heard(),
+            [PeerInput::SignalingOpened(1)],
+            "back after {back} ms"
+        );
+    }
+}
+
+#[test]
+fn an_attempt_to_open_a_socket_fails_after_the_clients_patience() {
+    let mut stage = Stage::without_network(7_001);
     assert_eq!(stage.heard(), []);
-    stage.pass(500);
-    assert_eq!(stage.heard(), [PeerInput::SignalingOpened(1)]);
+    for _ in 1..10_000 {
+        stage.pass(1);
+        assert_eq!(stage.heard(), []);
+    }
+    stage.pass(1);
+    assert_eq!(stage.heard(), [lost("no answer within 10s")]);
+    assert_eq!(stage.heard(), []);
+    // The network is there, and the server does not answer.
+    let mut stage = Stage::new();
+    stage.world.stands.store(true, Ordering::Relaxed);
+    assert_eq!(stage.heard(), []);
+    stage.pass(10_000);
+    assert_eq!(stage.heard(), [lost("no answer within 10s")]);
 }
 
 #[test]
