@@ -2,6 +2,7 @@ use super::{
     ClientRules, Ice,
     check::{Part, check_barriers, check_length, check_total, unrolled},
     contradictions::check_contradictions,
+    overlaps::check_overlaps,
     fields::{Fields, Reader},
     ice::read_ice,
     membership::check_membership,
@@ -256,10 +257,11 @@ pub(super) fn check_groups(
 ) {
     let mut bounded = true;
     let drafts = groups.iter().flatten();
-    for steps in drafts.clone().filter_map(|group| group.steps.as_deref()) {
+    for group in drafts.clone() {
+        let Some(steps) = group.steps.as_deref() else { continue };
         bounded &= check_length(reader, steps);
         check_membership(reader, steps, peers == Some(1));
-        check_contradictions(reader, steps);
+        check_contradictions(reader, steps, group.ice.as_ref());
         check_signaling(reader, steps);
     }
     let parts: Option<Vec<Part<'_>>> = drafts
@@ -275,6 +277,7 @@ pub(super) fn check_groups(
         return;
     };
     check_barriers(reader, &parts);
+    check_overlaps(reader, &parts);
     check_turn(reader, &parts, drafts.clone().map(|group| group.ice.as_ref()));
     if let Some(target) = target.filter(|target| target.url.is_some()) {
         check_server(reader, &parts, target);
