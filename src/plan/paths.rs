@@ -104,9 +104,7 @@ impl Plan {
         let mates = room.into_iter().flat_map(|room| &room.peers);
         let others = mates.copied().filter(|mate| *mate != peer);
         let why = NoPath::UdpBlocked(peer);
-        others
-            .map(|mate| (mate.min(peer), mate.max(peer), why))
-            .collect()
+        others.map(|mate| (mate.min(peer), mate.max(peer), why)).collect()
     }
 
     fn roommates(&self, one: PeerId, other: PeerId) -> Option<(&PeerPlan, &PeerPlan)> {

@@ -352,7 +352,9 @@ impl PeerTask {
         }
         let TurnFault::Stop { away } = fault else { return };
         if away.is_none() {
-            let Shared { apart, sink, plan, .. } = &*self.shared;
+            let Shared {
+                apart, sink, plan, ..
+            } = &*self.shared;
             apart.tell(sink, plan.pairs_without_turn()).await;
         }
         let ends = planned + away.unwrap_or_default();
@@ -411,7 +413,9 @@ impl PeerTask {
             }
             NetworkCommand::BlockUdp { until } => {
                 if until.is_none() {
-                    let Shared { apart, sink, plan, .. } = &*self.shared;
+                    let Shared {
+                        apart, sink, plan, ..
+                    } = &*self.shared;
                     let pairs = plan.pairs_without_udp(self.id).into_iter();
                     apart.tell(sink, pairs).await;
                 }

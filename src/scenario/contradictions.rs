@@ -123,8 +123,7 @@ impl Walk<'_, '_> {
             }
             StepKind::Roam { signaling } => {
                 if *signaling == SocketOnRoam::Kept && self.media_dead() {
-                    let message =
-                        "`roam: {signaling: kept}` while UDP is blocked, until the end: there is nothing that moves";
+                    let message = "`roam: {signaling: kept}` while UDP is blocked, until the end: there is nothing that moves";
                     self.blame(
                         step.span,
                         message,
@@ -149,8 +148,7 @@ impl Walk<'_, '_> {
             StepKind::Pause(range) if range.max().is_zero() => {}
             StepKind::DropNetwork(DropNetwork { scope, .. }) => {
                 if *scope == Scope::Media && self.media_dead() {
-                    let message =
-                        "`drop_network: {scope: media}` while UDP is blocked, until the end: there is no media";
+                    let message = "`drop_network: {scope: media}` while UDP is blocked, until the end: there is no media";
                     self.blame(
                         step.span,
                         message,
@@ -165,10 +163,7 @@ impl Walk<'_, '_> {
             | StepKind::Chat { .. }
             | StepKind::Suspend { .. } => self.later(),
             // At least frames are sent then.
-            StepKind::Join { .. }
-            | StepKind::JoinTwice
-            | StepKind::Leave
-            | StepKind::Rejoin => self.later(),
+            StepKind::Join { .. } | StepKind::JoinTwice | StepKind::Leave | StepKind::Rejoin => self.later(),
             // At once, and about something else.
             _ => {}
         }

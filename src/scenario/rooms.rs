@@ -2,12 +2,12 @@ use super::{
     ClientRules, Ice,
     check::{Part, check_barriers, check_length, check_total, unrolled},
     contradictions::check_contradictions,
-    overlaps::check_overlaps,
     fields::{Fields, Reader},
     ice::read_ice,
     membership::check_membership,
     nat::read_nat,
     network::{Network, read_network},
+    overlaps::check_overlaps,
     parties::{check_networks, check_parties},
     profiles::read_client,
     read::read_name,
@@ -258,7 +258,9 @@ pub(super) fn check_groups(
     let mut bounded = true;
     let drafts = groups.iter().flatten();
     for group in drafts.clone() {
-        let Some(steps) = group.steps.as_deref() else { continue };
+        let Some(steps) = group.steps.as_deref() else {
+            continue;
+        };
         bounded &= check_length(reader, steps);
         check_membership(reader, steps, peers == Some(1));
         check_contradictions(reader, steps, group.ice.as_ref());
