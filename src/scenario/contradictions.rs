@@ -80,13 +80,15 @@ impl Walk<'_, '_> {
     fn step(&mut self, step: &Step) {
         match &step.kind {
             StepKind::CutSignaling(_) => {
-                if std::mem::replace(&mut self.cut, true) {
+                let again = std::mem::replace(&mut self.cut, true);
+                if again {
                     let message = "`cut_signaling` in the instant of another one: the socket is cut already";
                     self.blame(step.span, message, "leave one out, or put a `pause` between them");
                 }
             }
             StepKind::Network(_) => {
-                if std::mem::replace(&mut self.changed, true) {
+                let again = std::mem::replace(&mut self.changed, true);
+                if again {
                     let message = "`network` in the instant of another one: nobody gets to see the first";
                     let help = "a step replaces the whole network: say all of it in one, or put a `pause` between them";
                     self.blame(step.span, message, help);
