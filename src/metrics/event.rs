@@ -176,7 +176,8 @@ pub enum EventKind {
 
     // ---- faults and recovery
     /// A scripted fault or restart began on this peer's link to `remote`. `ends`: when it is planned to be
-    /// over; what has no length (a restart, a cut) ends where it begins.
+    /// over; what has no length (a restart, a cut) ends where it begins, and so does what has no end
+    /// ([`EventKind::is_endless`]): from then on the client can do something about it.
     FaultStarted {
         cause: FaultCause,
         planned: Instant,
@@ -282,7 +283,8 @@ pub enum EventKind {
     // ---- the run
     /// The first event. `world` is `local`, `live` or `sim`.
     RunStarted { world: String },
-    /// These two can't connect, whatever their clients do: said at the run's start, by the lower id of the link.
+    /// These two can't connect, whatever their clients do: said at the run's start, or when a step takes their last
+    /// path for good, by the lower id of the link.
     NoPath { reason: String },
     /// The bundled server's roster of a room when it has settled, or after its last member left.
     ServerRoster {
@@ -331,6 +333,19 @@ pub enum EventKind {
     DeadlineReached,
     /// The last event.
     RunEnded,
+}
+
+impl EventKind {
+    /// Whether it is a fault that is never over: UDP that is blocked, or a TURN server that is stopped, without a `for`.
+    pub fn is_endless(&self) -> bool {
+        match self {
+            Self::FaultStarted { cause, planned, ends } => {
+                matches!(cause, FaultCause::BlockUdp | FaultCause::Turn) && planned == ends
+            }
+            Self::ServerCrashed { ends, .. } => ends.is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// Whose a limit is.

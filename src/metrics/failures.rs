@@ -17,8 +17,10 @@ pub struct Failures {
     /// How many more there were.
     pub more: u64,
     /// Which of those that are kept the script has made inevitable, by their places: links that did not recover, and
-    /// were given up, while a fault of theirs was on.
+    /// were given up, while a fault of theirs was on; and whatever befalls a link that has no path.
     pub inevitable: BTreeSet<usize>,
+    /// Links that no client can bring back, since a step or from the beginning.
+    without_path: BTreeSet<PairId>,
     /// Until when a fault is on, as planned.
     faulty_until: BTreeMap<PairId, Instant>,
     /// Incarnations whose refusal the script wants.
@@ -48,6 +50,9 @@ impl Failures {
             EventKind::RecoveryFailed { .. } | EventKind::LinkGivenUp { .. }
         );
         let pair = event.peer.zip(event.remote).map(|(a, b)| pair_of(a, b).0);
+        if pair.is_some_and(|pair| self.without_path.contains(&pair)) {
+            return true;
+        }
         let until = pair.and_then(|pair| self.faulty_until.get(&pair));
         recovery && until.is_some_and(|until| event.at <= *until)
     }
@@ -66,6 +71,12 @@ impl Failures {
                 self.expected.extend(event.peer.map(|peer| (peer, *incarnation)));
                 false
             }
+            EventKind::NoPath { .. } => {
+                let pair = event.peer.zip(event.remote);
+                self.without_path
+                    .extend(pair.map(|(peer, remote)| pair_of(peer, remote).0));
+                true
+            }
             EventKind::FaultStarted { ends, .. } => {
                 if let Some((peer, remote)) = event.peer.zip(event.remote) {
                     let until = self.faulty_until.entry(pair_of(peer, remote).0);
@@ -83,7 +94,6 @@ impl Failures {
             | EventKind::JoinFailed { .. }
             | EventKind::RecoveryFailed { .. }
             | EventKind::LinkGivenUp { .. }
-            | EventKind::NoPath { .. }
             | EventKind::LimitHit { .. } => true,
             _ => false,
         }

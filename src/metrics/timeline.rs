@@ -13,6 +13,9 @@ const FIRST_SLICE: Duration = Duration::from_millis(250);
 /// Faults that are kept; the rest are counted.
 const MAX_FAULTS: usize = 500;
 
+/// The end of a fault that has none.
+const ENDLESS: Instant = Instant::from_micros(u64::MAX);
+
 /// What a run looked like from slice to slice of its time. Its memory is bounded: by the plan, and by the slices.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Timeline {
@@ -78,7 +81,7 @@ pub struct FaultBand {
     pub room: Option<RoomId>,
     /// When it began.
     pub from: Instant,
-    /// When it was planned to be over; of what has no length, when it began.
+    /// When it was planned to be over; of what has no length, when it began; of what has no end, the run's so far.
     pub until: Instant,
 }
 
@@ -176,7 +179,13 @@ impl TimelineRecorder {
     pub fn timeline(&self) -> Timeline {
         let mut timeline = self.timeline.clone();
         let slice = micros(timeline.slice);
-        for band in &self.timeline.faults {
+        let end = Instant::from_micros(slice.saturating_mul(timeline.slices.len() as u64));
+        for band in &mut timeline.faults {
+            if band.until == ENDLESS {
+                band.until = end.max(band.from);
+            }
+        }
+        for band in &timeline.faults {
             let from = band.from.as_micros() / slice;
             let until = band.until.as_micros() / slice;
             let rooms = timeline.rooms.iter_mut();
@@ -305,11 +314,14 @@ impl TimelineRecorder {
         let room = event.peer.and_then(|peer| self.room_index(peer));
         let room = room.map(|index| self.timeline.rooms[index].room);
         let (cause, room, planned, until) = match event.kind {
+            EventKind::FaultStarted { cause, planned, .. } if event.kind.is_endless() => {
+                (cause, room, planned, ENDLESS)
+            }
             EventKind::FaultStarted { cause, planned, ends } => (cause, room, planned, ends),
             EventKind::Crashed { planned, .. } => (FaultCause::Crash, room, planned, planned),
             EventKind::ServerRestarted { planned, ends } => (FaultCause::ServerRestart, None, planned, ends),
             EventKind::ServerCrashed { planned, ends } => {
-                (FaultCause::ServerCrash, None, planned, ends.unwrap_or(planned))
+                (FaultCause::ServerCrash, None, planned, ends.unwrap_or(ENDLESS))
             }
             _ => return None,
         };

@@ -104,6 +104,10 @@ pub struct Peer {
     pub(super) tampering: Tampering,
     /// The next join is sent twice.
     pub(super) joins_twice: bool,
+    /// The present socket has confirmed a join.
+    pub(super) was_welcomed: bool,
+    /// What it has said before that.
+    pub(super) early_messages: Vec<Message>,
     /// Last messages that came before the room was said to have ended.
     pub(super) early_fins: BTreeSet<PeerId>,
 
@@ -273,6 +277,8 @@ impl Peer {
             taken_before: BTreeMap::new(),
             tampering: Tampering::new(RootSeed(plan.seed).peer(mine.number, Purpose::Frames)),
             joins_twice: false,
+            was_welcomed: false,
+            early_messages: Vec::new(),
             early_fins: BTreeSet::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),

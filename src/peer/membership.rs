@@ -13,6 +13,9 @@ use crate::{
 /// Offers of a remote that are known to belong to earlier memberships of it, the latest.
 const MAX_TAKEN_BEFORE: usize = 64;
 
+/// Messages that are kept until the join is confirmed; more than a full room and its candidates send.
+const MAX_EARLY: usize = 4_096;
+
 /// Whether the peer is in its room.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Membership {
@@ -64,6 +67,7 @@ impl Peer {
         self.next_seq = 0;
         self.seen = SinceJoin::default();
         self.server_roster.clear();
+        self.early_messages.clear();
         self.survivors.clear();
         self.restarted = None;
         self.early_fins.clear();
@@ -241,6 +245,7 @@ impl Peer {
                 reason,
                 message,
                 about_join,
+                about_membership,
             } => {
                 self.event(EventKind::SignalingError {
                     reason: reason.clone(),
@@ -248,6 +253,26 @@ impl Peer {
                 });
                 if about_join {
                     self.join_rejected(reason, now);
+                } else if about_membership {
+                    self.ask_again(now);
+                }
+            }
+            // On a socket that has confirmed no join yet they can't be about an earlier membership: something held the
+            // confirmation up.
+            message if self.membership == Membership::Joining && !self.was_welcomed => {
+                if self.early_messages.len() < MAX_EARLY && !matches!(message, Message::Welcome { .. }) {
+                    self.early_messages.push(message);
+                } else if let Message::Welcome {
+                    members,
+                    token,
+                    resumed,
+                } = message
+                    && self.is_own_answer()
+                {
+                    self.welcomed(&members, token, resumed, now);
+                    for message in std::mem::take(&mut self.early_messages) {
+                        self.handle_early(message, now);
+                    }
                 }
             }
             Message::Description { remote, description } => {
@@ -298,6 +323,26 @@ impl Peer {
         }
     }
 
+    /// What came before the join was confirmed. Who is in the confirmation's roster needs not be told to have joined.
+    fn handle_early(&mut self, message: Message, now: Instant) {
+        if let Message::MemberJoined { member, .. } = &message
+            && let Some(remote) = self.peer_of(&member.user_id)
+            && self.members.contains(&remote)
+        {
+            return;
+        }
+        self.handle_message(message, now);
+    }
+
+    /// The server says that this peer is no member: a leave has come late, or it has let a membership go. It is asked
+    /// for anew; should the server know its token after all, it goes on.
+    fn ask_again(&mut self, now: Instant) {
+        let waits = self.unanswered_joins > 0;
+        if self.is_member() && !waits && self.rules().resume_membership && self.is_running() {
+            self.send_join(now);
+        }
+    }
+
     fn handle_roster_message(&mut self, message: Message, now: Instant) {
         match message {
             Message::MemberJoined { member, again } => {
@@ -320,6 +365,7 @@ impl Peer {
 
     fn welcomed(&mut self, members: &[Member], token: Option<String>, resumed: bool, now: Instant) {
         self.token = token;
+        self.was_welcomed = true;
         let goes_on = self.membership == Membership::Member;
         if self.membership == Membership::Joining {
             self.membership = Membership::Member;
@@ -329,6 +375,9 @@ impl Peer {
             });
         }
         let present = self.peers_of(members);
+        // Where nothing has changed for the others, no other roster follows.
+        self.server_roster = present.clone();
+        self.server_roster.insert(self.plan.id);
         // Where the membership goes on over another socket: nobody has told who left meanwhile.
         let missing: Vec<PeerId> = self.members.difference(&present).copied().collect();
         if goes_on && !resumed {

@@ -71,6 +71,7 @@ impl Peer {
     pub(super) fn socket_opened(&mut self, now: Instant) {
         self.socket = Socket::Open;
         self.socket_opened_at = now;
+        self.was_welcomed = false;
         self.event(EventKind::SignalingConnected);
         for frame in self.protocol.hello() {
             self.output(PeerOutput::SendFrame(frame));

@@ -17,7 +17,7 @@ pub use expand::{Options, expand};
 pub use limits::{Limit, LimitMistake, Machine, check_limits};
 pub use merge::{Merged, Share, merge, plan_of};
 pub use network::{Network, PathPlan};
-pub use paths::NoPath;
+pub use paths::{NoPath, Relay};
 pub use segment::{Segment, SegmentError};
 pub use show::show;
 pub use types::*;

@@ -164,6 +164,7 @@ pub fn what(kind: &EventKind) -> String {
         StaleIgnored { generation, input } => format!("ignored {input} of replaced {generation}"),
         FaultStarted { cause, planned, ends } => {
             let until = match ends.since(*planned).is_zero() {
+                true if kind.is_endless() => ", for good".to_owned(),
                 true => String::new(),
                 false => format!(", to end at {ends}"),
             };

@@ -10,6 +10,7 @@ use tracing::Instrument;
 use webrtc::peer_connection::RTCIceServer;
 
 use super::{
+    apart::Apart,
     connection::Stack,
     coordinator::Coordinator,
     dispatcher::{EventReader, EventSink, dispatch},
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     base::Instant,
-    metrics::{EventKind, LimitOf, ServerHoldings},
+    metrics::{EventKind, ServerHoldings},
     peer::PeerInput,
     plan::Plan,
     world::{BoxFuture, Census, Holding, Home, Tricks, Usage, World},
@@ -26,8 +27,6 @@ use crate::{
 
 /// How often the generator looks at itself.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
-/// Links without a path that are told of.
-const MAX_NO_PATHS: usize = 100_000;
 /// Every so many looks, what the run holds is told, too.
 const HOLDINGS_EVERY: u32 = 5;
 /// From so many rooms on, each stays in a lane.
@@ -73,7 +72,8 @@ pub async fn execute(
         world: world.name().to_owned(),
     };
     sink.tell(None, None, kind).await;
-    tell_paths(&sink, &plan).await;
+    let apart = Apart::default();
+    apart.tell(&sink, plan.pairs_without_path()).await;
 
     let (inputs, receivers): (Vec<_>, Vec<_>) = plan.peers.iter().map(|_| mpsc::channel(INPUTS)).unzip();
     let (alive, all_gone) = mpsc::channel(1);
@@ -86,6 +86,7 @@ pub async fn execute(
             tricks: options.tricks,
         }),
         sink: sink.clone(),
+        apart,
         coordinator: Mutex::new(Coordinator::new(&plan)),
         server,
         inputs,
@@ -145,28 +146,6 @@ fn settle(world: &dyn World, plan: &Plan) {
         .collect();
     if !world.settle(&homes) {
         tracing::warn!("there are no NATs in a real network but its own");
-    }
-}
-
-/// Tells which links can't be.
-async fn tell_paths(sink: &EventSink, plan: &Plan) {
-    let mut apart = plan.pairs_without_path();
-    for (peer, remote, why) in apart.by_ref().take(MAX_NO_PATHS) {
-        let reason = why.to_string();
-        sink.tell(Some(peer), Some(remote), EventKind::NoPath { reason })
-            .await;
-    }
-    if apart.next().is_some() {
-        let limit = format!("more than {MAX_NO_PATHS} links without a path");
-        sink.tell(
-            None,
-            None,
-            EventKind::LimitHit {
-                limit,
-                of: LimitOf::Harness,
-            },
-        )
-        .await;
     }
 }
 

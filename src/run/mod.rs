@@ -3,6 +3,7 @@
 //!
 //! An edge. Knows everything but reports; takes clock, tasks, sockets and randomness from its world alone.
 
+mod apart;
 mod connection;
 mod coordinator;
 mod dispatcher;

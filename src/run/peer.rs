@@ -12,6 +12,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
+    apart::Apart,
     connection::{self, Stack},
     coordinator::{Coordinator, Release},
     dispatcher::EventSink,
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub plan: Arc<Plan>,
     pub stack: Arc<Stack>,
     pub sink: EventSink,
+    /// Which links can't be.
+    pub apart: Apart,
     pub coordinator: Mutex<Coordinator>,
     /// Where steps go that do something to the server.
     pub server: mpsc::Sender<ServerStep>,
@@ -263,7 +266,7 @@ impl PeerTask {
                     command,
                 } => self.command(remote, generation, command),
                 PeerOutput::Server { fault, planned } => self.harm_server(fault, planned),
-                PeerOutput::Turn { fault, planned } => self.turn(fault, planned),
+                PeerOutput::Turn { fault, planned } => self.turn(fault, planned).await,
                 PeerOutput::OfferTogether(remotes) => {
                     for remote in remotes {
                         self.tell(remote, PeerInput::OfferTogether(self.id));
@@ -348,12 +351,18 @@ impl PeerTask {
         }
     }
 
-    fn turn(&self, fault: TurnFault, planned: Instant) {
+    async fn turn(&mut self, fault: TurnFault, planned: Instant) {
         if !self.shared.stack.world.turn(fault, planned) {
             tracing::warn!("there is no TURN server of ours");
             return;
         }
         let TurnFault::Stop { away } = fault else { return };
+        if away.is_none() {
+            let Shared {
+                apart, sink, plan, ..
+            } = &*self.shared;
+            apart.tell(sink, plan.pairs_without_turn()).await;
+        }
         let ends = planned + away.unwrap_or_default();
         let others = self.shared.plan.peers.iter().map(|peer| peer.id);
         for peer in others.filter(|peer| *peer != self.id) {
@@ -411,6 +420,13 @@ impl PeerTask {
                 }
             }
             NetworkCommand::BlockUdp { until } => {
+                if until.is_none() {
+                    let Shared {
+                        apart, sink, plan, ..
+                    } = &*self.shared;
+                    let pairs = plan.pairs_without_udp(self.id).into_iter();
+                    apart.tell(sink, pairs).await;
+                }
                 let until = until.unwrap_or(NEVER);
                 self.cut_network(Cutting::both_ways(impair::Scope::Udp, Remotes::All), until)
                     .await;

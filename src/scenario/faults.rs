@@ -177,7 +177,7 @@ pub(super) fn read_with(reader: &mut Reader<'_>, entry: &Entry) -> Option<Vec<Pa
     }
     let items = reader.list(&entry.value, "`with`", wants)?;
     if items.is_empty() {
-        let help = "leave it out: the network is then away towards everybody";
+        let help = "leave it out for everybody, or name somebody: `with: [host, guest-1]`";
         reader.mistake_help(entry.value.span, "`with` is empty", help);
         return None;
     }

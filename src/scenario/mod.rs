@@ -19,6 +19,7 @@ mod membership;
 mod mutants;
 mod nat;
 mod network;
+mod overlaps;
 mod overrides;
 mod parse;
 mod parties;

@@ -167,7 +167,11 @@ fn unknown(reader: &mut Reader<'_>, parts: &[Part<'_>], party: &Party) {
     let known = groups.iter().copied().chain(singles.iter().map(String::as_str));
     let help = match nearest(name, known) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None if groups.is_empty() => format!("single peers are called like `{}`", singles[0]),
+        None if groups.is_empty() => format!(
+            "there are no groups; the peers are called `{}` to `{}`",
+            singles[0],
+            display_name(None, parts.iter().map(|part| part.peers).sum())
+        ),
         None => format!(
             "the groups are: {}; single peers are called like `{}`",
             groups.join(", "),

@@ -7,6 +7,7 @@ use super::{
     membership::check_membership,
     nat::read_nat,
     network::{Network, read_network},
+    overlaps::check_overlaps,
     parties::{check_networks, check_parties},
     profiles::read_client,
     read::read_name,
@@ -256,10 +257,13 @@ pub(super) fn check_groups(
 ) {
     let mut bounded = true;
     let drafts = groups.iter().flatten();
-    for steps in drafts.clone().filter_map(|group| group.steps.as_deref()) {
+    for group in drafts.clone() {
+        let Some(steps) = group.steps.as_deref() else {
+            continue;
+        };
         bounded &= check_length(reader, steps);
         check_membership(reader, steps, peers == Some(1));
-        check_contradictions(reader, steps);
+        check_contradictions(reader, steps, group.ice.as_ref());
         check_signaling(reader, steps);
     }
     let parts: Option<Vec<Part<'_>>> = drafts
@@ -275,6 +279,7 @@ pub(super) fn check_groups(
         return;
     };
     check_barriers(reader, &parts);
+    check_overlaps(reader, &parts);
     check_turn(reader, &parts, drafts.clone().map(|group| group.ice.as_ref()));
     if let Some(target) = target.filter(|target| target.url.is_some()) {
         check_server(reader, &parts, target);

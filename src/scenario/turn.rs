@@ -109,15 +109,27 @@ fn read_stop(reader: &mut Reader<'_>, entry: &Entry) -> Option<TurnFault> {
     let misspelt = fields.has_rest();
     fields.finish(reader, &TURN_STOP_KEYS);
     let away = match away {
-        Some(entry) => Some(reader.duration(entry)?),
+        Some(entry) => Some(reader.positive_duration(entry)?),
         None => None,
     };
     (!misspelt).then_some(TurnFault::Stop { away })
 }
 
 fn read_quota(reader: &mut Reader<'_>, entry: &Entry) -> Option<TurnFault> {
-    if matches!(&entry.value.value, Value::Scalar(text) if text == "0") {
-        return Some(TurnFault::Quota(0));
+    if let Value::Scalar(text) = &entry.value.value {
+        match text.parse::<i128>() {
+            Ok(0) => return Some(TurnFault::Quota(0)),
+            Ok(below) if below < 0 => {
+                let message = format!("`quota` can't be below 0: it is {text}");
+                reader.mistake_help(
+                    entry.value.span,
+                    message,
+                    "`quota: 0` allows nobody an allocation",
+                );
+                return None;
+            }
+            _ => {}
+        }
     }
     reader.count(entry, MAX_QUOTA).map(TurnFault::Quota)
 }

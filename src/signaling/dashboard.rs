@@ -248,11 +248,16 @@ impl Dashboard {
                     _ => LeaveReason::Left,
                 },
             },
-            "join-rejected" if body.user_id.is_none_or(|id| id == self.user_id) => Message::JoinRejected {
-                reason: body.reason.unwrap_or_default(),
-                message: body.message.unwrap_or_default(),
-            },
+            "join-rejected" if body.user_id.as_ref().is_none_or(|id| *id == self.user_id) => {
+                Message::JoinRejected {
+                    reason: body.reason.unwrap_or_default(),
+                    message: body.message.unwrap_or_default(),
+                }
+            }
             "error" => Message::Error {
+                about_membership: body.reason.as_deref() == Some("not-a-member")
+                    && body.user_id.as_ref() == Some(&self.user_id)
+                    && body.room_id.as_ref() == Some(&self.room_id),
                 reason: body.reason.unwrap_or_default(),
                 message: body.message.unwrap_or_default(),
                 about_join: body.request.as_deref() == Some("user-joined-room"),

@@ -38,11 +38,12 @@ pub enum Message {
     /// The answer to a [`Message::Ping`].
     Pong,
     /// The server could not do what a frame asked for; `about_join`: that frame was a join, so there is no
-    /// membership.
+    /// membership; `about_membership`: this very peer is no member of its room.
     Error {
         reason: String,
         message: String,
         about_join: bool,
+        about_membership: bool,
     },
     /// A frame that says nothing to this peer (`client_count`, another room's list).
     Other { kind: String },

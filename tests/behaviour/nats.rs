@@ -102,3 +102,53 @@ fn whose_credentials_are_wrong_gets_no_relay() {
     let events = by_relay(2, "{ policy: relay, credentials: wrong }", steps, 1);
     assert_eq!(opened(&events), BTreeMap::new());
 }
+
+/// Plays a scenario and says what is told of links without a path, what a hunt would call its failure, and which
+/// invariants are broken.
+fn judged(parts: &str) -> (Vec<String>, Option<String>) {
+    let text = format!("name: pair\n{parts}\n");
+    let scenario = parse("pair", &text, &Grammar).unwrap_or_else(|e| panic!("{}", e.listing()));
+    let plan = Arc::new(expand(&scenario, 1, &plan::Options::default()));
+    let events = simulated::play(&plan, Schedule::Fifo).0;
+    let told = events.iter().filter_map(|event| match &event.kind {
+        EventKind::NoPath { reason } => Some(reason.clone()),
+        _ => None,
+    });
+    let told = told.collect();
+    let ended = events.last().expect("there are events").at;
+    let failure = rtcstorm::hunt::judge(&scenario, &plan, &events, ended);
+    (told, failure.map(|failure| failure.what))
+}
+
+#[test]
+fn who_loses_the_last_path_for_good_is_told_so_and_not_accused() {
+    for (parts, why) in [
+        (
+            "rooms: { peers: 2 }\nnat: symmetric\nice: all\nsteps: [join, { wait: connected }, { turn: stop }, { pause: 3m }]",
+            "both are behind symmetric NATs, and the relay has been stopped for good",
+        ),
+        (
+            "rooms: { peers: 2 }\nice: relay\nsteps: [join, { wait: connected }, { turn: stop }, { pause: 3m }]",
+            "only a relay may be used, and it has been stopped for good",
+        ),
+        (
+            "rooms: { peers: 2 }\nsteps: [join, { wait: connected }, block_udp, { pause: 5m }]",
+            "is blocked for good, and it has no relay over TCP or TLS",
+        ),
+    ] {
+        let (told, failure) = judged(parts);
+        let [told] = &told[..] else {
+            panic!("{parts}: told {told:?}")
+        };
+        assert!(told.contains(why), "{told}");
+        assert_eq!(failure, None, "{parts}");
+    }
+    // Where a path is left, nothing is said.
+    for parts in [
+        "rooms: { peers: 2 }\nice: all\nsteps: [join, { wait: connected }, { turn: stop }, { pause: 10s }]",
+        "rooms: { peers: 2 }\nice: { policy: all, transport: tcp }\nsteps: [join, { wait: connected }, block_udp, { pause: 1m }]",
+        "rooms: { peers: 2 }\nsteps: [join, { wait: connected }, { block_udp: { for: 5s } }, { pause: 1m }]",
+    ] {
+        assert_eq!(judged(parts), (Vec::new(), None), "{parts}");
+    }
+}

@@ -154,3 +154,40 @@ fn a_leave_that_is_lost_leaves_a_ghost_that_nobody_is_accused_of() {
     assert_eq!(treated(&events).len(), 1);
     assert_eq!(failure, None);
 }
+
+/// Frames of membership that are late, lost or overtaken: the client finds out what it is, and nobody is accused.
+#[test]
+fn a_client_survives_what_happens_to_the_frames_of_its_membership() {
+    for (what, first) in [
+        (
+            "the welcome is late while others come",
+            "[{ signaling: { delay: 1200ms, of: welcome, way: in, count: 1 } }, join, { wait: connected }, { pause: 20s }]",
+        ),
+        (
+            "a leave comes after the next join",
+            "[join, { wait: connected }, { pause: 2s }, { signaling: { delay: 1s, of: leave, way: out, for: 5s } }, rejoin, { wait: connected }, { pause: 20s }]",
+        ),
+        (
+            "a leave is lost",
+            "[{ signaling: { drop: 100%, count: 1, of: leave } }, join, { wait: connected }, { pause: 6s }, rejoin, { wait: connected }, { pause: 20s }]",
+        ),
+        (
+            "the roster overtakes the welcome",
+            "[{ signaling: { reorder: 100%, for: 10s, of: welcome } }, join, { wait: connected }, { pause: 6s }, rejoin, { wait: connected }, { pause: 20s }]",
+        ),
+    ] {
+        let text = format!(
+            "name: late\ngroups:\n  - {{ name: a, peers: 1, steps: {first} }}\n  - {{ name: b, peers: 2, steps: [join, {{ wait: connected }}, {{ pause: 40s }}] }}\n"
+        );
+        let scenario = rtcstorm::scenario::parse("late", &text, &crate::docs::Grammar)
+            .unwrap_or_else(|e| panic!("{}", e.listing()));
+        for seed in 0..5 {
+            let options = rtcstorm::plan::Options::default();
+            let plan = std::sync::Arc::new(rtcstorm::plan::expand(&scenario, seed, &options));
+            let (events, took) = crate::simulated::play(&plan, rtcstorm::sim::Schedule::Random);
+            let ended = rtcstorm::base::Instant::START + took;
+            let failure = rtcstorm::hunt::judge(&scenario, &plan, &events, ended);
+            assert_eq!(failure.map(|failure| failure.what), None, "{what}, seed {seed}");
+        }
+    }
+}

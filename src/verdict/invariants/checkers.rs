@@ -99,6 +99,7 @@ impl Checkers {
         self.story.last.observe(event);
         self.story.members.observe(event, &self.story.last);
         self.story.given_up.observe(event);
+        self.story.paths.observe(event);
         for (check, judging) in &mut self.checks {
             if let Judging::Open(found) = judging {
                 check.observe(event, &self.story, found);

@@ -71,7 +71,7 @@ impl Check for States {
                 if story.members.presence(remote, link.at) != Presence::Member {
                     continue;
                 }
-                if story.given_up.has(peer, remote) {
+                if story.given_up.has(peer, remote) || story.paths.missing(peer, remote).is_some() {
                     continue;
                 }
                 found.case();
