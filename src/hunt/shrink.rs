@@ -288,7 +288,7 @@ steps: [join, { wait: connected }, { pause: 2s..3s }, { chat: { every: 10ms, siz
             };
             steps.any(|step| has(&step.kind))
         };
-        let text = "name: x\nrooms: { peers: 2 }\nsteps: [join, { server: { slow: { by: 1s, for: 9s } } }, { server: { pause: { for: 9s } } }, { server: crash }]\n";
+        let text = "name: x\nrooms: { peers: 2 }\nsteps: [join, { server: { slow: { by: 1s, for: 9s } } }, { pause: 1s }, { server: { pause: { for: 9s } } }, { pause: 10s }, { server: crash }]\n";
         let (text, _) = shrunk(text, needs);
         assert!(
             text.ends_with("steps:\n  - server: { pause: { for: 250ms } }\n"),

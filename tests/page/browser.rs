@@ -182,14 +182,11 @@ impl Page {
     }
 
     /// Waits until an expression holds.
-    #[track_caller]
-    pub fn until<'a>(&'a mut self, what: &'a str, expression: &'a str) -> impl Future<Output = ()> + 'a {
-        async move {
-            let end = Instant::now() + PATIENCE;
-            while self.value(expression).await != true {
-                assert!(Instant::now() < end, "waited in vain: {what}; {:?}", self.errors);
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+    pub async fn until(&mut self, what: &str, expression: &str) {
+        let end = Instant::now() + PATIENCE;
+        while self.value(expression).await != true {
+            assert!(Instant::now() < end, "waited in vain: {what}; {:?}", self.errors);
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
