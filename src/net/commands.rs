@@ -23,7 +23,7 @@ pub struct Commands {
     pub stop: Option<Command>,
     pub pause: Option<Command>,
     pub resume: Option<Command>,
-    /// Told by how much in [`BY_MS`].
+    /// Told by how much in the variable `RTCSTORM_BY_MS` of its environment.
     pub slow: Option<Command>,
     pub restore: Option<Command>,
     /// How long each may take.

@@ -28,7 +28,7 @@ pub struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    /// A [Mermaid](https://mermaid.js.org/syntax/sequenceDiagram.html) sequence diagram of [`Self::sequence`].
+    /// A [Mermaid](https://mermaid.js.org/syntax/sequenceDiagram.html) sequence diagram.
     pub fn mermaid(&self) -> String {
         self.sequence().mermaid()
     }
