@@ -145,7 +145,8 @@ fn segments(sources: &[Source]) -> Result<Vec<(Segment, SegmentLaunch)>, String>
             segments.extend(told.map(|(share, launched)| (share.segment, launched.clone())));
             continue;
         }
-        let (verdict, duration_ms) = opened.judged.clone().unwrap_or_else(|| {
+        let told = opened.judged.clone().map(|told| (told.verdict, told.took_ms));
+        let (verdict, duration_ms) = told.unwrap_or_else(|| {
             let why = "it did not come to its end, or was not judged";
             (incomplete(why.to_owned()), 0.0)
         });

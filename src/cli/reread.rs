@@ -38,8 +38,8 @@ pub(super) struct Opened {
     pub plan: Plan,
     /// What was played together: the run itself, or the segments that it was merged from.
     pub shares: Vec<Share>,
-    /// What its `summary.json` says: the verdict, and how long it took in ms; `None`: there is none.
-    pub judged: Option<(VerdictLine, f64)>,
+    /// What its `summary.json` says; `None`: there is none.
+    pub judged: Option<json::Told>,
 }
 
 /// Reads the folder of a run: its report, and the events that are wanted.
@@ -53,8 +53,13 @@ pub(super) fn read(folder: &Path, wanted: &Wanted) -> Result<RunRecord, String> 
         mut report, cut_off, ..
     } = replay(folder, &opened)?;
     report.verdict = match opened.judged {
-        Some((verdict, took_ms)) => {
+        Some(json::Told {
+            verdict,
+            took_ms,
+            aborted,
+        }) => {
             report.duration_ms = took_ms;
+            report.aborted = aborted;
             match cut_off {
                 None => verdict,
                 Some(why) => incomplete(format!("the run was {}, but {why}", verdict.word.as_str())),
