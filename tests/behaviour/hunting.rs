@@ -90,9 +90,13 @@ groups:
       - chat: { every: 100ms, size: 16KiB, for: 1050ms }
       - chat: { every: 100ms, size: 7, count: 3 }
       - network: { delay: 20ms, jitter: 1ms, rate: 1.5mbit, queue: 7ms }
+      - pause: 1s
       - network: none
+      - pause: 1s
       - network: { delay: 20ms, jitter: { spread: 5ms, distribution: pareto }, duplicate: 1%, reorder: 2%, corrupt: 0.5% }
+      - pause: 1s
       - network: { loss: short-bursts, up: 3g, down: { rate: 2mbit, loss: { good_to_bad: 1%, bad_to_good: 25% } } }
+      - pause: 1s
       - network: { profile: 3g, to: [{ with: [guest, 'true-1'], delay: 3ms, up: { loss: 2% } }, { with: 'true-2', profile: edge }] }
       - pause: 0s..1.5ms
   - name: guest

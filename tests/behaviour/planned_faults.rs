@@ -221,13 +221,13 @@ fn connections_that_are_replaced_count_their_sockets_twice() {
 
 #[test]
 fn a_restart_of_the_server_takes_no_planned_time() {
-    let plan = played_by_all("{server: {restart: {for: 500ms}}}, {server: restart}");
+    let plan = played_by_all("{server: {restart: {for: 500ms}}}, {pause: 1s}, {server: restart}");
     let restart = |ms| {
         Action::Server(ServerFault::Restart {
             away: Duration::from_millis(ms),
         })
     };
-    assert_eq!(script(&plan, 0), [(0, restart(500)), (0, restart(0))]);
+    assert_eq!(script(&plan, 0), [(0, restart(500)), (1_000, restart(0))]);
     let told = show(&plan);
     assert!(told.contains("restart the server, away for 500ms\n"), "{told}");
     assert!(told.contains("restart the server\n"), "{told}");

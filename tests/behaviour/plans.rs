@@ -209,14 +209,14 @@ fn sound() -> impl Strategy<Value = Scenario> {
         Just("ice_restart, {wait: recovered}".to_owned()),
         (1..999_u32).prop_map(|ms| format!("{{drop_network: {{for: {ms}ms, with: [a, b-1]}}}}")),
         (1..999_u32).prop_map(|ms| format!("{{drop_network: {{for: {ms}ms}}}}")),
-        Just("{network: lossy}, {network: {delay: 1ms}}".to_owned()),
+        Just("{network: lossy}, {pause: 1ms}, {network: {delay: 1ms}}, {pause: 1ms}".to_owned()),
         (1..999_u32)
             .prop_map(|ms| format!("{{drop_network: {{for: {ms}ms, with: other_half, direction: in}}}}")),
         (1..999_u32).prop_map(|ms| format!("roam, {{suspend: {{for: {ms}ms}}}}, nat_rebind")),
         (1..999_u32).prop_map(|ms| format!(
             "{{block_udp: {{for: {ms}ms}}}}, {{roam: {{signaling: kept}}}}, {{pause: 1ms}}"
         )),
-        Just("cut_signaling, {cut_signaling: silent}".to_owned()),
+        Just("cut_signaling, {pause: 1ms}, {cut_signaling: silent}, {pause: 1ms}".to_owned()),
         Just("crash, {pause: 0s..1s}, join".to_owned()),
     ];
     let arrive = prop_oneof![

@@ -23,7 +23,10 @@ fn a_folder_read_again_says_what_the_run_has_said() {
     desk.write("quick.yaml", QUICK);
     desk.write("early.yaml", EARLY);
     for (out, how) in [
-        ("early", &["run", "early.yaml", "--sim", "--out", "early", "--quiet"][..]),
+        (
+            "early",
+            &["run", "early.yaml", "--sim", "--out", "early", "--quiet"][..],
+        ),
         ("real", &["run", "quick.yaml", "--out", "real", "--quiet"]),
         ("sim", &["run", "smoke", "--sim", "--out", "sim", "--quiet"]),
         (
