@@ -21,7 +21,7 @@ use crate::{
     plan::{self, Plan, Segment, Share},
     report::{
         Launch, MAX_EVENTS, MachineLine, RunRecord, RunReport, StartedAt, VerdictLine, VerdictWord, Wanted,
-        json,
+        told,
     },
     run::RunSummary,
     scenario::{Scenario, parse},
@@ -39,7 +39,7 @@ pub(super) struct Opened {
     /// What was played together: the run itself, or the segments that it was merged from.
     pub shares: Vec<Share>,
     /// What its `summary.json` says; `None`: there is none.
-    pub judged: Option<json::Told>,
+    pub judged: Option<told::Told>,
 }
 
 /// Reads the folder of a run: its report, and the events that are wanted.
@@ -53,7 +53,7 @@ pub(super) fn read(folder: &Path, wanted: &Wanted) -> Result<RunRecord, String> 
         mut report, cut_off, ..
     } = replay(folder, &opened)?;
     report.verdict = match opened.judged {
-        Some(json::Told {
+        Some(told::Told {
             verdict,
             took_ms,
             aborted,
@@ -150,7 +150,7 @@ pub(super) fn open(folder: &Path) -> Result<Opened, String> {
         (merged.plan, merged.shares)
     };
     let judged = match optional(folder, SUMMARY)? {
-        Some(bytes) => Some(json::verdict_of(&bytes).map_err(|why| alien(&folder.join(SUMMARY), &why))?),
+        Some(bytes) => Some(told::verdict_of(&bytes).map_err(|why| alien(&folder.join(SUMMARY), &why))?),
         None => None,
     };
     Ok(Opened {

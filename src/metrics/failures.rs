@@ -95,6 +95,7 @@ impl Failures {
             | EventKind::RecoveryFailed { .. }
             | EventKind::LinkGivenUp { .. }
             | EventKind::LimitHit { .. } => true,
+            EventKind::ServerCommand { failed, .. } => failed.is_some(),
             _ => false,
         }
     }

@@ -29,6 +29,8 @@ mod phases;
 #[cfg(test)]
 mod properties;
 mod recorder;
+#[cfg(test)]
+mod recorder_stories;
 mod renumber;
 mod resumptions;
 mod seqs;

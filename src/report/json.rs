@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::{
     base::PeerId,
@@ -16,10 +16,7 @@ use crate::{
 
 use super::{
     events::EventLine,
-    model::{
-        AbortLine, FailureLine, GeneratorLine, RunReport, ThresholdLine, ThresholdStatus, VerdictLine,
-        VerdictWord, WindowLine,
-    },
+    model::{FailureLine, GeneratorLine, RunReport, ThresholdLine, ThresholdStatus, VerdictWord},
     record::RunRecord,
 };
 
@@ -46,94 +43,6 @@ pub fn summaries(runs: &[RunRecord]) -> Result<Vec<u8>, String> {
     let mut bytes = serde_json::to_vec_pretty(&all).expect("the summary's fields are all JSON");
     bytes.push(b'\n');
     Ok(bytes)
-}
-
-/// What a summary said of the run as a whole.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Told {
-    /// What it was found to be.
-    pub verdict: VerdictLine,
-    /// How long it took, in milliseconds of its own clock.
-    pub took_ms: f64,
-    /// The threshold that ended it, if one did.
-    pub aborted: Option<AbortLine>,
-}
-
-/// Reads what a summary said of the run as a whole.
-///
-/// # Errors
-/// In words, if it is none, or none of this schema.
-pub fn verdict_of(summary: &[u8]) -> Result<Told, String> {
-    let head: Head = serde_json::from_slice(summary).map_err(|error| error.to_string())?;
-    if head.schema != SCHEMA {
-        return Err(format!("its schema is `{}`, not `{SCHEMA}`", head.schema));
-    }
-    let word = VerdictWord::ALL
-        .into_iter()
-        .find(|word| verdict(*word) == head.verdict)
-        .ok_or_else(|| format!("its verdict is `{}`", head.verdict))?;
-    let verdict = VerdictLine {
-        word,
-        exit_code: head.exit_code,
-        reasons: head.reasons,
-        warnings: head.warnings,
-    };
-    Ok(Told {
-        verdict,
-        took_ms: head.took_ms,
-        aborted: head.aborted.map(AbortedHead::line),
-    })
-}
-
-#[derive(Deserialize)]
-struct Head {
-    schema: String,
-    verdict: String,
-    exit_code: u8,
-    reasons: Vec<String>,
-    warnings: Vec<String>,
-    #[serde(alias = "virtual_ms", alias = "duration_ms")]
-    took_ms: f64,
-    aborted: Option<AbortedHead>,
-}
-
-/// What [`Aborted`] has written.
-#[derive(Deserialize)]
-struct AbortedHead {
-    at_ms: f64,
-    selector: String,
-    expression: String,
-    /// A number, or `"inf"`.
-    actual: serde_json::Value,
-    window: Option<WindowHead>,
-}
-
-#[derive(Deserialize)]
-struct WindowHead {
-    length_ms: f64,
-    from_ms: Option<f64>,
-    until_ms: Option<f64>,
-}
-
-impl AbortedHead {
-    fn line(self) -> AbortLine {
-        AbortLine {
-            at_ms: self.at_ms,
-            threshold: ThresholdLine {
-                selector: self.selector,
-                expression: self.expression,
-                actual: match &self.actual {
-                    serde_json::Value::String(_) => Some(f64::INFINITY),
-                    figure => figure.as_f64(),
-                },
-                status: ThresholdStatus::Failed,
-                window: self.window.map(|window| WindowLine {
-                    length_ms: window.length_ms,
-                    worst_ms: window.from_ms.zip(window.until_ms),
-                }),
-            },
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -534,7 +443,8 @@ impl Generator {
     }
 }
 
-fn verdict(word: VerdictWord) -> &'static str {
+/// As a summary has it.
+pub(super) fn verdict(word: VerdictWord) -> &'static str {
     match word {
         VerdictWord::Pass => "pass",
         VerdictWord::Fail => "fail",

@@ -45,6 +45,7 @@ mod signaling;
 mod story;
 mod tables;
 pub mod terminal;
+pub mod told;
 mod trace;
 mod units;
 mod wall_clock;

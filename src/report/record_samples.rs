@@ -7,7 +7,7 @@ use crate::{
     scenario::{ThresholdCheck, ThresholdMistake, parse},
 };
 
-use super::{LAUNCH_SCHEMA, Launch, RunRecord, samples};
+use super::{Launch, RunRecord, samples};
 
 struct Unjudged;
 
@@ -21,32 +21,18 @@ impl ThresholdCheck for Unjudged {
 pub fn record(events: Vec<RunEvent>) -> RunRecord {
     let text = "name: by-hand\nrooms: { peers: 2 }\nsteps: [join]\n";
     let scenario = parse("by-hand", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
+    let of = samples::recorded(samples::empty_run());
     RunRecord {
         launch: Launch {
-            schema: LAUNCH_SCHEMA.to_owned(),
-            version: "0.1.0".to_owned(),
-            scenario_hash: "ab".to_owned(),
-            seed: 7,
-            segment: "1/1".to_owned(),
-            run_id: None,
             world: "live".to_owned(),
             target: "wss://rtc.example.org/ws/".to_owned(),
             own_server: false,
-            started_at: "2026-05-04T10:00:00Z".to_owned(),
-            started_at_unix_ms: 1_777_888_800_000,
-            os: "linux".to_owned(),
-            arch: "x86_64".to_owned(),
-            cores: Some(2),
-            open_files: Some(1_024),
-            judge_thresholds: true,
-            lag_limit_ms: 100.0,
-            cpu_limit_percent: 90.0,
-            segments: Vec::new(),
             repeat: "rtcstorm run by-hand.yaml".to_owned(),
+            ..of.launch
         },
         scenario: text.to_owned(),
         plan: expand(&scenario, 7, &plan::Options::default()),
-        report: samples::empty_run(),
+        report: of.report,
         events,
     }
 }

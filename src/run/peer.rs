@@ -16,12 +16,13 @@ use super::{
     connection::{self, Stack},
     coordinator::{Coordinator, Release},
     dispatcher::EventSink,
+    network::{become_of, cuttings},
     server::ServerStep,
     signaling::Signaling,
 };
 use crate::{
     base::{Generation, Instant, PeerId, RootSeed},
-    impair::{self, Cutting, Remotes, Way},
+    impair::{self, Cutting, Remotes},
     metrics::{EventKind, LimitOf, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
     plan::{self, Cut, Plan, ServerFault, SleepingClock, SocketOnRoam},
@@ -139,42 +140,6 @@ struct Nap {
 
 /// No run gets there.
 const NEVER: Instant = Instant::from_micros(u64::MAX);
-
-/// What has to be cut so that the network is away like that.
-fn cuttings(what: plan::DropNetwork) -> Vec<Cutting> {
-    let way = match what.direction {
-        plan::Ways::Both => None,
-        plan::Ways::Out => Some(Way::Out),
-        plan::Ways::In => Some(Way::In),
-    };
-    let scope = match what.scope {
-        plan::Scope::Media => impair::Scope::Media,
-        plan::Scope::Signaling => impair::Scope::Signaling,
-        plan::Scope::Both => impair::Scope::Both,
-    };
-    let mut cuttings = Vec::new();
-    if what.server_lost {
-        cuttings.push(Cutting {
-            scope: impair::Scope::Signaling,
-            remotes: Remotes::All,
-            way,
-        });
-    }
-    let remotes = match what.with.is_empty() {
-        true => Remotes::All,
-        false => Remotes::Only(what.with.into_iter().collect()),
-    };
-    cuttings.push(Cutting { scope, remotes, way });
-    cuttings
-}
-
-fn become_of(network: &PeerNetwork, planned: &plan::Network) {
-    let to = planned.to.iter();
-    let paths: Vec<_> = to
-        .flat_map(|path| path.with.iter().map(|remote| (*remote, path.link)))
-        .collect();
-    network.set(planned.link, &paths);
-}
 
 struct PeerTask {
     id: PeerId,

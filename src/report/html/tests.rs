@@ -6,53 +6,8 @@ use super::*;
 use crate::{
     base::{Instant, PeerId, RoomId},
     metrics::{FaultBand, FaultCause, RoomCell, RoomLine, Slice, Timeline},
-    plan::Plan,
-    report::{FailureLine, LAUNCH_SCHEMA, Launch, RunRecord, RunReport, VerdictWord, samples},
+    report::{FailureLine, RunRecord, RunReport, VerdictWord, samples},
 };
-
-fn record(report: RunReport) -> RunRecord {
-    let findings = report.invariants.iter().flat_map(|invariant| &invariant.findings);
-    let events = findings.flat_map(|finding| finding.last_events.clone()).collect();
-    RunRecord {
-        launch: Launch {
-            schema: LAUNCH_SCHEMA.to_owned(),
-            version: report.version.clone(),
-            scenario_hash: report.scenario.hash.clone(),
-            seed: report.scenario.seed,
-            segment: "1/1".to_owned(),
-            run_id: None,
-            world: report.world.clone(),
-            target: report.target.clone(),
-            own_server: true,
-            started_at: report.started_at.text.clone(),
-            started_at_unix_ms: report.started_at.unix_ms,
-            os: "linux".to_owned(),
-            arch: "x86_64".to_owned(),
-            cores: Some(8),
-            open_files: Some(1_024),
-            judge_thresholds: true,
-            lag_limit_ms: 100.0,
-            cpu_limit_percent: 90.0,
-            repeat: report.repeat.clone(),
-            segments: Vec::new(),
-        },
-        scenario: format!("name: {}\n", report.scenario.name),
-        plan: Plan {
-            scenario: report.scenario.name.clone(),
-            seed: report.scenario.seed,
-            rooms: Vec::new(),
-            peers: Vec::new(),
-            barriers: Vec::new(),
-            duration: None,
-            burst: None,
-            warm_up: Duration::ZERO,
-            connect_timeout: Duration::from_secs(30),
-            message_timeout: Duration::from_secs(30),
-        },
-        report,
-        events,
-    }
-}
 
 /// A run of so many rooms of four in which all that a timeline can tell is told.
 fn times(rooms: u32, slices: usize) -> Timeline {
@@ -140,7 +95,7 @@ fn check(name: &str, text: &str) {
 fn every_sample_is_well_formed_and_ids_and_links_fit() {
     let mut torn = samples::empty_run();
     torn.verdict.word = VerdictWord::Incomplete;
-    let samples = [whole_run(), samples::failed_run(), samples::faulty_run(), torn].map(record);
+    let samples = [whole_run(), samples::failed_run(), samples::faulty_run(), torn].map(samples::recorded);
     let alone = samples.iter().map(|run| html(std::slice::from_ref(run)));
     for page in alone.chain([html(&samples), html(&[])]) {
         with_tree(&page, |tree| {
@@ -162,7 +117,7 @@ fn every_sample_is_well_formed_and_ids_and_links_fit() {
 
 #[test]
 fn nothing_is_fetched_from_anywhere() {
-    let page = html(&[record(whole_run())]);
+    let page = html(&[samples::recorded(whole_run())]);
     for reference in [
         "http", "src=", "@import", "url(", "<script", "<link", "<object", "<iframe",
     ] {
@@ -172,7 +127,7 @@ fn nothing_is_fetched_from_anywhere() {
 
 #[test]
 fn every_chart_has_a_title_words_and_a_table() {
-    let page = html(&[record(whole_run())]);
+    let page = html(&[samples::recorded(whole_run())]);
     with_tree(&page, |tree| {
         let figures: Vec<_> = tree
             .descendants()
@@ -209,7 +164,10 @@ fn every_chart_has_a_title_words_and_a_table() {
 
 #[test]
 fn headings_leave_no_level_out() {
-    let runs = [record(whole_run()), record(samples::failed_run())];
+    let runs = [
+        samples::recorded(whole_run()),
+        samples::recorded(samples::failed_run()),
+    ];
     with_tree(&html(&runs), |tree| {
         let levels = tree.descendants().filter_map(|node| {
             let level = node.tag_name().name().strip_prefix('h')?;
@@ -244,7 +202,7 @@ fn other_peoples_words_are_never_markup() {
         .metrics
         .counters
         .insert(samples::key(evil, &[(evil, evil)]), 3);
-    let mut run = record(report);
+    let mut run = samples::recorded(report);
     run.scenario = evil.to_owned();
     for event in &mut run.events {
         if let crate::metrics::EventKind::OperationFailed { error, .. } = &mut event.kind {
@@ -277,7 +235,7 @@ fn a_big_run_stays_small() {
             what: "wait: connected expired after 30 s".to_owned(),
         })
         .collect();
-    let mut run = record(report);
+    let mut run = samples::recorded(report);
     let event = run.events[0].clone();
     for nth in 0..1_200_u32 {
         for step in 0..300 {
@@ -300,7 +258,7 @@ fn a_big_run_stays_small() {
 fn a_run_that_did_not_end_cannot_be_missed() {
     let mut report = samples::empty_run();
     report.verdict.word = VerdictWord::Incomplete;
-    let page = html(&[record(report)]);
+    let page = html(&[samples::recorded(report)]);
     assert!(page.contains("<title>INCOMPLETE smoke"));
     assert!(page.contains("class=\"verdict bad incomplete\"") && page.contains("did not come to its end"));
 }
@@ -308,21 +266,24 @@ fn a_run_that_did_not_end_cannot_be_missed() {
 #[test]
 fn virtual_durations_are_said_to_be_such() {
     let mut report = samples::empty_run();
-    assert!(!html(&[record(report.clone())]).contains("virtual time"));
+    assert!(!html(&[samples::recorded(report.clone())]).contains("virtual time"));
     report.world = "sim".to_owned();
-    assert!(html(&[record(report)]).contains("virtual time"));
+    assert!(html(&[samples::recorded(report)]).contains("virtual time"));
 }
 
 #[test]
 fn the_same_run_is_the_same_page() {
-    let run = record(whole_run());
+    let run = samples::recorded(whole_run());
     assert_eq!(page(std::slice::from_ref(&run)), page(std::slice::from_ref(&run)));
     assert_eq!(charts(&run.report), charts(&run.report));
 }
 
 #[test]
 fn several_runs_have_an_index() {
-    let runs = [record(whole_run()), record(samples::failed_run())];
+    let runs = [
+        samples::recorded(whole_run()),
+        samples::recorded(samples::failed_run()),
+    ];
     let page = html(&runs);
     assert!(page.contains("<title>2 runs") && page.contains("href=\"#run-2\""));
     assert!(!html(&runs[..1]).contains("aria-label=\"Runs\""));
@@ -365,7 +326,7 @@ fn outline(html: &str) -> String {
 
 #[test]
 fn a_page_is_in_the_order_in_which_it_is_read() {
-    check("html-outline", &outline(&html(&[record(whole_run())])));
+    check("html-outline", &outline(&html(&[samples::recorded(whole_run())])));
 }
 
 #[test]

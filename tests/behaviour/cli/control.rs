@@ -192,6 +192,11 @@ fn a_command_that_fails_makes_the_run_invalid_and_says_what_it_printed() {
     assert_eq!(output.code, Some(98), "{output:?}");
     let why = "1 of the commands for the server failed (`target.control`)";
     assert!(output.stdout.contains(why), "{output:?}");
+    // Which, and what it said, stands among the failures.
+    assert!(
+        output.stdout.contains("Failures") && output.stdout.contains("who are you"),
+        "{output:?}"
+    );
     let run = deployment.commands_run();
     let failed = run[0].1.as_str().unwrap_or_default();
     assert!(

@@ -40,3 +40,13 @@ rooms: { peers: 2 }
 steps: [join, { wait: connected }, { pause: 1h }]
 thresholds: { joins_started: ['count==2'] }
 ";
+
+/// Ended by its threshold as soon as a window is over.
+const EARLY: &str = "
+name: early
+warm_up: 1s
+rooms: { peers: 2 }
+steps: [join, { wait: connected }, { chat: { every: 100ms, size: 9, for: 9s } }]
+thresholds:
+  message_ms: [{ threshold: 'max<0.001', window: 1s, abortOnFail: true }]
+";

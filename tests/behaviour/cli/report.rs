@@ -3,19 +3,9 @@
 use std::{fs, process::Command};
 
 use super::{
-    QUICK,
+    EARLY, QUICK,
     program::{Desk, json},
 };
-
-/// Ended by its threshold as soon as a window is over.
-const EARLY: &str = "
-name: early
-warm_up: 1s
-rooms: { peers: 2 }
-steps: [join, { wait: connected }, { chat: { every: 100ms, size: 9, for: 9s } }]
-thresholds:
-  message_ms: [{ threshold: 'max<0.001', window: 1s, abortOnFail: true }]
-";
 
 #[test]
 fn a_folder_read_again_says_what_the_run_has_said() {

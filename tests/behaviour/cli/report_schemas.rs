@@ -7,7 +7,7 @@ use rtcstorm::scenario::{bundled, faults, races};
 use serde_json::Value;
 
 use super::{
-    QUICK,
+    EARLY, QUICK,
     program::{Desk, json},
 };
 
@@ -81,16 +81,6 @@ fn keys(value: &Value, into: &mut BTreeSet<String>) {
         _ => {}
     }
 }
-
-/// Ended by its threshold as soon as a window is over.
-const EARLY: &str = "
-name: early
-warm_up: 1s
-rooms: { peers: 2 }
-steps: [join, { wait: connected }, { chat: { every: 100ms, size: 9, for: 9s } }]
-thresholds:
-  message_ms: [{ threshold: 'max<0.001', window: 1s, abortOnFail: true }]
-";
 
 #[test]
 fn what_every_bundled_scenario_writes_is_as_published_and_no_published_key_is_made_up() {
