@@ -110,13 +110,14 @@ fn one(scenario: &Scenario, seed: u64) -> Snapshot {
     snapshot
 }
 
-/// What the runs say to the gates that `compare` has if nobody names others.
-pub fn readings(base: &[Snapshot], new: &[Snapshot]) -> Vec<Readings> {
-    let of = |side: &[Snapshot], gate: &rtcstorm::compare::Gate| -> Vec<Reading> {
+/// What the runs say to the gates that `compare` has if nobody names others, if all that the new ones have measured had
+/// taken so many times as long.
+pub fn readings(base: &[Snapshot], new: &[Snapshot], longer: f64) -> Vec<Readings> {
+    let of = |side: &[Snapshot], gate: &rtcstorm::compare::Gate, longer: f64| -> Vec<Reading> {
         let read = |run: &Snapshot| match gate.figure.quantile() {
             Some(quantile) => {
                 let trend = run.trends.get(&gate.key)?;
-                Some(Reading::figure(trend.quantile_ms(quantile)?, trend.count()))
+                Some(Reading::figure(trend.quantile_ms(quantile)? * longer, trend.count()))
             }
             None => run.rates.get(&gate.key).map(|rate| Reading::share(*rate)),
         };
@@ -124,8 +125,8 @@ pub fn readings(base: &[Snapshot], new: &[Snapshot]) -> Vec<Readings> {
     };
     let all = Gates::default().gates().into_iter();
     all.map(|gate| Readings {
-        base: of(base, &gate),
-        new: of(new, &gate),
+        base: of(base, &gate, 1.0),
+        new: of(new, &gate, longer),
         gate,
     })
     .filter(|readings| !readings.base.is_empty() || !readings.new.is_empty())
