@@ -36,9 +36,7 @@ fn main() {
         runs.len(),
         began.elapsed().as_secs_f64()
     );
-    println!(
-        "## {comparisons} comparisons of real runs, {PLAYED_RUNS} runs a side, no run in two\n"
-    );
+    println!("## {comparisons} comparisons of real runs, {PLAYED_RUNS} runs a side, no run in two\n");
     println!(
         "| new is | margins | REGRESSION | NO REGRESSION | INCONCLUSIVE | REGRESSION of the p95 of connect_ms |\n|---|---|--:|--:|--:|--:|"
     );
@@ -53,7 +51,11 @@ fn main() {
             let (base, new) = runs[from..from + 2 * PLAYED_RUNS].split_at(PLAYED_RUNS);
             verdicts.add(&played::readings(base, new, longer), &margins);
         }
-        let of_margins = if margins == Margins::default() { "default" } else { "none" };
+        let of_margins = if margins == Margins::default() {
+            "default"
+        } else {
+            "none"
+        };
         let found = verdicts.share(verdicts.connect_p95);
         println!("| {name} | {of_margins} | {} | {found} |", verdicts.cells());
     }

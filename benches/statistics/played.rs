@@ -117,7 +117,10 @@ pub fn readings(base: &[Snapshot], new: &[Snapshot], longer: f64) -> Vec<Reading
         let read = |run: &Snapshot| match gate.figure.quantile() {
             Some(quantile) => {
                 let trend = run.trends.get(&gate.key)?;
-                Some(Reading::figure(trend.quantile_ms(quantile)? * longer, trend.count()))
+                Some(Reading::figure(
+                    trend.quantile_ms(quantile)? * longer,
+                    trend.count(),
+                ))
             }
             None => run.rates.get(&gate.key).map(|rate| Reading::share(*rate)),
         };
