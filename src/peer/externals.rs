@@ -190,7 +190,13 @@ impl Peer {
     }
 
     /// It has said something.
-    pub(super) fn heard_external(&mut self, remote: PeerId, generation: Generation, text: &str, now: Instant) {
+    pub(super) fn heard_external(
+        &mut self,
+        remote: PeerId,
+        generation: Generation,
+        text: &str,
+        now: Instant,
+    ) {
         let message = ChannelMessage::decode(text);
         if let (ChannelMessage::Chat { bytes, .. } | ChannelMessage::ForeignChat { bytes }, Some(external)) =
             (message, self.externals.user_id(remote))
@@ -217,7 +223,10 @@ impl Peer {
         }
         let talks = |member: &&PeerId| {
             let open = self.links.get(member).is_some_and(Link::is_open);
-            open && self.externals.get(**member).is_some_and(|external| external.heard)
+            open && self
+                .externals
+                .get(**member)
+                .is_some_and(|external| external.heard)
         };
         members.filter(talks).count() < count as usize
     }
@@ -255,7 +264,10 @@ mod tests {
         assert_eq!(externals.meet(&member("one more")), Met::OneTooMany);
         assert_eq!(externals.meet(&member("another")), Met::Ignored);
         assert_eq!(externals.meet(&member("user-0")), Met::Known(first));
-        assert_eq!(externals.meet(&member(&"x".repeat(MAX_USER_ID + 1))), Met::Ignored);
+        assert_eq!(
+            externals.meet(&member(&"x".repeat(MAX_USER_ID + 1))),
+            Met::Ignored
+        );
     }
 
     #[test]

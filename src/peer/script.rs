@@ -167,7 +167,11 @@ impl Peer {
             return;
         };
         if member && present.is_none() {
-            let planned = self.members.iter().copied().filter(|member| !member.is_external());
+            let planned = self
+                .members
+                .iter()
+                .copied()
+                .filter(|member| !member.is_external());
             *present = Some(planned.collect());
         }
         let (condition, present) = (*condition, present.clone());

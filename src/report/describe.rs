@@ -257,7 +257,9 @@ pub fn what(kind: &EventKind) -> String {
         ProbeReceived { generation, .. } => format!("got a probe on {generation}"),
 
         ExternalJoined { external, name } => format!("was told that {name} ({external}) joined from outside"),
-        ExternalLeft { external, reason } => format!("was told that {external}, from outside, left ({reason})"),
+        ExternalLeft { external, reason } => {
+            format!("was told that {external}, from outside, left ({reason})")
+        }
         ExternalOpened {
             external, generation, ..
         } => format!("opened its channel with {external}, from outside, on {generation}"),

@@ -55,5 +55,5 @@ pub use schema::{MetricWords, schema};
 pub use secrets::url_without_secrets;
 pub use source::Span;
 pub use turn::TurnFault;
-pub use waits::EXTERNALS_MAX;
 pub use types::*;
+pub use waits::EXTERNALS_MAX;

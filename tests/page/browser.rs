@@ -201,6 +201,15 @@ impl Page {
         self.call("Input.dispatchKeyEvent", event("keyUp")).await;
     }
 
+    /// Replaces what is in a field, as if it were typed.
+    pub async fn write(&mut self, selector: &str, text: &str) {
+        self.value(&format!(
+            "document.querySelector('{selector}').focus(), document.activeElement.select()"
+        ))
+        .await;
+        self.call("Input.insertText", json!({"text": text})).await;
+    }
+
     pub async fn key_on(&mut self, selector: &str, key: &str) {
         self.value(&format!("document.querySelector('{selector}').focus()"))
             .await;
