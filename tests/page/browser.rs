@@ -225,6 +225,11 @@ impl Page {
         fs::write(path, bytes.expect("it is base64")).expect("the folder for tests can be written");
     }
 
+    /// What stands on the console.
+    pub fn errors(&self) -> &[String] {
+        &self.errors
+    }
+
     #[track_caller]
     pub fn assert_no_errors(&self) {
         assert!(

@@ -170,6 +170,7 @@ export class Room {
       const known = this.members.get(id);
       if (known?.link) {
         known.name = name;
+        known.leaving = false;
         known.link.signalingReturned();
       } else {
         this.meet(id, name);
@@ -263,12 +264,17 @@ export class Room {
   }
 
   memberJoined({ userId, userName }) {
-    if (!userId || userId === this.userId || this.state === "joining") return;
+    if (!userId || userId === this.userId || this.state === "joining") return undefined;
     const back = this.members.get(userId);
+    if (back?.leaving && back.link.isWell) {
+      // The server had forgotten it, and we talk all the same. A new client of that name will offer itself.
+      back.leaving = false;
+      return this.tell.changed();
+    }
     back?.link?.close();
     this.meet(userId, userName ?? userId).begin();
     this.tell.note(back ? `${userName} is back` : `${userName} joined`);
-    this.tell.changed();
+    return this.tell.changed();
   }
 
   // The whole roster: names may have changed.

@@ -5,6 +5,7 @@ import { Room, memory, randomId } from "./room.js";
 const MESSAGES_MAX = 500;
 const CONTENT_MAX = 4000;   // characters of a message that are shown
 const LOOK_EVERY_MS = 1000;
+const DRAW_AFTER_MS = 30;
 
 const part = Object.fromEntries([...document.querySelectorAll("[id]")].map((one) => [one.id, one]));
 const query = new URLSearchParams(location.search);
@@ -122,7 +123,8 @@ function enter() {
   room = new Room({
     roomId, name,
     tell: {
-      changed() { drawing ||= requestAnimationFrame(draw); },
+      // Not in a frame of animation: a tab that is hidden has none, and may be looked at any moment.
+      changed() { drawing ||= setTimeout(draw, DRAW_AFTER_MS); },
       joined() {
         part.join.hidden = true;
         part.talk.hidden = part.people.hidden = part.leave.hidden = false;
