@@ -209,14 +209,17 @@ async fn talk(ann: &mut Page, bob: &mut Page, words: &str) {
         page.until("the other is connected", &format!("{CONNECTED} === 1"))
             .await;
     }
-    for (speaker, listener, name) in [(&mut *ann, &mut *bob, "Ann"), (&mut *bob, &mut *ann, "Bob")] {
-        say(speaker, words).await;
-        let heard = format!(
-            "[...document.querySelectorAll('#messages li:not(.mine):not(.note)')].some((li) =>
-                 li.textContent.includes('{name}') && li.querySelector('.what').textContent === '{words}')"
-        );
-        listener.until(&format!("{name} is heard"), &heard).await;
-    }
+    hears(ann, bob, "Ann", words).await;
+    hears(bob, ann, "Bob", words).await;
+}
+
+async fn hears(speaker: &mut Page, listener: &mut Page, name: &str, words: &str) {
+    say(speaker, words).await;
+    let heard = format!(
+        "[...document.querySelectorAll('#messages li:not(.mine):not(.note)')].some((li) =>
+             li.textContent.includes('{name}') && li.querySelector('.what').textContent === '{words}')"
+    );
+    listener.until(&format!("{name} is heard"), &heard).await;
 }
 
 #[tokio::test]
