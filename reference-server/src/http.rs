@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     answer,
     gate::Line,
-    metrics, process,
+    metrics, page, process,
     protocol::{Reason, TurnRequest, iso_timestamp},
     shared::Shared,
     ws,
@@ -40,6 +40,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             "/api/turn-credentials",
             post(turn_credentials).options(turn_preflight),
         )
+        .merge(page::routes())
         .fallback(no_such_route)
         .layer(middleware::from_fn_with_state(shared.clone(), when_unpaused))
         .with_state(shared)

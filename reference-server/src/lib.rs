@@ -44,6 +44,7 @@ mod http;
 mod limits;
 mod metrics;
 mod origin;
+mod page;
 mod process;
 pub mod protocol;
 mod queue;

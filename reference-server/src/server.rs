@@ -110,6 +110,12 @@ impl Handle {
         format!("{}://{}/ws/", self.shared.config.scheme(), self.addr)
     }
 
+    /// The URL of the page for people, as a browser on this machine opens it.
+    pub fn page(&self) -> String {
+        let scheme = self.shared.config.scheme().replace("ws", "http");
+        format!("{scheme}://{}/", self.addr)
+    }
+
     /// All rooms by id, with their members in the order in which they joined.
     pub fn rooms(&self) -> Vec<RoomRoster> {
         self.shared.read(|hub| hub.rooms())

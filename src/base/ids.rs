@@ -83,6 +83,16 @@ impl Seat {
     }
 }
 
+impl PeerId {
+    /// Where ids begin that no plan gives away: those of members who join from outside.
+    pub const FIRST_EXTERNAL: u32 = 1 << 31;
+
+    /// Whether it is of a member who is not in the plan. Only the peer that met it knows the id.
+    pub fn is_external(self) -> bool {
+        self.0 >= Self::FIRST_EXTERNAL
+    }
+}
+
 impl Generation {
     /// The generation that replaces this one.
     pub fn next(self) -> Self {

@@ -16,6 +16,7 @@ mod compare_ab;
 mod compare_args;
 mod compare_runs;
 mod completions;
+mod doors;
 mod environment;
 mod hunt;
 mod interrupt;

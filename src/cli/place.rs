@@ -92,6 +92,16 @@ impl Place {
         }
     }
 
+    /// The page of the bundled server.
+    pub fn page(&self) -> Option<String> {
+        match self {
+            Self::Net {
+                server: Some(server), ..
+            } => Some(server.page()),
+            _ => None,
+        }
+    }
+
     /// What invariants can be judged.
     pub fn visibility(&self) -> Visibility {
         match self {

@@ -13,6 +13,7 @@ use super::{
     args::{ChangeArgs, RunArgs},
     artifacts::{LogHash, RunFolder},
     baseline::{self, Played},
+    doors,
     interrupt::Interrupt,
     live::Outset,
     load::{self, Loaded},
@@ -113,7 +114,7 @@ fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
     let run_id = (!args.sim).then_some(run_id);
     let load = |named: &str, change: &ChangeArgs, run_id: Option<&str>| {
         load::load(named, change, args.segment.segment, run_id)
-            .filter(|loaded| is_allowed(&loaded.scenario, args) && is_possible(&loaded.scenario, args))
+            .filter(|loaded| is_allowed(&loaded.scenario, args) && is_possible(loaded, args))
     };
     let loaded: Vec<Option<Vec<Loaded>>> = args
         .scenarios
@@ -165,7 +166,15 @@ fn is_allowed(scenario: &Scenario, args: &RunArgs) -> bool {
 }
 
 /// Whether the world has all that the scenario asks for.
-fn is_possible(scenario: &Scenario, args: &RunArgs) -> bool {
+fn is_possible(loaded: &Loaded, args: &RunArgs) -> bool {
+    let Loaded { scenario, plan } = loaded;
+    if args.sim && doors::are_open(plan) {
+        eprintln!(
+            "error: {}: nobody can join the simulated world from outside, and a step waits for that\n  help: leave out `--sim`, or the `wait: external`",
+            scenario.name
+        );
+        return false;
+    }
     let possible = args.sim || scenario.groups.iter().all(|group| group.nat.is_none());
     if !possible {
         eprintln!(
@@ -284,6 +293,9 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
             },
             gathered.clone(),
         );
+    }
+    for line in doors::lines(plan, &place) {
+        eprintln!("{line}");
     }
     let progress = Progress::start(plan, gathered.clone(), args.quiet);
     let (watch, abort) = abort::watch(gathered.clone());

@@ -24,6 +24,11 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::ServerSlowed { .. } => "server_slowdowns",
         EventKind::ServerCommand { failed: Some(_), .. } => "server_commands_failed",
         EventKind::OfferOverdue { .. } => "offers_overdue",
+        EventKind::ExternalJoined { .. } => "externals_joined",
+        EventKind::ExternalOpened { .. } => "external_channels_opened",
+        EventKind::ExternalMessageSent { .. } => "external_messages_sent",
+        EventKind::ExternalMessageUnsent { .. } => "external_messages_unsent",
+        EventKind::ExternalMessageReceived { .. } => "external_messages_received",
         EventKind::LimitHit { of, .. } => {
             return Some(Series::tagged("limits_hit", [("of", of.name())]));
         }

@@ -280,6 +280,43 @@ pub enum EventKind {
         incarnation: Incarnation,
     },
 
+    // ---- members who are not in the plan; `external` is the user id that one joined with
+    /// It is in the room, as the server told this peer: this peer links to it from here on.
+    ExternalJoined { external: String, name: String },
+    /// It has left, as the server told this peer.
+    ExternalLeft { external: String, reason: String },
+    /// Its data channel is open at this end; `planned`: when this end made the connection.
+    ExternalOpened {
+        external: String,
+        generation: Generation,
+        planned: Instant,
+    },
+    /// This end has closed its connection. `cause`: as that of `ConnectionClosed`.
+    ExternalClosed {
+        external: String,
+        generation: Generation,
+        cause: String,
+    },
+    /// A chat message went out to it. Nobody confirms that it came in.
+    ExternalMessageSent {
+        external: String,
+        planned: Instant,
+        seq: u32,
+        bytes: u32,
+    },
+    /// At a planned instant no channel to it was open.
+    ExternalMessageUnsent {
+        external: String,
+        planned: Instant,
+        seq: u32,
+    },
+    /// A chat message of it came in; `bytes` of its content.
+    ExternalMessageReceived {
+        external: String,
+        generation: Generation,
+        bytes: u32,
+    },
+
     // ---- the run
     /// The first event. `world` is `local`, `live` or `sim`.
     RunStarted { world: String },

@@ -429,6 +429,31 @@ pub const CATALOGUE: &[Metric] = &[
         &[],
         "Calls on a connection that the stack or its state refused.",
     ),
+    counter(
+        "externals_joined",
+        &[],
+        "Members who are not in the plan, as each peer was told of them.",
+    ),
+    counter(
+        "external_channels_opened",
+        &[],
+        "Data channels to members who are not in the plan.",
+    ),
+    counter(
+        "external_messages_sent",
+        &[],
+        "Chat messages that went out to members who are not in the plan.",
+    ),
+    counter(
+        "external_messages_unsent",
+        &[],
+        "Chat messages due to such a member to whom no channel was open at the planned instant.",
+    ),
+    counter(
+        "external_messages_received",
+        &[],
+        "Chat messages of members who are not in the plan.",
+    ),
     counter("signaling_errors", &[], "Error frames that the server sent."),
     counter(
         "signaling_lost",

@@ -17,6 +17,7 @@ const PORT_ATTEMPTS: u32 = 1_000;
 pub struct Bundled {
     addr: SocketAddr,
     url: String,
+    page: String,
     config: Config,
     state: Mutex<State>,
 }
@@ -39,6 +40,7 @@ impl Bundled {
         Ok(Arc::new(Self {
             addr: server.local_addr(),
             url: server.url(),
+            page: server.page(),
             config,
             state: Mutex::new(State {
                 server: Some(server),
@@ -50,6 +52,11 @@ impl Bundled {
     /// The WebSocket's URL.
     pub fn url(&self) -> String {
         self.url.clone()
+    }
+
+    /// Its page for people.
+    pub fn page(&self) -> String {
+        self.page.clone()
     }
 
     /// Where it tells what it holds.

@@ -195,6 +195,10 @@ impl Peer {
         ends: Instant,
         now: Instant,
     ) {
+        if remote.is_external() {
+            // It answers no probes: nothing could be proven.
+            return;
+        }
         self.event_of(Some(remote), EventKind::FaultStarted { cause, planned, ends });
         self.owe_data(remote, cause, planned, ends, now).told = true;
     }
@@ -388,7 +392,7 @@ impl Peer {
     }
 
     pub(super) fn signal(&mut self, remote: PeerId, description: Description, stamp: Instant, now: Instant) {
-        let remote = self.roommates[&remote].clone();
+        let remote = self.user_id_of(remote);
         self.send_stamped(&Message::Description { remote, description }, stamp, now);
     }
 

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     connection::{ConnectionCommand, ConnectionEvent},
+    externals::Externals,
     faults::{Copies, Fault, NetworkCommand, Offered},
     link::{Link, LinkOutput, Memory},
     membership::{Leaving, Membership, SinceJoin},
@@ -42,6 +43,8 @@ pub struct Peer {
     pub(super) roommates: BTreeMap<PeerId, String>,
     /// User id → peer, for the whole room.
     pub(super) by_user_id: BTreeMap<String, PeerId>,
+    /// Members who are not in the plan.
+    pub(super) externals: Externals,
     /// How long the server may take to confirm a join.
     pub(super) join_within: Duration,
     pub(super) settle_within: Duration,
@@ -238,6 +241,7 @@ impl Peer {
                 .map(|(peer, user)| (user.clone(), *peer))
                 .collect(),
             roommates: user_ids.into_iter().filter(|(peer, _)| *peer != id).collect(),
+            externals: Externals::new(plan.is_open_to_externals(mine.room)),
             join_within: plan.connect_timeout,
             settle_within: plan.connect_timeout.max(plan.message_timeout),
             epoch_unix_ms,
@@ -402,6 +406,7 @@ impl Peer {
                     if matches!(command, ConnectionCommand::Create { .. }) {
                         self.generations.insert(remote, generation);
                         self.live.insert((remote, generation));
+                        self.externals.connecting(remote, now);
                     }
                     self.output(PeerOutput::Connection {
                         remote,
@@ -411,10 +416,13 @@ impl Peer {
                 }
                 LinkOutput::SendDescription(description) => self.send_description(remote, description, now),
                 LinkOutput::SendCandidate(candidate) => {
-                    let remote = self.roommates[&remote].clone();
+                    let remote = self.user_id_of(remote);
                     self.send(&Message::Candidate { remote, candidate }, now);
                 }
                 LinkOutput::Opened(_) => self.link_opened(remote, now),
+                LinkOutput::Probe | LinkOutput::Restarted if remote.is_external() => {
+                    self.trust_external(remote);
+                }
                 LinkOutput::Probe | LinkOutput::Restarted => self.probe(remote, now),
                 LinkOutput::Acted(path) => self.acted(remote, path),
                 LinkOutput::GivenUp => self.fault_expired(remote),
@@ -425,6 +433,9 @@ impl Peer {
     }
 
     fn link_opened(&mut self, remote: PeerId, now: Instant) {
+        if remote.is_external() {
+            return self.external_opened(remote, now);
+        }
         self.seen.opened.insert(remote);
         let probe = self.chat_text(Seq::Probe(0), 0, now);
         if let Some(link) = self.links.get_mut(&remote) {
@@ -439,6 +450,9 @@ impl Peer {
     }
 
     fn received(&mut self, remote: PeerId, generation: Generation, text: &str, now: Instant) {
+        if remote.is_external() {
+            return self.heard_external(remote, generation, text, now);
+        }
         let ChannelMessage::Chat { id, bytes } = ChannelMessage::decode(text) else {
             return;
         };
@@ -485,7 +499,7 @@ impl Peer {
 
     pub(super) fn capacity(&self) -> u32 {
         let planned = u32::try_from(self.by_user_id.len()).unwrap_or(u32::MAX);
-        planned.max(DEFAULT_CAPACITY)
+        self.externals.places() + planned.max(DEFAULT_CAPACITY)
     }
 
     pub(super) fn unix_ms(&self, now: Instant) -> u64 {
@@ -501,6 +515,14 @@ impl Peer {
     }
 
     pub(super) fn event_of(&mut self, remote: Option<PeerId>, kind: EventKind) {
+        // To whoever reads events, peers are those of the plan.
+        let (remote, kind) = match remote {
+            Some(remote) if remote.is_external() => match self.externals.told(remote, kind) {
+                Some(kind) => (None, kind),
+                None => return,
+            },
+            remote => (remote, kind),
+        };
         self.outputs.push_back(PeerOutput::Event { remote, kind });
     }
 }

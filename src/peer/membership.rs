@@ -56,6 +56,7 @@ impl Peer {
     /// Everybody whom this peer believes to be in the room, itself included.
     pub(super) fn believed(&self) -> BTreeSet<PeerId> {
         let mut believed = self.members.clone();
+        believed.retain(|member| !member.is_external());
         believed.insert(self.plan.id);
         believed
     }
@@ -346,7 +347,7 @@ impl Peer {
     fn handle_roster_message(&mut self, message: Message, now: Instant) {
         match message {
             Message::MemberJoined { member, again } => {
-                if let Some(remote) = self.peer_of(&member.user_id) {
+                if let Some(remote) = self.meet(&member) {
                     self.member_joined(remote, again, now);
                 }
             }
@@ -374,10 +375,11 @@ impl Peer {
                 incarnation: self.incarnation,
             });
         }
-        let present = self.peers_of(members);
+        let mut present = self.peers_of(members);
         // Where nothing has changed for the others, no other roster follows.
         self.server_roster = present.clone();
         self.server_roster.insert(self.plan.id);
+        present.extend(members.iter().filter_map(|member| self.meet(member)));
         // Where the membership goes on over another socket: nobody has told who left meanwhile.
         let missing: Vec<PeerId> = self.members.difference(&present).copied().collect();
         if goes_on && !resumed {
@@ -390,6 +392,9 @@ impl Peer {
         for remote in present {
             if remote != self.plan.id && self.members.insert(remote) {
                 self.seen.left.remove(&remote);
+                if remote.is_external() {
+                    self.event_of(Some(remote), EventKind::MemberJoined { again: false });
+                }
                 if resumed && !goes_on {
                     // A new client took over what a crashed one left: nobody is told that it joined.
                     self.link(remote).offer();
@@ -495,19 +500,33 @@ impl Peer {
         let (rules, me, incarnation) = (*self.rules(), self.plan.id, self.incarnation);
         let (links, memories, seed) = (&mut self.links, &mut self.memories, self.seed);
         let seat = self.plan.seat();
+        let outsider = self.externals.user_id(remote);
+        let polite = outsider.map(|user_id| self.plan.user_id.as_str() < user_id);
         links.entry(remote).or_insert_with(|| {
             let memory: Memory = memories.remove(&remote).unwrap_or_default();
             Link::new(rules, me, remote, incarnation, last)
+                .with_politeness(polite.unwrap_or(me < remote))
                 .with_memory(memory)
                 .with_jitter(seed.connection(seat.number, seat.number_of(remote), last, Purpose::Recovery))
         })
     }
 
-    fn peer_of(&self, user_id: &str) -> Option<PeerId> {
-        self.by_user_id.get(user_id).copied()
+    /// The member of that user id; one from outside of the plan gets an id, if the room is open to such.
+    fn meet(&mut self, member: &Member) -> Option<PeerId> {
+        match self.by_user_id.get(&member.user_id) {
+            Some(planned) => Some(*planned),
+            None => self.meet_external(member),
+        }
     }
 
+    fn peer_of(&self, user_id: &str) -> Option<PeerId> {
+        let planned = self.by_user_id.get(user_id).copied();
+        planned.or_else(|| self.externals.peer_of(user_id))
+    }
+
+    /// Those of the plan.
     fn peers_of(&self, members: &[Member]) -> BTreeSet<PeerId> {
-        members.iter().filter_map(|m| self.peer_of(&m.user_id)).collect()
+        let planned = members.iter().filter_map(|m| self.by_user_id.get(&m.user_id));
+        planned.copied().collect()
     }
 }

@@ -3,6 +3,7 @@
 //! Pure. Knows plans and signaling messages; knows nothing of `webrtc`, sockets or clocks.
 
 mod connection;
+mod externals;
 mod faults;
 mod host;
 mod link;

@@ -167,7 +167,12 @@ impl Peer {
             return;
         };
         if member && present.is_none() {
-            *present = Some(self.members.iter().copied().collect());
+            let planned = self
+                .members
+                .iter()
+                .copied()
+                .filter(|member| !member.is_external());
+            *present = Some(planned.collect());
         }
         let (condition, present) = (*condition, present.clone());
         if self.missing(condition, present.as_deref()).is_none() {
@@ -235,6 +240,7 @@ impl Peer {
                 None => return Some(Vec::new()),
             },
             Condition::Recovered => return self.unrecovered(),
+            Condition::External { count } => return self.lacks_externals(count).then(Vec::new),
         };
         let missing: Vec<PeerId> = wanted
             .into_iter()
@@ -359,5 +365,6 @@ fn condition_name(condition: Condition) -> &'static str {
         Condition::Joined => "joined",
         Condition::Rejected => "rejected",
         Condition::Recovered => "recovered",
+        Condition::External { .. } => "external",
     }
 }

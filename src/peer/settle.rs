@@ -114,7 +114,8 @@ impl Peer {
             .members
             .iter()
             .copied()
-            .filter(|m| !fin_sent.contains(m) && self.links.get(m).is_some_and(super::Link::is_open))
+            .filter(|m| !m.is_external() && !fin_sent.contains(m))
+            .filter(|m| self.links.get(m).is_some_and(super::Link::is_open))
             .collect();
         for remote in due {
             self.send_fin(remote, now);
@@ -124,11 +125,17 @@ impl Peer {
         }
         if !self.has_otherwise_settled() {
             self.timers.stop(PeerTimer::Exchange);
-        } else if !self.links.values().any(super::Link::is_exchanging) {
+        } else if !self.is_exchanging() {
             self.report_settled();
         } else if !self.timers.is_set(PeerTimer::Exchange) {
             self.timers.set(PeerTimer::Exchange, now + EXCHANGE);
         }
+    }
+
+    /// Whether descriptions are under way between peers of the plan. What comes from others is nobody's promise.
+    fn is_exchanging(&self) -> bool {
+        let mut planned = self.links.iter().filter(|(remote, _)| !remote.is_external());
+        planned.any(|(_, link)| link.is_exchanging())
     }
 
     /// The answer that all waits for has not come.
@@ -150,6 +157,7 @@ impl Peer {
         let all_fins = self
             .members
             .iter()
+            .filter(|m| !m.is_external())
             .all(|m| self.links.get(m).is_some_and(|link| has_ended(m, link)));
         let rosters_agree = !self.is_member() || self.server_roster == self.believed();
         *pong && all_fins && rosters_agree && self.faults.is_empty()
@@ -157,6 +165,9 @@ impl Peer {
 
     /// A fresh channel is open: a last message that went out on the one before it may have been lost with that.
     pub(super) fn repeat_fin(&mut self, remote: PeerId, now: Instant) {
+        if remote.is_external() {
+            return;
+        }
         match &mut self.phase {
             Phase::Settling { fin_sent, .. } => {
                 fin_sent.remove(&remote);

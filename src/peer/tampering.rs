@@ -201,7 +201,8 @@ impl Peer {
 
     /// Offers on open links, and has their other ends do so in the same instant.
     pub(super) fn offer_together(&mut self, with: &[PeerId], now: Instant) {
-        let remotes = self.open_links(|remote| with.is_empty() || with.contains(remote));
+        let meant = |remote: &PeerId| with.is_empty() || with.contains(remote);
+        let remotes = self.open_links(|remote| meant(remote) && !remote.is_external());
         for remote in &remotes {
             self.offer_anew_to(*remote, now);
         }

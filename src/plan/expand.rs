@@ -220,6 +220,7 @@ impl Script<'_> {
                     WaitFor::Joined => Condition::Joined,
                     WaitFor::Rejected => Condition::Rejected,
                     WaitFor::Recovered => Condition::Recovered,
+                    WaitFor::External { count } => Condition::External { count: *count },
                 },
                 within: *within,
             }),

@@ -150,6 +150,9 @@ fn rows(plan: &Plan, peer: &PeerPlan) -> Vec<(String, String)> {
                 waits += 1;
                 anchor = Some(format!("wait {waits}"));
                 let condition = match condition {
+                    Condition::External { count: 0 } => "nobody from outside is left",
+                    Condition::External { count: 1 } => "data comes from a member from outside",
+                    Condition::External { count } => &format!("data comes from {count} members from outside"),
                     Condition::Connected => "connected",
                     Condition::ConnectedToPresent => "connected to those present",
                     Condition::Joined => "joined",

@@ -48,6 +48,14 @@ pub struct Plan {
     pub message_timeout: Duration,
 }
 
+impl Plan {
+    /// Whether the peers of a room meet members who are not in the plan: one of them waits for some.
+    pub fn is_open_to_externals(&self, room: RoomId) -> bool {
+        let mut peers = self.rooms[room.index()].peers.iter();
+        peers.any(|peer| self.peers[peer.index()].awaits_externals())
+    }
+}
+
 /// A declared burst of arrivals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Burst {
@@ -128,6 +136,18 @@ impl PeerPlan {
                 action,
                 Action::Roam { .. } | Action::NatRebind | Action::Suspend { .. }
             )
+        })
+    }
+
+    /// Whether its script waits for members who are not in the plan.
+    pub fn awaits_externals(&self) -> bool {
+        let mut actions = self.script.iter().map(|step| &step.action);
+        actions.any(|action| {
+            let condition = match action {
+                Action::Wait { condition, .. } => condition,
+                _ => return false,
+            };
+            matches!(condition, Condition::External { .. })
         })
     }
 
@@ -361,6 +381,12 @@ pub enum Condition {
     /// Every link that my last fault or restart concerned is open and data has flowed both ways since its
     /// end, or that member has left or crashed; and I am a member.
     Recovered,
+    /// So many members that are not in the plan have an open data channel with me, and have said something on it;
+    /// 0: no such member is in the room. Not a latch: it holds or not at the moment.
+    External {
+        /// How many at least.
+        count: u32,
+    },
 }
 
 /// A line that peers of one room wait at for each other.

@@ -256,6 +256,28 @@ pub fn what(kind: &EventKind) -> String {
         }
         ProbeReceived { generation, .. } => format!("got a probe on {generation}"),
 
+        ExternalJoined { external, name } => format!("was told that {name} ({external}) joined from outside"),
+        ExternalLeft { external, reason } => {
+            format!("was told that {external}, from outside, left ({reason})")
+        }
+        ExternalOpened {
+            external, generation, ..
+        } => format!("opened its channel with {external}, from outside, on {generation}"),
+        ExternalClosed {
+            external,
+            generation,
+            cause,
+        } => format!("closed {generation} with {external}, from outside ({cause})"),
+        ExternalMessageSent {
+            external, seq, bytes, ..
+        } => format!("sent message {seq}, {bytes} B, to {external}, from outside"),
+        ExternalMessageUnsent { external, seq, .. } => {
+            format!("had no open channel to {external}, from outside, for message {seq}")
+        }
+        ExternalMessageReceived { external, bytes, .. } => {
+            format!("got a message, {bytes} B, from {external}, from outside")
+        }
+
         NoPath { reason } => reason.clone(),
         RunStarted { world } => format!("began in the {world} world"),
         ServerRoster {

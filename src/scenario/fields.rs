@@ -94,7 +94,15 @@ impl Reader<'_> {
 
     /// A whole number from 1 to `most`.
     pub(super) fn count(&mut self, entry: &Entry, most: u32) -> Option<u32> {
-        let wants = "a whole number above zero";
+        self.whole(entry, 1, most, "a whole number above zero")
+    }
+
+    /// A whole number from 0 to `most`.
+    pub(super) fn count_from_zero(&mut self, entry: &Entry, most: u32) -> Option<u32> {
+        self.whole(entry, 0, most, "a whole number from zero")
+    }
+
+    fn whole(&mut self, entry: &Entry, least: u32, most: u32, wants: &str) -> Option<u32> {
         let key = &entry.key;
         let text = self.scalar(&entry.value, &format!("`{key}`"), wants)?;
         let span = entry.value.span;
@@ -102,8 +110,8 @@ impl Reader<'_> {
             Ok(number) if number > i128::from(most) => {
                 self.mistake(span, format!("`{key}: {text}` is more than {most}, the limit"));
             }
-            Ok(number) if number >= 1 => return u32::try_from(number).ok(),
-            Ok(_) => self.mistake(span, format!("`{key}` must be at least 1, not {text}")),
+            Ok(number) if number >= i128::from(least) => return u32::try_from(number).ok(),
+            Ok(_) => self.mistake(span, format!("`{key}` must be at least {least}, not {text}")),
             Err(_) => {
                 self.mistake_help(
                     span,

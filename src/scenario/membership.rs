@@ -216,6 +216,7 @@ impl Walk<'_, '_> {
             WaitFor::Joined => "`wait: joined`",
             WaitFor::Rejected => "`wait: rejected`",
             WaitFor::Recovered => "`wait: recovered`",
+            WaitFor::External { .. } => "`wait: external`",
         };
         match (target, self.place) {
             (WaitFor::Rejected, Place::Refused) => {}

@@ -56,3 +56,4 @@ pub use secrets::url_without_secrets;
 pub use source::Span;
 pub use turn::TurnFault;
 pub use types::*;
+pub use waits::EXTERNALS_MAX;

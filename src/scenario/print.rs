@@ -554,15 +554,17 @@ fn signaling(fault: &SignalingFault) -> String {
 }
 
 fn wait(target: WaitFor, within: Option<String>) -> String {
-    let (word, to) = match target {
+    let (word, more) = match target {
         WaitFor::Connected => ("connected", None),
         WaitFor::ConnectedToPresent => ("connected", Some("to: present".to_owned())),
         WaitFor::Joined => ("joined", None),
         WaitFor::Rejected => ("rejected", None),
         WaitFor::Recovered => ("recovered", None),
+        WaitFor::External { count: 1 } => ("external", None),
+        WaitFor::External { count } => ("external", Some(format!("count: {count}"))),
     };
-    match (to, within) {
+    match (more, within) {
         (None, None) => format!("wait: {word}"),
-        (to, within) => with("wait", &[Some(format!("for: {word}")), to, within]),
+        (more, within) => with("wait", &[Some(format!("for: {word}")), more, within]),
     }
 }

@@ -504,6 +504,11 @@ pub enum WaitFor {
     Rejected,
     /// Data flowing both ways again on every link that the last fault or restart concerned.
     Recovered,
+    /// Data from members that are not in the plan.
+    External {
+        /// From so many; 0: no such member is left.
+        count: u32,
+    },
 }
 
 /// A condition on a metric, kept as text: its grammar is the verdict's.

@@ -9,9 +9,11 @@ use super::{
 };
 
 /// What can be waited for.
-pub(super) const WAITS: [&str; 4] = ["connected", "joined", "rejected", "recovered"];
+pub(super) const WAITS: [&str; 5] = ["connected", "joined", "rejected", "recovered", "external"];
 /// The keys of a `wait` written long.
-pub(super) const WAIT_KEYS: [&str; 3] = ["for", "to", "within"];
+pub(super) const WAIT_KEYS: [&str; 4] = ["for", "to", "count", "within"];
+/// Members from outside of the plan that a peer meets in one run, by their user ids.
+pub const EXTERNALS_MAX: u32 = 64;
 /// Whom `wait: connected` can be about.
 pub(super) const WAIT_TO: [&str; 2] = ["planned", "present"];
 /// The keys of a `barrier` written long.
@@ -21,12 +23,13 @@ pub(super) fn read_wait(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKi
     let condition = |reader: &mut Reader<'_>, node: &Node| match reader.scalar(
         node,
         "what to wait for",
-        "one of connected, joined, rejected, recovered",
+        "one of connected, joined, rejected, recovered, external",
     )? {
         "connected" => Some(WaitFor::Connected),
         "joined" => Some(WaitFor::Joined),
         "rejected" => Some(WaitFor::Rejected),
         "recovered" => Some(WaitFor::Recovered),
+        "external" => Some(WaitFor::External { count: 1 }),
         other => {
             reader.mistake_help(
                 node.span,
@@ -48,9 +51,20 @@ pub(super) fn read_wait(reader: &mut Reader<'_>, entry: &Entry) -> Option<StepKi
         .need(reader, "for", entry.key_span, example)
         .and_then(|entry| condition(reader, &entry.value));
     let to = fields.take("to");
+    let count = fields.take("count");
     let within = read_within(reader, fields.take("within"));
     fields.finish(reader, &WAIT_KEYS);
-    let target = match (target?, to) {
+    let target = match (target?, count) {
+        (target, None) => target,
+        (WaitFor::External { .. }, Some(count)) => WaitFor::External {
+            count: reader.count_from_zero(count, EXTERNALS_MAX)?,
+        },
+        (_, Some(count)) => {
+            reader.mistake(count.key_span, "`count` goes only with `for: external`");
+            return None;
+        }
+    };
+    let target = match (target, to) {
         (target, None) => target,
         (WaitFor::Connected, Some(to)) => {
             match reader.scalar(&to.value, "`to`", "`planned` or `present`")? {

@@ -71,7 +71,7 @@ pub enum ChannelMessage {
     /// One of ours.
     Chat { id: ChatId, bytes: u32 },
     /// A chat message whose id is not one of ours: sent by a client that is not this harness.
-    ForeignChat,
+    ForeignChat { bytes: u32 },
     /// The list of participants that clients send as soon as a channel opens.
     ParticipantList,
     /// Anything else.
@@ -129,6 +129,12 @@ impl ChannelMessage {
         serde_json::to_string(&message).expect("strings and numbers always serialize")
     }
 
+    /// The list of participants as a client knows it that has just opened a channel: itself.
+    pub fn encode_participant(user_id: &str, name: &str) -> String {
+        let itself = serde_json::json!({ "id": user_id, "name": name, "isHost": false });
+        serde_json::json!({ "type": "participant-list", "participants": [itself] }).to_string()
+    }
+
     /// Reads what came in; never fails, for anybody may send anything.
     pub fn decode(text: &str) -> Self {
         let Ok(message) = serde_json::from_str::<Envelope<'_>>(text) else {
@@ -136,13 +142,13 @@ impl ChannelMessage {
         };
         match (message.kind.as_ref(), message.data) {
             ("participant-list", _) => Self::ParticipantList,
-            ("chat-message", Some(data)) => match data.id.parse() {
-                Ok(id) => Self::Chat {
-                    id,
-                    bytes: u32::try_from(data.content.len()).unwrap_or(u32::MAX),
-                },
-                Err(()) => Self::ForeignChat,
-            },
+            ("chat-message", Some(data)) => {
+                let bytes = u32::try_from(data.content.len()).unwrap_or(u32::MAX);
+                match data.id.parse() {
+                    Ok(id) => Self::Chat { id, bytes },
+                    Err(()) => Self::ForeignChat { bytes },
+                }
+            }
             _ => Self::Other,
         }
     }
@@ -183,7 +189,10 @@ mod tests {
     #[test]
     fn what_others_send_is_told_apart() {
         let foreign = r#"{"type":"chat-message","roomId":"r","data":{"id":"a-b-c","content":"hi"}}"#;
-        assert_eq!(ChannelMessage::decode(foreign), ChannelMessage::ForeignChat);
+        assert_eq!(
+            ChannelMessage::decode(foreign),
+            ChannelMessage::ForeignChat { bytes: 2 }
+        );
         let list = r#"{"type":"participant-list","participants":[{"id":"u"}]}"#;
         assert_eq!(ChannelMessage::decode(list), ChannelMessage::ParticipantList);
         for other in ["", "{", "[]", r#"{"type":"chat-message"}"#, r#"{"type":7}"#] {

@@ -201,6 +201,15 @@ impl Page {
         self.call("Input.dispatchKeyEvent", event("keyUp")).await;
     }
 
+    /// Replaces what is in a field, as if it were typed.
+    pub async fn write(&mut self, selector: &str, text: &str) {
+        self.value(&format!(
+            "document.querySelector('{selector}').focus(), document.activeElement.select()"
+        ))
+        .await;
+        self.call("Input.insertText", json!({"text": text})).await;
+    }
+
     pub async fn key_on(&mut self, selector: &str, key: &str) {
         self.value(&format!("document.querySelector('{selector}').focus()"))
             .await;
@@ -214,6 +223,11 @@ impl Page {
         let data = taken["data"].as_str().expect("a picture");
         let bytes = base64::engine::general_purpose::STANDARD.decode(data);
         fs::write(path, bytes.expect("it is base64")).expect("the folder for tests can be written");
+    }
+
+    /// What stands on the console.
+    pub fn errors(&self) -> &[String] {
+        &self.errors
     }
 
     #[track_caller]

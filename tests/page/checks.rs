@@ -35,8 +35,15 @@ const CONTROLS: &str = "window.controls = [...document.querySelectorAll('a[href]
 const NOT_REACHED: &str =
     "window.controls.filter((one) => !window.reached.has(one)).map((one) => one.outerHTML.slice(0, 120))";
 
+/// Whether a page has charts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charts {
+    Some,
+    None,
+}
+
 /// Looks at a page in every width and theme; `url`: loads it before, each time.
-pub async fn look(page: &mut Page, url: Option<&str>, folder: &Path) {
+pub async fn look(page: &mut Page, url: Option<&str>, folder: &Path, has: Charts) {
     for (width, theme) in LOOKS {
         let at = format!("{width} px, {theme}");
         page.window(width, theme).await;
@@ -46,7 +53,11 @@ pub async fn look(page: &mut Page, url: Option<&str>, folder: &Path) {
         page.picture(&folder.join(format!("{width}-{theme}.png"))).await;
         page.value(OPEN_ALL).await;
         let charts = page.value("document.querySelectorAll('svg').length").await;
-        assert!(charts.as_u64() > Some(0), "{at}: no chart");
+        assert_eq!(
+            charts.as_u64() > Some(0),
+            has == Charts::Some,
+            "{at}: {charts} charts"
+        );
         assert_eq!(
             page.value(NOT_DRAWN).await,
             none(),

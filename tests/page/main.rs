@@ -1,8 +1,9 @@
-//! The pages in a browser: the one of a run that is under way, and the report. Needs Chromium: `tests/interop/page`
+//! The pages in a browser: the one of a run that is under way, the report, and the room of the reference server. Needs Chromium: `tests/interop/page`
 //! installs it and runs this.
 
 mod browser;
 mod checks;
+mod room;
 
 use std::{
     fs,
@@ -12,7 +13,7 @@ use std::{
 };
 
 use browser::Browser;
-use checks::look;
+use checks::{Charts, look};
 
 /// Six who talk, and lose their network for a moment; they stay until they are interrupted.
 const SCENARIO: &str = "
@@ -124,7 +125,7 @@ async fn the_live_page_draws_every_chart_and_says_the_end() {
         "document.getElementById('pause').getAttribute('aria-pressed') === 'true'",
     )
     .await;
-    look(&mut page, None, &folder).await;
+    look(&mut page, None, &folder, Charts::Some).await;
     page.key_on("#pause", "Enter").await;
 
     let line = format!("kill -INT {}", run.0.id());
@@ -178,6 +179,7 @@ async fn the_report_draws_every_chart_without_a_network() {
 
     let browser = Browser::start(&folder).await;
     let mut page = browser.page().await;
-    look(&mut page, Some(&format!("file://{}", file.display())), &folder).await;
+    let url = format!("file://{}", file.display());
+    look(&mut page, Some(&url), &folder, Charts::Some).await;
     page.assert_no_errors();
 }

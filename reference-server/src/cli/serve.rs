@@ -22,7 +22,7 @@ pub async fn serve(args: Args) -> ExitCode {
         }
     };
     let handle = server.spawn();
-    tracing::info!(url = handle.url(), "listening");
+    tracing::info!(url = handle.url(), page = handle.page(), "listening");
     until_told_to_stop().await;
     stop(handle).await;
     ExitCode::SUCCESS

@@ -39,6 +39,42 @@ fn metric(page: &str, name: &str) -> Option<f64> {
 }
 
 #[tokio::test]
+async fn the_page_for_people_runs_its_own_scripts_alone() {
+    let server = serve(Config::default()).await;
+    let addr = server.local_addr();
+    let page = request(addr, "GET /", &[], "").await;
+    assert_eq!(page.status(), "200");
+    let mut parts = Vec::new();
+    for (begin, end) in [("src=\"", '"'), ("rel=\"stylesheet\" href=\"", '"')] {
+        let found = page.body.split(begin).skip(1);
+        parts.extend(found.filter_map(|rest| rest.split(end).next().map(str::to_owned)));
+    }
+    assert_eq!(parts.len(), 2, "{parts:?}");
+    let script = request(addr, &format!("GET /{}", parts[0]), &[], "").await;
+    let imported = script.body.split(" from \"./").skip(1);
+    parts.extend(imported.filter_map(|rest| rest.split('"').next().map(str::to_owned)));
+    for path in parts
+        .iter()
+        .map(|part| format!("/{part}"))
+        .chain(["/".to_owned()])
+    {
+        let answer = request(addr, &format!("GET {path}"), &[], "").await;
+        assert_eq!(answer.status(), "200", "{path}");
+        let policy = answer.header("content-security-policy").expect("a policy");
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self';"),
+            "{path}: {policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+    }
+    for inline in ["<style", " style=", " onclick=", "https://"] {
+        assert!(!page.body.contains(inline), "{inline}");
+    }
+    assert_eq!(request(addr, "GET /page/view.js", &[], "").await.status(), "404");
+}
+
+#[tokio::test]
 async fn metrics_tell_what_goes_on() {
     let server = serve(Config::default()).await;
     let addr = server.local_addr();

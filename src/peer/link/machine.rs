@@ -128,6 +128,12 @@ impl Link {
         }
     }
 
+    /// The same, where the order of user ids is not that of peer ids: the remote is not in the plan.
+    pub fn with_politeness(mut self, polite: bool) -> Self {
+        self.polite = polite;
+        self
+    }
+
     /// The same, for a client that remembers the remote from an earlier link.
     pub fn with_memory(mut self, memory: Memory) -> Self {
         self.memory = memory;

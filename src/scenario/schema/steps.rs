@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     missing, object,
-    values::{count, defined, flag, one_of, parties, text},
+    values::{count, count_from_zero, defined, flag, one_of, parties, text},
     with,
 };
 use crate::impair::{FrameKind, FrameWay};
@@ -20,7 +20,7 @@ use crate::scenario::{
     steps::{JOIN_KEYS, JOIN_OUTCOMES, MAX_NAME, STEPS},
     turn::{MAX_QUOTA, TURN_FAULTS, TURN_STOP_KEYS},
     types::{MAX_CHAT_COUNT, MAX_COPIES},
-    waits::{BARRIER_KEYS, WAIT_KEYS, WAIT_TO, WAITS},
+    waits::{BARRIER_KEYS, EXTERNALS_MAX, WAIT_KEYS, WAIT_TO, WAITS},
 };
 
 /// A list of them.
@@ -187,14 +187,18 @@ fn wait() -> Value {
     let long = object(&WAIT_KEYS, &["for"], |key| match key {
         "for" => one_of(WAITS),
         "to" => one_of(WAIT_TO),
+        "count" => count_from_zero(EXTERNALS_MAX),
         "within" => defined("positiveDuration"),
         other => missing(other),
     });
-    let to_is_about_links = json!({
-        "if": { "required": ["to"] },
-        "then": { "properties": { "for": { "const": "connected" } } },
-    });
-    json!({ "anyOf": [one_of(WAITS), with(long, to_is_about_links)] })
+    let only_with = |key: &str, target: &str| {
+        json!({
+            "if": { "required": [key] },
+            "then": { "properties": { "for": { "const": target } } },
+        })
+    };
+    let rules = json!({ "allOf": [only_with("to", "connected"), only_with("count", "external")] });
+    json!({ "anyOf": [one_of(WAITS), with(long, rules)] })
 }
 
 fn barrier() -> Value {

@@ -107,6 +107,16 @@ pub(in crate::scenario) fn count(most: u32) -> Value {
     })
 }
 
+/// A whole number from 0 to `most`.
+pub(super) fn count_from_zero(most: u32) -> Value {
+    json!({
+        "type": ["integer", "string"],
+        "minimum": 0,
+        "maximum": most,
+        "pattern": r"^(\+?[0-9]+|-0+)$",
+    })
+}
+
 /// A text for people; what looks like a number is one, too.
 pub(super) fn text(most: usize) -> Value {
     json!({ "type": ["string", "number", "boolean"], "maxLength": most, "pattern": r"\S" })
