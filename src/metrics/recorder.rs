@@ -236,6 +236,9 @@ impl Recorder {
                 };
                 self.join_started(peer, at, stay);
             }
+            EventKind::JoinRelayed { incarnation, relayed } => {
+                self.joins.relayed(peer, incarnation, relayed);
+            }
             EventKind::Joined { incarnation } => {
                 let stay = self.members.joining(peer, incarnation);
                 let planned = stay.map_or(at, |stay| stay.planned);

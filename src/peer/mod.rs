@@ -2,12 +2,14 @@
 //!
 //! Pure. Knows plans and signaling messages; knows nothing of `webrtc`, sockets or clocks.
 
+mod announced;
 mod connection;
 mod faults;
 mod host;
 mod link;
 mod machine;
 mod membership;
+mod received;
 mod restart;
 mod script;
 mod settle;
