@@ -444,6 +444,7 @@ pub const CATALOGUE: &[Metric] = &[
         &[],
         "Signaling sockets that were lost or could not be opened.",
     ),
+    counter("signaling_receivers", &[], "Peers that signaling frames came to."),
     counter(
         "signaling_frames_received",
         &[],
