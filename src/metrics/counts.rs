@@ -138,8 +138,8 @@ pub(super) fn amounts_of(kind: &EventKind) -> impl Iterator<Item = (Series, u64)
         ],
         _ => [("", 0, 0); 3],
     };
-    let wasted = wasted.into_iter().flat_map(|(of, frames, bytes)| {
-        let series = |name| Series::tagged(name, [("of", of)]);
+    let wasted = wasted.into_iter().flat_map(|(whose, frames, bytes)| {
+        let series = |name| Series::tagged(name, [("whose", whose)]);
         [
             (series("fanout_waste_frames"), frames),
             (series("fanout_waste_bytes"), bytes),
@@ -193,7 +193,7 @@ mod tests {
             server_frames: 1,
             server_bytes: 80,
         };
-        let of = |name, of| Series::tagged(name, [("of", of)]);
+        let of = |name, whose| Series::tagged(name, [("whose", whose)]);
         let told: Vec<_> = amounts_of(&received).collect();
         assert_eq!(
             told,

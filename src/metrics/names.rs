@@ -130,7 +130,7 @@ const FORGED: &[Tag] = &[tag(
     &["offer_copy", "answer_copy", "stale_offer", "second_join", "raw"],
 )];
 
-const WASTE: &[Tag] = &[tag("of", &["other_room", "other_member", "server"])];
+const WASTE: &[Tag] = &[tag("whose", &["other_room", "other_member", "server"])];
 
 const LIMITS: &[Tag] = &[tag("of", &["harness", "client"])];
 
@@ -289,7 +289,11 @@ pub const CATALOGUE: &[Metric] = &[
     ),
     counter("steps_started", &[], "Scripted actions that began."),
     counter("joins_started", AGAIN, "Joins asked for."),
-    counter("joins_confirmed", &[], "Joins that the server confirmed, or where none does that, another member."),
+    counter(
+        "joins_confirmed",
+        &[],
+        "Joins that the server confirmed, or where none does that, another member.",
+    ),
     counter(
         "joins_relayed",
         &[],
@@ -461,11 +465,7 @@ pub const CATALOGUE: &[Metric] = &[
         "Of these frames, those that nobody of the peer's room had sent to it or to the room: another room's, a \
          member's for another one, and what the server tells everybody.",
     ),
-    counter(
-        "fanout_waste_bytes",
-        WASTE,
-        "Bytes of the texts of these.",
-    ),
+    counter("fanout_waste_bytes", WASTE, "Bytes of the texts of these."),
     counter(
         "datagrams_lost",
         &[],

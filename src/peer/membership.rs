@@ -274,9 +274,7 @@ impl Peer {
             }
             // On a socket that has confirmed no join yet they can't be about an earlier membership: something held the
             // confirmation up.
-            message
-                if self.membership == Membership::Joining && (!self.was_welcomed || self.announces()) =>
-            {
+            message if self.membership == Membership::Joining && (!self.was_welcomed || self.announces()) => {
                 if self.early_messages.len() < MAX_EARLY && !matches!(message, Message::Welcome { .. }) {
                     self.early_messages.push(message);
                 } else if let Message::Welcome {

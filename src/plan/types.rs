@@ -7,8 +7,8 @@ use crate::{
     base::{BarrierId, Instant, PeerId, PeerNumber, RoomId, Seat},
     impair::{FrameRule, Nat},
     scenario::{
-        ClientRules, Cut, Ice, RawFrames, RelayMode, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam,
-        TurnFault, Ways,
+        ClientRules, Cut, Ice, RawFrames, RelayMode, RestartLinks, Scope, ServerFault, SleepingClock,
+        SocketOnRoam, TurnFault, Ways,
     },
 };
 

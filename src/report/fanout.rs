@@ -8,7 +8,7 @@ use super::units;
 pub(super) fn fanout(metrics: &Snapshot) -> Option<[String; 2]> {
     let counted = |key: MetricKey| metrics.counters.get(&key).copied().unwrap_or(0);
     let whole = |name: &str| counted(MetricKey::new(name));
-    let wasted = |of: &str| counted(MetricKey::new("fanout_waste_frames").with("of", of));
+    let wasted = |whose: &str| counted(MetricKey::new("fanout_waste_frames").with("whose", whose));
     let [room, member, server] = ["other_room", "other_member", "server"].map(wasted);
     if room + member == 0 {
         return None;
@@ -40,10 +40,10 @@ mod tests {
 
     fn received(counts: &[(&str, Option<&str>, u64)]) -> Snapshot {
         let mut metrics = Snapshot::default();
-        for (name, of, count) in counts {
+        for (name, whose, count) in counts {
             let key = MetricKey::new(*name);
-            let key = match of {
-                Some(of) => key.with("of", *of),
+            let key = match whose {
+                Some(whose) => key.with("whose", *whose),
                 None => key,
             };
             metrics.counters.insert(key, *count);

@@ -7,8 +7,8 @@ use super::{
     RunRecord, RunReport,
     escape::{block, code, html, markdown},
     evidence::Evidence,
-    model::{ThresholdLine, ThresholdStatus, VerdictWord},
     fanout::fanout,
+    model::{ThresholdLine, ThresholdStatus, VerdictWord},
     outages, tables, terminal, units,
 };
 use crate::verdict::invariants::{InvariantResult, InvariantStatus};

@@ -43,9 +43,7 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
     let url = fields.take("url").map(|entry| read_url(reader, entry));
     let relay_mode = fields
         .take("relay_mode")
-        .map_or(Some(RelayMode::Rooms), |entry| {
-            reader.choice(entry, &RELAY_MODES)
-        });
+        .map_or(Some(RelayMode::Rooms), |entry| reader.choice(entry, &RELAY_MODES));
     let control_entry = fields.take("control");
     let control = control_entry.map(|entry| read_control(reader, entry));
     let metrics_entry = fields.take("metrics");

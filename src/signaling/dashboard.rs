@@ -502,9 +502,13 @@ mod tests {
         let elsewhere = Dashboard::new("room-2", "user-b").encode(&Message::Leave, 1);
         let elsewhere = elsewhere.expect("peers send it");
         assert_eq!(ann().read(&elsewhere), Received::Waste(Waste::OtherRoom));
-        let chat = r#"{"type":"participant-joined","channel":"webrtc-dashboard-chat","data":{"roomId":"room-1"}}"#;
+        let chat =
+            r#"{"type":"participant-joined","channel":"webrtc-dashboard-chat","data":{"roomId":"room-1"}}"#;
         assert!(matches!(ann().read(chat), Received::Message(_)), "the room's own");
-        for answer in [r#"{"type":"pong"}"#, r#"{"type":"error","reason":"rate-limited","message":""}"#] {
+        for answer in [
+            r#"{"type":"pong"}"#,
+            r#"{"type":"error","reason":"rate-limited","message":""}"#,
+        ] {
             assert!(matches!(ann().read(answer), Received::Message(_)), "{answer}");
         }
     }

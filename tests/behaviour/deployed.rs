@@ -50,8 +50,8 @@ fn count(figures: &Snapshot, name: &str) -> u64 {
     figures.counters.get(&MetricKey::new(name)).copied().unwrap_or(0)
 }
 
-fn wasted(figures: &Snapshot, of: &str) -> u64 {
-    let key = MetricKey::new("fanout_waste_frames").with("of", of);
+fn wasted(figures: &Snapshot, whose: &str) -> u64 {
+    let key = MetricKey::new("fanout_waste_frames").with("whose", whose);
     figures.counters.get(&key).copied().unwrap_or(0)
 }
 
@@ -95,19 +95,35 @@ fn what_the_deployment_shows_nobody_is_neither_held_nor_broken() {
     let mut checkers = Checkers::new(&plan, Visibility::of(plan.relay_mode, true));
     events.iter().for_each(|event| checkers.observe(event));
     let results = checkers.finish(Instant::START + took);
-    let rosters = results.iter().find(|result| result.number == 6).expect("it is judged");
-    assert!(matches!(rosters.status, InvariantStatus::NotApplicable { .. }), "{rosters:?}");
-    let links = results.iter().find(|result| result.number == 1).expect("it is judged");
+    let rosters = results
+        .iter()
+        .find(|result| result.number == 6)
+        .expect("it is judged");
+    assert!(
+        matches!(rosters.status, InvariantStatus::NotApplicable { .. }),
+        "{rosters:?}"
+    );
+    let links = results
+        .iter()
+        .find(|result| result.number == 1)
+        .expect("it is judged");
     assert_eq!((&links.status, links.cases), (&InvariantStatus::Held, 6));
 }
 
 #[test]
 fn who_is_alone_in_its_room_for_ever_has_joined() {
-    let run = played("{ name: x, rooms: { count: 2, peers: 1 }, steps: [join, { wait: joined }, { pause: 40s }] }");
+    let run =
+        played("{ name: x, rooms: { count: 2, peers: 1 }, steps: [join, { wait: joined }, { pause: 40s }] }");
     let figures = figures(&run);
     let of = |name| count(&figures, name);
-    assert_eq!((of("joins_confirmed"), of("joins_relayed"), of("joins_failed")), (2, 2, 0));
-    let join = figures.trends.get(&MetricKey::new("join_ms")).expect("two samples");
+    assert_eq!(
+        (of("joins_confirmed"), of("joins_relayed"), of("joins_failed")),
+        (2, 2, 0)
+    );
+    let join = figures
+        .trends
+        .get(&MetricKey::new("join_ms"))
+        .expect("two samples");
     assert_eq!((join.count(), join.failed()), (2, 0));
     assert_eq!(accusations("alone", &run), [""; 0]);
 }
@@ -121,7 +137,10 @@ fn how_long_the_first_ones_join_took_has_nothing_to_do_with_when_the_second_come
              {{ name: second, peers: 1, steps: [{{ pause: {after} }}, join, {{ wait: connected }}] }} ] }}"
         ));
         let figures = figures(&run);
-        let signaling = figures.trends.get(&MetricKey::new("signaling_ms")).expect("two samples");
+        let signaling = figures
+            .trends
+            .get(&MetricKey::new("signaling_ms"))
+            .expect("two samples");
         assert_eq!((signaling.count(), signaling.failed()), (2, 0));
         let longest = signaling.max_ms().expect("two samples");
         assert!(longest < 100.0, "{after}: {longest} ms");
@@ -194,7 +213,14 @@ fn no_name_is_refused() {
     );
     let figures = figures(&run);
     let of = |name| count(&figures, name);
-    assert_eq!((of("joins_rejected"), of("joins_unexpected"), of("joins_confirmed")), (0, 1, 2));
+    assert_eq!(
+        (
+            of("joins_rejected"),
+            of("joins_unexpected"),
+            of("joins_confirmed")
+        ),
+        (0, 1, 2)
+    );
 }
 
 #[test]
@@ -231,7 +257,10 @@ fn sixty_peers_in_fifteen_rooms_meet_over_real_sockets() {
         assert_ne!(invariant.status, InvariantStatus::Broken, "{invariant:?}");
     }
     let of = |name| count(&played.snapshot, name);
-    assert_eq!((of("joins_confirmed"), of("joins_failed"), of("wait_expired")), (120, 0, 0));
+    assert_eq!(
+        (of("joins_confirmed"), of("joins_failed"), of("wait_expired")),
+        (120, 0, 0)
+    );
     assert_eq!(of("signaling_receivers"), 60);
     // Of 15 rooms' offers, answers and candidates, one's own are the fifteenth part.
     let share = of("fanout_waste_frames") as f64 / of("signaling_frames_received") as f64;

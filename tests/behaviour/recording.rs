@@ -3,9 +3,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use rtcstorm::signaling::{
-    Candidate, Dashboard, Description, Member, Message, Received, SdpType, Waste,
-};
+use rtcstorm::signaling::{Candidate, Dashboard, Description, Member, Message, Received, SdpType, Waste};
 use serde_json::Value;
 
 const ROOM: &str = "room-1";
@@ -18,13 +16,21 @@ struct Line {
 
 /// Each frame as it was written, not as a parser would write it again.
 fn recording() -> Vec<Line> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/dashboard/transcript.jsonl");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/dashboard/transcript.jsonl"
+    );
     let text = fs::read_to_string(path).expect("the recording is beside the tests");
     let line = |text: &str| {
         let parsed: Value = serde_json::from_str(text).expect("a line of the recording");
         let (_, frame) = text.split_once(r#""frame":"#).expect("a frame");
         Line {
-            who: parsed["who"].as_str().expect("a letter").chars().next().expect("one"),
+            who: parsed["who"]
+                .as_str()
+                .expect("a letter")
+                .chars()
+                .next()
+                .expect("one"),
             received: parsed["dir"] == "recv",
             frame: frame.strip_suffix('}').expect("the end of the line").to_owned(),
         }
@@ -120,7 +126,13 @@ fn every_frame_that_a_client_of_the_deployment_received_is_read_as_it_was_meant(
     ];
     let carol = [
         vec![server(), server(), refused],
-        vec![message(bob_joins(false)), server(), bob_leaves(), server(), server()],
+        vec![
+            message(bob_joins(false)),
+            server(),
+            bob_leaves(),
+            server(),
+            server(),
+        ],
     ];
     for (who, meant) in [('A', ann.concat()), ('B', bob.concat()), ('C', carol.concat())] {
         let words = |all: &[Received]| all.iter().map(word).collect::<Vec<_>>();
@@ -131,7 +143,10 @@ fn every_frame_that_a_client_of_the_deployment_received_is_read_as_it_was_meant(
 /// The keys at every level, in order; ids that a client gives itself may be others.
 fn shape(value: &Value) -> Value {
     match value {
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.clone(), shape(value)))
+            .collect(),
         Value::Array(all) => all.iter().map(shape).collect(),
         Value::String(_) => "text".into(),
         Value::Number(_) => 0.into(),
@@ -168,14 +183,18 @@ fn what_ours_send_has_the_shape_of_what_clients_of_the_deployment_sent() {
         ('A', Message::Ping),
     ];
     for (who, message) in sent {
-        let frame = client(who).encode(&message, 1_795_470_042_168).expect("peers send it");
+        let frame = client(who)
+            .encode(&message, 1_795_470_042_168)
+            .expect("peers send it");
         let mut ours: Value = serde_json::from_str(&frame).expect("JSON");
         if let Some(data) = ours.get_mut("data").and_then(Value::as_object_mut) {
             ADDED.iter().for_each(|key| drop(data.remove(*key)));
         }
         // Real clients send the enveloped form; the recording has flat ones of the same type beside it.
         let theirs = recorded.iter().find(|(sender, frame)| {
-            *sender == who && frame["type"] == ours["type"] && frame.get("data").is_some() == ours.get("data").is_some()
+            *sender == who
+                && frame["type"] == ours["type"]
+                && frame.get("data").is_some() == ours.get("data").is_some()
         });
         let (_, theirs) = theirs.unwrap_or_else(|| panic!("{who} has sent none like {frame}"));
         assert_eq!(shape(&ours), shape(theirs), "{frame}");

@@ -95,7 +95,10 @@ impl Talk {
                 let agree = server == believed || server.is_empty();
                 let said = match agree {
                     true if server.is_empty() => {
-                        format!("nobody tells a roster; {} are believed to be there", believed.len())
+                        format!(
+                            "nobody tells a roster; {} are believed to be there",
+                            believed.len()
+                        )
                     }
                     true => format!("roster of {}, as believed", server.len()),
                     false => redacted(&what(&event.kind)),
