@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use rtcstorm::{
-    base::{Instant, PeerId},
-    metrics::{EventKind, MetricKey, Recorder, RunEvent, Snapshot},
+    base::{Incarnation, Instant, PeerId},
+    metrics::{DescriptionKind, EventKind, MetricKey, Recorder, RunEvent, Snapshot},
     plan,
     scenario::{Scenario, bundled},
     sim::Schedule,
@@ -202,6 +202,37 @@ fn who_crashed_and_is_back_is_offered_to_anew_at_once() {
          { name: staying, peers: 2, steps: [join, { wait: connected }, { pause: 5s }] } ] }",
     );
     assert_eq!(accusations("crash", &run), [""; 0]);
+}
+
+/// On a slow way to the relay an offer of the membership before comes in behind the next join, and ahead of the word
+/// that the relay has read it.
+#[test]
+fn an_offer_from_before_a_rejoin_is_not_taken_for_one_to_the_newcomer() {
+    let offers = |refuse_stale: bool| {
+        let run = played(&format!(
+            "{{ name: x, client: {{ extends: reference, refuse_stale: {refuse_stale} }}, groups: [ \
+             {{ name: back, peers: 1, network: {{ delay: 20ms }}, \
+             steps: [join, {{ wait: connected }}, {{ barrier: all }}, rejoin, {{ wait: connected }}, {{ pause: 2s }}] }}, \
+             {{ name: staying, peers: 1, \
+             steps: [join, {{ wait: connected }}, {{ barrier: all }}, {{ pause: 10ms }}, {{ ice_restart: all }}, {{ pause: 3s }}] }} ] }}"
+        ));
+        let back = run.0.iter().filter(|event| event.peer == Some(PeerId(0)));
+        let rejoined = back.skip_while(|event| {
+            !matches!(event.kind, EventKind::JoinStarted { incarnation, .. } if incarnation == Incarnation(2))
+        });
+        let offer = |event: &&RunEvent| {
+            let kind = &event.kind;
+            matches!(
+                kind,
+                EventKind::DescriptionReceived {
+                    description: DescriptionKind::Offer,
+                    ..
+                }
+            )
+        };
+        rejoined.filter(offer).count()
+    };
+    assert_eq!((offers(true), offers(false)), (1, 2));
 }
 
 #[test]
