@@ -13,7 +13,6 @@ use crate::{
     run::{self, EventReader, Options, RunSummary},
     scenario::{CommandLine, Control, RelayMode, Scenario, Target as ScenarioTarget},
     sim::{Schedule, SimWorld, Stalled},
-    verdict::invariants::Visibility,
     world::{Census, World},
 };
 
@@ -102,12 +101,9 @@ impl Place {
         }
     }
 
-    /// What invariants can be judged.
-    pub fn visibility(&self) -> Visibility {
-        match self {
-            Self::Net { server: None, .. } => Visibility::FOREIGN_MESH,
-            _ => Visibility::BUNDLED,
-        }
+    /// Whether the server was started for the run.
+    pub fn has_own_server(&self) -> bool {
+        !matches!(self, Self::Net { server: None, .. })
     }
 
     /// Plays a plan here, and stops the server.

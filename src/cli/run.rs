@@ -282,7 +282,8 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
         open_files: launch.open_files,
     };
     let used = GeneratorUse::new(grants, plan.warm_up, launch.cpu_limit_percent);
-    let gathered = Shared::new(plan, place.visibility(), thresholds, used);
+    let sees = Visibility::of(plan.relay_mode, place.has_own_server());
+    let gathered = Shared::new(plan, sees, thresholds, used);
     if let Some(watched) = watched {
         watched.board.begin(
             Outset {
@@ -400,7 +401,7 @@ fn launch(
         run_id: (!args.sim && scenario.target.url.is_some()).then(|| run_id.to_owned()),
         world: place.world_name().to_owned(),
         target: target.to_owned(),
-        own_server: place.visibility() == Visibility::BUNDLED,
+        own_server: place.has_own_server(),
         started_at: humantime::format_rfc3339_seconds(started).to_string(),
         started_at_unix_ms: unix_ms(started),
         os: std::env::consts::OS.to_owned(),

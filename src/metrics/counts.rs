@@ -6,6 +6,7 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
     let name = match kind {
         EventKind::WaitExpired { .. } => "wait_expired",
         EventKind::BarrierExpired { .. } => "barrier_expired",
+        EventKind::JoinRelayed { .. } => "joins_relayed",
         EventKind::SignalingLost { .. } => "signaling_lost",
         EventKind::SignalingError { .. } => "signaling_errors",
         EventKind::ConnectionCreated { .. } => "connections_created",
@@ -95,8 +96,8 @@ pub(super) fn is_of_the_run(kind: &EventKind) -> bool {
 }
 
 /// The counters that go up by what an event of this kind tells, without those that don't.
-pub(super) fn amounts_of(kind: &EventKind) -> impl Iterator<Item = (&'static str, u64)> {
-    let amounts = match *kind {
+pub(super) fn amounts_of(kind: &EventKind) -> impl Iterator<Item = (Series, u64)> {
+    let plain = match *kind {
         EventKind::NetworkDropped {
             lost,
             queue_full,
@@ -118,9 +119,39 @@ pub(super) fn amounts_of(kind: &EventKind) -> impl Iterator<Item = (&'static str
             ("datagrams_reordered", reordered),
             ("", 0),
         ],
+        EventKind::SignalingReceived { frames, bytes, .. } => [
+            ("signaling_frames_received", frames),
+            ("signaling_bytes_received", bytes),
+            ("", 0),
+            ("", 0),
+        ],
         _ => [("", 0); 4],
     };
-    amounts.into_iter().filter(|(_, more)| *more > 0)
+    let wasted = match *kind {
+        EventKind::SignalingReceived {
+            other_room_frames,
+            other_room_bytes,
+            other_member_frames,
+            other_member_bytes,
+            server_frames,
+            server_bytes,
+            ..
+        } => [
+            ("other_room", other_room_frames, other_room_bytes),
+            ("other_member", other_member_frames, other_member_bytes),
+            ("server", server_frames, server_bytes),
+        ],
+        _ => [("", 0, 0); 3],
+    };
+    let wasted = wasted.into_iter().flat_map(|(whose, frames, bytes)| {
+        let series = |name| Series::tagged(name, [("whose", whose)]);
+        [
+            (series("fanout_waste_frames"), frames),
+            (series("fanout_waste_bytes"), bytes),
+        ]
+    });
+    let plain = plain.into_iter().map(|(name, more)| (name.into(), more));
+    plain.chain(wasted).filter(|(_, more)| *more > 0)
 }
 
 #[cfg(test)]
@@ -139,9 +170,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                ("datagrams_lost", 3),
-                ("datagrams_blocked", 20),
-                ("datagrams_overflowed", 1)
+                ("datagrams_lost".into(), 3),
+                ("datagrams_blocked".into(), 20),
+                ("datagrams_overflowed".into(), 1)
             ]
         );
         let altered = EventKind::NetworkAltered {
@@ -150,7 +181,35 @@ mod tests {
             reordered: 5,
         };
         let told: Vec<_> = amounts_of(&altered).collect();
-        assert_eq!(told, [("datagrams_duplicated", 2), ("datagrams_reordered", 5)]);
+        let reordered = ("datagrams_reordered".into(), 5);
+        assert_eq!(told, [("datagrams_duplicated".into(), 2), reordered]);
         assert_eq!(amounts_of(&EventKind::RunEnded).count(), 0);
+    }
+
+    #[test]
+    fn what_nobody_of_the_room_sent_is_counted_by_whose_it_is() {
+        let received = EventKind::SignalingReceived {
+            frames: 10,
+            bytes: 2_000,
+            other_room_frames: 7,
+            other_room_bytes: 1_500,
+            other_member_frames: 0,
+            other_member_bytes: 0,
+            server_frames: 1,
+            server_bytes: 80,
+        };
+        let of = |name, whose| Series::tagged(name, [("whose", whose)]);
+        let told: Vec<_> = amounts_of(&received).collect();
+        assert_eq!(
+            told,
+            [
+                ("signaling_frames_received".into(), 10),
+                ("signaling_bytes_received".into(), 2_000),
+                (of("fanout_waste_frames", "other_room"), 7),
+                (of("fanout_waste_bytes", "other_room"), 1_500),
+                (of("fanout_waste_frames", "server"), 1),
+                (of("fanout_waste_bytes", "server"), 80),
+            ]
+        );
     }
 }

@@ -50,7 +50,14 @@ pub enum EventKind {
         name: String,
         expect_rejected: bool,
     },
-    /// The server confirmed the membership.
+    /// Nobody of the room was heard to act on the join before it counted as confirmed, as nobody is there whom
+    /// the first one could hear: `relayed` is when the relay had shown that it has passed the join on. Where a
+    /// server answers joins there is no such event.
+    JoinRelayed {
+        incarnation: Incarnation,
+        relayed: Instant,
+    },
+    /// The server confirmed the membership, or where none does that, another member.
     Joined { incarnation: Incarnation },
     /// The server refused the join (`DUPLICATE_USERNAME`, `room-full`, …).
     JoinRejected {
@@ -92,6 +99,20 @@ pub enum EventKind {
     SignalingLost { reason: String },
     /// The server answered with an error frame.
     SignalingError { reason: String, message: String },
+    /// What has come in over the peer's signaling sockets since the last such event, in frames and in bytes of
+    /// their text. Of them, nobody of the peer's room has sent to it or to the room: those of other rooms, those
+    /// of a member for another, and what the server tells everybody. Told every few seconds in which something
+    /// comes in, and at the end.
+    SignalingReceived {
+        frames: u64,
+        bytes: u64,
+        other_room_frames: u64,
+        other_room_bytes: u64,
+        other_member_frames: u64,
+        other_member_bytes: u64,
+        server_frames: u64,
+        server_bytes: u64,
+    },
 
     /// A rule of a `signaling` step did something to a frame; `remote`, if the frame is from, for or about one.
     FrameTreated {

@@ -32,6 +32,8 @@ struct Join {
     planned: Instant,
     incarnation: Incarnation,
     again: bool,
+    /// When the relay had passed it on, if nobody was heard to act on it.
+    relayed: Option<Instant>,
     /// When the server confirmed it.
     confirmed: Option<Instant>,
     /// The links it waits for, and since when each is open at this end.
@@ -107,6 +109,7 @@ impl Joins {
                 planned: stay.planned,
                 incarnation: stay.incarnation,
                 again,
+                relayed: None,
                 confirmed: None,
                 links,
             },
@@ -116,6 +119,14 @@ impl Joins {
     /// The earliest planned instant of those that are not complete.
     pub(super) fn pending_since(&self) -> Option<Instant> {
         self.pending.values().map(|join| join.planned).min()
+    }
+
+    /// What confirms it is not that somebody acted on it.
+    pub(super) fn relayed(&mut self, peer: PeerId, incarnation: Incarnation, at: Instant) {
+        let join = self.pending.get_mut(&peer);
+        if let Some(join) = join.filter(|join| join.incarnation == incarnation) {
+            join.relayed = Some(at);
+        }
     }
 
     /// The server confirmed the membership.
@@ -129,6 +140,7 @@ impl Joins {
         let Some(join) = self.pending.get_mut(&peer) else {
             return;
         };
+        let at = join.relayed.unwrap_or(at);
         let took = at.since(join.planned);
         if took > self.timeout {
             return self.end(peer, at, Cut::Left, tally, deadlines);

@@ -50,6 +50,8 @@ struct Member {
     /// The server has confirmed it as a member before.
     been_member: bool,
     script_ended: bool,
+    /// It has told of signaling that came to it.
+    signaled: bool,
     /// Its last membership (not: attempt) ended in a crash.
     crashed: bool,
     whereabouts: Whereabouts,
@@ -86,6 +88,7 @@ impl Members {
                     been_member: false,
                     // Who has nothing to do has done it: in merged runs, another segment plays it.
                     script_ended: peer.script.is_empty(),
+                    signaled: false,
                     crashed: false,
                     whereabouts: Whereabouts::Out { left: false },
                 })
@@ -186,6 +189,12 @@ impl Members {
                 member.crashed = matches!(cut, Cut::Crashed { .. });
             }
         }
+    }
+
+    /// Signaling has come to `peer`. Tells whether that is the first of it.
+    pub(super) fn signaled(&mut self, peer: PeerId) -> bool {
+        let member = self.members.get_mut(peer.index());
+        member.is_some_and(|member| !std::mem::replace(&mut member.signaled, true))
     }
 
     pub(super) fn script_ended(&mut self, peer: PeerId) {

@@ -130,6 +130,8 @@ const FORGED: &[Tag] = &[tag(
     &["offer_copy", "answer_copy", "stale_offer", "second_join", "raw"],
 )];
 
+const WASTE: &[Tag] = &[tag("whose", &["other_room", "other_member", "server"])];
+
 const LIMITS: &[Tag] = &[tag("of", &["harness", "client"])];
 
 /// Every metric there is, trends first, then rates, then counters.
@@ -137,8 +139,9 @@ pub const CATALOGUE: &[Metric] = &[
     trend(
         "signaling_ms",
         &[],
-        "From a join's planned instant until the server has confirmed it; a join that failed, was refused against \
-         expectation or has no answer after `connect_timeout` is a failure.",
+        "From a join's planned instant until the server has confirmed it, or where the target relays as the deployment \
+         does, another member (or for want of one, the relay); a join that failed, was refused against expectation or \
+         has no answer after `connect_timeout` is a failure.",
     ),
     trend(
         "connect_ms",
@@ -286,7 +289,17 @@ pub const CATALOGUE: &[Metric] = &[
     ),
     counter("steps_started", &[], "Scripted actions that began."),
     counter("joins_started", AGAIN, "Joins asked for."),
-    counter("joins_confirmed", &[], "Joins that the server confirmed."),
+    counter(
+        "joins_confirmed",
+        &[],
+        "Joins that the server confirmed, or where none does that, another member.",
+    ),
+    counter(
+        "joins_relayed",
+        &[],
+        "Of these, joins that no member was heard to act on, as nobody is there whom the first one could hear: the \
+         relay had passed them on.",
+    ),
     counter("joins_rejected", EXPECTED, "Joins that the server refused."),
     counter(
         "joins_failed",
@@ -460,6 +473,24 @@ pub const CATALOGUE: &[Metric] = &[
         &[],
         "Signaling sockets that were lost or could not be opened.",
     ),
+    counter("signaling_receivers", &[], "Peers that signaling frames came to."),
+    counter(
+        "signaling_frames_received",
+        &[],
+        "Signaling frames that came to peers.",
+    ),
+    counter(
+        "signaling_bytes_received",
+        &[],
+        "Bytes of the texts of these frames.",
+    ),
+    counter(
+        "fanout_waste_frames",
+        WASTE,
+        "Of these frames, those that nobody of the peer's room had sent to it or to the room: another room's, a \
+         member's for another one, and what the server tells everybody.",
+    ),
+    counter("fanout_waste_bytes", WASTE, "Bytes of the texts of these."),
     counter(
         "datagrams_lost",
         &[],

@@ -236,6 +236,12 @@ impl Recorder {
                 };
                 self.join_started(peer, at, stay);
             }
+            EventKind::SignalingReceived { .. } if self.members.signaled(peer) => {
+                self.tally.of_the_run(at).count("signaling_receivers");
+            }
+            EventKind::JoinRelayed { incarnation, relayed } => {
+                self.joins.relayed(peer, incarnation, relayed);
+            }
             EventKind::Joined { incarnation } => {
                 let stay = self.members.joining(peer, incarnation);
                 let planned = stay.map_or(at, |stay| stay.planned);

@@ -56,6 +56,7 @@ pub(super) fn plan(rooms: u32, peers: u32) -> Plan {
         warm_up: Duration::ZERO,
         burst: None,
         connect_timeout: Duration::from_secs(30),
+        relay_mode: Default::default(),
         message_timeout: Duration::from_secs(30),
     }
 }

@@ -159,6 +159,7 @@ impl Peer {
         if self.is_outside() {
             return self.close_socket();
         }
+        self.confirm_relayed();
         self.event(EventKind::Crashed {
             planned,
             incarnation: self.incarnation,

@@ -73,7 +73,9 @@ impl PeerTimer {
     /// Whether the client would have set it by itself: it runs by the clock of its machine.
     fn is_of_the_client(self) -> bool {
         match self {
-            Self::JoinExpiry | Self::Reconnect | Self::Heartbeat | Self::HeartbeatExpiry => true,
+            Self::JoinExpiry | Self::Unheard | Self::Reconnect | Self::Heartbeat | Self::HeartbeatExpiry => {
+                true
+            }
             Self::Step
             | Self::Chat
             | Self::WaitExpiry

@@ -12,6 +12,7 @@ use super::{
     faults::{Copies, Fault, NetworkCommand, Offered},
     link::{Link, LinkOutput, Memory},
     membership::{Leaving, Membership, SinceJoin},
+    received::Incoming,
     script::Script,
     settle::Phase,
     socket::{Pings, Socket},
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     base::{BarrierId, Generation, Incarnation, Instant, PeerId, Purpose, RootSeed},
     metrics::EventKind,
-    plan::{PeerPlan, Plan, ServerFault, SleepingClock},
+    plan::{PeerPlan, Plan, RelayMode, ServerFault, SleepingClock},
     scenario::{ClientRules, TurnFault},
     signaling::{ChannelMessage, Dashboard, Message, Seq},
 };
@@ -49,6 +50,7 @@ pub struct Peer {
     pub(super) join_within: Duration,
     pub(super) settle_within: Duration,
     epoch_unix_ms: u64,
+    pub(super) relay_mode: RelayMode,
 
     pub(super) protocol: Dashboard,
     pub(super) socket: Socket,
@@ -58,6 +60,7 @@ pub struct Peer {
     pub(super) backoff: ChaCha8Rng,
     pub(super) socket_opened_at: Instant,
     pub(super) pings: Pings,
+    pub(super) incoming: Incoming,
     pub(super) membership: Membership,
     pub(super) incarnation: Incarnation,
     pub(super) joining_as: Option<String>,
@@ -68,6 +71,8 @@ pub struct Peer {
     pub(super) former_joins: u32,
     /// The join has gone out, on this socket or an earlier one.
     pub(super) join_is_sent: bool,
+    /// When a relay that answers no join had passed this one on, while nobody is known to have acted on it.
+    pub(super) relayed_at: Option<Instant>,
     /// The other members, as told one by one.
     pub(super) members: BTreeSet<PeerId>,
     /// Everybody in the room, as the server last told it in one piece.
@@ -129,6 +134,8 @@ pub(super) enum PeerTimer {
     WaitExpiry,
     /// The server did not answer a join.
     JoinExpiry,
+    /// Nobody has acted on a join that no server answers.
+    Unheard,
     /// The next attempt to open the socket.
     Reconnect,
     /// The server did not answer the ping at the end of the script.
@@ -245,12 +252,14 @@ impl Peer {
             join_within: plan.connect_timeout,
             settle_within: plan.connect_timeout.max(plan.message_timeout),
             epoch_unix_ms,
+            relay_mode: plan.relay_mode,
             protocol: Dashboard::new(&room.wire_id, &mine.user_id),
             socket: Socket::Closed,
             socket_number: 0,
             backoff: RootSeed(plan.seed).peer(mine.number, Purpose::SignalingBackoff),
             socket_opened_at: Instant::START,
             pings: Pings::default(),
+            incoming: Incoming::default(),
             membership: Membership::Outside,
             incarnation: Incarnation(0),
             joining_as: None,
@@ -258,6 +267,7 @@ impl Peer {
             unanswered_joins: 0,
             former_joins: 0,
             join_is_sent: false,
+            relayed_at: None,
             members: BTreeSet::new(),
             server_roster: BTreeSet::new(),
             seen: SinceJoin::default(),
@@ -341,6 +351,10 @@ impl Peer {
                 PeerTimer::Chat => self.send_chat(now),
                 PeerTimer::WaitExpiry => self.wait_expired(now),
                 PeerTimer::JoinExpiry => self.join_expired(now),
+                PeerTimer::Unheard => {
+                    self.confirm_relayed();
+                    self.check_wait(now);
+                }
                 PeerTimer::Reconnect => self.reconnect(),
                 PeerTimer::Fence => self.report_ended(),
                 PeerTimer::Settle => self.report_settled(),

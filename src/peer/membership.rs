@@ -75,6 +75,7 @@ impl Peer {
         self.joining_as = Some(name.clone());
         self.join_is_sent = false;
         self.former_joins = self.unanswered_joins;
+        self.pings.forget_join();
         self.membership = Membership::Joining;
         self.event(EventKind::JoinStarted {
             planned,
@@ -94,10 +95,18 @@ impl Peer {
             name: self.name().to_owned(),
             token: self.token.clone().filter(|_| self.rules().resume_membership),
             capacity: self.capacity(),
+            present: match self.announces() {
+                true => self.connected_members(),
+                false => Vec::new(),
+            },
         };
         self.unanswered_joins += 1;
         self.join_is_sent = true;
-        self.send(&message, now);
+        if self.announces() {
+            self.send_between_pings(&message, now);
+        } else {
+            self.send(&message, now);
+        }
         self.join_once_more(now);
     }
 
@@ -158,6 +167,7 @@ impl Peer {
         if self.membership == Membership::Outside {
             return;
         }
+        self.confirm_relayed();
         self.event(EventKind::LeaveStarted {
             planned,
             incarnation: self.incarnation,
@@ -173,6 +183,7 @@ impl Peer {
 
     /// The membership is gone without a leave: the server can't be reached, or knows nothing of it.
     pub(super) fn lose_membership(&mut self, now: Instant) {
+        self.confirm_relayed();
         self.event(EventKind::LeaveStarted {
             planned: now,
             incarnation: self.incarnation,
@@ -185,6 +196,7 @@ impl Peer {
     pub(super) fn drop_membership(&mut self, cause: &str, now: Instant) {
         self.membership = Membership::Outside;
         self.timers.stop(PeerTimer::JoinExpiry);
+        self.timers.stop(PeerTimer::Unheard);
         self.members.clear();
         self.early_fins.clear();
         self.offered.leave();
@@ -239,6 +251,9 @@ impl Peer {
     // ---- what the server says
 
     pub(super) fn handle_message(&mut self, message: Message, now: Instant) {
+        if self.announces() && self.is_member() {
+            self.hear(&message, now);
+        }
         match message {
             Message::Pong => self.pong(now),
             Message::JoinRejected { reason, .. } => self.join_rejected(reason, now),
@@ -260,7 +275,7 @@ impl Peer {
             }
             // On a socket that has confirmed no join yet they can't be about an earlier membership: something held the
             // confirmation up.
-            message if self.membership == Membership::Joining && !self.was_welcomed => {
+            message if self.membership == Membership::Joining && (!self.was_welcomed || self.announces()) => {
                 if self.early_messages.len() < MAX_EARLY && !matches!(message, Message::Welcome { .. }) {
                     self.early_messages.push(message);
                 } else if let Message::Welcome {
@@ -346,9 +361,14 @@ impl Peer {
 
     fn handle_roster_message(&mut self, message: Message, now: Instant) {
         match message {
-            Message::MemberJoined { member, again } => {
+            Message::MemberJoined {
+                member,
+                again,
+                knows_me,
+            } => {
                 if let Some(remote) = self.meet(&member) {
-                    self.member_joined(remote, again, now);
+                    let stays = self.stays_connected(remote, knows_me);
+                    self.member_joined(remote, again, stays, now);
                 }
             }
             Message::MemberLeft { user_id, reason } => {
@@ -410,11 +430,13 @@ impl Peer {
         self.check_wait(now);
     }
 
-    fn member_joined(&mut self, remote: PeerId, again: bool, now: Instant) {
+    /// `stays`: it has never been away.
+    fn member_joined(&mut self, remote: PeerId, again: bool, stays: bool, now: Instant) {
+        let known = !self.members.insert(remote);
+        let again = again || self.announces() && known;
         self.event_of(Some(remote), EventKind::MemberJoined { again });
-        self.members.insert(remote);
         self.seen.left.remove(&remote);
-        if self.survives(remote) {
+        if self.survives(remote) || stays {
             return self.member_is_back(remote, now);
         }
         // Whatever is left of its earlier membership belongs to a client that is gone.
@@ -512,14 +534,14 @@ impl Peer {
     }
 
     /// The member of that user id; one from outside of the plan gets an id, if the room is open to such.
-    fn meet(&mut self, member: &Member) -> Option<PeerId> {
+    pub(super) fn meet(&mut self, member: &Member) -> Option<PeerId> {
         match self.by_user_id.get(&member.user_id) {
             Some(planned) => Some(*planned),
             None => self.meet_external(member),
         }
     }
 
-    fn peer_of(&self, user_id: &str) -> Option<PeerId> {
+    pub(super) fn peer_of(&self, user_id: &str) -> Option<PeerId> {
         let planned = self.by_user_id.get(user_id).copied();
         planned.or_else(|| self.externals.peer_of(user_id))
     }

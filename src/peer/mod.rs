@@ -2,6 +2,7 @@
 //!
 //! Pure. Knows plans and signaling messages; knows nothing of `webrtc`, sockets or clocks.
 
+mod announced;
 mod connection;
 mod externals;
 mod faults;
@@ -9,6 +10,7 @@ mod host;
 mod link;
 mod machine;
 mod membership;
+mod received;
 mod restart;
 mod script;
 mod settle;

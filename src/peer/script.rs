@@ -162,7 +162,7 @@ impl Peer {
 
     /// Goes on if what the script waits for holds.
     pub(super) fn check_wait(&mut self, now: Instant) {
-        let member = self.is_member();
+        let member = self.is_confirmed();
         let Some(Waiting::Condition { condition, present }) = &mut self.script.waiting else {
             return;
         };
@@ -232,7 +232,7 @@ impl Peer {
     /// about remotes.
     fn missing(&self, condition: Condition, present: Option<&[PeerId]>) -> Option<Vec<PeerId>> {
         let wanted: Vec<PeerId> = match condition {
-            Condition::Joined => return (!self.is_member()).then(Vec::new),
+            Condition::Joined => return (!self.is_confirmed()).then(Vec::new),
             Condition::Rejected => return (!self.was_rejected()).then(Vec::new),
             Condition::Connected => self.roommates.keys().copied().collect(),
             Condition::ConnectedToPresent => match present {

@@ -159,7 +159,8 @@ impl Peer {
             .iter()
             .filter(|m| !m.is_external())
             .all(|m| self.links.get(m).is_some_and(|link| has_ended(m, link)));
-        let rosters_agree = !self.is_member() || self.server_roster == self.believed();
+        // Where nobody tells the roster, there is none to wait for.
+        let rosters_agree = self.announces() || !self.is_member() || self.server_roster == self.believed();
         *pong && all_fins && rosters_agree && self.faults.is_empty()
     }
 
@@ -190,6 +191,7 @@ impl Peer {
         self.timers.stop(PeerTimer::Settle);
         self.timers.stop(PeerTimer::Exchange);
         self.phase = Phase::Settled;
+        self.confirm_relayed();
         if self.is_member() {
             let kind = EventKind::RosterSeen {
                 server: self.server_roster.iter().copied().collect(),
@@ -251,6 +253,7 @@ impl Peer {
         self.timers.clear();
         self.phase = Phase::Gone;
         self.close_socket();
+        self.tell_received();
         self.output(PeerOutput::Gone);
     }
 }

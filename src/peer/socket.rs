@@ -29,6 +29,9 @@ pub(super) struct Pings {
     needed: u32,
     /// The ping whose answer is waited for.
     fence: Option<u32>,
+    /// The pings before and behind a join that no server answers.
+    before_join: Option<u32>,
+    behind_join: Option<u32>,
     /// The ping whose answer proves that the socket has survived a fault.
     proof: Option<u32>,
 }
@@ -37,6 +40,12 @@ impl Pings {
     /// A frame is sent that is no ping.
     pub(super) fn expect_more(&mut self) {
         self.needed = self.sent + 1;
+    }
+
+    /// Those around the last join are about a membership that is over.
+    pub(super) fn forget_join(&mut self) {
+        self.before_join = None;
+        self.behind_join = None;
     }
 
     /// No answer proves anything until the fault is over.
@@ -78,12 +87,16 @@ impl Peer {
         }
         self.unanswered_joins = 0;
         self.former_joins = 0;
+        let fence = self.pings.fence.is_some();
+        self.pings = Pings::default();
         let owed = self.rules().resume_membership || !self.join_is_sent;
         if self.membership != Membership::Outside && owed {
             self.send_join(now);
         }
-        let fence = self.pings.fence.is_some();
-        self.pings = Pings::default();
+        if !self.announces() {
+            // The join is answered: no ping has to prove that it has come.
+            self.pings = Pings::default();
+        }
         if fence {
             self.fence(now);
         }
@@ -105,6 +118,7 @@ impl Peer {
         self.timers.stop(PeerTimer::Heartbeat);
         self.timers.stop(PeerTimer::HeartbeatExpiry);
         self.lose_held_frames();
+        self.confirm_relayed();
         self.event(EventKind::SignalingLost {
             reason: reason.clone(),
         });
@@ -192,10 +206,32 @@ impl Peer {
         self.send(&Message::Ping, now);
     }
 
+    /// Sends a join that is not answered: the answers to the pings around it show when the relay, which takes frames in
+    /// order, has read it. [`Peer::join_is_next`] and [`Peer::join_relayed`] follow.
+    pub(super) fn send_between_pings(&mut self, join: &Message, now: Instant) {
+        if !self.is_online() {
+            return;
+        }
+        if self.pings.behind_join.is_none() {
+            self.ping(now);
+            self.pings.before_join = Some(self.pings.sent);
+        }
+        self.send(join, now);
+        self.ping(now);
+        self.pings.behind_join = Some(self.pings.sent);
+    }
+
     pub(super) fn pong(&mut self, now: Instant) {
         self.pings.answered += 1;
         if self.pings.answered == self.pings.sent {
             self.timers.stop(PeerTimer::HeartbeatExpiry);
+        }
+        let answered = self.pings.answered;
+        if self.pings.before_join.take_if(|ping| answered >= *ping).is_some() {
+            self.join_is_next();
+        }
+        if self.pings.behind_join.take_if(|ping| answered >= *ping).is_some() {
+            self.join_relayed(now);
         }
         if self.pings.proof.is_some_and(|proof| self.pings.answered >= proof) {
             self.pings.proof = None;

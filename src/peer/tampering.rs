@@ -8,7 +8,7 @@ use crate::{
     impair::{Corruption, FrameKind, FrameRule, FrameWay, Frames, Seen},
     metrics::{EventKind, Forgery, LimitOf},
     plan::{RawFrames, RawSet},
-    signaling::{Message, SdpType, broken_sdp, broken_text},
+    signaling::{Message, Received, SdpType, broken_sdp, broken_text},
 };
 
 /// A frame of the set `oversized`: four times what the bundled server takes.
@@ -46,12 +46,21 @@ impl Peer {
 
     /// A frame has come to the client.
     pub(super) fn take_in(&mut self, socket: u32, text: String, now: Instant) {
+        let received = self.protocol.read(&text);
+        let waste = match received {
+            Received::Waste(waste) => Some(waste),
+            Received::Message(_) | Received::Nothing => None,
+        };
+        self.count_received(text.len(), waste, now);
         if self.tampering.is_idle() {
-            return self.read_frame(&text, now);
+            if let Received::Message(message) = received {
+                self.handle_message(message, now);
+            }
+            return;
         }
-        let seen = match self.protocol.decode(&text) {
-            Some(message) => self.seen_as(&message, FrameWay::In),
-            None => Seen {
+        let seen = match received {
+            Received::Message(message) => self.seen_as(&message, FrameWay::In),
+            Received::Waste(_) | Received::Nothing => Seen {
                 way: FrameWay::In,
                 kind: FrameKind::Other,
                 remote: None,

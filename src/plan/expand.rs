@@ -67,6 +67,7 @@ pub(super) fn expand_rooms(
             from: Instant::START,
             until: Instant::START + BURST,
         }),
+        relay_mode: scenario.target.relay_mode,
         connect_timeout: scenario.connect_timeout,
         message_timeout: scenario.message_timeout,
     };

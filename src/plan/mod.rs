@@ -25,5 +25,8 @@ pub use types::*;
 /// Words that plans use as they are.
 pub use crate::{
     impair::{AccessLink, FrameKind, FrameRule, FrameWay, Nat, NatKind, Profile, Treated},
-    scenario::{Cut, RawFrames, RawSet, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam, Ways},
+    scenario::{
+        Cut, RawFrames, RawSet, RelayMode, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam,
+        Ways,
+    },
 };

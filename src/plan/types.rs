@@ -7,8 +7,8 @@ use crate::{
     base::{BarrierId, Instant, PeerId, PeerNumber, RoomId, Seat},
     impair::{FrameRule, Nat},
     scenario::{
-        ClientRules, Cut, Ice, RawFrames, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam,
-        TurnFault, Ways,
+        ClientRules, Cut, Ice, RawFrames, RelayMode, RestartLinks, Scope, ServerFault, SleepingClock,
+        SocketOnRoam, TurnFault, Ways,
     },
 };
 
@@ -46,6 +46,10 @@ pub struct Plan {
     /// When a message that has not arrived counts as lost: 30 s after it was sent.
     #[serde(rename = "message_timeout_ms", serialize_with = "wire::duration")]
     pub message_timeout: Duration,
+    /// How the server relays: where it does as the deployment, nobody answers a join. Left out of the JSON where
+    /// it keeps rooms apart.
+    #[serde(skip_serializing_if = "wire::keeps_rooms_apart")]
+    pub relay_mode: RelayMode,
 }
 
 impl Plan {

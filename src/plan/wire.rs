@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use crate::{
     base::{DurationRange, Instant, PeerId},
     impair::{Corruption, FrameKind, FrameRule, FrameWay, Loss, Nat, Profile, Treated, Treatment},
-    scenario::{Ice, ServerFault},
+    scenario::{Ice, RelayMode, ServerFault},
 };
 
 /// Milliseconds since the run's start.
@@ -51,6 +51,11 @@ pub(super) fn server_fault<S: Serializer>(fault: &ServerFault, to: S) -> Result<
     let mut map = to.serialize_map(Some(1))?;
     map.serialize_entry(word, &Arguments { by_ms, for_ms })?;
     map.end()
+}
+
+/// Whether what is said in a room stays in it.
+pub(super) fn keeps_rooms_apart(relay_mode: &RelayMode) -> bool {
+    *relay_mode == RelayMode::Rooms
 }
 
 /// Whether there is nothing to say about it: no server, every candidate.
@@ -262,6 +267,7 @@ mod tests {
                 until: Instant::from_millis(5_000),
             }),
             connect_timeout: within,
+            relay_mode: RelayMode::Rooms,
             message_timeout: Duration::from_millis(1_500),
         }
     }

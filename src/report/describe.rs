@@ -54,6 +54,9 @@ pub fn what(kind: &EventKind) -> String {
             let hope = if *expect_rejected { ", to be refused" } else { "" };
             format!("asked to join as \"{name}\" ({incarnation}){hope}")
         }
+        JoinRelayed { incarnation, relayed } => {
+            format!("was heard to act on by nobody ({incarnation}): relayed at {relayed}")
+        }
         Joined { incarnation } => format!("joined ({incarnation})"),
         JoinRejected { incarnation, reason } => format!("was refused ({incarnation}): {reason}"),
         JoinFailed { incarnation, reason } => format!("did not get in ({incarnation}): {reason}"),
@@ -213,6 +216,18 @@ pub fn what(kind: &EventKind) -> String {
         } => {
             format!(
                 "its link dropped datagrams: {lost} lost, {queue_full} at a full queue, {blocked} blocked, {overflowed} over our limit"
+            )
+        }
+        SignalingReceived {
+            frames,
+            bytes,
+            other_room_frames,
+            other_member_frames,
+            server_frames,
+            ..
+        } => {
+            format!(
+                "was sent {frames} frames, {bytes} bytes: {other_room_frames} of other rooms, {other_member_frames} for other members, {server_frames} of the server for everybody"
             )
         }
         NetworkAltered {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The event as a line of JSON with its line feed: `ms` since the run's start, `peer`, `remote`, `kind`,
-/// then the kind's own fields by name. Instants are in ms (`planned_ms`, `ends_ms`).
+/// then the kind's own fields by name. Instants are in ms (`planned_ms`, `ends_ms`, `relayed_ms`).
 pub fn ndjson(event: &RunEvent) -> String {
     let mut line = serde_json::to_string(&EventLine::of(event)).expect("an event's fields are all JSON");
     line.push('\n');
@@ -60,6 +60,7 @@ fn hidden(name: String, value: Value) -> Result<(String, Value), String> {
         "ms" => "at",
         "planned_ms" => "planned",
         "ends_ms" => "ends",
+        "relayed_ms" => "relayed",
         _ => return Ok((name, value)),
     };
     if value.is_null() {
@@ -114,7 +115,7 @@ impl EventLine {
 
 fn shown(name: String, value: Value) -> (String, Value) {
     match (name.as_str(), value.as_u64()) {
-        ("planned" | "ends", Some(micros)) => {
+        ("planned" | "ends" | "relayed", Some(micros)) => {
             let ms = Instant::from_micros(micros).as_millis_f64();
             (format!("{name}_ms"), ms.into())
         }

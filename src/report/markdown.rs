@@ -7,6 +7,7 @@ use super::{
     RunRecord, RunReport,
     escape::{block, code, html, markdown},
     evidence::Evidence,
+    fanout::fanout,
     model::{ThresholdLine, ThresholdStatus, VerdictWord},
     outages, tables, terminal, units,
 };
@@ -142,6 +143,7 @@ fn blocks_of(run: &RunRecord) -> Vec<Block> {
         (Rank::Failures, failures(report)),
         (Rank::Outages, outages_of(report)),
         (Rank::Figures, figures(report)),
+        (Rank::Figures, waste(report)),
         (Rank::Verdict, again(report)),
     ]
     .into_iter()
@@ -298,6 +300,14 @@ fn failures(report: &RunReport) -> String {
     let list = lines.take(MAX_ROWS).collect::<String>() + &more(unlisted, "failures");
     let count = report.failures.len() as u64 + report.more_failures;
     folded(&format!("{count} failures"), &list)
+}
+
+/// What came to peers that nobody of their room had sent.
+fn waste(report: &RunReport) -> String {
+    match fanout(&report.metrics) {
+        Some(sentences) => format!("### Fan-out waste\n\n{}\n", sentences.join(" ")),
+        None => String::new(),
+    }
 }
 
 fn outages_of(report: &RunReport) -> String {

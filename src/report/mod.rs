@@ -16,6 +16,7 @@ mod evidence;
 mod exposition;
 #[cfg(test)]
 mod extremes;
+mod fanout;
 mod format;
 mod generation;
 pub mod hlog;

@@ -366,6 +366,7 @@ pub fn recorded(report: RunReport) -> RunRecord {
             burst: None,
             warm_up: Duration::ZERO,
             connect_timeout: Duration::from_secs(30),
+            relay_mode: Default::default(),
             message_timeout: Duration::from_secs(30),
         },
         report,

@@ -10,6 +10,7 @@ use crate::{
 use super::{
     describe::{describe, place},
     drawing,
+    fanout::fanout,
     model::{RunReport, ThresholdLine, ThresholdStatus, VerdictWord},
     outages::outages,
     paper::{Ink, Paper, clean, left, right, width},
@@ -40,6 +41,12 @@ pub fn summary(report: &RunReport, look: Look) -> String {
     drawing::histograms(&mut paper, &report.metrics);
     tables::rates(&mut paper, &report.metrics);
     tables::counters(&mut paper, &report.metrics);
+    if let Some(sentences) = fanout(&report.metrics) {
+        paper.heading("Fan-out waste");
+        for sentence in sentences {
+            paper.wrapped(Ink::Plain, "  ", &sentence);
+        }
+    }
     invariants(&mut paper, &report.invariants);
     failures(&mut paper, report);
     generator(&mut paper, report);

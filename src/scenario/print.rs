@@ -105,6 +105,9 @@ impl Scenario {
 
     fn print_target(&self, text: &mut String, url: &str) {
         let mut rows = vec![format!("url: {}", quoted(url))];
+        if self.target.relay_mode == RelayMode::Deployed {
+            rows.push("relay_mode: deployed".to_owned());
+        }
         rows.extend(
             self.target
                 .metrics

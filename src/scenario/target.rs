@@ -18,7 +18,7 @@ pub(super) const BUNDLED: Target = Target {
 
 /// The keys of `target`.
 pub(super) const TARGET_KEYS: [&str; 5] = ["protocol", "url", "relay_mode", "control", "metrics"];
-/// How the bundled server can relay.
+/// How a server can relay.
 pub(super) const RELAY_MODES: [(&str, RelayMode); 2] =
     [("rooms", RelayMode::Rooms), ("deployed", RelayMode::Deployed)];
 /// What can be spoken on the wire.
@@ -41,8 +41,9 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
             }
         });
     let url = fields.take("url").map(|entry| read_url(reader, entry));
-    let given = fields.take("relay_mode");
-    let relay_mode = given.map_or(Some(RelayMode::Rooms), |entry| reader.choice(entry, &RELAY_MODES));
+    let relay_mode = fields
+        .take("relay_mode")
+        .map_or(Some(RelayMode::Rooms), |entry| reader.choice(entry, &RELAY_MODES));
     let control_entry = fields.take("control");
     let control = control_entry.map(|entry| read_control(reader, entry));
     let metrics_entry = fields.take("metrics");
@@ -63,10 +64,6 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
             message,
             "leave it out, or name the server's `url`",
         );
-    }
-    if let Some(entry) = given.filter(|_| url.is_some()) {
-        let message = "`relay_mode` is the bundled server's: it says nothing of one that has a `url`";
-        reader.mistake_help(entry.key_span, message, "leave out either of them");
     }
     Some(Target {
         protocol: protocol?,

@@ -71,7 +71,7 @@ pub struct Target {
     pub protocol: Protocol,
     /// `ws://` or `wss://`; `None` starts the bundled server for the run.
     pub url: Option<String>,
-    /// How the bundled server relays.
+    /// How it relays: what the bundled server is started as, and what the one at `url` is taken for.
     pub relay_mode: RelayMode,
     /// What starts and ends the one at `url`, where a step does.
     pub control: Option<Box<Control>>,
@@ -79,8 +79,9 @@ pub struct Target {
     pub metrics: Option<String>,
 }
 
-/// How the bundled server relays frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// How a server relays frames, and so how its clients know where they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RelayMode {
     /// As the protocol's design promises: what is said in a room stays in it.
     #[default]

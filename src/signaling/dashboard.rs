@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Candidate, Description, LeaveReason, Member, Message, SdpType};
+use super::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
 
 const ROOMS: &str = "webrtc-dashboard-rooms";
 const SIGNALING: &str = "webrtc-signaling";
@@ -50,7 +50,7 @@ enum Data<'a> {
         room_id: &'a str,
         user_id: &'a str,
         user_name: &'a str,
-        existing_participants: [(); 0],
+        existing_participants: Vec<OutgoingParticipant<'a>>,
         create: bool,
         max_participants: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +76,12 @@ enum Payload<'a> {
     Candidate(WireCandidate<'a>),
 }
 
+#[derive(Serialize)]
+struct OutgoingParticipant<'a> {
+    id: &'a str,
+    name: &'a str,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Participant {
@@ -84,9 +90,10 @@ struct Participant {
     name: String,
 }
 
+/// The fields of all frames. What may be big, and is nobody's business but the addressed one's, is left unread.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Body {
+struct Body<'a> {
     room_id: Option<String>,
     user_id: Option<String>,
     user_name: Option<String>,
@@ -94,14 +101,19 @@ struct Body {
     to_user_id: Option<String>,
     #[serde(deserialize_with = "participants")]
     participants: Vec<Participant>,
+    #[serde(deserialize_with = "participants")]
+    existing_participants: Vec<Participant>,
     token: Option<String>,
     resumed: bool,
     reason: Option<String>,
     message: Option<String>,
     request: Option<String>,
-    offer: Option<IncomingSdp>,
-    answer: Option<IncomingSdp>,
-    candidate: Option<WireCandidate<'static>>,
+    #[serde(borrow)]
+    offer: Option<&'a RawValue>,
+    #[serde(borrow)]
+    answer: Option<&'a RawValue>,
+    #[serde(borrow)]
+    candidate: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -161,12 +173,19 @@ impl Dashboard {
                 name,
                 token,
                 capacity,
+                present,
             } => {
                 let join = Data::Join {
                     room_id: &self.room_id,
                     user_id: &self.user_id,
                     user_name: name,
-                    existing_participants: [],
+                    existing_participants: present
+                        .iter()
+                        .map(|member| OutgoingParticipant {
+                            id: &member.user_id,
+                            name: &member.name,
+                        })
+                        .collect(),
                     create: true,
                     max_participants: *capacity,
                     token: token.as_deref(),
@@ -212,18 +231,45 @@ impl Dashboard {
         Some(serde_json::to_string(&frame).expect("strings and numbers are always JSON"))
     }
 
-    /// Reads one incoming frame. `None`: it is not this protocol, is meant for another room or user, or
-    /// is one's own.
+    /// Reads one incoming frame that says something to this user; `None` for all others.
     pub fn decode(&self, text: &str) -> Option<Message> {
-        let frame: Frame<'_> = serde_json::from_str(text).ok()?;
-        if frame.sender.as_deref() == Some(&self.sender) {
-            return None;
+        match self.read(text) {
+            Received::Message(message) => Some(message),
+            Received::Waste(_) | Received::Nothing => None,
         }
-        let body: Body = serde_json::from_str(frame.data.map_or(text, RawValue::get)).ok()?;
-        if body.room_id.as_ref().is_some_and(|room| *room != self.room_id) {
-            return None;
+    }
+
+    /// Reads one incoming frame, of another room's no more than it takes to know that.
+    pub fn read(&self, text: &str) -> Received {
+        let Ok(frame) = serde_json::from_str::<Frame<'_>>(text) else {
+            return Received::Nothing;
+        };
+        if frame.sender.as_deref() == Some(&self.sender) {
+            return Received::Nothing;
         }
         let kind = frame.kind.as_ref();
+        if matches!(kind, "client_count" | "server-room-list" | "echo") {
+            return Received::Waste(Waste::Server);
+        }
+        let Ok(body) = serde_json::from_str::<Body<'_>>(frame.data.map_or(text, RawValue::get)) else {
+            return Received::Nothing;
+        };
+        if body.room_id.as_ref().is_some_and(|room| *room != self.room_id) {
+            return Received::Waste(Waste::OtherRoom);
+        }
+        if matches!(kind, "webrtc-offer" | "webrtc-answer" | "webrtc-ice")
+            && body.to_user_id.as_ref() != Some(&self.user_id)
+        {
+            return Received::Waste(Waste::OtherMember);
+        }
+        match self.message(kind, body) {
+            Some(message) => Received::Message(message),
+            None => Received::Nothing,
+        }
+    }
+
+    /// What a frame of this room, or of none, says; addressed ones are for this user.
+    fn message(&self, kind: &str, body: Body<'_>) -> Option<Message> {
         let message = match kind {
             "existing-participants" => Message::Welcome {
                 members: members(body.participants),
@@ -239,6 +285,7 @@ impl Dashboard {
                     name: body.user_name.unwrap_or_default(),
                 },
                 again: kind == "user-rejoined-room",
+                knows_me: body.existing_participants.iter().any(|p| p.id == self.user_id),
             },
             "user-left-room" => Message::MemberLeft {
                 user_id: body.user_id.filter(|id| *id != self.user_id)?,
@@ -263,25 +310,12 @@ impl Dashboard {
                 about_join: body.request.as_deref() == Some("user-joined-room"),
             },
             "pong" => Message::Pong,
-            "webrtc-offer" | "webrtc-answer" | "webrtc-ice" => {
-                if body.to_user_id.as_ref() != Some(&self.user_id) {
-                    return None;
-                }
-                let remote = body.from_user_id?;
-                match kind {
-                    "webrtc-offer" => description(remote, SdpType::Offer, body.offer?),
-                    "webrtc-answer" => description(remote, SdpType::Answer, body.answer?),
-                    _ => Message::Candidate {
-                        remote,
-                        candidate: body.candidate.map(|c| Candidate {
-                            candidate: c.candidate.into_owned(),
-                            sdp_mid: c.sdp_mid.map(Cow::into_owned),
-                            sdp_m_line_index: c.sdp_m_line_index,
-                            username_fragment: c.username_fragment.map(Cow::into_owned),
-                        })?,
-                    },
-                }
-            }
+            "webrtc-offer" => description(body.from_user_id?, SdpType::Offer, body.offer?)?,
+            "webrtc-answer" => description(body.from_user_id?, SdpType::Answer, body.answer?)?,
+            "webrtc-ice" => Message::Candidate {
+                remote: body.from_user_id?,
+                candidate: candidate(body.candidate?)?,
+            },
             _ => Message::Other {
                 kind: kind.to_owned(),
             },
@@ -332,14 +366,23 @@ impl Dashboard {
     }
 }
 
-fn description(remote: String, sdp_type: SdpType, sdp: IncomingSdp) -> Message {
-    Message::Description {
-        remote,
-        description: Description {
-            sdp_type,
-            sdp: sdp.sdp.into(),
-        },
-    }
+fn description(remote: String, sdp_type: SdpType, raw: &RawValue) -> Option<Message> {
+    let sdp: IncomingSdp = serde_json::from_str(raw.get()).ok()?;
+    let description = Description {
+        sdp_type,
+        sdp: sdp.sdp.into(),
+    };
+    Some(Message::Description { remote, description })
+}
+
+fn candidate(raw: &RawValue) -> Option<Candidate> {
+    let wire: WireCandidate<'_> = serde_json::from_str(raw.get()).ok()?;
+    Some(Candidate {
+        candidate: wire.candidate.into_owned(),
+        sdp_mid: wire.sdp_mid.map(Cow::into_owned),
+        sdp_m_line_index: wire.sdp_m_line_index,
+        username_fragment: wire.username_fragment.map(Cow::into_owned),
+    })
 }
 
 fn members(participants: Vec<Participant>) -> Vec<Member> {
@@ -431,16 +474,77 @@ mod tests {
                     user_id: "user-b".into(),
                     name: "Bob".into()
                 },
-                again: false
+                again: false,
+                knows_me: true,
             })
         );
-        let count = r#"{"type":"client_count","count":3,"timestamp":"2026-11-23T21:40:41.716Z"}"#;
-        assert_eq!(
-            ann().decode(count),
-            Some(Message::Other {
-                kind: "client_count".into()
-            })
-        );
+    }
+
+    #[test]
+    fn what_nobody_of_the_room_sent_is_told_from_what_somebody_did() {
+        let offer = |room: &str, to: &str| {
+            Dashboard::new(room, "user-c")
+                .encode(&offer_to(to), 1)
+                .expect("peers send these")
+        };
+        let of_server = [
+            r#"{"type":"client_count","count":3,"timestamp":"2026-11-23T21:40:41.716Z"}"#,
+            r#"{"type":"server-room-list","channel":"webrtc-dashboard-rooms","rooms":[]}"#,
+            r#"{"type":"echo","original":"not json","timestamp":"2026-11-23T21:40:41.716Z"}"#,
+        ];
+        for frame in of_server {
+            assert_eq!(ann().read(frame), Received::Waste(Waste::Server), "{frame}");
+        }
+        let waste = |room, to| ann().read(&offer(room, to));
+        assert_eq!(waste("room-2", "user-a"), Received::Waste(Waste::OtherRoom));
+        assert_eq!(waste("room-1", "user-b"), Received::Waste(Waste::OtherMember));
+        assert!(matches!(waste("room-1", "user-a"), Received::Message(_)));
+        let elsewhere = Dashboard::new("room-2", "user-b").encode(&Message::Leave, 1);
+        let elsewhere = elsewhere.expect("peers send it");
+        assert_eq!(ann().read(&elsewhere), Received::Waste(Waste::OtherRoom));
+        let chat =
+            r#"{"type":"participant-joined","channel":"webrtc-dashboard-chat","data":{"roomId":"room-1"}}"#;
+        assert!(matches!(ann().read(chat), Received::Message(_)), "the room's own");
+        for answer in [
+            r#"{"type":"pong"}"#,
+            r#"{"type":"error","reason":"rate-limited","message":""}"#,
+        ] {
+            assert!(matches!(ann().read(answer), Received::Message(_)), "{answer}");
+        }
+    }
+
+    fn offer_to(remote: &str) -> Message {
+        Message::Description {
+            remote: remote.into(),
+            description: Description {
+                sdp_type: SdpType::Offer,
+                sdp: "v=0\r\n".into(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_join_names_those_whom_the_client_is_connected_to_and_they_can_tell() {
+        let join = |present: &[&str]| Message::Join {
+            name: "Ann".into(),
+            token: None,
+            capacity: 10,
+            present: present
+                .iter()
+                .map(|id| Member {
+                    user_id: (*id).into(),
+                    name: String::new(),
+                })
+                .collect(),
+        };
+        for (present, known) in [(&["user-b"][..], true), (&["user-c"], false), (&[], false)] {
+            let frame = ann().encode(&join(present), 1).expect("peers send it");
+            let heard = bob().decode(&frame);
+            assert!(
+                matches!(heard, Some(Message::MemberJoined { knows_me, .. }) if knows_me == known),
+                "{heard:?}"
+            );
+        }
     }
 
     proptest! {

@@ -8,11 +8,13 @@ use crate::base::Fnv1a;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
     // ---- to the server
-    /// Become a member of the room under `name`; `token` takes an earlier membership over.
+    /// Become a member of the room under `name`; `token` takes an earlier membership over. `present`: other
+    /// members whom this peer knows and is connected to, which those told of the join can go by.
     Join {
         name: String,
         token: Option<String>,
         capacity: u32,
+        present: Vec<Member>,
     },
     /// Give the membership up.
     Leave,
@@ -29,8 +31,13 @@ pub enum Message {
     },
     /// The join is refused; nothing has changed. `reason` is the protocol's code for it.
     JoinRejected { reason: String, message: String },
-    /// Somebody else became a member; `again`: was one before.
-    MemberJoined { member: Member, again: bool },
+    /// Somebody else became a member; `again`: was one before; `knows_me`: names this peer among those whom it is
+    /// connected to.
+    MemberJoined {
+        member: Member,
+        again: bool,
+        knows_me: bool,
+    },
     /// Somebody else is no member any more.
     MemberLeft { user_id: String, reason: LeaveReason },
     /// Everybody who is a member now, oneself included.
@@ -56,6 +63,29 @@ pub enum Message {
     },
     /// A trickled candidate (RFC 8838).
     Candidate { remote: String, candidate: Candidate },
+}
+
+/// What a frame is to the client that it has come to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Received {
+    /// It says something to it, or answers it.
+    Message(Message),
+    /// Nobody of its room has sent it to it or to the room.
+    Waste(Waste),
+    /// It is not this protocol, or is one's own.
+    Nothing,
+}
+
+/// Whose a frame is that is no use to the client that it has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waste {
+    /// It is another room's.
+    OtherRoom,
+    /// A member of the room has sent it to another.
+    OtherMember,
+    /// The server tells it to everybody, whatever the room: counts of clients, lists of rooms; or sends back what
+    /// it does not understand.
+    Server,
 }
 
 /// A member of a room, as the server names it.

@@ -11,5 +11,5 @@ mod sdp;
 pub use broken::{broken_sdp, broken_text};
 pub use channel::{ChannelMessage, ChatId, Seq};
 pub use dashboard::Dashboard;
-pub use message::{Candidate, Description, LeaveReason, Member, Message, SdpType};
+pub use message::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
 pub use sdp::with_steady_origin;

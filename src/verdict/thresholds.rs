@@ -171,6 +171,7 @@ mod tests {
             warm_up: Duration::from_secs(2),
             burst: None,
             connect_timeout: Duration::from_secs(30),
+            relay_mode: Default::default(),
             message_timeout: Duration::from_secs(30),
         };
         let mut recorder = Recorder::new(&plan);

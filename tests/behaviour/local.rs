@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reference_server::Config;
+use reference_server::{
+    Config,
+    room::{HubConfig, RelayMode as ServerMode},
+};
 use rtcstorm::{
     base::Instant,
     metrics::{Recorder, RunEvent, Snapshot},
     net::{Bundled, IceSide, NetWorld, Target},
-    plan::{self, expand},
+    plan::{self, RelayMode, expand},
     run::{self, EventReader, RunSummary},
     scenario::{ThresholdCheck, ThresholdMistake, parse},
     verdict::invariants::{Checkers, InvariantResult, Visibility},
@@ -54,7 +57,7 @@ impl ThresholdCheck for Unjudged {
 pub async fn play(text: &str) -> Played {
     let (summary, plan, events) = play_before(text, Vec::new()).await;
     let mut recorder = Recorder::new(&plan);
-    let mut checkers = Checkers::new(&plan, Visibility::BUNDLED);
+    let mut checkers = Checkers::new(&plan, Visibility::of(plan.relay_mode, true));
     for event in &events {
         recorder.record(event);
         checkers.observe(event);
@@ -77,7 +80,17 @@ async fn play_before(
     let scenario = parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
     let options = plan::Options::default();
     let plan = Arc::new(expand(&scenario, scenario.seed.unwrap_or(0), &options));
-    let server = Bundled::start(Config::default()).await.expect("a free port");
+    let config = Config {
+        hub: HubConfig {
+            relay_mode: match plan.relay_mode {
+                RelayMode::Rooms => ServerMode::Rooms,
+                RelayMode::Deployed => ServerMode::Deployed,
+            },
+            ..HubConfig::default()
+        },
+        ..Config::default()
+    };
+    let server = Bundled::start(config).await.expect("a free port");
     let census = Arc::new(Census::default());
     let target = Target::Bundled(server.clone());
     let ice = IceSide::start(&scenario, &[]).await.expect("a free port");

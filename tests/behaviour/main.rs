@@ -1,6 +1,7 @@
 //! Whole behaviours through the public API and the command line, in one binary.
 
 mod cli;
+mod deployed;
 mod docs;
 mod engineers;
 mod fault_steps;
@@ -22,6 +23,7 @@ mod plans;
 mod profiles;
 mod race_findings;
 mod races;
+mod recording;
 mod recovery;
 mod rules;
 mod rungs;

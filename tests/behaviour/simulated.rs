@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reference_server::room::HubConfig;
+use reference_server::room::{HubConfig, RelayMode as ServerMode};
 use rtcstorm::{
     base::RootSeed,
     metrics::RunEvent,
-    plan::Plan,
+    plan::{Plan, RelayMode},
     run::{self, EventReader},
     sim::{Schedule, SimWorld},
     world::{Census, Tricks},
@@ -17,7 +17,14 @@ use crate::local::Events;
 /// Plays a plan to its end, and how long that took in virtual time. Nothing may be left.
 pub fn play(plan: &Arc<Plan>, schedule: Schedule) -> (Vec<RunEvent>, Duration) {
     let seed = RootSeed(plan.seed);
-    let world = Arc::new(SimWorld::new(HubConfig::default(), [7; 32], schedule, seed));
+    let hub = HubConfig {
+        relay_mode: match plan.relay_mode {
+            RelayMode::Rooms => ServerMode::Rooms,
+            RelayMode::Deployed => ServerMode::Deployed,
+        },
+        ..HubConfig::default()
+    };
+    let world = Arc::new(SimWorld::new(hub, [7; 32], schedule, seed));
     let census = Arc::new(Census::default());
     let events = Events::default();
     let options = run::Options {

@@ -3,7 +3,7 @@ use maud::{Markup, html};
 use super::outages::outages;
 use crate::{
     metrics::{MetricKey, Trend},
-    report::{RunReport, chart, drawing::by_path},
+    report::{RunReport, chart, drawing::by_path, fanout::fanout},
 };
 
 /// The metrics whose distributions are drawn, each with its section's heading and what its samples are.
@@ -40,6 +40,12 @@ pub(super) fn drawn(report: &RunReport, prefix: &str) -> Markup {
                 }
             }
             (outages(&report.metrics, prefix))
+            @if let Some(sentences) = fanout(&report.metrics) {
+                section id={ (prefix) "-fanout" } {
+                    h3 { "Fan-out waste" }
+                    @for sentence in sentences { p { (sentence) } }
+                }
+            }
         }
     }
 }

@@ -64,6 +64,11 @@ impl Talk {
                     false,
                 ))
             }
+            JoinRelayed { incarnation, .. } => Some((
+                Way::Down,
+                format!("the relay has passed the join on, and nobody has acted on it ({incarnation})"),
+                false,
+            )),
             Joined { incarnation } => Some((Way::Down, format!("welcome ({incarnation})"), false)),
             MembershipResumed { incarnation } => {
                 let said = format!("welcome back, the membership is taken over ({incarnation})");
@@ -86,8 +91,15 @@ impl Talk {
             }
             MemberLeft { reason } => Some((Way::Down, format!("member left: {}", redacted(reason)), false)),
             RosterSeen { server, believed } => {
-                let agree = server == believed;
+                // Who is told a roster is in it.
+                let agree = server == believed || server.is_empty();
                 let said = match agree {
+                    true if server.is_empty() => {
+                        format!(
+                            "nobody tells a roster; {} are believed to be there",
+                            believed.len()
+                        )
+                    }
                     true => format!("roster of {}, as believed", server.len()),
                     false => redacted(&what(&event.kind)),
                 };

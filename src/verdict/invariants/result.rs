@@ -1,6 +1,7 @@
 use crate::{
     base::{Instant, PeerId},
     metrics::RunEvent,
+    plan::RelayMode,
 };
 
 /// How many findings of one invariant are kept with their events; the rest are counted.
@@ -31,12 +32,28 @@ impl Visibility {
         rosters_told: true,
         mesh: true,
     };
+    /// A deployed dashboard, ours or another: what its registry holds is not what its rooms are, and it tells
+    /// nobody who is in one. Its ghosts are its own.
+    pub const DEPLOYED: Self = Self {
+        server_roster: false,
+        rosters_told: false,
+        mesh: true,
+    };
     /// A foreign SFU.
     pub const FOREIGN_SFU: Self = Self {
         server_roster: false,
         rosters_told: false,
         mesh: false,
     };
+
+    /// What a run against a server of that form sees; `own`: it was started for the run.
+    pub fn of(relay_mode: RelayMode, own: bool) -> Self {
+        match (relay_mode, own) {
+            (RelayMode::Deployed, _) => Self::DEPLOYED,
+            (RelayMode::Rooms, true) => Self::BUNDLED,
+            (RelayMode::Rooms, false) => Self::FOREIGN_MESH,
+        }
+    }
 }
 
 /// What became of one invariant.

@@ -25,6 +25,7 @@ pub fn plan_of(rooms: &[u32]) -> Plan {
         warm_up: Duration::ZERO,
         burst: None,
         connect_timeout: Duration::from_secs(30),
+        relay_mode: Default::default(),
         message_timeout: Duration::from_secs(30),
     };
     for (room, size) in (0..).map(RoomId).zip(rooms) {

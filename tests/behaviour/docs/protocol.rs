@@ -209,6 +209,7 @@ fn peers_send_the_frames_that_are_printed() {
                 name: "peer-2".into(),
                 token: None,
                 capacity: 10,
+                present: Vec::new(),
             },
         ),
         (

@@ -61,6 +61,7 @@ pub(super) fn plan(rules: ClientRules, arrivals: &[u64], scripts: Vec<Script>) -
         warm_up: Duration::ZERO,
         burst: None,
         connect_timeout: Duration::from_secs(30),
+        relay_mode: Default::default(),
         message_timeout: Duration::from_secs(30),
     }
 }
