@@ -5,6 +5,7 @@ use clap_complete::Shell;
 
 use super::{
     compare_args::{BaselineArgs, CalibrateArgs, CompareArgs},
+    guard_args::GuardArgs,
     live::LiveAddress,
     otlp::OtlpUrl,
     schedule::ScheduleArg,
@@ -18,7 +19,7 @@ use crate::{base::Fraction, plan::Segment, report::Format};
 #[command(
     name = "rtcstorm",
     version,
-    after_help = "Begin with:  rtcstorm run smoke\n\nExit codes: 0 pass, 99 a threshold or invariant failed, 98 the run proves nothing, 97 a regression,\n104 a mistake in a scenario or the configuration, 105 interrupted, 108 ended by a threshold\nwith abortOnFail, 2 wrong usage, 1 a bug of ours. Of several scenarios, the worst.\n\nEvery option can be set in the environment: see `rtcstorm help environment`."
+    after_help = "Begin with:  rtcstorm run smoke\n\nExit codes: 0 pass, 99 a threshold or invariant failed, 98 the run proves nothing, 97 a regression,\n104 a mistake in a scenario or the configuration, 105 interrupted, 108 ended by a threshold\nwith abortOnFail or by --max-rate or --max-error-rate, 2 wrong usage, 1 a bug of ours. Of several scenarios, the worst.\n\nEvery option can be set in the environment: see `rtcstorm help environment`."
 )]
 pub(super) struct Args {
     /// Say more on stderr: -v what happens, -vv why
@@ -232,14 +233,8 @@ pub(super) struct RunArgs {
     #[arg(long, env = "RTCSTORM_ICE_CA", value_name = "FILE")]
     pub ice_ca: Option<PathBuf>,
 
-    /// Host that may be tested although it is not this machine; repeatable. Only what you own!
-    #[arg(
-        long,
-        env = "RTCSTORM_ALLOW_TARGET",
-        value_name = "HOST",
-        value_delimiter = ','
-    )]
-    pub allow_target: Vec<String>,
+    #[command(flatten)]
+    pub guard: GuardArgs,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -4,6 +4,7 @@ mod abort;
 mod check;
 mod compare;
 mod control;
+mod guard;
 mod http;
 mod hunt;
 #[cfg(unix)]
