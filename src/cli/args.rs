@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
+    capacity_args::CapacityArgs,
     compare_args::{BaselineArgs, CalibrateArgs, CompareArgs},
     guard_args::GuardArgs,
     live::LiveAddress,
@@ -67,6 +68,11 @@ pub(super) enum Command {
         after_help = "Example:  rtcstorm calibrate chat-load --runs 20\nExample:  rtcstorm calibrate smoke --runs 40 -- --rooms 10 --sim --schedule random\nExample:  rtcstorm calibrate --from reports/baselines/main/smoke"
     )]
     Calibrate(Box<CalibrateArgs>),
+    /// Raise the load until a threshold breaks, and say where that is and whose end it is
+    #[command(
+        after_help = "Example:  rtcstorm capacity join-storm --metric 'connect_ms p(95)<2000' --from 10 --to 1000 --step 10\nExample:  rtcstorm capacity my.yaml --metric 'connect_failed rate<0.01' --from 20 --to 400 --url wss://rtc.example.org/ws/ --server-metrics http://10.0.0.7:9100/metrics -- --allow-target rtc.example.org --max-rate 50/s\n\nExit codes: 0 searched to its end, 104 a mistake, 105 interrupted (what was measured is written).\nWhat the interval means: docs/CAPACITY.md."
+    )]
+    Capacity(Box<CapacityArgs>),
     /// Report every mistake in scenarios, and run nothing
     #[command(after_help = "Example:  rtcstorm check scenarios/*.yaml")]
     Check(CheckArgs),

@@ -74,7 +74,7 @@ pub(super) fn is_within_limits(scenario: &Scenario, plan: &Plan, args: &RunArgs)
         let joins = OfferedLoad::of(plan).most_joins_within(limit.window());
         let window = crate::base::show_duration(limit.window());
         eprintln!(
-            "error: {name}: {joins} joins would begin within {window}, more than {} ({why})\n  help: let peers arrive more slowly, for example `--set arrive.rate={}`, or raise the limit with `--max-rate`",
+            "error: {name}: {joins} joins would begin within {window}, more than {} ({why})\n  help: let peers arrive more slowly, for example `--set 'arrive={{rate: {}}}'`, or raise the limit with `--max-rate`",
             limit.rate, limit.rate
         );
     }

@@ -9,6 +9,10 @@ mod artifacts;
 mod baseline;
 mod belonging;
 mod calibrate;
+mod capacity;
+mod capacity_args;
+mod capacity_server;
+mod capacity_step;
 mod case;
 mod check;
 mod compare;
@@ -93,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::merge(&args).into(),
         Command::Compare(args) => compare::compare(&args).into(),
         Command::Calibrate(args) => calibrate::calibrate(&args).into(),
+        Command::Capacity(args) => capacity::capacity(&args).into(),
         Command::Check(args) => check::check(&args).into(),
         Command::Plan(args) => plan::plan(&args).into(),
         Command::Scenarios => scenarios::scenarios().into(),

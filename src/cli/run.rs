@@ -497,7 +497,7 @@ pub(super) fn repeat_words(named: &str, args: &RunArgs, seed: u64) -> Vec<String
 }
 
 /// As a shell takes it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::{compare_runs::Trouble, interrupt::Interrupt};
 
 /// What a run must not take over from the session that starts it.
-const NOT_INHERITED: [&str; 9] = [
+const NOT_INHERITED: [&str; 12] = [
     "RTCSTORM_RUNS",
     "RTCSTORM_BASELINE",
     "RTCSTORM_SAVE_BASELINE",
@@ -23,6 +23,9 @@ const NOT_INHERITED: [&str; 9] = [
     "RTCSTORM_FORMAT",
     "RTCSTORM_JSON",
     "RTCSTORM_VERIFY",
+    "RTCSTORM_DRY_RUN",
+    "RTCSTORM_ROOMS",
+    "RTCSTORM_PEERS",
 ];
 /// Of what a run that went wrong has said, so much is shown.
 const MAX_SHOWN: usize = 2_000;

@@ -121,7 +121,7 @@ impl FromStr for HostPattern {
         };
         let bracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
         let name = bracketed.unwrap_or(name);
-        let is_ip = name.parse::<std::net::IpAddr>().is_ok();
+        let is_ip = name.parse::<core::net::IpAddr>().is_ok();
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
         let is_label = |label: &str| !label.is_empty() && label.chars().all(plain);
         let is_name = name.len() <= MAX_HOST && name.split('.').all(is_label);

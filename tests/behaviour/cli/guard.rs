@@ -109,7 +109,7 @@ fn a_plan_over_a_limit_is_not_begun() {
         .assert_says("21 joins would begin within 1s, more than 20/s (the limit against a target that is not this machine)");
     desk.run(&[&foreign[..], &["6"]].concat()).assert_code(0);
     desk.run(&[&foreign[..], &["7", "--max-rate", "30/s"]].concat()).assert_code(0);
-    desk.run(&[&foreign[..], &["7", "--set", "arrive.rate=20/s"]].concat())
+    desk.run(&[&foreign[..], &["7", "--set", "arrive={rate: 20/s}"]].concat())
         .assert_code(0);
     assert!(!desk.path("reports").exists(), "nothing has run");
 }
@@ -157,7 +157,7 @@ groups:
   - { name: first, peers: 1, steps: [{ rename: ann }, join, { wait: joined }, { barrier: there }, { pause: 1h }] }
   - name: second
     peers: 1
-    steps: [{ barrier: there }, { rename: ann }, { repeat: 50, steps: [join, { pause: 100ms }] }, { pause: 1h }]
+    steps: [{ barrier: there }, { rename: ann }, join, { repeat: 50, steps: [{ pause: 100ms }, rejoin] }, { pause: 1h }]
 thresholds: { joins_started: ['count>0'] }
 ",
     );
