@@ -52,12 +52,18 @@ impl Knee {
         loads.dedup();
         let count = |load: u32, held: bool| {
             let here = all.iter().filter(|tried| tried.load == load);
-            here.filter(|tried| (tried.outcome == Outcome::Held) == held).count()
+            here.filter(|tried| (tried.outcome == Outcome::Held) == held)
+                .count()
         };
         let always = |held: bool| move |load: &&u32| count(**load, !held) == 0;
         let enough = |held: bool| move |load: &&u32| count(**load, held) >= tries;
         let holds = loads.iter().take_while(always(true)).filter(enough(true)).last();
-        let breaks = loads.iter().rev().take_while(always(false)).filter(enough(false)).last();
+        let breaks = loads
+            .iter()
+            .rev()
+            .take_while(always(false))
+            .filter(enough(false))
+            .last();
         let saturated = |tried: &&Tried| tried.outcome == Outcome::Saturated;
         // At the knee itself: far above it, a server that has given way may drag the generator along.
         let nearest = breaks.copied().or_else(|| {

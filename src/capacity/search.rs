@@ -38,7 +38,12 @@ impl Range {
         if step == 0 || tries == 0 {
             return Err(Mistake::NoStep);
         }
-        Ok(Self { from, to, step, tries })
+        Ok(Self {
+            from,
+            to,
+            step,
+            tries,
+        })
     }
 }
 
@@ -64,7 +69,9 @@ impl Search {
         if self.all.len() >= MAX_TRIES {
             return None;
         }
-        self.rough().or_else(|| self.end(true)).or_else(|| self.end(false))
+        self.rough()
+            .or_else(|| self.end(true))
+            .or_else(|| self.end(false))
     }
 
     /// What became of it.
@@ -112,17 +119,30 @@ impl Search {
 
     /// The next try at the end that is to hold each time, or at the one that is to break each time.
     fn end(&self, holds: bool) -> Option<u32> {
-        let Range { from, to, step, tries } = self.range;
+        let Range {
+            from,
+            to,
+            step,
+            tries,
+        } = self.range;
         let is_so = |tried: &Tried| (tried.outcome == Outcome::Held) == holds;
         // The loads that tell against it are within the interval: it begins beyond the outermost of them.
-        let against = self.all.iter().filter(|tried| !is_so(tried)).map(|tried| tried.load);
+        let against = self
+            .all
+            .iter()
+            .filter(|tried| !is_so(tried))
+            .map(|tried| tried.load);
         let within = if holds { against.min() } else { against.max() };
         let beyond = |load: u32| match within {
             None => true,
             Some(within) if holds => load < within,
             Some(within) => load > within,
         };
-        let known = self.all.iter().map(|tried| tried.load).filter(|load| beyond(*load));
+        let known = self
+            .all
+            .iter()
+            .map(|tried| tried.load)
+            .filter(|load| beyond(*load));
         let at = if holds { known.max() } else { known.min() };
         let at = match (at, within) {
             (Some(at), _) => at,
@@ -150,7 +170,10 @@ impl Search {
         mixed.dedup();
         mixed.retain(|load| {
             let here = self.all.iter().filter(|tried| tried.load == *load);
-            let held = here.clone().filter(|tried| tried.outcome == Outcome::Held).count();
+            let held = here
+                .clone()
+                .filter(|tried| tried.outcome == Outcome::Held)
+                .count();
             let all = here.count();
             if holds { held < all } else { held > 0 }
         });
@@ -186,17 +209,29 @@ mod tests {
     fn it_doubles_then_halves_then_tries_both_ends_again() {
         let search = search((10, 1_000, 5), sharp(117));
         let loads: Vec<u32> = search.tried().iter().map(|tried| tried.load).collect();
-        assert_eq!(loads, [10, 20, 40, 80, 160, 120, 100, 110, 115, 115, 115, 120, 120]);
+        assert_eq!(
+            loads,
+            [10, 20, 40, 80, 160, 120, 100, 110, 115, 115, 115, 120, 120]
+        );
         let knee = search.knee();
-        assert_eq!((knee.holds, knee.breaks, knee.limit), (Some(115), Some(120), Limit::Server));
+        assert_eq!(
+            (knee.holds, knee.breaks, knee.limit),
+            (Some(115), Some(120), Limit::Server)
+        );
     }
 
     #[test]
     fn a_knee_outside_the_range_is_told_as_that() {
         let over = search((10, 100, 5), sharp(1_000)).knee();
-        assert_eq!((over.holds, over.breaks, over.limit), (Some(100), None, Limit::Neither));
+        assert_eq!(
+            (over.holds, over.breaks, over.limit),
+            (Some(100), None, Limit::Neither)
+        );
         let under = search((10, 100, 5), sharp(3)).knee();
-        assert_eq!((under.holds, under.breaks, under.limit), (None, Some(10), Limit::Server));
+        assert_eq!(
+            (under.holds, under.breaks, under.limit),
+            (None, Some(10), Limit::Server)
+        );
     }
 
     #[test]

@@ -184,11 +184,12 @@ impl RunFolder {
 
     /// What is in it, for the summary.
     pub fn files(&self) -> Vec<FileLine> {
-        Self::NAMES.map(|(name, what)| FileLine {
-            path: self.path.join(name).display().to_string(),
-            what: what.to_owned(),
-        })
-        .to_vec()
+        Self::NAMES
+            .map(|(name, what)| FileLine {
+                path: self.path.join(name).display().to_string(),
+                what: what.to_owned(),
+            })
+            .to_vec()
     }
 }
 

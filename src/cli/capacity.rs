@@ -95,7 +95,9 @@ fn searched(args: &CapacityArgs) -> Result<ExitCode, Trouble> {
     })?;
     let (ended, load) = ended;
     let grants = machine::grants();
-    let cores = grants.cores.map_or(String::new(), |cores| format!(", {cores} cores"));
+    let cores = grants
+        .cores
+        .map_or(String::new(), |cores| format!(", {cores} cores"));
     let report = CapacityReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         scenario: load.scenario,
@@ -160,7 +162,10 @@ impl<'a> Site<'a> {
                 "reference server in a process of its own at {}, relay mode {}",
                 server.url, args.relay_mode
             ),
-            (None, None) => format!("reference server, in virtual time, relay mode {}", args.relay_mode),
+            (None, None) => format!(
+                "reference server, in virtual time, relay mode {}",
+                args.relay_mode
+            ),
         };
         Ok(Self {
             args,
@@ -202,9 +207,16 @@ impl<'a> Site<'a> {
         let nth = self.steps.len() as u64;
         let seed = self.load.first_seed.wrapping_add(nth);
         let peers = load * self.load.unit;
-        let folder = self.folder.join(RUNS_BELOW).join(format!("{:03}-{peers}", nth + 1));
+        let folder = self
+            .folder
+            .join(RUNS_BELOW)
+            .join(format!("{:03}-{peers}", nth + 1));
         let words = words(self.args, self.server.as_ref(), load);
-        let text = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        let text = words
+            .iter()
+            .map(|word| quoted(word))
+            .collect::<Vec<_>>()
+            .join(" ");
         let command = RunCommand::of(words, &text)?;
         let url = self.metrics.clone().filter(|_| !self.load.sim);
         let (ended, server_cpu_percent) = {
@@ -260,7 +272,16 @@ fn run_options(args: &CapacityArgs) -> Result<RunArgs, Trouble> {
     let line = ["rtcstorm", "run", &args.scenario].map(str::to_owned);
     let parsed = Args::try_parse_from(line.iter().chain(&args.options));
     let told = |what: String| Trouble::new(what, "after `--` stand options of `rtcstorm run`");
+    let seeded = args.options.iter().any(|option| option.starts_with("--seed"));
+    if seeded {
+        return Err(told(
+            "`--seed`: each run has a seed of its own, from the scenario's on".to_owned(),
+        ));
+    }
     match parsed.map_err(|error| told(error.to_string()))?.command {
+        Command::Run(run) if run.no_thresholds => Err(told(
+            "`--no-thresholds`: a search is for what does not hold".to_owned(),
+        )),
         Command::Run(run) if run.scenarios.len() == 1 && run.baseline.runs == 1 => Ok(*run),
         _ => Err(told("a search plays one scenario, once each time".to_owned())),
     }
@@ -340,10 +361,15 @@ fn raised(raise: Raise) -> &'static str {
 
 /// The command line of the search.
 fn repeat(args: &CapacityArgs) -> String {
-    let mut words = ["rtcstorm", "capacity", &args.scenario].map(str::to_owned).to_vec();
+    let mut words = ["rtcstorm", "capacity", &args.scenario]
+        .map(str::to_owned)
+        .to_vec();
     let mut add = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
     for threshold in &args.metrics {
-        add("--metric", format!("{} {}", threshold.selector(), threshold.expression()));
+        add(
+            "--metric",
+            format!("{} {}", threshold.selector(), threshold.expression()),
+        );
     }
     add("--from", args.from.to_string());
     add("--to", args.to.to_string());
@@ -354,6 +380,9 @@ fn repeat(args: &CapacityArgs) -> String {
         add("--raise", raised(args.raise).to_owned());
     }
     add("--tries", args.tries.to_string());
+    if let Some(url) = &args.server_metrics {
+        add("--server-metrics", url_without_secrets(url));
+    }
     match &args.url {
         Some(url) => add("--url", url_without_secrets(url)),
         None => add("--relay-mode", args.relay_mode.clone()),
@@ -362,13 +391,20 @@ fn repeat(args: &CapacityArgs) -> String {
         words.push("--".to_owned());
         words.extend(args.options.iter().cloned());
     }
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    words
+        .iter()
+        .map(|word| quoted(word))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn write(report: &CapacityReport, folder: &Path) -> Result<(), Trouble> {
     let cannot = |trouble: String| Trouble::new(trouble, "choose another folder with `--out DIR`");
     let csv = told::steps(report).map_err(cannot)?;
-    for (name, bytes) in FILES.into_iter().zip([told::capacity(report), csv, told::page(report)]) {
+    for (name, bytes) in FILES
+        .into_iter()
+        .zip([told::capacity(report), csv, told::page(report)])
+    {
         put(&folder.join(name), &bytes).map_err(cannot)?;
     }
     Ok(())

@@ -93,7 +93,10 @@ mod tests {
     fn the_address_is_read_from_the_line_that_tells_it() {
         let line = r#"2026-11-28T10:00:00Z  INFO reference_server::cli::serve: listening url="ws://127.0.0.1:41/ws/""#;
         assert_eq!(url_in(line), Some("ws://127.0.0.1:41/ws/"));
-        assert_eq!(url_in("INFO listening url=ws://127.0.0.1:41/ws/ now"), Some("ws://127.0.0.1:41/ws/"));
+        assert_eq!(
+            url_in("INFO listening url=ws://127.0.0.1:41/ws/ now"),
+            Some("ws://127.0.0.1:41/ws/")
+        );
         assert_eq!(url_in("INFO nothing yet"), None);
     }
 }

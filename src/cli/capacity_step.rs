@@ -114,16 +114,26 @@ mod tests {
         ] {
             let step = played().read(&summary(verdict, "failed")).expect("it is whole");
             assert_eq!(step.outcome, outcome);
-            assert_eq!((step.connect_ms_p95, step.failed), (Some(f64::INFINITY), Some(0.5)));
-            assert_eq!((step.generator_cpu_percent, step.generator_lag_ms_p99), (Some(80.5), None));
+            assert_eq!(
+                (step.connect_ms_p95, step.failed),
+                (Some(f64::INFINITY), Some(0.5))
+            );
+            assert_eq!(
+                (step.generator_cpu_percent, step.generator_lag_ms_p99),
+                (Some(80.5), None)
+            );
         }
     }
 
     #[test]
     fn what_says_nothing_of_the_load_ends_the_search() {
-        let told = played().read(&summary("invalid", "no_samples")).expect_err("nothing is measured");
+        let told = played()
+            .read(&summary("invalid", "no_samples"))
+            .expect_err("nothing is measured");
         assert!(told.contains("connect_ms had no samples with 20 peers"), "{told}");
-        let told = played().read(&summary("aborted", "failed")).expect_err("it is not whole");
+        let told = played()
+            .read(&summary("aborted", "failed"))
+            .expect_err("it is not whole");
         assert!(told.contains("aborted"), "{told}");
     }
 }

@@ -37,14 +37,18 @@ fn text(args: &RunArgs, Loaded { scenario, plan }: &Loaded, index: usize) -> Str
     let second = Duration::from_secs(1);
     let lines = [
         ("target", target(scenario, args)),
+        ("rooms", format!("{rooms}, with up to {most} peers each")),
         (
-            "rooms",
-            format!("{rooms}, with up to {most} peers each"),
+            "peers",
+            format!("{}, with {links} links at most at a time", plan.peers.len()),
         ),
-        ("peers", format!("{}, with {links} links at most at a time", plan.peers.len())),
         (
             "joins",
-            format!("{}, at most {} within a second", load.joins, load.most_joins_within(second)),
+            format!(
+                "{}, at most {} within a second",
+                load.joins,
+                load.most_joins_within(second)
+            ),
         ),
         (
             "messages",
@@ -71,9 +75,7 @@ fn text(args: &RunArgs, Loaded { scenario, plan }: &Loaded, index: usize) -> Str
 }
 
 fn target(scenario: &Scenario, args: &RunArgs) -> String {
-    let Target {
-        url, relay_mode, ..
-    } = &scenario.target;
+    let Target { url, relay_mode, .. } = &scenario.target;
     if args.sim {
         return "none: it is simulated".to_owned();
     }
@@ -91,8 +93,12 @@ fn target(scenario: &Scenario, args: &RunArgs) -> String {
     };
     let mut told = format!("{} (host {host}: {whose})", url_without_secrets(url));
     if let Some(metrics) = &scenario.target.metrics {
-        write!(told, ", whose metrics are read at {}", url_without_secrets(metrics))
-            .expect("a string takes everything");
+        write!(
+            told,
+            ", whose metrics are read at {}",
+            url_without_secrets(metrics)
+        )
+        .expect("a string takes everything");
     }
     if scenario.target.control.is_some() {
         told.push_str(", with commands of the scenario's that act on it");
@@ -102,10 +108,7 @@ fn target(scenario: &Scenario, args: &RunArgs) -> String {
 
 fn lasts(scenario: &Scenario, load: &OfferedLoad) -> String {
     match scenario.duration {
-        Some(duration) => format!(
-            "{} at most: everybody leaves then",
-            show_duration(duration)
-        ),
+        Some(duration) => format!("{} at most: everybody leaves then", show_duration(duration)),
         None => format!(
             "{} and what its waits take",
             show_duration(Duration::from_millis(load.ends_after.as_millis() as u64))
@@ -139,7 +142,10 @@ fn ice(scenario: &Scenario, args: &RunArgs) -> String {
 fn limits(scenario: &Scenario, args: &RunArgs) -> String {
     let peers = args.guard.max_peers.map(|most| format!("{most} peers"));
     let rate = guard::max_rate(scenario, args).map(|limit| match limit.is_default {
-        true => format!("{} joins, the default against a target that is not this machine", limit.rate),
+        true => format!(
+            "{} joins, the default against a target that is not this machine",
+            limit.rate
+        ),
         false => format!("{} joins", limit.rate),
     });
     let errors = (args.guard.max_error_rate).map(|share| {

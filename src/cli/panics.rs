@@ -73,7 +73,11 @@ fn said(info: &PanicHookInfo<'_>) -> String {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let text: String = text.unwrap_or("it did not say why").chars().take(MAX_SAID).collect();
+    let text: String = text
+        .unwrap_or("it did not say why")
+        .chars()
+        .take(MAX_SAID)
+        .collect();
     match info.location() {
         Some(place) => format!("{text} ({}:{})", place.file(), place.line()),
         None => text,
@@ -166,10 +170,13 @@ steps: [join, { wait: connected }, { barrier: b }, { pause: 1h }]
         end_on_panic();
         let (scenario, mut plan) = scenario(&url);
         if who == "peer" {
-            let barrier = plan.peers[1].script.iter_mut().find_map(|step| match &mut step.action {
-                Action::Barrier { barrier, .. } => Some(barrier),
-                _ => None,
-            });
+            let barrier = plan.peers[1]
+                .script
+                .iter_mut()
+                .find_map(|step| match &mut step.action {
+                    Action::Barrier { barrier, .. } => Some(barrier),
+                    _ => None,
+                });
             // There is none of that number.
             *barrier.expect("it has one") = BarrierId(99);
         }
@@ -202,7 +209,9 @@ steps: [join, { wait: connected }, { barrier: b }, { pause: 1h }]
 
     fn everybody_leaves(who: &str, said: &str) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let server = runtime.block_on(Bundled::start(Config::default())).expect("a free port");
+        let server = runtime
+            .block_on(Bundled::start(Config::default()))
+            .expect("a free port");
         let doomed = Command::new(std::env::current_exe().expect("it has a path"))
             .args(["--exact", "cli::panics::tests::the_doomed_process", "--nocapture"])
             .envs([(WHO, who), (WHERE, &server.url())])

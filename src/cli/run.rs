@@ -125,12 +125,11 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
 fn load_all(args: &RunArgs, run_id: &str, allowed: &Allowed) -> Option<Vec<Loaded>> {
     let run_id = (!args.sim).then_some(run_id);
     let load = |named: &str, change: &ChangeArgs, run_id: Option<&str>| {
-        load::load(named, change, args.segment.segment, run_id)
-            .filter(|Loaded { scenario, plan }| {
-                guard::is_allowed(scenario, args, allowed)
-                    && guard::is_within_limits(scenario, plan, args)
-                    && is_possible(scenario, args)
-            })
+        load::load(named, change, args.segment.segment, run_id).filter(|Loaded { scenario, plan }| {
+            guard::is_allowed(scenario, args, allowed)
+                && guard::is_within_limits(scenario, plan, args)
+                && is_possible(scenario, args)
+        })
     };
     let loaded: Vec<Option<Vec<Loaded>>> = args
         .scenarios

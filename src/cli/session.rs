@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::{compare_runs::Trouble, interrupt::Interrupt};
 
 /// What a run must not take over from the session that starts it.
-const NOT_INHERITED: [&str; 12] = [
+const NOT_INHERITED: [&str; 10] = [
     "RTCSTORM_RUNS",
     "RTCSTORM_BASELINE",
     "RTCSTORM_SAVE_BASELINE",
@@ -24,8 +24,6 @@ const NOT_INHERITED: [&str; 12] = [
     "RTCSTORM_JSON",
     "RTCSTORM_VERIFY",
     "RTCSTORM_DRY_RUN",
-    "RTCSTORM_ROOMS",
-    "RTCSTORM_PEERS",
 ];
 /// Of what a run that went wrong has said, so much is shown.
 const MAX_SHOWN: usize = 2_000;

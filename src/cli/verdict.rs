@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{abort::{Ended, EndedBy}, measured::Measured, readers::Gathered};
+use super::{
+    abort::{Ended, EndedBy},
+    measured::Measured,
+    readers::Gathered,
+};
 use crate::{
     base::{Instant, show_duration},
     metrics::{MetricKey, RunEvent, Snapshot},
@@ -142,11 +146,23 @@ fn counted(metrics: &Snapshot, name: &'static str) -> u64 {
 /// A reason for people. What ended the run is told by its name.
 fn told(reason: &Reason, aborted_by: Option<&Ended>) -> String {
     match (reason, aborted_by) {
-        (Reason::Aborted, Some(Ended { by: EndedBy::Guard(passed), at })) => format!(
+        (
+            Reason::Aborted,
+            Some(Ended {
+                by: EndedBy::Guard(passed),
+                at,
+            }),
+        ) => format!(
             "{passed}. It ended the run after {}; all figures are of the time until then",
             after(*at)
         ),
-        (Reason::Aborted, Some(Ended { by: EndedBy::Threshold(by), at })) => {
+        (
+            Reason::Aborted,
+            Some(Ended {
+                by: EndedBy::Threshold(by),
+                at,
+            }),
+        ) => {
             let actual = by.outcome.actual.unwrap_or(f64::INFINITY);
             let window = by
                 .outcome

@@ -115,7 +115,10 @@ impl<'a> Reckoning<'a> {
     /// Plays one peer up to its end (`None`) or the next barrier.
     fn go_on(&mut self, peer: usize) -> Option<usize> {
         let planned = &self.plan.peers[peer];
-        let remotes = self.plan.rooms[planned.room.index()].peers.len().saturating_sub(1) as u64;
+        let remotes = self.plan.rooms[planned.room.index()]
+            .peers
+            .len()
+            .saturating_sub(1) as u64;
         let (mut step, mut anchor) = self.at[peer];
         while let Some(next) = planned.script.get(step) {
             let at = anchor + next.after;
@@ -220,9 +223,7 @@ mod tests {
 
     #[test]
     fn what_the_deadline_cuts_off_is_not_offered() {
-        let load = load(
-            "{name: x, rooms: {peers: 2}, duration: 5s, steps: [join, {pause: 9s}, rejoin]}",
-        );
+        let load = load("{name: x, rooms: {peers: 2}, duration: 5s, steps: [join, {pause: 9s}, rejoin]}");
         assert_eq!((load.joins, load.ends_after), (2, Duration::from_secs(5)));
     }
 }

@@ -95,8 +95,7 @@ pub struct HostError(String);
 
 impl HostPattern {
     /// What to write.
-    pub const HELP: &'static str =
-        "write the name alone, without scheme, port and path: `rtc.example.org`, or `*.example.org` for all below it";
+    pub const HELP: &'static str = "write the name alone, without scheme, port and path: `rtc.example.org`, or `*.example.org` for all below it";
 
     /// Whether that host is meant. Case does not matter (RFC 4343).
     pub fn matches(&self, host: &str) -> bool {
@@ -121,7 +120,12 @@ impl FromStr for HostPattern {
         };
         let bracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
         let name = bracketed.unwrap_or(name);
-        let is_ip = name.parse::<core::net::IpAddr>().is_ok();
+        let is_v4 = name.split('.').count() == 4 && name.split('.').all(|part| part.parse::<u8>().is_ok());
+        let is_v6 = name.matches(':').count() >= 2
+            && name
+                .chars()
+                .all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'));
+        let is_ip = is_v4 || is_v6;
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
         let is_label = |label: &str| !label.is_empty() && label.chars().all(plain);
         let is_name = name.len() <= MAX_HOST && name.split('.').all(is_label);
@@ -161,7 +165,12 @@ mod tests {
         assert!(!host.matches("example.org") && !host.matches("x.rtc.example.org"));
         let below = pattern("*.example.org");
         assert!(below.matches("rtc.example.org") && below.matches("a.b.example.org"));
-        for other in ["example.org", ".example.org", "badexample.org", "example.org.evil.net"] {
+        for other in [
+            "example.org",
+            ".example.org",
+            "badexample.org",
+            "example.org.evil.net",
+        ] {
             assert!(!below.matches(other), "{other}");
         }
         assert!(pattern("[2001:db8::1]").matches("2001:db8::1"));
@@ -171,7 +180,18 @@ mod tests {
     #[test]
     fn what_names_no_host_is_refused() {
         for text in [
-            "", "*", "*.", "*.org", "a..b", "wss://a.org", "a.org:443", "a.org/x", "*.10.0.0.7", "a b", "x.*.org",
+            "",
+            "*",
+            "*.",
+            "*.org",
+            "a..b",
+            "wss://a.org",
+            "a.org:443",
+            "a.org/x",
+            "*.10.0.0.7",
+            "abc:80",
+            "a b",
+            "x.*.org",
         ] {
             assert!(text.parse::<HostPattern>().is_err(), "{text}");
         }
@@ -184,7 +204,10 @@ mod tests {
 
     #[test]
     fn a_configuration_is_read_and_each_mistake_told_with_its_place() {
-        let config = UserConfig::parse("c", "allowed_targets:\n  - rtc.example.org\n  - '*.test.example.org'\n");
+        let config = UserConfig::parse(
+            "c",
+            "allowed_targets:\n  - rtc.example.org\n  - '*.test.example.org'\n",
+        );
         let hosts: Vec<String> = config
             .expect("it is sound")
             .allowed_targets
@@ -193,7 +216,10 @@ mod tests {
             .collect();
         assert_eq!(hosts, ["rtc.example.org", "*.test.example.org"]);
         for nothing in ["", "# nobody\n", "{}"] {
-            assert_eq!(UserConfig::parse("c", nothing).expect("sound"), UserConfig::default());
+            assert_eq!(
+                UserConfig::parse("c", nothing).expect("sound"),
+                UserConfig::default()
+            );
         }
         let mistakes = told("allowed_target: [a.org]\n");
         assert!(

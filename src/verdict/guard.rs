@@ -127,7 +127,9 @@ impl Guards {
     fn case(&mut self, share: Fraction, event: &RunEvent) -> Option<Tripped> {
         let failed = self.failures.observe(event);
         let is_case = match event.kind {
-            EventKind::Joined { .. } | EventKind::ChannelOpened { .. } | EventKind::LinkRecovered { .. } => true,
+            EventKind::Joined { .. } | EventKind::ChannelOpened { .. } | EventKind::LinkRecovered { .. } => {
+                true
+            }
             EventKind::JoinFailed { .. }
             | EventKind::JoinRejected { .. }
             | EventKind::WaitExpired { .. }
@@ -246,7 +248,10 @@ mod tests {
         assert_eq!(stopped(&mut rate("10/s"), twice), Some((3_000, 12.2)));
         let storm = (0..61).map(|_| begins(7_000, false));
         assert_eq!(stopped(&mut rate("10/s"), storm), Some((7_000, 12.2)));
-        assert_eq!(stopped(&mut Guards::default(), (0..9_999).map(|_| begins(1, false))), None);
+        assert_eq!(
+            stopped(&mut Guards::default(), (0..9_999).map(|_| begins(1, false))),
+            None
+        );
     }
 
     #[test]
@@ -257,7 +262,13 @@ mod tests {
         assert_eq!(stopped(&mut guards, [goes_well(190)]), Some((190, 0.95)));
 
         let mut guards = Guards::new(None, Some("25%".parse().expect("a share")));
-        let quarter = (0..400).map(|k| if k % 4 == 3 { fails(k * 10) } else { goes_well(k * 10) });
+        let quarter = (0..400).map(|k| {
+            if k % 4 == 3 {
+                fails(k * 10)
+            } else {
+                goes_well(k * 10)
+            }
+        });
         assert_eq!(stopped(&mut guards, quarter), None, "a quarter is allowed");
         // The good ones are forgotten after 10 s: of 16 and 5, 5 are under a quarter.
         let later = (0..30).map(|k| fails(14_100 + k));

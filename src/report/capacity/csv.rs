@@ -32,11 +32,13 @@ pub fn steps(report: &CapacityReport) -> Result<Vec<u8>, String> {
             step.generator_lag_ms_p99,
             step.server_cpu_percent,
         ];
-        let row = [step.peers.to_string(), step.seed.to_string(), step.word().to_owned()];
+        let row = [
+            step.peers.to_string(),
+            step.seed.to_string(),
+            step.word().to_owned(),
+        ];
         let figures = figures.map(|figure| figure.map(|value| value.to_string()).unwrap_or_default());
-        table
-            .write_record(row.iter().chain(&figures))
-            .map_err(told)?;
+        table.write_record(row.iter().chain(&figures)).map_err(told)?;
     }
     table.into_inner().map_err(|error| error.to_string())
 }

@@ -117,7 +117,9 @@ impl CapacityReport {
     /// Whose end that is, in a sentence.
     pub fn whose(&self) -> &'static str {
         match self.knee.limit {
-            Limit::Server => "It is the server's: the generator was within its own limits when the figures were not.",
+            Limit::Server => {
+                "It is the server's: the generator was within its own limits when the figures were not."
+            }
             Limit::Generator => {
                 "It is the generator's, not the server's: the generator was at its own limits. Of the server it is known only that it bears what held. Use more cores, or more machines with `--segment K/N`."
             }

@@ -71,7 +71,10 @@ fn row(paper: &Paper, step: &StepLine, most: f64, room: usize) -> String {
         cpu(step.generator_cpu_percent),
         units::duration(step.generator_lag_ms_p99),
     ];
-    let cells = cells.iter().zip(HEAD).map(|(cell, (_, width))| right(cell, width));
+    let cells = cells
+        .iter()
+        .zip(HEAD)
+        .map(|(cell, (_, width))| right(cell, width));
     let share = match step.connect_ms_p95 {
         Some(ms) if ms.is_infinite() => 1.0,
         Some(ms) if most > 0.0 => ms / most,

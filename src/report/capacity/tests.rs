@@ -61,10 +61,16 @@ fn the_knee_and_whose_it_is_come_first_and_then_every_run_by_its_load() {
     let text = summary(&report(), look);
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     let first = "Up to 80 peers everything held, 2 times of 2; with 160 it did not, 2 times of 2.";
-    assert!(text.contains(first) && text.contains("It is the server's"), "{text}");
+    assert!(
+        text.contains(first) && text.contains("It is the server's"),
+        "{text}"
+    );
     let rows: Vec<&str> = text.lines().filter(|line| line.contains("1.50ms")).collect();
     assert_eq!(rows.len(), 5, "{text}");
-    assert!(rows[0].trim_start().starts_with("40") && rows[3].trim_start().starts_with("160"), "{text}");
+    assert!(
+        rows[0].trim_start().starts_with("40") && rows[3].trim_start().starts_with("160"),
+        "{text}"
+    );
     let generators = CapacityReport {
         knee: Knee {
             limit: Limit::Generator,
@@ -78,7 +84,9 @@ fn the_knee_and_whose_it_is_come_first_and_then_every_run_by_its_load() {
         steps: Vec::new(),
         ..report()
     };
-    assert!(summary(&cut, look).contains("interrupted") && summary(&cut, look).contains("Nothing was measured"));
+    assert!(
+        summary(&cut, look).contains("interrupted") && summary(&cut, look).contains("Nothing was measured")
+    );
 }
 
 #[test]
@@ -86,7 +94,11 @@ fn programs_get_the_same_as_json_and_csv() {
     let json: serde_json::Value = serde_json::from_slice(&capacity(&report())).expect("JSON");
     assert_eq!(json["schema"], SCHEMA);
     assert_eq!(
-        (&json["knee"]["holds_peers"], &json["knee"]["breaks_peers"], &json["knee"]["limit"]),
+        (
+            &json["knee"]["holds_peers"],
+            &json["knee"]["breaks_peers"],
+            &json["knee"]["limit"]
+        ),
         (&80.into(), &160.into(), &"server".into())
     );
     assert_eq!(json["steps"][2]["connect_ms_p95"], "inf");
@@ -106,5 +118,9 @@ fn the_page_has_the_curve_and_takes_nothing_for_markup() {
         steps: Vec::new(),
         ..report()
     };
-    assert!(!String::from_utf8(super::page(&nothing)).expect("text").contains("NaN"));
+    assert!(
+        !String::from_utf8(super::page(&nothing))
+            .expect("text")
+            .contains("NaN")
+    );
 }

