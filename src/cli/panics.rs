@@ -119,7 +119,7 @@ impl Drop for InRooms {
 mod tests {
     use std::{process::Command, sync::Arc};
 
-    use reference_server::Config;
+    use reference_server::{Config, room::HubConfig};
 
     use super::*;
     use crate::{
@@ -209,9 +209,15 @@ steps: [join, { wait: connected }, { barrier: b }, { pause: 1h }]
 
     fn everybody_leaves(who: &str, said: &str) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let server = runtime
-            .block_on(Bundled::start(Config::default()))
-            .expect("a free port");
+        let config = Config {
+            hub: HubConfig {
+                // Whoever only loses its socket stays a member.
+                grace: Duration::from_secs(3_600),
+                ..HubConfig::default()
+            },
+            ..Config::default()
+        };
+        let server = runtime.block_on(Bundled::start(config)).expect("a free port");
         let doomed = Command::new(std::env::current_exe().expect("it has a path"))
             .args(["--exact", "cli::panics::tests::the_doomed_process", "--nocapture"])
             .envs([(WHO, who), (WHERE, &server.url())])
@@ -220,7 +226,6 @@ steps: [join, { wait: connected }, { barrier: b }, { pause: 1h }]
         let (plan, told) = (scenario(&server.url()).1, String::from_utf8_lossy(&doomed.stdout));
         assert_eq!(doomed.status.code(), Some(1), "{doomed:?}");
         assert!(told.contains("over: ") && told.contains(said), "{doomed:?}");
-        // Whoever only loses its socket stays a member for the server's grace time.
         let room = &plan.rooms[0].wire_id;
         let left = (0..500).any(|_| {
             thread::sleep(Duration::from_millis(10));
