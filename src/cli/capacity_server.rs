@@ -37,7 +37,11 @@ impl OwnServer {
             )
         };
         let program = std::env::current_exe().map_err(|error| trouble(error.to_string()))?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        // Ctrl-C of the terminal is not for it: peers that leave want to find it there.
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--relay-mode", relay_mode])
             .env("RTCSTORM_LOG", "reference_server=info")
             .env("NO_COLOR", "1")
