@@ -1,6 +1,7 @@
 //! rtcstorm: a headless WebRTC test harness and load simulator. ARCHITECTURE.md is the map of this crate.
 
 pub mod base;
+pub mod capacity;
 pub mod cli;
 pub mod compare;
 pub mod hunt;

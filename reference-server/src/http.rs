@@ -112,7 +112,12 @@ fn websocket_url(shared: &Shared, headers: &HeaderMap) -> Option<String> {
 
 async fn metrics_text(State(shared): State<Arc<Shared>>) -> Response {
     let uptime_seconds = shared.now().since_start.as_secs_f64();
-    let text = metrics::text(&shared.stats(), uptime_seconds, process::resident_bytes());
+    let text = metrics::text(
+        &shared.stats(),
+        uptime_seconds,
+        process::resident_bytes(),
+        process::cpu_seconds(),
+    );
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 

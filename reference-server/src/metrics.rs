@@ -10,7 +10,7 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// All metrics, after so many seconds; those of the process have the names that Prometheus gives them, and are left
 /// out where the system does not tell. No value of a label needs escaping: all are words of ours.
 #[rustfmt::skip]
-pub(crate) fn text(stats: &ServerStats, uptime_seconds: f64, resident_bytes: Option<u64>) -> String {
+pub(crate) fn text(stats: &ServerStats, uptime_seconds: f64, resident_bytes: Option<u64>, cpu_seconds: Option<f64>) -> String {
     let hub = &stats.hub;
     let mut out = Page(String::new());
     out.family("build_info", "gauge", "Always 1; the label tells the version.", "version", [(env!("CARGO_PKG_VERSION"), 1)]);
@@ -32,6 +32,9 @@ pub(crate) fn text(stats: &ServerStats, uptime_seconds: f64, resident_bytes: Opt
     out.single("turn_credentials_total", "counter", "TURN credentials given out.", stats.turn_credentials);
     if let Some(bytes) = resident_bytes {
         out.process("process_resident_memory_bytes", "gauge", "Resident memory of the server's process.", bytes);
+    }
+    if let Some(seconds) = cpu_seconds {
+        out.process("process_cpu_seconds_total", "counter", "Processor time that the server's process has used, in seconds.", seconds);
     }
     out.0
 }
@@ -90,7 +93,7 @@ mod tests {
             queue_frames_high_water: 7,
             ..ServerStats::default()
         };
-        let text = text(&stats, 1.5, Some(4_096));
+        let text = text(&stats, 1.5, Some(4_096), Some(2.5));
         assert!(text.ends_with('\n'));
         let mut families = BTreeSet::new();
         let mut family = "";
@@ -117,6 +120,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\nprocess_resident_memory_bytes 4096\n"), "{text}");
+        assert!(text.contains("\nprocess_cpu_seconds_total 2.5\n"), "{text}");
         assert!(text.contains("\nreference_server_uptime_seconds 1.5\n"), "{text}");
     }
 }

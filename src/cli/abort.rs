@@ -1,4 +1,5 @@
-//! `abortOnFail`: a threshold that fails while the run is under way ends it.
+//! What ends a run that goes wrong: a threshold with `abortOnFail` that fails while it is under way, and the limits of
+//! the command line.
 
 use std::time::Duration;
 
@@ -9,43 +10,52 @@ use crate::{
     base::Instant,
     metrics::{EventKind, RunEvent},
     run::EventReader,
-    verdict::ThresholdResult,
+    verdict::{Guards, ThresholdResult, Tripped},
     world::BoxFuture,
 };
 
 /// Between two looks, in the run's own time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What ended a run: the threshold as it was then, and when that was.
+/// What ended a run, and when that was.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ended {
-    pub by: ThresholdResult,
+    pub by: EndedBy,
     pub at: Instant,
 }
 
-/// Whether a threshold has ended the run, and which.
+/// What ended it, as it was then.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum EndedBy {
+    Threshold(ThresholdResult),
+    Guard(Tripped),
+}
+
+/// Whether something has ended the run, and what.
 pub(super) struct Abort(watch::Receiver<Option<Ended>>);
 
 /// Looks at what is gathered while the run is under way. It has to read after whoever gathers.
 pub(super) struct AbortReader {
     gathered: Shared,
     watcher: Watcher,
+    guards: Guards,
     tell: watch::Sender<Option<Ended>>,
 }
 
-/// Watches the thresholds of `gathered` that say `abortOnFail`.
-pub(super) fn watch(gathered: Shared) -> (AbortReader, Abort) {
+/// Watches the thresholds of `gathered` that say `abortOnFail`, and `guards`.
+pub(super) fn watch(gathered: Shared, guards: Guards) -> (AbortReader, Abort) {
     let (tell, told) = watch::channel(None);
     let reader = AbortReader {
         gathered,
         watcher: Watcher::default(),
+        guards,
         tell,
     };
     (reader, Abort(told))
 }
 
 impl Abort {
-    /// Completes when a threshold ends the run; never, if none does.
+    /// Completes when something ends the run; never, if nothing does.
     pub fn happens(&self) -> BoxFuture<()> {
         let mut told = self.0.clone();
         Box::pin(async move {
@@ -71,14 +81,18 @@ impl EventReader for AbortReader {
             });
             ended.flatten()
         };
-        if let Some(by) = self.watcher.look(event, look) {
-            eprintln!(
-                "aborted: {} failed after {}: everybody leaves",
-                by.threshold,
-                after(event.at)
-            );
-            self.tell.send_replace(Some(Ended { by, at: event.at }));
-        }
+        let failed = self.watcher.look(event, look);
+        let passed = self.watcher.guard(|| self.guards.observe(event));
+        let (by, what) = match (passed, failed) {
+            (Some(passed), _) => (EndedBy::Guard(passed), passed.to_string()),
+            (None, Some(failed)) => {
+                let what = format!("{} failed", failed.threshold);
+                (EndedBy::Threshold(failed), what)
+            }
+            (None, None) => return,
+        };
+        eprintln!("aborted: {what} after {}: everybody leaves", after(event.at));
+        self.tell.send_replace(Some(Ended { by, at: event.at }));
     }
 }
 
@@ -106,6 +120,13 @@ impl Watcher {
         let ended = look();
         self.over = ended.is_some();
         ended
+    }
+
+    /// What passes a limit, if the run does not end already.
+    fn guard(&mut self, observe: impl FnOnce() -> Option<Tripped>) -> Option<Tripped> {
+        let passed = observe().filter(|_| !self.over);
+        self.over |= passed.is_some();
+        passed
     }
 }
 

@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
+    capacity_args::CapacityArgs,
     compare_args::{BaselineArgs, CalibrateArgs, CompareArgs},
+    guard_args::GuardArgs,
     live::LiveAddress,
     otlp::OtlpUrl,
     schedule::ScheduleArg,
@@ -18,7 +20,7 @@ use crate::{base::Fraction, plan::Segment, report::Format};
 #[command(
     name = "rtcstorm",
     version,
-    after_help = "Begin with:  rtcstorm run smoke\n\nExit codes: 0 pass, 99 a threshold or invariant failed, 98 the run proves nothing, 97 a regression,\n104 a mistake in a scenario or the configuration, 105 interrupted, 108 ended by a threshold\nwith abortOnFail, 2 wrong usage, 1 a bug of ours. Of several scenarios, the worst.\n\nEvery option can be set in the environment: see `rtcstorm help environment`."
+    after_help = "Begin with:  rtcstorm run smoke\n\nExit codes: 0 pass, 99 a threshold or invariant failed, 98 the run proves nothing, 97 a regression,\n104 a mistake in a scenario or the configuration, 105 interrupted, 108 ended by a threshold\nwith abortOnFail or by --max-rate or --max-error-rate, 2 wrong usage, 1 a bug of ours. Of several scenarios, the worst.\n\nEvery option can be set in the environment: see `rtcstorm help environment`."
 )]
 pub(super) struct Args {
     /// Say more on stderr: -v what happens, -vv why
@@ -66,6 +68,11 @@ pub(super) enum Command {
         after_help = "Example:  rtcstorm calibrate chat-load --runs 20\nExample:  rtcstorm calibrate smoke --runs 40 -- --rooms 10 --sim --schedule random\nExample:  rtcstorm calibrate --from reports/baselines/main/smoke"
     )]
     Calibrate(Box<CalibrateArgs>),
+    /// Raise the load until a threshold breaks, and say where that is and whose end it is
+    #[command(
+        after_help = "Example:  rtcstorm capacity join-storm --metric 'connect_ms p(95)<2000' --from 10 --to 1000 --step 10\nExample:  rtcstorm capacity my.yaml --metric 'connect_failed rate<0.01' --from 20 --to 400 --url wss://rtc.example.org/ws/ --server-metrics http://10.0.0.7:9100/metrics -- --allow-target rtc.example.org --max-rate 50/s\n\nExit codes: 0 searched to its end, 104 a mistake, 105 interrupted (what was measured is written).\nWhat the interval means: docs/CAPACITY.md."
+    )]
+    Capacity(Box<CapacityArgs>),
     /// Report every mistake in scenarios, and run nothing
     #[command(after_help = "Example:  rtcstorm check scenarios/*.yaml")]
     Check(CheckArgs),
@@ -232,14 +239,8 @@ pub(super) struct RunArgs {
     #[arg(long, env = "RTCSTORM_ICE_CA", value_name = "FILE")]
     pub ice_ca: Option<PathBuf>,
 
-    /// Host that may be tested although it is not this machine; repeatable. Only what you own!
-    #[arg(
-        long,
-        env = "RTCSTORM_ALLOW_TARGET",
-        value_name = "HOST",
-        value_delimiter = ','
-    )]
-    pub allow_target: Vec<String>,
+    #[command(flatten)]
+    pub guard: GuardArgs,
 }
 
 #[derive(Debug, Clone, clap::Args)]

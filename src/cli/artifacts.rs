@@ -172,21 +172,24 @@ impl RunFolder {
         put(&self.path.join(name), bytes)
     }
 
+    /// What a run writes into it, and what that is.
+    pub const NAMES: [(&'static str, &'static str); 6] = [
+        (SUMMARY, "all figures"),
+        (HISTOGRAMS, "distributions, for HdrHistogram's tools"),
+        (EVENTS, "every event"),
+        (MACHINE, "where, when and how long it was played"),
+        (RUN, "what it was begun with, for `rtcstorm report`"),
+        (SCENARIO, "the scenario as it was played"),
+    ];
+
     /// What is in it, for the summary.
     pub fn files(&self) -> Vec<FileLine> {
-        [
-            (SUMMARY, "all figures"),
-            (HISTOGRAMS, "distributions, for HdrHistogram's tools"),
-            (EVENTS, "every event"),
-            (MACHINE, "where, when and how long it was played"),
-            (RUN, "what it was begun with, for `rtcstorm report`"),
-            (SCENARIO, "the scenario as it was played"),
-        ]
-        .map(|(name, what)| FileLine {
-            path: self.path.join(name).display().to_string(),
-            what: what.to_owned(),
-        })
-        .to_vec()
+        Self::NAMES
+            .map(|(name, what)| FileLine {
+                path: self.path.join(name).display().to_string(),
+                what: what.to_owned(),
+            })
+            .to_vec()
     }
 }
 

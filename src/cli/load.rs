@@ -144,7 +144,7 @@ fn overrides(change: &ChangeArgs) -> Vec<Override> {
 }
 
 /// All mistakes: with the source and a mark for people, a line for each otherwise.
-fn show(mistakes: &Diagnostics) -> String {
+pub(super) fn show(mistakes: &Diagnostics) -> String {
     if !std::io::stderr().is_terminal() {
         return mistakes.listing();
     }

@@ -9,6 +9,10 @@ mod artifacts;
 mod baseline;
 mod belonging;
 mod calibrate;
+mod capacity;
+mod capacity_args;
+mod capacity_server;
+mod capacity_step;
 mod case;
 mod check;
 mod compare;
@@ -16,8 +20,12 @@ mod compare_ab;
 mod compare_args;
 mod compare_runs;
 mod completions;
+mod config;
 mod doors;
+mod dry_run;
 mod environment;
+mod guard;
+mod guard_args;
 mod hunt;
 mod interrupt;
 mod live;
@@ -28,6 +36,7 @@ mod measured;
 mod merge;
 mod mutants;
 mod otlp;
+mod panics;
 mod place;
 mod plan;
 mod progress;
@@ -71,7 +80,7 @@ const TRACE: u8 = 3;
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    end_on_panic();
+    panics::end_on_panic();
     let matches = environment::command().get_matches();
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // A server has nothing but its log to say where it is.
@@ -89,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::merge(&args).into(),
         Command::Compare(args) => compare::compare(&args).into(),
         Command::Calibrate(args) => calibrate::calibrate(&args).into(),
+        Command::Capacity(args) => capacity::capacity(&args).into(),
         Command::Check(args) => check::check(&args).into(),
         Command::Plan(args) => plan::plan(&args).into(),
         Command::Scenarios => scenarios::scenarios().into(),
@@ -97,20 +107,6 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::completions(&args).into(),
         Command::Environment => environment::environment().into(),
     }
-}
-
-/// A panic is a bug of ours: it ends the process, wherever it happens, with the exit code for that. A run
-/// whose task had died would never end.
-fn end_on_panic() {
-    let tell = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        tell(panic);
-        if let Some(seed) = simulate::seed_at_hand() {
-            eprintln!("it was simulating seed {seed}");
-        }
-        eprintln!("this is a bug of rtcstorm's; what was measured so far is in the run's events.ndjson");
-        std::process::exit(i32::from(crate::verdict::ExitCode::Bug.number()));
-    }));
 }
 
 fn log_to_stderr(verbose: u8) {

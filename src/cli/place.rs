@@ -1,11 +1,14 @@
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use reference_server::{
     Config, TurnConfig,
     room::{self, HubConfig},
 };
 
-use super::load;
+use super::{
+    load,
+    panics::{InRooms, LEAVE_WITHIN},
+};
 use crate::{
     base::RootSeed,
     net::{Bundled, CertificateDer, Command, Commands, IceSide, NetWorld, Target},
@@ -13,11 +16,14 @@ use crate::{
     run::{self, EventReader, Options, RunSummary},
     scenario::{CommandLine, Control, RelayMode, Scenario, Target as ScenarioTarget},
     sim::{Schedule, SimWorld, Stalled},
-    world::{Census, World},
+    world::{Census, Holding, World},
 };
 
 /// The bundled server's membership tokens in simulations: there is nobody to guess them.
 const TOKEN_SEED: [u8; 32] = [0; 32];
+
+/// Between two looks at whether everybody has left.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Where a run takes place: one of the worlds, with the server in it.
 pub(super) enum Place {
@@ -116,12 +122,19 @@ impl Place {
     ) -> Result<RunSummary, String> {
         match self {
             Self::Net { world, server } => {
-                let summary = run::execute(world.clone(), census, plan, options, readers).await;
+                let in_rooms = InRooms::enter();
+                let run = run::execute(world.clone(), census.clone(), plan, options, readers);
+                // A task of its own: whoever waits for it is still there should it panic.
+                let played = tokio::spawn(run).await;
+                if played.is_err() {
+                    end_of(&census).await;
+                }
+                drop(in_rooms);
                 world.end_turn();
                 if let Some(server) = server {
                     server.shutdown().await;
                 }
-                Ok(summary)
+                played.map_err(|panic| format!("the run has ended early: {panic}"))
             }
             Self::Sim(world) => {
                 let run = run::execute(world.clone(), census, plan, options, readers);
@@ -178,6 +191,14 @@ fn hub(target: &ScenarioTarget) -> HubConfig {
             RelayMode::Deployed => room::RelayMode::Deployed,
         },
         ..HubConfig::default()
+    }
+}
+
+/// Waits until nobody of a run is left that has lost its head; everybody was told to leave.
+async fn end_of(census: &Census) {
+    let until = tokio::time::Instant::now() + LEAVE_WITHIN;
+    while census.held(Holding::Task) > 0 && tokio::time::Instant::now() < until {
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

@@ -316,6 +316,7 @@ pub(super) fn replay(folder: &Path, opened: &Opened) -> Result<Replayed, String>
         },
         by_user: false,
         aborted_by: None,
+        panicked: None,
         warm_up: plan.warm_up,
         log_trouble: None,
         lag_limit: limit(launch.lag_limit_ms),

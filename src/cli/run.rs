@@ -1,6 +1,6 @@
 use std::{
     io::{self, IsTerminal},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -13,11 +13,12 @@ use super::{
     args::{ChangeArgs, RunArgs},
     artifacts::{LogHash, RunFolder},
     baseline::{self, Played},
-    doors,
+    config, doors, dry_run,
+    guard::{self, Allowed},
     interrupt::Interrupt,
     live::Outset,
     load::{self, Loaded},
-    machine, no_color,
+    machine, no_color, panics,
     place::Place,
     print_data,
     progress::Progress,
@@ -34,7 +35,7 @@ use crate::{
     plan::Segment,
     report::{LAUNCH_SCHEMA, Launch, MachineLine, RunReport, StartedAt, json, terminal},
     run::{EventReader, Options},
-    scenario::{Scenario, url_without_secrets},
+    scenario::url_without_secrets,
     verdict::{ExitCode, GeneratorUse, Grants, invariants::Visibility},
     world::{Census, Tricks},
 };
@@ -49,7 +50,11 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     if !baseline::are_names(args) {
         return ExitCode::Usage;
     }
-    let Some(loaded) = load_all(args, &run_id) else {
+    let Some(config) = config::read(args.guard.config.as_deref()) else {
+        return ExitCode::Configuration;
+    };
+    let allowed = Allowed::new(args, config);
+    let Some(loaded) = load_all(args, &run_id, &allowed) else {
         return ExitCode::Configuration;
     };
     if args.only_log {
@@ -64,6 +69,9 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let Some(trusted) = trusted(args.ice_ca.as_deref()) else {
         return ExitCode::Configuration;
     };
+    if args.guard.dry_run {
+        return dry_run::show(args, &loaded);
+    }
     let watched = match Watched::start(args, loaded.len()) {
         Ok(watched) => watched,
         Err(trouble) => {
@@ -96,8 +104,12 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
                 break;
             }
             codes.push(run_one(&all, loaded, index, &mut played).await);
+            if panics::first().is_some() {
+                codes.push(ExitCode::Bug);
+                break;
+            }
         }
-        if !interrupt.is_seen() {
+        if !interrupt.is_seen() && panics::first().is_none() {
             codes.push(baseline::after(args, &played));
         }
         ExitCode::worst(codes)
@@ -110,11 +122,15 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
 
 /// Every scenario, or none: what is wrong with any of them has been printed. Each as often as it is to be played,
 /// with one seed after the other.
-fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
+fn load_all(args: &RunArgs, run_id: &str, allowed: &Allowed) -> Option<Vec<Loaded>> {
     let run_id = (!args.sim).then_some(run_id);
     let load = |named: &str, change: &ChangeArgs, run_id: Option<&str>| {
-        load::load(named, change, args.segment.segment, run_id)
-            .filter(|loaded| is_allowed(&loaded.scenario, args) && is_possible(loaded, args))
+        load::load(named, change, args.segment.segment, run_id).filter(|loaded| {
+            let Loaded { scenario, plan } = loaded;
+            guard::is_allowed(scenario, args, allowed)
+                && guard::is_within_limits(scenario, plan, args)
+                && is_possible(loaded, args)
+        })
     };
     let loaded: Vec<Option<Vec<Loaded>>> = args
         .scenarios
@@ -134,35 +150,6 @@ fn load_all(args: &RunArgs, run_id: &str) -> Option<Vec<Loaded>> {
         .collect();
     let loaded: Option<Vec<Vec<Loaded>>> = loaded.into_iter().collect();
     loaded.map(|all| all.into_iter().flatten().collect())
-}
-
-/// Whether the target may be tested at all.
-fn is_allowed(scenario: &Scenario, args: &RunArgs) -> bool {
-    // In a simulation nobody's server is touched.
-    if args.sim {
-        return true;
-    }
-    let target = &scenario.target;
-    let own = load::is_loopback(scenario);
-    let host = (!own).then(|| ("target", target.host().unwrap_or_default()));
-    // Whoever may be loaded may be asked how it bears it.
-    let metrics = target.metrics_host();
-    let metrics = metrics.filter(|host| !load::is_this_machine(host) && target.host() != Some(host));
-    let mut refused = false;
-    for (what, host) in host
-        .into_iter()
-        .chain(metrics.map(|host| ("target's metrics", host)))
-    {
-        let mut allowed = args.allow_target.iter();
-        if !allowed.any(|allowed| allowed.eq_ignore_ascii_case(host)) {
-            eprintln!(
-                "error: {}: the {what} `{host}` is not this machine\n  help: if it is yours to load, say so with `--allow-target {host}`",
-                scenario.name
-            );
-            refused = true;
-        }
-    }
-    !refused
 }
 
 /// Whether the world has all that the scenario asks for.
@@ -299,8 +286,8 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
         eprintln!("{line}");
     }
     let progress = Progress::start(plan, gathered.clone(), args.quiet);
-    let (watch, abort) = abort::watch(gathered.clone());
-    let (by_user, by_threshold) = (interrupt.first(), abort.happens());
+    let (watch, abort) = abort::watch(gathered.clone(), guard::guards(scenario, args));
+    let (by_user, aborted, panicked) = (interrupt.first(), abort.happens(), panics::happens());
     let plan_ = Arc::new(plan.clone());
     let options = Options {
         ice_servers: ice_servers.to_vec(),
@@ -308,7 +295,8 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
         interrupt: Box::pin(async {
             tokio::select! {
                 () = by_user => {}
-                () = by_threshold => {}
+                () = aborted => {}
+                () = panicked => {}
             }
         }),
     };
@@ -352,6 +340,7 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
         },
         by_user: interrupt.is_seen(),
         aborted_by: abort.by(),
+        panicked: panics::first(),
         warm_up: plan.warm_up,
         log_trouble: folder.log_trouble(),
         lag_limit: args.lag_limit,
@@ -454,18 +443,21 @@ fn folder_for(
     started: SystemTime,
     index: usize,
 ) -> Result<RunFolder, String> {
-    let name = &loaded.scenario.name;
-    match &args.out {
-        Some(out) if args.baseline.runs > 1 => {
-            RunFolder::at(out.join(format!("{:03}-{name}-{}", index + 1, loaded.plan.seed)))
-        }
-        Some(out) if args.scenarios.len() == 1 => RunFolder::at(out.clone()),
-        Some(out) => RunFolder::at(out.join(format!("{:02}-{name}", index + 1))),
-        None => {
-            let name = format!("{}-{name}-{}", stamp(started), loaded.plan.seed);
-            RunFolder::create_new(Path::new(RUNS), &name)
-        }
+    let (name, seed) = (&loaded.scenario.name, loaded.plan.seed);
+    match folder_named(args, name, seed, index) {
+        Some(folder) => RunFolder::at(folder),
+        None => RunFolder::create_new(Path::new(RUNS), &format!("{}-{name}-{seed}", stamp(started))),
     }
+}
+
+/// The folder of one of the runs, if the user names any.
+pub(super) fn folder_named(args: &RunArgs, name: &str, seed: u64, index: usize) -> Option<PathBuf> {
+    let out = args.out.as_ref()?;
+    Some(match args.scenarios.len() {
+        _ if args.baseline.runs > 1 => out.join(format!("{:03}-{name}-{seed}", index + 1)),
+        1 => out.clone(),
+        _ => out.join(format!("{:02}-{name}", index + 1)),
+    })
 }
 
 /// A time as it begins the names of folders, so that their order is that of time.
@@ -517,7 +509,7 @@ pub(super) fn repeat_words(named: &str, args: &RunArgs, seed: u64) -> Vec<String
 }
 
 /// As a shell takes it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

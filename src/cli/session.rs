@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::{compare_runs::Trouble, interrupt::Interrupt};
 
 /// What a run must not take over from the session that starts it.
-const NOT_INHERITED: [&str; 9] = [
+const NOT_INHERITED: [&str; 10] = [
     "RTCSTORM_RUNS",
     "RTCSTORM_BASELINE",
     "RTCSTORM_SAVE_BASELINE",
@@ -23,6 +23,7 @@ const NOT_INHERITED: [&str; 9] = [
     "RTCSTORM_FORMAT",
     "RTCSTORM_JSON",
     "RTCSTORM_VERIFY",
+    "RTCSTORM_DRY_RUN",
 ];
 /// Of what a run that went wrong has said, so much is shown.
 const MAX_SHOWN: usize = 2_000;
@@ -108,7 +109,7 @@ impl RunCommand {
         let ended = tokio::select! {
             ended = child.wait() => ended,
             () = interrupt.first() => {
-                pass_on(&child);
+                pass_on(&child, interrupt.is_alone());
                 child.wait().await
             }
         };
@@ -138,9 +139,9 @@ impl RunCommand {
 
 /// Ctrl-C of a terminal goes to all processes in front; a signal from elsewhere to this one alone.
 #[cfg(unix)]
-fn pass_on(child: &tokio::process::Child) {
+fn pass_on(child: &tokio::process::Child, is_alone: bool) {
     use rustix::process::{Pid, Signal, kill_process};
-    if std::io::stdin().is_terminal() {
+    if std::io::stdin().is_terminal() && !is_alone {
         return;
     }
     let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
@@ -151,7 +152,7 @@ fn pass_on(child: &tokio::process::Child) {
 }
 
 #[cfg(not(unix))]
-fn pass_on(_child: &tokio::process::Child) {}
+fn pass_on(_child: &tokio::process::Child, _is_alone: bool) {}
 
 /// The last that a run has said.
 fn shown(path: &Path) -> String {

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{abort::Ended, measured::Measured, readers::Gathered};
+use super::{
+    abort::{Ended, EndedBy},
+    measured::Measured,
+    readers::Gathered,
+};
 use crate::{
     base::{Instant, show_duration},
     metrics::{MetricKey, RunEvent, Snapshot},
@@ -27,8 +31,10 @@ pub(super) struct About<'a> {
     pub machine: MachineLine,
     /// The user has asked for an end.
     pub by_user: bool,
-    /// What ended the run, if a threshold did.
+    /// What ended the run, if a threshold or a limit did.
     pub aborted_by: Option<Ended>,
+    /// What a task said that panicked.
+    pub panicked: Option<String>,
     pub warm_up: Duration,
     /// Why the event log is not whole, if it is not.
     pub log_trouble: Option<String>,
@@ -68,6 +74,7 @@ pub(super) fn tell(about: About<'_>, mut measured: Measured) -> (RunReport, Exit
         interrupted: about.run.interrupted && about.by_user,
         aborted: aborted_by.is_some(),
         server_commands_failed: counted(&metrics, "server_commands_failed"),
+        panicked: about.panicked.as_deref(),
         config_error: false,
     });
     let exit_code = verdict.exit_code;
@@ -81,7 +88,7 @@ pub(super) fn tell(about: About<'_>, mut measured: Measured) -> (RunReport, Exit
         duration_ms: millis(about.run.duration),
         warm_up_ms: (!about.warm_up.is_zero()).then(|| millis(about.warm_up)),
         aborted: aborted_by.as_ref().map(|ended| AbortLine {
-            threshold: line(&ended.by),
+            threshold: ended_by(&ended.by),
             at_ms: ended.at.as_millis_f64(),
         }),
         log_hash: about.log_hash,
@@ -139,7 +146,23 @@ fn counted(metrics: &Snapshot, name: &'static str) -> u64 {
 /// A reason for people. What ended the run is told by its name.
 fn told(reason: &Reason, aborted_by: Option<&Ended>) -> String {
     match (reason, aborted_by) {
-        (Reason::Aborted, Some(Ended { by, at })) => {
+        (
+            Reason::Aborted,
+            Some(Ended {
+                by: EndedBy::Guard(passed),
+                at,
+            }),
+        ) => format!(
+            "{passed}. It ended the run after {}; all figures are of the time until then",
+            after(*at)
+        ),
+        (
+            Reason::Aborted,
+            Some(Ended {
+                by: EndedBy::Threshold(by),
+                at,
+            }),
+        ) => {
             let actual = by.outcome.actual.unwrap_or(f64::INFINITY);
             let window = by
                 .outcome
@@ -153,6 +176,25 @@ fn told(reason: &Reason, aborted_by: Option<&Ended>) -> String {
             )
         }
         _ => reason.to_string(),
+    }
+}
+
+/// What ended the run; a limit of the command line's has the form of a threshold, with its option in place of a metric.
+fn ended_by(by: &EndedBy) -> ThresholdLine {
+    let passed = match by {
+        EndedBy::Threshold(result) => return line(result),
+        EndedBy::Guard(passed) => passed,
+    };
+    let window = passed.window;
+    ThresholdLine {
+        selector: passed.guard.flag().to_owned(),
+        expression: passed.guard.to_string(),
+        actual: Some(passed.actual),
+        status: ThresholdStatus::Failed,
+        window: Some(WindowLine {
+            length_ms: millis(window.until.since(window.from)),
+            worst_ms: Some((window.from.as_millis_f64(), window.until.as_millis_f64())),
+        }),
     }
 }
 

@@ -20,6 +20,7 @@ pub use bundled::Bundled;
 pub use commands::{Command, Commands};
 pub use ice::IceSide;
 pub use post::post;
+pub use scrape::server_cpu_s;
 pub use tokio_rustls::rustls::pki_types::CertificateDer;
 pub use turn::BundledTurn;
 pub use turn_tls::{Authority, certificates};

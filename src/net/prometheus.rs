@@ -5,6 +5,14 @@ use crate::world::ServerLoad;
 /// The name under which every process tells its resident memory.
 const RESIDENT: &str = "process_resident_memory_bytes";
 
+/// The name under which every process tells the processor time that it has used, in seconds.
+const CPU: &str = "process_cpu_seconds_total";
+
+/// The processor time that the server's process has used, in seconds.
+pub(super) fn cpu_s(page: &str) -> Option<f64> {
+    sum(page, CPU)
+}
+
 /// The figures of a page that are known; `None` if none is. What is no sample is passed over.
 pub(super) fn load(page: &str) -> Option<ServerLoad> {
     let load = ServerLoad {
@@ -30,10 +38,14 @@ fn figure(page: &str, word: &str) -> Option<u64> {
 
 /// The sum over all labels.
 fn total(page: &str, name: &str) -> Option<u64> {
+    sum(page, name).map(|sum| sum as u64)
+}
+
+fn sum(page: &str, name: &str) -> Option<f64> {
     let values = samples(page).filter(|sample| sample.0 == name);
     let sum = values.map(|(_, value)| value).reduce(|a, b| a + b)?;
     // NaN and the infinities are no figure of anything that is held.
-    (sum.is_finite() && sum >= 0.0).then_some(sum as u64)
+    (sum.is_finite() && sum >= 0.0).then_some(sum)
 }
 
 /// Names and values.
@@ -92,7 +104,9 @@ app_members NaN
 this is no sample
 app_queue_frames{broken="
 process_resident_memory_bytes 52428800
+process_cpu_seconds_total 12.25
 "#;
+        assert_eq!(cpu_s(page), Some(12.25));
         let expected = ServerLoad {
             rooms: Some(3),
             sockets: Some(6),

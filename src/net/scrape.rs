@@ -31,6 +31,17 @@ pub(super) async fn scrape(url: &str) -> Result<ServerLoad, String> {
     prometheus::load(&page).ok_or_else(|| "its metrics have no figure that is known".to_owned())
 }
 
+/// The processor time that the process of the server at `url` (`http://`) has used, in seconds.
+///
+/// # Errors
+/// It does not answer, or does not tell that.
+pub async fn server_cpu_s(url: &str) -> Result<f64, String> {
+    let page = tokio::time::timeout(WITHIN, page(url))
+        .await
+        .map_err(|_| format!("no answer within {WITHIN:?}"))??;
+    prometheus::cpu_s(&page).ok_or_else(|| "its metrics do not tell its processor time".to_owned())
+}
+
 async fn page(url: &str) -> Result<String, String> {
     let uri: Uri = url.parse().map_err(|error| format!("its URL: {error}"))?;
     let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {

@@ -173,6 +173,11 @@ impl Peer {
         }
     }
 
+    /// The frame that gives the membership up, for whoever finds the peer broken: nothing of its state is asked for it.
+    pub fn farewell(&self, now: Instant) -> Option<String> {
+        self.protocol.encode(&Message::Leave, self.unix_ms(now))
+    }
+
     fn output_open(&mut self) {
         self.socket_number += 1;
         let number = self.socket_number;

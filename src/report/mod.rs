@@ -4,6 +4,7 @@
 
 pub mod annotations;
 mod buckets;
+pub mod capacity;
 mod chart;
 pub mod comparison;
 mod csv;

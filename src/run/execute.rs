@@ -76,6 +76,7 @@ pub async fn execute(
     apart.tell(&sink, plan.pairs_without_path()).await;
 
     let (inputs, receivers): (Vec<_>, Vec<_>) = plan.peers.iter().map(|_| mpsc::channel(INPUTS)).unzip();
+    let _leaving = LeaveOnPanic(inputs.clone());
     let (alive, all_gone) = mpsc::channel(1);
     let (server, server_left) = server::look_after(&world, &census, &sink, &plan, &inputs);
     let shared = Arc::new(Shared {
@@ -120,6 +121,19 @@ pub async fn execute(
         interrupted: stopped == Some(EventKind::Interrupted),
         deadline_reached: stopped == Some(EventKind::DeadlineReached),
         events_dropped: delivery.dropped(),
+    }
+}
+
+/// Should a run panic, nobody would tell its peers anything any more: they leave.
+struct LeaveOnPanic(Vec<mpsc::Sender<PeerInput>>);
+
+impl Drop for LeaveOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for inputs in &self.0 {
+                let _ = inputs.try_send(PeerInput::Leave);
+            }
+        }
     }
 }
 

@@ -168,6 +168,19 @@ struct PeerTask {
     now: Instant,
 }
 
+/// A peer that panics can't be asked any more: what is left to do is to leave its room.
+impl Drop for PeerTask {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let now = self.shared.stack.world.now();
+            if let Some(frame) = self.peer.farewell(now) {
+                self.send_frame(frame);
+            }
+            self.hang_up();
+        }
+    }
+}
+
 impl PeerTask {
     /// What happens next; `None` once `deadline` has come.
     async fn next_input(

@@ -39,6 +39,7 @@ mod thresholds;
 mod tree;
 mod turn;
 mod types;
+mod user_config;
 mod waits;
 
 pub use bundled::{bundled, faults, races, shipped};
@@ -56,4 +57,5 @@ pub use secrets::url_without_secrets;
 pub use source::Span;
 pub use turn::TurnFault;
 pub use types::*;
+pub use user_config::{HostError, HostPattern, UserConfig};
 pub use waits::EXTERNALS_MAX;

@@ -4,6 +4,7 @@
 
 mod exit_code;
 mod generator;
+mod guard;
 pub mod invariants;
 mod saturation;
 mod threshold;
@@ -16,6 +17,7 @@ mod windows;
 
 pub use exit_code::ExitCode;
 pub use generator::{GeneratorUse, Grants};
+pub use guard::{ERROR_CASES, ERROR_WINDOW, Guard, Guards, RATE_WINDOW, Tripped};
 pub use saturation::{
     CPU_LIMIT_PERCENT, CPU_SUSTAINED, LAG_LIMIT, OPEN_FILES_LIMIT_PERCENT, Saturation, lag_p99_ms,
 };

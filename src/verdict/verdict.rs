@@ -25,6 +25,8 @@ pub struct Judged<'a> {
     pub aborted: bool,
     /// Commands for the server that failed: what the scenario wanted done to it was not done.
     pub server_commands_failed: u64,
+    /// What a task said that panicked, if one did.
+    pub panicked: Option<&'a str>,
     /// The target or the configuration turned out to be wrong after the run began.
     pub config_error: bool,
 }
@@ -53,7 +55,7 @@ pub enum Decision {
     Invalid,
     /// The user ended it.
     Interrupted,
-    /// `abortOnFail` ended it.
+    /// A threshold with `abortOnFail`, or a limit of the command line's, ended it.
     Aborted,
     /// It could not be run as configured.
     Error,
@@ -62,6 +64,8 @@ pub enum Decision {
 /// One thing that speaks against a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reason {
+    /// A task of the program panicked, and said this: a bug of ours, and nobody knows what is missing.
+    Panicked(String),
     /// The configuration was wrong.
     ConfigError,
     /// The user interrupted the run; what follows is about the part that ran.
@@ -113,6 +117,7 @@ pub fn judge(run: Judged<'_>) -> Verdict {
         failures.insert(0, Reason::NothingConnected);
     }
     let mut reasons = Vec::new();
+    reasons.extend(run.panicked.map(|said| Reason::Panicked(said.to_owned())));
     let stopped = [
         (run.config_error, Reason::ConfigError),
         (run.interrupted, Reason::Interrupted),
@@ -172,10 +177,11 @@ impl Decision {
         match code {
             ExitCode::Pass => Self::Pass,
             ExitCode::Failed | ExitCode::Regression => Self::Fail,
-            ExitCode::Invalid => Self::Invalid,
+            // What a bug of ours was in proves nothing.
+            ExitCode::Invalid | ExitCode::Bug => Self::Invalid,
             ExitCode::Interrupted => Self::Interrupted,
             ExitCode::Aborted => Self::Aborted,
-            ExitCode::Configuration | ExitCode::Usage | ExitCode::Bug => Self::Error,
+            ExitCode::Configuration | ExitCode::Usage => Self::Error,
         }
     }
 }
@@ -184,6 +190,7 @@ impl Reason {
     /// What this reason alone makes the process exit with.
     pub fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Panicked(_) => ExitCode::Bug,
             Self::ConfigError => ExitCode::Configuration,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Aborted => ExitCode::Aborted,
@@ -216,6 +223,10 @@ impl fmt::Display for Decision {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Panicked(said) => write!(
+                f,
+                "a part of rtcstorm panicked, and everybody left: {said}. This is a bug of rtcstorm's: please report it"
+            ),
             Self::ConfigError => f.write_str("the configuration is wrong"),
             Self::Interrupted => f.write_str("the run was interrupted"),
             Self::Aborted => f.write_str("a threshold with abortOnFail ended the run"),
@@ -276,6 +287,7 @@ mod tests {
         interrupted: false,
         aborted: false,
         server_commands_failed: 0,
+        panicked: None,
         config_error: false,
     };
     const LATE: Saturation = Saturation::StepLag {
@@ -434,13 +446,24 @@ mod tests {
         check(wrong, 104, &["ERROR", "the configuration is wrong"]);
     }
 
+    #[test]
+    fn a_panic_proves_nothing_and_is_a_bug_of_ours() {
+        let panicked = Judged {
+            thresholds: &[failed()],
+            panicked: Some("index out of bounds"),
+            ..GOOD
+        };
+        let told = "a part of rtcstorm panicked, and everybody left: index out of bounds. This is a bug of rtcstorm's: please report it";
+        check(panicked, 1, &["INVALID", told, FAILED]);
+    }
+
     proptest! {
         #[test]
         fn only_a_run_without_reasons_passes_and_reasons_come_worst_first(
             statuses in prop::collection::vec(0..3, 0..4),
             broken in any::<bool>(), late in any::<bool>(), reached in any::<bool>(),
             interrupted in any::<bool>(), aborted in any::<bool>(), config_error in any::<bool>(),
-            server_commands_failed in 0..2_u64, events_dropped in 0..2_u64, log_broken in any::<bool>(),
+            panicked in any::<bool>(), server_commands_failed in 0..2_u64, events_dropped in 0..2_u64, log_broken in any::<bool>(),
         ) {
             let thresholds: Vec<_> = statuses.iter().map(|status| match status {
                 0 => passed(),
@@ -454,6 +477,7 @@ mod tests {
                 events_dropped, log_trouble: log_broken.then_some("disk full"),
                 nothing_connected: false,
                 offered_load_reached: reached,
+                panicked: panicked.then_some("no"),
                 interrupted, aborted, config_error, server_commands_failed,
             });
             prop_assert_eq!(verdict.exit_code == ExitCode::Pass, verdict.reasons.is_empty());
@@ -461,7 +485,8 @@ mod tests {
                 ExitCode::PRECEDENCE.iter().position(|code| *code == reason.exit_code())
             }).collect();
             prop_assert!(ranks.is_sorted(), "{:?}", verdict.reasons);
-            if events_dropped > 0 || log_broken {
+            prop_assert!(!panicked || verdict.exit_code == ExitCode::Bug);
+            if events_dropped > 0 || log_broken || panicked {
                 prop_assert!(!matches!(verdict.decision, Decision::Pass | Decision::Fail), "{:?}", verdict);
             }
             if statuses.iter().any(|status| *status != 0) || broken {

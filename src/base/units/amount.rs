@@ -21,6 +21,13 @@ impl Rate {
     }
 }
 
+impl Rate {
+    /// So many in a second.
+    pub fn per_second(self) -> f64 {
+        self.thousandths as f64 / 1_000.0 / self.per.as_secs_f64()
+    }
+}
+
 impl FromStr for Rate {
     type Err = UnitError;
 

@@ -5,6 +5,7 @@
 //! across it counts in percent, so that its text keeps its size from a phone to paper.
 
 mod axis;
+mod curve;
 mod figure;
 mod histogram;
 mod percentiles;
@@ -13,6 +14,7 @@ mod sequence;
 mod strip;
 mod timeline;
 
+pub(super) use curve::curve;
 pub(super) use histogram::histogram;
 pub(super) use percentiles::percentiles;
 pub(super) use phases::phases;

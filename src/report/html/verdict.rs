@@ -53,7 +53,11 @@ fn said(word: VerdictWord) -> (&'static str, &'static str, &'static str) {
         VerdictWord::Fail => ("bad", "✗", "A threshold or an invariant did not hold."),
         VerdictWord::Invalid => ("odd", "?", "The run proves nothing, neither good nor bad."),
         VerdictWord::Interrupted => ("odd", "■", "The user stopped it; what ran is reported."),
-        VerdictWord::Aborted => ("odd", "■", "A threshold with abortOnFail stopped it."),
+        VerdictWord::Aborted => (
+            "odd",
+            "■",
+            "A threshold with abortOnFail, or a limit of the command line, stopped it.",
+        ),
         VerdictWord::Error => ("bad", "✗", "A bug of rtcstorm's own ended it."),
         VerdictWord::Incomplete => (
             "bad incomplete",

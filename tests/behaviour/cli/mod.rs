@@ -1,9 +1,11 @@
 //! The program as a user meets it: exit codes, what goes to stdout and to stderr, what lies in the folder.
 
 mod abort;
+mod capacity;
 mod check;
 mod compare;
 mod control;
+mod guard;
 mod http;
 mod hunt;
 #[cfg(unix)]

@@ -98,6 +98,8 @@ impl Desk {
         }
         let child = command
             .args(args)
+            // Whoever runs the tests has a configuration of their own.
+            .env("XDG_CONFIG_HOME", self.root.join("config"))
             .envs(env.iter().copied())
             .current_dir(self.path(""))
             .stdin(Stdio::null())
@@ -151,7 +153,18 @@ impl Running {
     /// Ctrl-C.
     #[cfg(unix)]
     pub fn interrupt(&self) {
-        let line = format!("kill -INT {}", self.child.id());
+        self.signal("INT");
+    }
+
+    /// What a service that is stopped is told.
+    #[cfg(unix)]
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, name: &str) {
+        let line = format!("kill -{name} {}", self.child.id());
         let killed = Command::new("sh").args(["-c", &line]).status();
         assert!(killed.is_ok_and(|status| status.success()), "{line}");
     }

@@ -54,9 +54,12 @@ pub const HARNESS: Crate = Crate {
         ),
         pure("verdict", &["base", "plan", "metrics"]),
         pure("compare", &["base", "metrics", "verdict"]),
+        pure("capacity", &["base"]),
         pure(
             "report",
-            &["base", "scenario", "plan", "metrics", "verdict", "compare"],
+            &[
+                "base", "scenario", "plan", "metrics", "verdict", "compare", "capacity",
+            ],
         ),
         pure(
             "hunt",
@@ -104,6 +107,7 @@ pub const HARNESS: Crate = Crate {
                 "peer",
                 "verdict",
                 "compare",
+                "capacity",
                 "report",
                 "hunt",
                 "world",

@@ -1,0 +1,139 @@
+//! One run of a search for a knee, and what became of it.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{artifacts::SUMMARY, compare_runs::Trouble};
+use crate::{capacity::Outcome, report::capacity::StepLine};
+
+/// What is known of a run beside what it has written.
+pub(super) struct Played<'a> {
+    pub load: u32,
+    pub peers: u32,
+    pub seed: u64,
+    pub folder: &'a Path,
+    pub server_cpu_percent: Option<f64>,
+}
+
+impl Played<'_> {
+    /// Reads what the run has come to. A failure under a saturated generator is the generator's: the verdict has said so
+    /// already.
+    ///
+    /// # Errors
+    /// There is nothing that can be read, or the run proves nothing for another reason than its generator.
+    pub fn step(&self) -> Result<StepLine, Trouble> {
+        let path = self.folder.join(SUMMARY);
+        let trouble = |what: String| {
+            Trouble::new(
+                format!("{}: {what}", path.display()),
+                "look at the run's folder, or play it by itself with `rtcstorm run`",
+            )
+        };
+        let bytes = std::fs::read(&path).map_err(|error| trouble(error.to_string()))?;
+        let summary: Value = serde_json::from_slice(&bytes).map_err(|error| trouble(error.to_string()))?;
+        self.read(&summary).map_err(trouble)
+    }
+
+    fn read(&self, summary: &Value) -> Result<StepLine, String> {
+        let reasons: Vec<String> = (summary["reasons"].as_array().into_iter().flatten())
+            .filter_map(|reason| reason.as_str().map(str::to_owned))
+            .collect();
+        let thresholds = summary["thresholds"].as_array().map_or(&[][..], Vec::as_slice);
+        if let Some(empty) = thresholds.iter().find(|line| line["status"] == "no_samples") {
+            return Err(format!(
+                "{} had no samples with {} peers: the scenario does not measure it",
+                empty["selector"].as_str().unwrap_or("a metric"),
+                self.peers
+            ));
+        }
+        let outcome = match summary["verdict"].as_str() {
+            Some("pass") => Outcome::Held,
+            Some("fail") => Outcome::Broke,
+            Some("invalid") => Outcome::Saturated,
+            other => return Err(format!("the run ended as {}", other.unwrap_or("nothing"))),
+        };
+        let metric = |name: &str, figure: &str| number(&summary["metrics"][name][figure]);
+        Ok(StepLine {
+            load: self.load,
+            peers: self.peers,
+            seed: self.seed,
+            outcome,
+            actual: thresholds.iter().map(|line| number(&line["actual"])).collect(),
+            connect_ms_p95: metric("connect_ms", "p95"),
+            failed: metric("connect_failed", "value"),
+            generator_cpu_percent: number(&summary["generator"]["cpu_percent"]),
+            generator_lag_ms_p99: number(&summary["generator"]["lag_ms_p99"]),
+            server_cpu_percent: self.server_cpu_percent,
+            reasons,
+            folder: self.folder.display().to_string(),
+        })
+    }
+}
+
+/// A number, or `"inf"`.
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::String(text) if text == "inf" => Some(f64::INFINITY),
+        value => value.as_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn played() -> Played<'static> {
+        Played {
+            load: 5,
+            peers: 20,
+            seed: 7,
+            folder: Path::new("out"),
+            server_cpu_percent: Some(50.0),
+        }
+    }
+
+    fn summary(verdict: &str, status: &str) -> Value {
+        json!({
+            "verdict": verdict,
+            "reasons": ["why"],
+            "thresholds": [{"selector": "connect_ms", "actual": "inf", "status": status}],
+            "metrics": {"connect_ms": {"p95": "inf"}, "connect_failed": {"value": 0.5}},
+            "generator": {"cpu_percent": 80.5, "lag_ms_p99": null},
+        })
+    }
+
+    #[test]
+    fn the_verdict_says_what_became_of_the_load() {
+        for (verdict, outcome) in [
+            ("pass", Outcome::Held),
+            ("fail", Outcome::Broke),
+            ("invalid", Outcome::Saturated),
+        ] {
+            let step = played().read(&summary(verdict, "failed")).expect("it is whole");
+            assert_eq!(step.outcome, outcome);
+            assert_eq!(
+                (step.connect_ms_p95, step.failed),
+                (Some(f64::INFINITY), Some(0.5))
+            );
+            assert_eq!(
+                (step.generator_cpu_percent, step.generator_lag_ms_p99),
+                (Some(80.5), None)
+            );
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_of_the_load_ends_the_search() {
+        let told = played()
+            .read(&summary("invalid", "no_samples"))
+            .expect_err("nothing is measured");
+        assert!(told.contains("connect_ms had no samples with 20 peers"), "{told}");
+        let told = played()
+            .read(&summary("aborted", "failed"))
+            .expect_err("it is not whole");
+        assert!(told.contains("aborted"), "{told}");
+    }
+}

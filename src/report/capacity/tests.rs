@@ -1,0 +1,126 @@
+use super::*;
+use crate::{
+    capacity::{Knee, Limit, Outcome},
+    report::terminal::Look,
+};
+
+fn step(load: u32, outcome: Outcome, p95: f64) -> StepLine {
+    StepLine {
+        load,
+        peers: load * 4,
+        seed: u64::from(load),
+        outcome,
+        actual: vec![Some(p95)],
+        connect_ms_p95: Some(p95),
+        failed: Some(if p95.is_finite() { 0.0 } else { 0.5 }),
+        generator_cpu_percent: Some(41.2),
+        generator_lag_ms_p99: Some(1.5),
+        server_cpu_percent: (load > 10).then_some(97.0),
+        reasons: match outcome {
+            Outcome::Held => Vec::new(),
+            _ => vec!["connect_ms: p(95)<200 failed: it was <inf>".to_owned()],
+        },
+        folder: format!("out/runs/{load:03}"),
+    }
+}
+
+fn report() -> CapacityReport {
+    CapacityReport {
+        version: "0.1.0".to_owned(),
+        scenario: "join-storm".to_owned(),
+        target: "ws://127.0.0.1:9/ws/".to_owned(),
+        started_at: "2026-11-28T10:00:00Z".to_owned(),
+        machine: "linux x86_64, 2 cores".to_owned(),
+        metrics: vec!["connect_ms: p(95)<200".to_owned()],
+        unit: 4,
+        raised: "rooms",
+        tries: 2,
+        steps: vec![
+            step(10, Outcome::Held, 20.0),
+            step(20, Outcome::Held, 90.0),
+            step(40, Outcome::Broke, f64::INFINITY),
+            step(20, Outcome::Held, 110.0),
+            step(40, Outcome::Broke, 2_000.0),
+        ],
+        knee: Knee {
+            holds: Some(20),
+            breaks: Some(40),
+            limit: Limit::Server,
+        },
+        interrupted: false,
+        repeat: "rtcstorm capacity join-storm --metric 'connect_ms p(95)<200'".to_owned(),
+    }
+}
+
+#[test]
+fn the_knee_and_whose_it_is_come_first_and_then_every_run_by_its_load() {
+    let look = Look {
+        width: 100,
+        colour: false,
+    };
+    let text = summary(&report(), look);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    let first = "Up to 80 peers everything held, 2 times of 2; with 160 it did not, 2 times of 2.";
+    assert!(
+        text.contains(first) && text.contains("It is the server's"),
+        "{text}"
+    );
+    let rows: Vec<&str> = text.lines().filter(|line| line.contains("1.50ms")).collect();
+    assert_eq!(rows.len(), 5, "{text}");
+    assert!(
+        rows[0].trim_start().starts_with("40") && rows[3].trim_start().starts_with("160"),
+        "{text}"
+    );
+    let generators = CapacityReport {
+        knee: Knee {
+            limit: Limit::Generator,
+            ..report().knee
+        },
+        ..report()
+    };
+    assert!(summary(&generators, look).contains("the generator's, not the server's"));
+    let cut = CapacityReport {
+        interrupted: true,
+        steps: Vec::new(),
+        ..report()
+    };
+    assert!(
+        summary(&cut, look).contains("interrupted") && summary(&cut, look).contains("Nothing was measured")
+    );
+}
+
+#[test]
+fn programs_get_the_same_as_json_and_csv() {
+    let json: serde_json::Value = serde_json::from_slice(&capacity(&report())).expect("JSON");
+    assert_eq!(json["schema"], SCHEMA);
+    assert_eq!(
+        (
+            &json["knee"]["holds_peers"],
+            &json["knee"]["breaks_peers"],
+            &json["knee"]["limit"]
+        ),
+        (&80.into(), &160.into(), &"server".into())
+    );
+    assert_eq!(json["steps"][2]["connect_ms_p95"], "inf");
+    assert_eq!(json["steps"][0]["server_cpu_percent"], serde_json::Value::Null);
+    let csv = String::from_utf8(steps(&report()).expect("it is written to memory")).expect("text");
+    let rows: Vec<&str> = csv.split("\r\n").collect();
+    assert_eq!(rows[1], "40,10,held,20,20,0,41.2,1.5,");
+    assert_eq!(rows[3], "160,40,broke,inf,inf,0.5,41.2,1.5,97");
+}
+
+#[test]
+fn the_page_has_the_curve_and_takes_nothing_for_markup() {
+    let page = String::from_utf8(page(&report())).expect("text");
+    assert!(page.contains("Time to connect by load") && page.contains("it was &lt;inf&gt;"));
+    assert!(!page.contains("<script") && !page.contains("NaN"));
+    let nothing = CapacityReport {
+        steps: Vec::new(),
+        ..report()
+    };
+    assert!(
+        !String::from_utf8(super::page(&nothing))
+            .expect("text")
+            .contains("NaN")
+    );
+}
