@@ -41,9 +41,9 @@ mod tests {
     fn received(counts: &[(&str, Option<&str>, u64)]) -> Snapshot {
         let mut metrics = Snapshot::default();
         for (name, whose, count) in counts {
-            let key = MetricKey::new(*name);
+            let key = MetricKey::new(name);
             let key = match whose {
-                Some(whose) => key.with("whose", *whose),
+                Some(whose) => key.with("whose", whose),
                 None => key,
             };
             metrics.counters.insert(key, *count);
