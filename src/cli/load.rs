@@ -140,6 +140,7 @@ fn overrides(change: &ChangeArgs) -> Vec<Override> {
     add(&change.peers, "--peers", Override::peers);
     add(&change.seed, "--seed", Override::seed);
     add(&change.duration, "--duration", Override::duration);
+    all.extend(change.target.overrides());
     all
 }
 

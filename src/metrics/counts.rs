@@ -6,7 +6,6 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
     let name = match kind {
         EventKind::WaitExpired { .. } => "wait_expired",
         EventKind::BarrierExpired { .. } => "barrier_expired",
-        EventKind::SignalingLost { .. } => "signaling_lost",
         EventKind::SignalingError { .. } => "signaling_errors",
         EventKind::ConnectionCreated { .. } => "connections_created",
         EventKind::Glare { .. } => "glare",
@@ -24,6 +23,9 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::ServerSlowed { .. } => "server_slowdowns",
         EventKind::ServerCommand { failed: Some(_), .. } => "server_commands_failed",
         EventKind::OfferOverdue { .. } => "offers_overdue",
+        EventKind::SignalingLost { failure, .. } => {
+            return Some(Series::tagged("signaling_lost", [("failure", failure.name())]));
+        }
         EventKind::LimitHit { of, .. } => {
             return Some(Series::tagged("limits_hit", [("of", of.name())]));
         }

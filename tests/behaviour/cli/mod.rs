@@ -1,9 +1,11 @@
 //! The program as a user meets it: exit codes, what goes to stdout and to stderr, what lies in the folder.
 
 mod abort;
+mod bad_servers;
 mod check;
 mod compare;
 mod control;
+mod door;
 mod http;
 mod hunt;
 #[cfg(unix)]
@@ -21,6 +23,8 @@ mod report_samples;
 mod report_schemas;
 mod run;
 mod simulation;
+#[cfg(unix)]
+mod target;
 mod trust;
 #[cfg(unix)]
 mod wreckage;
