@@ -224,7 +224,17 @@ fn garbage_in_sound_frames_breaks_nothing_and_lets_nobody_in() {
     });
     let desk = Desk::new("bad-text");
     desk.write("bad.yaml", &scenario(&door.url()));
-    let output = desk.run(&["run", "bad.yaml", "--out", "out", "--quiet", "--lag-limit", "1h", "--cpu-limit", "100%"]);
+    let output = desk.run(&[
+        "run",
+        "bad.yaml",
+        "--out",
+        "out",
+        "--quiet",
+        "--lag-limit",
+        "1h",
+        "--cpu-limit",
+        "100%",
+    ]);
     output.assert_code(99).assert_sane();
     let summary = desk.json("out/summary.json");
     assert!(

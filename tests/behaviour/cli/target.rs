@@ -38,7 +38,20 @@ fn the_request_says_what_the_scenario_says() {
                 subprotocols: [chat, superchat]\n  contact: load@example.org\n";
     desk.write("door.yaml", &scenario(&format!("{}?old=1", door.url()), more));
     let env = [("TWO", "two-word"), ("RAW", "raw ${user}")];
-    let output = desk.run_with(&env, &["run", "door.yaml", "--out", "out", "--quiet", "--lag-limit", "1h", "--cpu-limit", "100%"]);
+    let output = desk.run_with(
+        &env,
+        &[
+            "run",
+            "door.yaml",
+            "--out",
+            "out",
+            "--quiet",
+            "--lag-limit",
+            "1h",
+            "--cpu-limit",
+            "100%",
+        ],
+    );
     output.assert_code(99).assert_sane();
     let heads = door.knocks().join("\n");
     for line in [
@@ -94,7 +107,17 @@ fn each_peer_has_a_row_and_a_token_of_its_own() {
     desk.write("door.yaml", &scenario(&door.url(), more));
     let output = desk.run_with(
         &[("KEY", "the signing key")],
-        &["run", "door.yaml", "--out", "out", "--quiet", "--lag-limit", "1h", "--cpu-limit", "100%"],
+        &[
+            "run",
+            "door.yaml",
+            "--out",
+            "out",
+            "--quiet",
+            "--lag-limit",
+            "1h",
+            "--cpu-limit",
+            "100%",
+        ],
     );
     output.assert_code(99).assert_sane();
     let mut heads = door.knocks();
@@ -151,7 +174,17 @@ fn what_is_missing_is_told_before_anybody_knocks() {
     ] {
         let url = door.url().replacen("ws", url, 1);
         desk.write("door.yaml", &scenario(&url, more));
-        let output = desk.run(&["run", "door.yaml", "--out", "out", "--quiet", "--lag-limit", "1h", "--cpu-limit", "100%"]);
+        let output = desk.run(&[
+            "run",
+            "door.yaml",
+            "--out",
+            "out",
+            "--quiet",
+            "--lag-limit",
+            "1h",
+            "--cpu-limit",
+            "100%",
+        ]);
         output.assert_code(104).assert_says(says).assert_sane();
     }
     assert!(door.knocks().is_empty());
