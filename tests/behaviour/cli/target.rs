@@ -374,6 +374,22 @@ fn peers_meet_over_tls_by_a_pinned_name_and_an_authority_of_their_own() {
     }
 }
 
+#[test]
+fn a_local_name_that_is_somewhere_else_needs_permission() {
+    let desk = Desk::new("target-elsewhere");
+    for more in [
+        "  resolve: 'localhost:4444:192.0.2.1'\n",
+        "  proxy: 'http://127.0.0.1:4445'\n",
+    ] {
+        desk.write("door.yaml", &scenario("ws://localhost:4444/", more));
+        let output = desk.run(&["run", "door.yaml", "--out", "out", "--quiet"]);
+        output
+            .assert_code(104)
+            .assert_says("--allow-target localhost")
+            .assert_sane();
+    }
+}
+
 /// Every file below a folder.
 fn files(folder: &Path, into: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
@@ -436,6 +452,8 @@ fn no_secret_stays_in_a_runs_folder_or_goes_to_the_terminal() {
         "out",
         "--set",
         "target.headers.X-Set=s3cret-set",
+        "--allow-target",
+        "127.0.0.1",
         "--report",
         "html,junit,markdown,csv,json,dump,trace,signaling",
     ];
