@@ -15,10 +15,10 @@ use std::{
 use rtcstorm::{
     base::PeerId,
     metrics::{EventKind, Recorder, RunEvent},
-    net::{Commands, IceSide, NetWorld, Target},
+    net::{Commands, Dialer, Guests, IceSide, NetWorld, Target},
     plan::{self, Plan, RoomPlan},
     run::{self, EventReader},
-    scenario::{ThresholdCheck, ThresholdMistake, parse},
+    scenario::{Access, ThresholdCheck, ThresholdMistake, parse},
     world::{Census, Tricks},
 };
 
@@ -116,8 +116,10 @@ pub async fn run(server: &Server, load: Load) {
 
 /// Where a run takes place.
 pub fn world(server: &Server, census: Arc<Census>) -> NetWorld {
+    let dialer = Dialer::new(&server.url, &Access::default(), Guests::default());
     let target = Target::Foreign {
         url: server.url.clone(),
+        dialer: Arc::new(dialer.expect("its URL is one")),
         loopback: true,
         control: Arc::new(Commands::default()),
         metrics: None,

@@ -10,6 +10,7 @@ use super::{
     live::LiveAddress,
     otlp::OtlpUrl,
     schedule::ScheduleArg,
+    target_args::TargetArgs,
 };
 use crate::{base::Fraction, plan::Segment, report::Format};
 
@@ -129,6 +130,9 @@ pub(super) struct ChangeArgs {
     /// environment one a line
     #[arg(long, env = "RTCSTORM_SET", value_name = "PATH=VALUE", value_delimiter = '\n')]
     pub set: Vec<String>,
+
+    #[command(flatten)]
+    pub target: TargetArgs,
 }
 
 /// What part of the plan is played.

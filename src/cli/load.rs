@@ -66,8 +66,16 @@ pub(super) fn load(
     mistakes.is_empty().then_some(Loaded { scenario, plan })
 }
 
-/// Whether the target is this machine: then it needs no permission, and peers bind 127.0.0.1.
+/// Whether the target is this machine: then it needs no permission, and peers bind 127.0.0.1. A proxy, or a name that
+/// is pinned, can make another one of it.
 pub(super) fn is_loopback(scenario: &Scenario) -> bool {
+    let is_elsewhere = scenario.target.access.as_ref().is_some_and(|access| {
+        let away = |pin: &scenario::HostPin| !pin.address.is_loopback();
+        access.proxy.is_some() || access.resolve.iter().any(away)
+    });
+    if is_elsewhere {
+        return false;
+    }
     match scenario.target.host() {
         None => scenario.target.url.is_none(),
         Some(host) => is_this_machine(host),
@@ -140,6 +148,7 @@ fn overrides(change: &ChangeArgs) -> Vec<Override> {
     add(&change.peers, "--peers", Override::peers);
     add(&change.seed, "--seed", Override::seed);
     add(&change.duration, "--duration", Override::duration);
+    all.extend(change.target.overrides());
     all
 }
 

@@ -53,6 +53,7 @@ mod session;
 mod simulate;
 mod so_far;
 mod sweep;
+mod target_args;
 mod verdict;
 mod verify;
 mod watched;
@@ -64,12 +65,16 @@ use std::{
 };
 
 use clap::FromArgMatches;
+use tracing::Level;
 use tracing_subscriber::{
     EnvFilter,
+    filter::filter_fn,
     fmt::{
         format::Writer,
         time::{FormatTime, SystemTime},
     },
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 use self::args::{Args, Command};
@@ -77,6 +82,10 @@ use crate::sim::virtual_now;
 
 /// How verbose it is to log what the stack does, too.
 const TRACE: u8 = 3;
+
+/// What is never logged in detail, whatever the user says: that would be whole requests, with all that lets us in, and
+/// every frame.
+const TALKATIVE: [&str; 2] = ["tungstenite", "hyper"];
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
@@ -122,6 +131,10 @@ fn log_to_stderr(verbose: u8) {
         .with_timer(Clock)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal() && !no_color())
+        .finish()
+        .with(filter_fn(|of| {
+            *of.level() <= Level::INFO || !TALKATIVE.iter().any(|name| of.target().starts_with(name))
+        }))
         .init();
 }
 

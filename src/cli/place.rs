@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     base::RootSeed,
-    net::{Bundled, CertificateDer, Command, Commands, IceSide, NetWorld, Target},
+    net::{Bundled, CertificateDer, Command, Commands, Dialer, Guest, Guests, IceSide, NetWorld, Target},
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
-    scenario::{CommandLine, Control, RelayMode, Scenario, Target as ScenarioTarget},
+    scenario::{Access, CommandLine, Control, RelayMode, Scenario, Target as ScenarioTarget},
     sim::{Schedule, SimWorld, Stalled},
     world::{Census, Holding, World},
 };
@@ -39,14 +39,20 @@ impl Place {
     /// The local world, or the live one if the scenario has a target; the bundled server is started.
     pub async fn net(
         scenario: &Scenario,
+        plan: &Plan,
+        run_id: &str,
         trusted: &[CertificateDer<'static>],
         census: Arc<Census>,
     ) -> Result<Self, String> {
         let ice = IceSide::start(scenario, trusted).await?;
         let (target, server) = match &scenario.target.url {
             Some(url) => {
+                let plain = Access::default();
+                let access = scenario.target.access.as_deref().unwrap_or(&plain);
+                let dialer = Dialer::new(url, access, guests(scenario, plan, run_id))?;
                 let target = Target::Foreign {
                     url: url.clone(),
+                    dialer: Arc::new(dialer),
                     loopback: load::is_loopback(scenario),
                     control: Arc::new(commands(scenario.target.control.as_deref())),
                     metrics: scenario.target.metrics.clone(),
@@ -147,6 +153,20 @@ impl Place {
                 }
             }
         }
+    }
+}
+
+/// Whom the server is to let in.
+fn guests(scenario: &Scenario, plan: &Plan, run_id: &str) -> Guests {
+    let peers = plan.peers.iter().map(|peer| Guest {
+        number: peer.number.index(),
+        user: peer.user_id.clone(),
+        room: plan.rooms[peer.room.index()].wire_id.clone(),
+    });
+    Guests {
+        run: run_id.to_owned(),
+        peers: peers.collect(),
+        of: scenario.rooms as usize * scenario.peers as usize,
     }
 }
 

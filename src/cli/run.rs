@@ -35,7 +35,7 @@ use crate::{
     plan::Segment,
     report::{LAUNCH_SCHEMA, Launch, MachineLine, RunReport, StartedAt, json, terminal},
     run::{EventReader, Options},
-    scenario::url_without_secrets,
+    scenario::{Scenario, set_without_secrets, url_without_secrets},
     verdict::{ExitCode, GeneratorUse, Grants, invariants::Visibility},
     world::{Census, Tricks},
 };
@@ -244,16 +244,16 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
     let census = Arc::new(Census::default());
     let place = match args.sim {
         true => Ok(Place::sim(scenario, args.schedule.into(), plan.seed)),
-        false => Place::net(scenario, trusted, census.clone()).await,
+        false => Place::net(scenario, plan, run_id, trusted, census.clone()).await,
     };
     let place = match place {
         Ok(place) => place,
         Err(trouble) => {
-            eprintln!("error: {trouble}");
-            return ExitCode::Bug;
+            eprintln!("error: {}: {trouble}", scenario.name);
+            return ExitCode::Configuration;
         }
     };
-    let target = url_without_secrets(&place.target());
+    let target = target(scenario, &place, args.sim);
     let launch = launch(args, loaded, &place, &target, started, run_id, named);
     let begun = folder.begin(&launch, scenario).and_then(|()| folder.event_log());
     let event_log = match begun {
@@ -367,6 +367,20 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
         }
         Err(trouble) => ExitCode::worst([code, trouble_with_files(&trouble)]),
     }
+}
+
+/// Whom it is played against, as every report says it; loud where nobody is checked.
+fn target(scenario: &Scenario, place: &Place, sim: bool) -> String {
+    let target = url_without_secrets(&place.target());
+    let access = scenario.target.access.as_ref();
+    if sim || !access.is_some_and(|access| access.tls.insecure) {
+        return target;
+    }
+    eprintln!(
+        "warning: {}: INSECURE: no certificate is checked, so whoever answers is taken for {target}, and everybody on the way can read what lets the peers in",
+        scenario.name
+    );
+    format!("{target} (INSECURE: no certificate is checked)")
 }
 
 /// What the run is begun with.
@@ -500,7 +514,10 @@ pub(super) fn repeat_words(named: &str, args: &RunArgs, seed: u64) -> Vec<String
         add("--segment", args.segment.segment.to_string());
     }
     for set in &change.set {
-        add("--set", set.clone());
+        add("--set", set_without_secrets(set));
+    }
+    if !args.sim {
+        words.extend(change.target.repeat());
     }
     if args.sim {
         words.insert(5, "--sim".to_owned());

@@ -99,7 +99,9 @@ pub(super) fn tell(about: About<'_>, mut measured: Measured) -> (RunReport, Exit
             reasons: verdict
                 .reasons
                 .iter()
-                .map(|reason| told(reason, aborted_by.as_ref()) + &measured.which(reason))
+                .map(|reason| {
+                    told(reason, aborted_by.as_ref()) + &measured.which(reason) + &lost(reason, &metrics)
+                })
                 .collect(),
             warnings: verdict
                 .warnings
@@ -141,6 +143,22 @@ pub(super) fn scenario_line(scenario: &Scenario, seed: u64) -> ScenarioLine {
 
 fn counted(metrics: &Snapshot, name: &'static str) -> u64 {
     metrics.counters.get(&MetricKey::new(name)).copied().unwrap_or(0)
+}
+
+/// Where not one link connected: what became of the signaling sockets, by its name.
+fn lost(reason: &Reason, metrics: &Snapshot) -> String {
+    if *reason != Reason::NothingConnected {
+        return String::new();
+    }
+    let name = "signaling_lost";
+    let sockets = metrics.counters.iter().filter(|(key, _)| key.name == name);
+    let found: Vec<String> = sockets
+        .filter_map(|(key, count)| Some(format!("{count} {}", key.tags.get("failure")?)))
+        .collect();
+    match found.is_empty() {
+        true => String::new(),
+        false => format!("; signaling sockets: {}", found.join(", ")),
+    }
 }
 
 /// A reason for people. What ended the run is told by its name.

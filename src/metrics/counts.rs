@@ -7,7 +7,6 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::WaitExpired { .. } => "wait_expired",
         EventKind::BarrierExpired { .. } => "barrier_expired",
         EventKind::JoinRelayed { .. } => "joins_relayed",
-        EventKind::SignalingLost { .. } => "signaling_lost",
         EventKind::SignalingError { .. } => "signaling_errors",
         EventKind::ConnectionCreated { .. } => "connections_created",
         EventKind::Glare { .. } => "glare",
@@ -30,6 +29,9 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::ExternalMessageSent { .. } => "external_messages_sent",
         EventKind::ExternalMessageUnsent { .. } => "external_messages_unsent",
         EventKind::ExternalMessageReceived { .. } => "external_messages_received",
+        EventKind::SignalingLost { failure, .. } => {
+            return Some(Series::tagged("signaling_lost", [("failure", failure.name())]));
+        }
         EventKind::LimitHit { of, .. } => {
             return Some(Series::tagged("limits_hit", [("of", of.name())]));
         }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::{BarrierId, Generation, Incarnation, Instant, PeerId},
+    base::{BarrierId, Generation, Incarnation, Instant, PeerId, SignalingFailure},
     plan::{FrameKind, FrameWay, Treated},
 };
 
@@ -96,7 +96,12 @@ pub enum EventKind {
     /// The signaling socket is open.
     SignalingConnected,
     /// The signaling socket was lost or could not be opened.
-    SignalingLost { reason: String },
+    SignalingLost {
+        /// Missing in logs of versions that named none.
+        #[serde(default)]
+        failure: SignalingFailure,
+        reason: String,
+    },
     /// The server answered with an error frame.
     SignalingError { reason: String, message: String },
     /// What has come in over the peer's signaling sockets since the last such event, in frames and in bytes of

@@ -146,7 +146,9 @@ impl Membership {
         let why = match &event.kind {
             EventKind::JoinRejected { reason, .. } => format!("the server refused the join: {reason}"),
             EventKind::JoinFailed { reason, .. } => format!("the join failed: {reason}"),
-            EventKind::SignalingLost { reason } => format!("the signaling socket was lost: {reason}"),
+            EventKind::SignalingLost { failure, reason } => {
+                format!("the signaling socket was lost: {failure}: {reason}")
+            }
             _ => return,
         };
         self.why = why.chars().take(MAX_WHY_CHARS).collect();

@@ -2,6 +2,7 @@ use super::{
     FaultCause, Forgery, LimitOf, RecoveryPath,
     metric::{Metric, Tag, counter, rate, tag, trend},
 };
+use crate::base::SignalingFailure;
 
 impl FaultCause {
     /// As it is in tags, and in a scenario as the name of the step: `drop_network`.
@@ -102,6 +103,7 @@ const IGNORED: &[Tag] = &[tag(
         "stale",
     ],
 )];
+const FAILURES: &[Tag] = &[tag("failure", SignalingFailure::NAMES)];
 const TREATED: &[Tag] = &[
     tag(
         "frame",
@@ -470,7 +472,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("signaling_errors", &[], "Error frames that the server sent."),
     counter(
         "signaling_lost",
-        &[],
+        FAILURES,
         "Signaling sockets that were lost or could not be opened.",
     ),
     counter("signaling_receivers", &[], "Peers that signaling frames came to."),

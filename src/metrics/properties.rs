@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId},
+    base::{Generation, Incarnation, Instant, PeerId, SignalingFailure},
     plan::Plan,
 };
 
@@ -59,7 +59,7 @@ fn kinds() -> impl Strategy<Value = EventKind> {
             EventKind::LeaveStarted { planned, incarnation, scripted }
         }),
         1 => (planned(), incarnation()).prop_map(|(planned, incarnation)| EventKind::Crashed { planned, incarnation }),
-        1 => Just(EventKind::SignalingLost { reason: reason() }),
+        1 => Just(EventKind::SignalingLost { failure: SignalingFailure::Closed, reason: reason() }),
         1 => incarnation().prop_map(|incarnation| EventKind::MembershipResumed { incarnation }),
         4 => (cause(), planned(), planned()).prop_map(|(cause, planned, ends)| {
             EventKind::FaultStarted { cause, planned, ends }

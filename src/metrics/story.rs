@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId, PeerNumber, RoomId},
+    base::{Generation, Incarnation, Instant, PeerId, PeerNumber, RoomId, SignalingFailure},
     plan::{Action, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan},
     scenario::ClientRules,
 };
@@ -310,7 +310,14 @@ impl Story {
 
     pub(super) fn signaling_lost(self, at: u64, peer: PeerId) -> Self {
         let reason = String::new();
-        self.peer(at, peer, EventKind::SignalingLost { reason })
+        self.peer(
+            at,
+            peer,
+            EventKind::SignalingLost {
+                failure: SignalingFailure::Closed,
+                reason,
+            },
+        )
     }
 
     pub(super) fn resumed(self, at: u64, peer: PeerId, incarnation: u32) -> Self {

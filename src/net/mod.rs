@@ -4,6 +4,7 @@
 
 mod bundled;
 mod commands;
+mod dial;
 mod ice;
 mod lanes;
 mod post;
@@ -18,6 +19,7 @@ mod world;
 
 pub use bundled::Bundled;
 pub use commands::{Command, Commands};
+pub use dial::{Dialer, Guest, Guests};
 pub use ice::IceSide;
 pub use post::post;
 pub use scrape::server_cpu_s;

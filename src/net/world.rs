@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     io,
     sync::Arc,
     time::{Duration, Instant as StdInstant, SystemTime, UNIX_EPOCH},
@@ -13,6 +14,7 @@ use webrtc::{
 use super::{
     bundled::Bundled,
     commands::Commands,
+    dial::{Dialer, Guests},
     ice::IceSide,
     lanes::Lanes,
     probe::{Lateness, probe},
@@ -21,9 +23,9 @@ use super::{
     websocket,
 };
 use crate::{
-    base::{Instant, PeerId},
-    scenario::{Ice, TurnFault},
-    world::{BoxFuture, Census, Dial, ServerAct, ServerLoad, SignalingError, SignalingSocket, Usage, World},
+    base::{Instant, PeerId, SignalingEnd},
+    scenario::{Access, Ice, TurnFault},
+    world::{BoxFuture, Census, Dial, ServerAct, ServerLoad, SignalingSocket, Usage, World},
 };
 
 /// Where the signaling server is.
@@ -34,6 +36,8 @@ pub enum Target {
     Foreign {
         /// `ws://` or `wss://`.
         url: String,
+        /// The way there.
+        dialer: Arc<Dialer>,
         /// Whether it is on this machine: then peers bind 127.0.0.1.
         loopback: bool,
         /// What starts and ends it.
@@ -49,6 +53,7 @@ pub struct NetWorld {
     started: StdInstant,
     epoch_unix_ms: u64,
     target: Target,
+    dialer: Arc<Dialer>,
     ice: IceSide,
     census: Arc<Census>,
     lanes: Lanes,
@@ -65,12 +70,20 @@ impl NetWorld {
     pub fn new(target: Target, ice: IceSide, census: Arc<Census>) -> io::Result<Self> {
         let lateness = Lateness::default();
         let lanes = Lanes::new(&lateness)?;
+        let dialer = match &target {
+            Target::Bundled(server) => {
+                let dialer = Dialer::new(&server.url(), &Access::default(), Guests::default());
+                Arc::new(dialer.map_err(io::Error::other)?)
+            }
+            Target::Foreign { dialer, .. } => dialer.clone(),
+        };
         let own_probe = tokio::spawn(probe(lateness.clone())).abort_handle();
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             started: StdInstant::now(),
             epoch_unix_ms: u64::try_from(epoch.as_millis()).unwrap_or(u64::MAX),
             target,
+            dialer,
             ice,
             census,
             lanes,
@@ -145,8 +158,15 @@ impl World for NetWorld {
         }
     }
 
-    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {
-        Box::pin(websocket::open(self.url(), self.census.clone()))
+    fn open_signaling(&self, peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingEnd>> {
+        Box::pin(websocket::open(self.dialer.clone(), peer, self.census.clone()))
+    }
+
+    fn without_secrets(&self, peer: Option<PeerId>, text: &str) -> Option<String> {
+        match self.dialer.secrets().hide(peer, text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(hidden) => Some(hidden),
+        }
     }
 
     fn roster(&self, room_wire_id: &str) -> Option<Vec<String>> {

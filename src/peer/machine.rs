@@ -20,7 +20,7 @@ use super::{
     timers::Timers,
 };
 use crate::{
-    base::{BarrierId, Generation, Incarnation, Instant, PeerId, Purpose, RootSeed},
+    base::{BarrierId, Generation, Incarnation, Instant, PeerId, Purpose, RootSeed, SignalingEnd},
     metrics::EventKind,
     plan::{PeerPlan, Plan, RelayMode, ServerFault, SleepingClock},
     scenario::{ClientRules, TurnFault},
@@ -170,7 +170,7 @@ pub enum PeerInput {
     /// The signaling socket of that number is open.
     SignalingOpened(u32),
     /// It could not be opened, or is closed.
-    SignalingLost(u32, String),
+    SignalingLost(u32, SignalingEnd),
     /// A frame came in on it.
     Frame(u32, String),
     /// Something happened on a connection.
@@ -326,7 +326,7 @@ impl Peer {
             | PeerInput::Frame(number, _)
                 if number != self.socket_number => {}
             PeerInput::SignalingOpened(_) => self.socket_opened(now),
-            PeerInput::SignalingLost(_, reason) => self.socket_lost(reason, now),
+            PeerInput::SignalingLost(_, end) => self.socket_lost(end, now),
             PeerInput::Frame(number, text) => self.take_in(number, text, now),
             PeerInput::Connection {
                 remote,

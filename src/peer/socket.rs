@@ -3,7 +3,7 @@ use super::{
     membership::Membership,
 };
 use crate::{
-    base::{DurationRange, Instant},
+    base::{DurationRange, Instant, SignalingEnd, SignalingFailure},
     metrics::EventKind,
     signaling::Message,
 };
@@ -109,7 +109,7 @@ impl Peer {
         }
     }
 
-    pub(super) fn socket_lost(&mut self, reason: String, now: Instant) {
+    pub(super) fn socket_lost(&mut self, end: SignalingEnd, now: Instant) {
         let attempt = match self.socket {
             Socket::Closed => return,
             Socket::Opening(attempt) => attempt,
@@ -120,7 +120,8 @@ impl Peer {
         self.lose_held_frames();
         self.confirm_relayed();
         self.event(EventKind::SignalingLost {
-            reason: reason.clone(),
+            failure: end.failure,
+            reason: end.why.clone(),
         });
         let rules = self.rules();
         if attempt < rules.reconnect_attempts && self.membership != Membership::Outside {
@@ -140,7 +141,7 @@ impl Peer {
         self.socket = Socket::Closed;
         match self.membership {
             Membership::Outside => {}
-            Membership::Joining => self.join_failed(reason),
+            Membership::Joining => self.join_failed(end.to_string()),
             Membership::Member => self.lose_membership(now),
         }
         self.check_wait(now);
@@ -273,6 +274,7 @@ impl Peer {
     /// The socket is half-open: as good as lost.
     pub(super) fn heartbeat_expired(&mut self, now: Instant) {
         self.output(PeerOutput::CloseSignaling);
-        self.socket_lost("the server does not answer pings".to_owned(), now);
+        let why = "the server does not answer pings";
+        self.socket_lost(SignalingEnd::new(SignalingFailure::PingsUnanswered, why), now);
     }
 }

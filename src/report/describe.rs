@@ -82,7 +82,7 @@ pub fn what(kind: &EventKind) -> String {
         }
 
         SignalingConnected => "signaling is connected".to_owned(),
-        SignalingLost { reason } => format!("signaling is lost: {reason}"),
+        SignalingLost { failure, reason } => format!("signaling is lost: {failure}: {reason}"),
         SignalingError { reason, message } => format!("the server reports {reason}: {message}"),
 
         ConnectionCreated {

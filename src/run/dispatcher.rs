@@ -8,6 +8,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::hiding::hide_secrets;
 use crate::{
     base::{Instant, PeerId},
     metrics::{EventKind, RunEvent},
@@ -65,7 +66,14 @@ impl EventSink {
     }
 
     /// An event that happened at `at`.
-    pub async fn tell_at(&self, at: Instant, peer: Option<PeerId>, remote: Option<PeerId>, kind: EventKind) {
+    pub async fn tell_at(
+        &self,
+        at: Instant,
+        peer: Option<PeerId>,
+        remote: Option<PeerId>,
+        mut kind: EventKind,
+    ) {
+        hide_secrets(&*self.world, peer, &mut kind);
         tracing::debug!(at_ms = at.as_millis_f64(), remote = remote.map(|r| r.0), ?kind);
         let event = RunEvent {
             at,

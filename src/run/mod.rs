@@ -8,6 +8,7 @@ mod connection;
 mod coordinator;
 mod dispatcher;
 mod execute;
+mod hiding;
 mod network;
 mod peer;
 mod server;

@@ -11,11 +11,11 @@ use std::{
 use futures_util::{SinkExt, StreamExt};
 
 use crate::{
-    base::{Instant, PeerId, show_duration},
+    base::{Instant, PeerId, SignalingEnd, SignalingFailure, show_duration},
     impair::SignalingPath,
     peer::PeerInput,
     plan::Cut,
-    world::{BoxFuture, Direction, Holding, PeerNetwork, SignalingError, SignalingSocket},
+    world::{BoxFuture, Direction, Holding, PeerNetwork, SignalingSocket},
 };
 
 use super::connection::Stack;
@@ -43,10 +43,12 @@ pub(super) struct Signaling {
     /// Frames that cross the link, with the instant at which they are through.
     up: VecDeque<(Instant, String)>,
     /// What the server says, likewise; an error says why the socket is over.
-    down: VecDeque<(Instant, Result<String, String>)>,
+    down: VecDeque<(Instant, Result<String, SignalingEnd>)>,
     /// What is written has still to be flushed.
     unflushed: bool,
     timer: Option<(Instant, BoxFuture<()>)>,
+    /// Whether the server has said anything.
+    heard: bool,
 }
 
 enum State {
@@ -55,7 +57,7 @@ enum State {
         at: Instant,
         again: Duration,
     },
-    Opening(BoxFuture<Result<SignalingSocket, SignalingError>>),
+    Opening(BoxFuture<Result<SignalingSocket, SignalingEnd>>),
     Open(SignalingSocket),
     /// The server says nothing any more; what it said last is still on its way.
     Ending,
@@ -64,7 +66,7 @@ enum State {
         _socket: Option<SignalingSocket>,
     },
     /// Over, and the peer is to hear why.
-    Lost(String),
+    Lost(SignalingEnd),
     Over,
 }
 
@@ -93,6 +95,7 @@ impl Signaling {
             down: VecDeque::new(),
             unflushed: false,
             timer: None,
+            heard: false,
         }
     }
 
@@ -103,7 +106,10 @@ impl Signaling {
         }
         if self.up.len() == FRAMES {
             // As good as lost.
-            self.state = State::Lost("the server has stopped reading".to_owned());
+            self.state = State::Lost(SignalingEnd::new(
+                SignalingFailure::NotReading,
+                "the server has stopped reading",
+            ));
             return;
         }
         match self.crosses(frame.len(), Direction::Up) {
@@ -117,11 +123,11 @@ impl Signaling {
         match (how, std::mem::replace(&mut self.state, State::Over)) {
             (Cut::Silent, State::Open(socket)) => self.silence_with(Some(socket)),
             (Cut::Closed, State::Open(socket)) => {
-                self.state = State::Lost("cut by the script: closed".to_owned());
+                self.state = State::Lost(scripted("cut by the script: closed"));
                 linger(&self.stack, close(socket));
             }
             (Cut::Reset, State::Open(_)) => {
-                self.state = State::Lost("cut by the script: reset".to_owned());
+                self.state = State::Lost(scripted("cut by the script: reset"));
             }
             (_, state) => self.state = state,
         }
@@ -130,7 +136,8 @@ impl Signaling {
     /// Its connection is of an address that the peer does not have any more: the peer hears so at once, the server
     /// nothing at all for as long as its own time-outs take.
     pub fn leave_behind(&mut self) {
-        let reason = "its address is gone: the peer has moved to another network".to_owned();
+        let why = "its address is gone: the peer has moved to another network";
+        let reason = SignalingEnd::new(SignalingFailure::AddressGone, why);
         match std::mem::replace(&mut self.state, State::Over) {
             State::Open(socket) => {
                 self.state = State::Lost(reason);
@@ -191,20 +198,23 @@ impl Signaling {
                     }
                     Poll::Ready(Err(error)) => {
                         tracing::info!(%error, "no signaling socket");
-                        self.state = State::Lost(error.to_string());
+                        self.state = State::Lost(error);
                     }
                     Poll::Pending => {
                         ready!(self.poll_timer(self.gives_up, cx));
                         self.state = State::Lost(self.unanswered());
                     }
                 }
-            } else if let State::Lost(reason) = &mut self.state {
-                let reason = std::mem::take(reason);
+            } else if let State::Lost(end) = &self.state {
+                let end = self.named(end.clone());
                 self.state = State::Over;
-                return Poll::Ready(PeerInput::SignalingLost(self.number, reason));
+                return Poll::Ready(PeerInput::SignalingLost(self.number, end));
             } else if let State::Open(_) | State::Ending = self.state {
                 match ready!(self.poll_open(cx)) {
-                    Ok(frame) => return Poll::Ready(PeerInput::Frame(self.number, frame)),
+                    Ok(frame) => {
+                        self.heard = true;
+                        return Poll::Ready(PeerInput::Frame(self.number, frame));
+                    }
                     Err(reason) => self.state = State::Lost(reason),
                 }
             } else {
@@ -213,12 +223,23 @@ impl Signaling {
         }
     }
 
-    fn unanswered(&self) -> String {
-        format!("no answer within {}", show_duration(self.within))
+    fn unanswered(&self) -> SignalingEnd {
+        let why = format!("no answer within {}", show_duration(self.within));
+        SignalingEnd::new(SignalingFailure::Unanswered, why)
+    }
+
+    /// Who closes before a word is said has not let the peer in.
+    fn named(&self, end: SignalingEnd) -> SignalingEnd {
+        match end.failure {
+            SignalingFailure::Closed | SignalingFailure::ConnectionLost if !self.heard => {
+                SignalingEnd::new(SignalingFailure::ClosedAtOnce, end.why)
+            }
+            _ => end,
+        }
     }
 
     /// The next frame that is through; an error says why the socket is over.
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<String, String>> {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<String, SignalingEnd>> {
         if self.network.signaling_path(self.stack.world.now()) == SignalingPath::Muted {
             self.silence();
             return Poll::Pending;
@@ -256,14 +277,17 @@ impl Signaling {
                     Some(at) => self.down.push_back((at, Ok(frame))),
                     None => return self.silence(),
                 },
-                Some(Err(reason)) => return self.end(reason),
-                None => return self.end("connection ended".to_owned()),
+                Some(Err(end)) => return self.end(end),
+                None => {
+                    let end = SignalingEnd::new(SignalingFailure::ConnectionLost, "connection ended");
+                    return self.end(end);
+                }
             }
         }
     }
 
     /// The socket is over; the peer hears of it after all that came before.
-    fn end(&mut self, reason: String) {
+    fn end(&mut self, reason: SignalingEnd) {
         let Some(at) = self.crosses(0, Direction::Down) else {
             return self.silence();
         };
@@ -276,7 +300,7 @@ impl Signaling {
     }
 
     /// Writes what is through at `now`; ready when that is done, or nothing can be written any more.
-    fn poll_write(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+    fn poll_write(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Result<(), SignalingEnd>> {
         let State::Open(socket) = &mut self.state else {
             return Poll::Ready(Ok(()));
         };
@@ -296,7 +320,7 @@ impl Signaling {
     }
 
     /// Completes when all has been written that was sent, or the server has closed.
-    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SignalingEnd>> {
         loop {
             self.poll_read(cx);
             // Nobody listens any more.
@@ -345,6 +369,10 @@ impl Signaling {
         self.timer = None;
         self.state = State::Silent { _socket: socket };
     }
+}
+
+fn scripted(why: &str) -> SignalingEnd {
+    SignalingEnd::new(SignalingFailure::Scripted, why)
 }
 
 /// The closing handshake, read to its end so that the server sees a clean close.

@@ -23,6 +23,10 @@ enum Path {
     InText,
     /// The text is the value alone, taken as it is: a flag of its own.
     Fixed(&'static str),
+    /// The same at these keys, of which one may hold any character.
+    Keys(Vec<String>),
+    /// The text is a value of YAML at these keys.
+    List(Vec<String>),
 }
 
 impl Override {
@@ -40,6 +44,28 @@ impl Override {
             origin: origin.into(),
             text: value.into(),
             path: Path::Fixed(path),
+        }
+    }
+
+    /// The text at a path of keys, taken as it is.
+    pub fn at(origin: impl Into<String>, keys: &[&str], value: impl Into<String>) -> Self {
+        Self {
+            origin: origin.into(),
+            text: value.into(),
+            path: Path::Keys(keys.iter().map(|key| (*key).to_owned()).collect()),
+        }
+    }
+
+    /// A list of texts at a path of keys, each taken as it is.
+    pub fn list(origin: impl Into<String>, keys: &[&str], items: &[&str]) -> Self {
+        let items: Vec<String> = items
+            .iter()
+            .map(|item| serde_json::Value::from(*item).to_string())
+            .collect();
+        Self {
+            origin: origin.into(),
+            text: format!("[{}]", items.join(", ")),
+            path: Path::List(keys.iter().map(|key| (*key).to_owned()).collect()),
         }
     }
 
@@ -70,9 +96,10 @@ impl Override {
 
     /// What goes into the scenario's hash: path and value, whatever the flag was called.
     pub(super) fn canonical(&self) -> String {
-        match self.path {
+        match &self.path {
             Path::InText => self.text.clone(),
             Path::Fixed(path) => format!("{path}={}", self.text),
+            Path::Keys(keys) | Path::List(keys) => format!("{}={}", keys.join("."), self.text),
         }
     }
 
@@ -80,18 +107,24 @@ impl Override {
     pub(super) fn apply(&self, root: &mut Node, sources: &mut Sources, mistakes: &mut Vec<Diagnostic>) {
         let source = sources.add(&self.origin, &self.text);
         let whole = Span::new(source, 0, self.text.len());
-        let (segments, value) = match self.path {
+        let plain = || match self.text.is_empty() {
+            true => Node::null(whole),
+            false => Node {
+                span: whole,
+                value: Value::Scalar(self.text.clone()),
+            },
+        };
+        let at = |keys: &[String]| keys.iter().map(|key| (key.clone(), whole)).collect::<Vec<_>>();
+        let (segments, value) = match &self.path {
             Path::Fixed(path) => {
                 let segments = path.split('.').map(|key| (key.to_owned(), whole)).collect();
-                let value = match self.text.is_empty() {
-                    true => Node::null(whole),
-                    false => Node {
-                        span: whole,
-                        value: Value::Scalar(self.text.clone()),
-                    },
-                };
-                (segments, value)
+                (segments, plain())
             }
+            Path::Keys(keys) => (at(keys), plain()),
+            Path::List(keys) => match tree::read_from(sources, source, 0, mistakes) {
+                Some(value) => (at(keys), value),
+                None => return,
+            },
             Path::InText => match self.parts(source, sources, mistakes) {
                 Some(parts) => parts,
                 None => return,

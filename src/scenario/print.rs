@@ -114,6 +114,8 @@ impl Scenario {
                 .iter()
                 .map(|url| format!("metrics: {}", quoted(url))),
         );
+        let access = self.target.access.iter();
+        rows.extend(access.flat_map(|access| access.to_yaml(quoted)));
         let Some(control) = &self.target.control else {
             return line(text, 0, &format!("target: {{ {} }}", rows.join(", ")));
         };

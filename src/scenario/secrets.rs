@@ -2,11 +2,9 @@
 
 use super::{
     ice::{Ice, IceAccount, IceServers},
+    secret::HIDDEN,
     types::{CommandLine, Scenario},
 };
-
-/// What stands where a secret was.
-const HIDDEN: &str = "hidden";
 
 impl Scenario {
     /// The same, as it may be kept with a report: no user information and query in URLs, no credentials and no
@@ -16,6 +14,9 @@ impl Scenario {
         let target = &mut scenario.target;
         for url in [&mut target.url, &mut target.metrics].into_iter().flatten() {
             *url = url_without_secrets(url);
+        }
+        if let Some(access) = &mut target.access {
+            **access = access.without_secrets();
         }
         if let Some(control) = &mut target.control {
             let hidden = || CommandLine::Words(vec![HIDDEN.to_owned()]);
@@ -48,6 +49,43 @@ fn hide_credentials(ice: &mut Ice) {
             }
         }
     }
+}
+
+/// `path=value` of `--set`, as it may be told to anybody. Of a target and of ICE servers only what can be no secret is
+/// shown.
+pub fn set_without_secrets(set: &str) -> String {
+    let Some((path, value)) = set.split_once('=') else {
+        return set.to_owned();
+    };
+    let mut keys = path.split('.');
+    let (first, second) = (keys.next().unwrap_or_default(), keys.next().unwrap_or_default());
+    let kept_outside = |value: &str| {
+        let inside = value
+            .trim()
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
+        let key = inside
+            .and_then(|inside| inside.split_once(':'))
+            .map(|(key, _)| key.trim());
+        matches!(key, Some("env" | "file"))
+    };
+    let value = match (first, second) {
+        ("target", "url" | "metrics") => url_without_secrets(value),
+        ("target", "proxy") if value.contains("://") => url_without_secrets(value),
+        ("target", "tls" | "origin" | "resolve" | "contact" | "protocol" | "relay_mode") => value.to_owned(),
+        ("target", "credentials") => value.to_owned(),
+        ("target", _) | ("ice" | "groups", _) if !kept_outside(value) && may_be_secret(path) => {
+            HIDDEN.to_owned()
+        }
+        _ => value.to_owned(),
+    };
+    format!("{path}={value}")
+}
+
+/// Whether a value at that path may be one, or hold one.
+fn may_be_secret(path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    path.starts_with("target") || path.contains("credential") || matches!(last, "ice" | "servers" | "groups")
 }
 
 /// A URL without what may be a credential: user information and the query.

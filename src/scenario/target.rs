@@ -1,4 +1,5 @@
 use super::{
+    access::{ACCESS_KEYS, Access, check_there, check_variables, read_access},
     control::read_control,
     diagnostic::did_you_mean,
     fields::Reader,
@@ -14,10 +15,43 @@ pub(super) const BUNDLED: Target = Target {
     relay_mode: RelayMode::Rooms,
     control: None,
     metrics: None,
+    access: None,
 };
 
 /// The keys of `target`.
-pub(super) const TARGET_KEYS: [&str; 5] = ["protocol", "url", "relay_mode", "control", "metrics"];
+pub(super) const TARGET_KEYS: [&str; 16] = {
+    let [
+        tls,
+        origin,
+        headers,
+        cookies,
+        query,
+        subprotocols,
+        proxy,
+        resolve,
+        contact,
+        credentials,
+        jwt,
+    ] = ACCESS_KEYS;
+    [
+        "protocol",
+        "url",
+        "relay_mode",
+        "control",
+        "metrics",
+        tls,
+        origin,
+        headers,
+        cookies,
+        query,
+        subprotocols,
+        proxy,
+        resolve,
+        contact,
+        credentials,
+        jwt,
+    ]
+};
 /// How a server can relay.
 pub(super) const RELAY_MODES: [(&str, RelayMode); 2] =
     [("rooms", RelayMode::Rooms), ("deployed", RelayMode::Deployed)];
@@ -48,7 +82,13 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
     let control = control_entry.map(|entry| read_control(reader, entry));
     let metrics_entry = fields.take("metrics");
     let metrics = metrics_entry.map(|entry| read_metrics(reader, entry));
+    let (there, access) = read_access(reader, &mut fields);
     fields.finish(reader, &TARGET_KEYS);
+    match (&url, &access) {
+        (None, _) => check_there(reader, &there),
+        (Some(_), Some(access)) => check_variables(reader, &there, access),
+        (Some(_), None) => {}
+    }
     if let Some(entry) = metrics_entry.filter(|_| url.is_none()) {
         let message = "`metrics` without `url`: the bundled server tells its own";
         reader.mistake_help(
@@ -71,6 +111,9 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
         relay_mode: relay_mode?,
         control: all(control)?.map(Box::new),
         metrics: all(metrics)?,
+        access: Some(access?)
+            .filter(|access| *access != Access::default())
+            .map(Box::new),
     })
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{ClientRules, Ice, Mutant, Network, TurnFault, source::Span};
+use super::{Access, ClientRules, Ice, Mutant, Network, TurnFault, source::Span};
 use crate::{
     base::{DurationRange, Fraction, Rate},
     impair::{FrameKind, FrameWay, Nat, Treatment},
@@ -77,6 +77,8 @@ pub struct Target {
     pub control: Option<Box<Control>>,
     /// Where the one at `url` tells what it holds, in the text format of Prometheus: `http://`.
     pub metrics: Option<String>,
+    /// How the one at `url` lets peers in, where that takes more than its URL.
+    pub access: Option<Box<Access>>,
 }
 
 /// How a server relays frames, and so how its clients know where they are.
@@ -565,6 +567,7 @@ mod tests {
                 relay_mode: RelayMode::Rooms,
                 control: None,
                 metrics: None,
+                access: None,
             };
             assert_eq!(target.host(), Some(host), "{url}");
         }

@@ -16,8 +16,8 @@ use super::{
     schedule::{Delays, Stream as Whose},
 };
 use crate::{
-    base::Instant,
-    world::{ServerAct, ServerLoad, SignalingError},
+    base::{Instant, SignalingEnd, SignalingFailure},
+    world::{ServerAct, ServerLoad},
 };
 
 /// The most frames that wait for a server that stands still.
@@ -73,17 +73,17 @@ enum News {
 struct Inbox {
     /// When the last frame on its way here is there.
     last: Mutex<Instant>,
-    queue: Mutex<VecDeque<Result<String, String>>>,
+    queue: Mutex<VecDeque<Result<String, SignalingEnd>>>,
     reader: AtomicWaker,
 }
 
 impl Inbox {
-    fn push(&self, event: Result<String, String>) {
+    fn push(&self, event: Result<String, SignalingEnd>) {
         self.queue().push_back(event);
         self.reader.wake();
     }
 
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Result<String, String>>> {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Result<String, SignalingEnd>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,21 +118,21 @@ impl Server {
     ///
     /// # Errors
     /// There is no server at the moment, or it stands still for too long.
-    pub async fn open(self: Arc<Self>) -> Result<Socket, SignalingError> {
+    pub async fn open(self: Arc<Self>) -> Result<Socket, SignalingEnd> {
         let mut flow = self.state().flow.subscribe();
         // Only fails if the server is not there any more, which `connect` finds too.
         let _ = flow.wait_for(|flow| *flow != Flow::Stands).await;
         self.connect()
     }
 
-    fn connect(self: &Arc<Self>) -> Result<Socket, SignalingError> {
+    fn connect(self: &Arc<Self>) -> Result<Socket, SignalingEnd> {
         let inbox = Arc::new(Inbox::default());
         let mut state = self.state();
         if *state.flow.borrow() == Flow::Gone {
-            return Err(SignalingError {
-                url: "the bundled server".to_owned(),
-                reason: "connection refused".to_owned(),
-            });
+            return Err(SignalingEnd::new(
+                SignalingFailure::ConnectionRefused,
+                "the bundled server: connection refused",
+            ));
         }
         state.last_client += 1;
         let client = ClientId(state.last_client);
@@ -174,7 +174,10 @@ impl Server {
         state.flow.send_replace(Flow::Gone);
         for (client, inbox) in std::mem::take(&mut state.sockets) {
             let at = self.arrival(Whose::ToClient(client), &inbox.last);
-            let reset = Err("connection reset: the server has ended".to_owned());
+            let reset = Err(SignalingEnd::new(
+                SignalingFailure::ConnectionLost,
+                "connection reset: the server has ended",
+            ));
             self.executor.call_at(at, move || inbox.push(reset));
         }
     }
@@ -246,7 +249,10 @@ impl Server {
                 Output::Close { client, code, reason } => (
                     client,
                     state.sockets.remove(&client),
-                    Err(format!("closed by the server: {code} {reason}")),
+                    Err(SignalingEnd::new(
+                        SignalingFailure::Closed,
+                        format!("closed by the server: {code} {reason}"),
+                    )),
                 ),
             };
             if let Some(inbox) = inbox {
@@ -330,7 +336,7 @@ impl Drop for Socket {
 }
 
 impl Stream for Socket {
-    type Item = Result<String, String>;
+    type Item = Result<String, SignalingEnd>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.closed {
@@ -345,22 +351,22 @@ impl Stream for Socket {
 }
 
 impl Sink<String> for Socket {
-    type Error = String;
+    type Error = SignalingEnd;
 
-    fn poll_ready(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+    fn poll_ready(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), SignalingEnd>> {
         Poll::Ready(Ok(()))
     }
 
-    fn start_send(self: Pin<&mut Self>, frame: String) -> Result<(), String> {
+    fn start_send(self: Pin<&mut Self>, frame: String) -> Result<(), SignalingEnd> {
         self.tell(move |client| News::Frame(client, frame));
         Ok(())
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), SignalingEnd>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_close(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+    fn poll_close(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), SignalingEnd>> {
         // The handshake takes no time: nobody measures it.
         self.closed = true;
         Poll::Ready(Ok(()))

@@ -21,9 +21,9 @@ use super::{
     server::Server,
 };
 use crate::{
-    base::{Generation, Instant, PeerId, PeerNumber, Purpose, RootSeed},
+    base::{Generation, Instant, PeerId, PeerNumber, Purpose, RootSeed, SignalingEnd},
     scenario::{Ice, IceServers, TurnFault},
-    world::{BoxFuture, Home, ServerAct, ServerLoad, SignalingError, SignalingSocket, Usage, World},
+    world::{BoxFuture, Home, ServerAct, ServerLoad, SignalingSocket, Usage, World},
 };
 
 /// 2000-01-01T00:00:00Z, at which every simulation begins.
@@ -155,7 +155,7 @@ impl World for SimWorld {
         vec![format!("{ip}:0")]
     }
 
-    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {
+    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingEnd>> {
         let server = self.server.clone();
         // There and back, as TCP and the upgrade take it.
         let shaken = self.executor.sleep_until(self.executor.now() + HOP * 4);

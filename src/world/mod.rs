@@ -23,7 +23,5 @@ pub use flight::{FlightRepair, Received};
 pub use host::{Host, UdpAddr};
 pub use network::{Altered, Direction, Dropped, PeerNetwork, RemotePath};
 pub use runtime::{ConnectionRuntime, DriverWaker, Tricks};
-pub use seam::{
-    BoxFuture, Home, ServerAct, ServerLoad, SignalingError, SignalingSocket, SignalingTransport, Usage, World,
-};
+pub use seam::{BoxFuture, Home, ServerAct, ServerLoad, SignalingSocket, SignalingTransport, Usage, World};
 pub use turn_stream::{ByteStream, Dial, is_stream_address, stream_address};

@@ -8,7 +8,7 @@ use webrtc::{
 
 use super::Dial;
 use crate::{
-    base::{Generation, Instant, PeerId, PeerNumber},
+    base::{Generation, Instant, PeerId, PeerNumber, SignalingEnd},
     impair::Nat,
     scenario::{Ice, TurnFault},
 };
@@ -88,7 +88,12 @@ pub trait World: Send + Sync + 'static {
     fn udp_addrs(&self, peer: PeerId) -> Vec<String>;
 
     /// Opens the signaling socket of a peer. It may take for ever: whoever waits for it knows how long.
-    fn open_signaling(&self, peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>>;
+    fn open_signaling(&self, peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingEnd>>;
+
+    /// What somebody has said to that peer without the secrets that let it in; `None`: there is none in it.
+    fn without_secrets(&self, _peer: Option<PeerId>, _text: &str) -> Option<String> {
+        None
+    }
 
     /// The user ids in a room as the server itself knows them; `None` where the server can't be asked.
     fn roster(&self, room_wire_id: &str) -> Option<Vec<String>>;
@@ -200,21 +205,11 @@ pub type SignalingSocket = Pin<Box<dyn SignalingTransport>>;
 
 /// What a [`SignalingSocket`] is. Whatever can do it all is one.
 pub trait SignalingTransport:
-    Stream<Item = Result<String, String>> + Sink<String, Error = String> + Send
+    Stream<Item = Result<String, SignalingEnd>> + Sink<String, Error = SignalingEnd> + Send
 {
 }
 
 impl<T> SignalingTransport for T where
-    T: Stream<Item = Result<String, String>> + Sink<String, Error = String> + Send
+    T: Stream<Item = Result<String, SignalingEnd>> + Sink<String, Error = SignalingEnd> + Send
 {
-}
-
-/// A signaling socket could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("{url}: {reason}")]
-pub struct SignalingError {
-    /// What was tried.
-    pub url: String,
-    /// What came of it.
-    pub reason: String,
 }

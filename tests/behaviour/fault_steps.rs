@@ -171,7 +171,7 @@ fn a_reset_and_a_closed_socket_are_lost_at_once_and_come_back() {
         let played = played(&format!("{{ cut_signaling: {how} }}, {{ wait: recovered }}"), "");
         let lost = played.count_of(
             ONE,
-            |kind| matches!(kind, EventKind::SignalingLost { reason: r } if r == reason),
+            |kind| matches!(kind, EventKind::SignalingLost { reason: r, .. } if r == reason),
         );
         let resumed = played.count_of(ONE, |kind| matches!(kind, EventKind::MembershipResumed { .. }));
         assert_eq!((lost, resumed), (1, 1), "{how}");
@@ -186,7 +186,7 @@ fn a_silent_socket_is_found_out_by_pings() {
         "",
     );
     let lost = played.first(ONE, |kind| matches!(kind, EventKind::SignalingLost { .. }));
-    let Some(EventKind::SignalingLost { reason }) = lost.map(|event| &event.kind) else {
+    let Some(EventKind::SignalingLost { reason, .. }) = lost.map(|event| &event.kind) else {
         panic!("nobody noticed");
     };
     assert!(!reason.starts_with("cut"), "{reason}");

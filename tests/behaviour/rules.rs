@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rtcstorm::{
-    base::{Generation, Incarnation, Instant, PeerId},
+    base::{Generation, Incarnation, Instant, PeerId, SignalingEnd, SignalingFailure},
     metrics::{DescriptionKind, EventKind, IgnoreReason, RecoveryPath, SignalingState},
     peer::{
         ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, Link, LinkOutput, Peer, PeerInput,
@@ -521,7 +521,8 @@ impl Online {
         let mut waits = Vec::new();
         loop {
             let lost = self.now;
-            let gone = PeerInput::SignalingLost(self.socket, "test".into());
+            let gone =
+                PeerInput::SignalingLost(self.socket, SignalingEnd::new(SignalingFailure::Closed, "test"));
             self.peer.handle(gone, self.now);
             self.drain();
             if self.pass(lost + Duration::from_secs(29)).1 == 0 {

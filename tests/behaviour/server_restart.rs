@@ -259,7 +259,7 @@ fn in_real_time_everybody_comes_back_to_another_server() {
                 .map(|event| &event.kind)
         };
         let lost = of_peer(|kind| matches!(kind, EventKind::SignalingLost { .. }));
-        let Some(EventKind::SignalingLost { reason }) = lost else {
+        let Some(EventKind::SignalingLost { reason, .. }) = lost else {
             panic!("{peer} has kept its socket");
         };
         assert!(

@@ -43,8 +43,9 @@ impl Talk {
         let here = |odd| Some((Way::Here, redacted(&what(&event.kind)), odd));
         match &event.kind {
             SignalingConnected => Some((Way::Here, "socket is open".to_owned(), false)),
-            SignalingLost { reason } => {
-                Some((Way::Here, format!("socket is lost: {}", redacted(reason)), true))
+            SignalingLost { failure, reason } => {
+                let said = format!("socket is lost: {failure}: {}", redacted(reason));
+                Some((Way::Here, said, true))
             }
             SignalingError { reason, message } => {
                 let said = format!("error {}: {}", redacted(reason), redacted(message));

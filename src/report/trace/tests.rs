@@ -103,6 +103,7 @@ fn what_the_report_has_found_stands_where_it_was() {
 #[test]
 fn hostile_words_are_text_and_secrets_are_not_told() {
     let lost = EventKind::SignalingLost {
+        failure: crate::base::SignalingFailure::Http401,
         reason: "\"]}</script>\u{1b}[31m wss://me:pass1@h/?token=pass2 password=pass3".to_owned(),
     };
     let told = events(vec![at(1, 0, EventKind::SignalingConnected), at(2, 0, lost)]);

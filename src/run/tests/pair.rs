@@ -8,13 +8,13 @@ use webrtc::{peer_connection::RTCIceServer, runtime::Runtime};
 
 use super::faulty::FaultyRuntime;
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId, RootSeed, Seat},
+    base::{Generation, Incarnation, Instant, PeerId, RootSeed, Seat, SignalingEnd},
     metrics::{EventKind, SignalingState},
     peer::{ConnectionCommand, Link, LinkOutput, PeerInput},
     run::connection::{self, Stack},
     scenario::ClientRules,
     signaling::{Candidate, Description},
-    world::{BoxFuture, Census, PeerNetwork, SignalingError, SignalingSocket, Tricks, Usage, World},
+    world::{BoxFuture, Census, PeerNetwork, SignalingSocket, Tricks, Usage, World},
 };
 
 /// Longer than anything takes that is going to happen at all.
@@ -70,7 +70,7 @@ impl World for TestWorld {
         vec!["127.0.0.1:0".to_owned()]
     }
 
-    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {
+    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingEnd>> {
         unreachable!("links are joined directly")
     }
 

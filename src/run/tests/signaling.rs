@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use webrtc::runtime::{Runtime, TokioRuntime};
 
 use crate::{
-    base::{Instant, PeerId, RootSeed, Seat},
+    base::{Instant, PeerId, RootSeed, Seat, SignalingEnd, SignalingFailure},
     impair::{Profile, Remotes, Scope},
     peer::PeerInput,
     plan::Cut,
@@ -23,7 +23,7 @@ use crate::{
         connection::Stack,
         signaling::{FRAMES, Signaling},
     },
-    world::{BoxFuture, PeerNetwork, SignalingError, SignalingSocket, Tricks, Usage, World},
+    world::{BoxFuture, PeerNetwork, SignalingSocket, Tricks, Usage, World},
 };
 
 /// What the server sees of a client.
@@ -36,7 +36,7 @@ enum Seen {
     Ended,
 }
 
-type Said = Result<String, String>;
+type Said = Result<String, SignalingEnd>;
 
 /// The client's end of a socket.
 struct Socket {
@@ -55,27 +55,28 @@ impl Stream for Socket {
 }
 
 impl Sink<String> for Socket {
-    type Error = String;
+    type Error = SignalingEnd;
 
-    fn poll_ready(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+    fn poll_ready(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), SignalingEnd>> {
         if self.full.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
     }
 
-    fn start_send(self: Pin<&mut Self>, frame: String) -> Result<(), String> {
+    fn start_send(self: Pin<&mut Self>, frame: String) -> Result<(), SignalingEnd> {
         self.seen
             .send(Seen::Frame(frame))
-            .map_err(|error| error.to_string())
+            .map_err(|error| SignalingEnd::new(SignalingFailure::Other, error.to_string()))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), SignalingEnd>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), String>> {
-        Poll::Ready(self.seen.send(Seen::Closed).map_err(|error| error.to_string()))
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), SignalingEnd>> {
+        let closed = self.seen.send(Seen::Closed);
+        Poll::Ready(closed.map_err(|error| SignalingEnd::new(SignalingFailure::Other, error.to_string())))
     }
 }
 
@@ -130,16 +131,15 @@ impl World for Arc<StillWorld> {
         Vec::new()
     }
 
-    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingError>> {
+    fn open_signaling(&self, _peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingEnd>> {
         if self.stands.load(Ordering::Relaxed) {
             return Box::pin(std::future::pending());
         }
         let socket = self.next_socket.lock().expect("no test panics with it").take();
         Box::pin(async {
-            let socket: SignalingSocket = Box::pin(socket.ok_or_else(|| SignalingError {
-                url: "ws://nowhere".to_owned(),
-                reason: "refused".to_owned(),
-            })?);
+            let socket: SignalingSocket = Box::pin(
+                socket.ok_or_else(|| SignalingEnd::new(SignalingFailure::ConnectionRefused, "refused"))?,
+            );
             Ok(socket)
         })
     }
@@ -281,8 +281,8 @@ fn frame(text: &str) -> PeerInput {
     PeerInput::Frame(1, text.to_owned())
 }
 
-fn lost(reason: &str) -> PeerInput {
-    PeerInput::SignalingLost(1, reason.to_owned())
+fn lost(failure: SignalingFailure, why: &str) -> PeerInput {
+    PeerInput::SignalingLost(1, SignalingEnd::new(failure, why))
 }
 
 fn sent(text: &str) -> Seen {
@@ -304,7 +304,10 @@ fn frames_go_both_ways_and_whoever_hangs_up_says_goodbye() {
 fn a_socket_that_cannot_be_opened_is_lost() {
     let mut stage = Stage::new();
     drop(stage.world.next_socket.lock().expect("nobody else has it").take());
-    assert_eq!(stage.heard(), [lost("ws://nowhere: refused")]);
+    assert_eq!(
+        stage.heard(),
+        [lost(SignalingFailure::ConnectionRefused, "refused")]
+    );
     assert_eq!(stage.heard(), []);
 }
 
@@ -336,14 +339,20 @@ fn an_attempt_to_open_a_socket_fails_after_the_clients_patience() {
         assert_eq!(stage.heard(), []);
     }
     stage.pass(1);
-    assert_eq!(stage.heard(), [lost("no answer within 10s")]);
+    assert_eq!(
+        stage.heard(),
+        [lost(SignalingFailure::Unanswered, "no answer within 10s")]
+    );
     assert_eq!(stage.heard(), []);
     // The network is there, and the server does not answer.
     let mut stage = Stage::new();
     stage.world.stands.store(true, Ordering::Relaxed);
     assert_eq!(stage.heard(), []);
     stage.pass(10_000);
-    assert_eq!(stage.heard(), [lost("no answer within 10s")]);
+    assert_eq!(
+        stage.heard(),
+        [lost(SignalingFailure::Unanswered, "no answer within 10s")]
+    );
 }
 
 #[test]
@@ -393,26 +402,39 @@ fn a_socket_that_was_given_up_ends_when_the_server_ends_it_or_after_a_while() {
 
 #[test]
 fn what_the_server_says_last_is_heard_before_its_end() {
-    for (end, reason) in [
+    let closed = SignalingEnd::new(SignalingFailure::Closed, "closed by the server: 1001 bye");
+    for (end, failure, reason) in [
         (
-            Some("closed by the server: 1001 bye"),
+            Some(closed),
+            SignalingFailure::Closed,
             "closed by the server: 1001 bye",
         ),
-        (None, "connection ended"),
+        (None, SignalingFailure::ConnectionLost, "connection ended"),
     ] {
         let mut stage = Stage::slow(30);
         stage.say("last");
         let say = stage.say.take().expect("not yet broken off");
         if let Some(end) = end {
-            say.send(Err(end.to_owned())).expect("the socket is open");
+            say.send(Err(end)).expect("the socket is open");
         }
         drop(say);
         assert_eq!(stage.heard(), []);
         stage.pass(30);
-        assert_eq!(stage.heard(), [frame("last"), lost(reason)]);
+        assert_eq!(stage.heard(), [frame("last"), lost(failure, reason)]);
         assert_eq!(stage.heard(), []);
         // The closing handshake has two sides.
         assert_eq!(stage.hang_up(), [Seen::Closed, Seen::Ended]);
+    }
+}
+
+#[test]
+fn whoever_closes_before_a_word_is_said_has_let_nobody_in() {
+    for failure in [SignalingFailure::Closed, SignalingFailure::ConnectionLost] {
+        let mut stage = Stage::open();
+        let say = stage.say.take().expect("not yet broken off");
+        say.send(Err(SignalingEnd::new(failure, "bye")))
+            .expect("the socket is open");
+        assert_eq!(stage.heard(), [lost(SignalingFailure::ClosedAtOnce, "bye")]);
     }
 }
 
@@ -429,7 +451,7 @@ fn a_closed_cut_says_goodbye_and_a_reset_does_not() {
         let mut stage = Stage::open();
         stage.signaling.cut(cut);
         stage.signaling.send("too late".to_owned());
-        assert_eq!(stage.heard(), [lost(reason)]);
+        assert_eq!(stage.heard(), [lost(SignalingFailure::Scripted, reason)]);
         assert_eq!(stage.heard(), []);
         assert_eq!(stage.hang_up(), seen);
     }
@@ -471,5 +493,11 @@ fn a_server_that_does_not_read_is_still_heard_and_given_up_when_too_much_waits()
     stage.say("still here");
     assert_eq!(stage.heard(), [frame("still here")]);
     stage.signaling.send("too much".to_owned());
-    assert_eq!(stage.heard(), [lost("the server has stopped reading")]);
+    assert_eq!(
+        stage.heard(),
+        [lost(
+            SignalingFailure::NotReading,
+            "the server has stopped reading"
+        )]
+    );
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    access::access,
     missing, object,
     steps::{step, steps},
     values::{count, defined, definitions, flag, one_of, parties, text},
@@ -137,7 +138,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
                 "start" | "stop" | "pause" | "resume" | "slow" | "restore" => command(),
                 other => missing(other),
             }),
-            other => missing(other),
+            other => access(other),
         }),
         "rooms" => object(&ROOM_KEYS, &[], |key| match key {
             "count" | "peers" => count(MAX_PEERS),

@@ -3,6 +3,7 @@
 //! Built from the tables that the reader reads by: a key or step that is in a table and not here is a panic,
 //! which the tests see.
 
+mod access;
 mod keys;
 mod steps;
 pub(super) mod values;

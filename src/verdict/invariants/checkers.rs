@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        base::{Generation, Incarnation, PeerId},
+        base::{Generation, Incarnation, PeerId, SignalingFailure},
         metrics::{DescriptionKind, EventKind, FaultCause, Operation, RecoveryPath, SignalingState},
         verdict::invariants::{InvariantStatus, story::*},
     };
@@ -301,6 +301,7 @@ mod tests {
                     19 => EventKind::Crashed { planned, incarnation },
                     20 => EventKind::MembershipResumed { incarnation },
                     21 => EventKind::SignalingLost {
+                        failure: SignalingFailure::Closed,
                         reason: String::new(),
                     },
                     22 => EventKind::MemberLeft {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId, PeerNumber, RoomId},
+    base::{Generation, Incarnation, Instant, PeerId, PeerNumber, RoomId, SignalingFailure},
     metrics::{
         CandidateKind, DescriptionKind, EventKind, FaultCause, RecoveryPath, RunEvent, SignalingState,
     },
@@ -200,7 +200,14 @@ impl Tale {
 
     pub fn lose_signaling(&mut self, peer: u32) -> &mut Self {
         let reason = String::new();
-        self.event(peer, None, EventKind::SignalingLost { reason })
+        self.event(
+            peer,
+            None,
+            EventKind::SignalingLost {
+                failure: SignalingFailure::Closed,
+                reason,
+            },
+        )
     }
 
     pub fn resume(&mut self, peer: u32) -> &mut Self {

@@ -83,7 +83,7 @@ impl Drop for Deployment {
 }
 
 /// The program of the other package of this workspace, beside ours.
-fn server() -> PathBuf {
+pub fn server() -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_rtcstorm")).with_file_name("reference-server");
     if !path.exists() {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());

@@ -1,10 +1,12 @@
 //! The program as a user meets it: exit codes, what goes to stdout and to stderr, what lies in the folder.
 
 mod abort;
+mod bad_servers;
 mod capacity;
 mod check;
 mod compare;
 mod control;
+mod door;
 mod guard;
 mod http;
 mod hunt;
@@ -23,6 +25,8 @@ mod report_samples;
 mod report_schemas;
 mod run;
 mod simulation;
+#[cfg(unix)]
+mod target;
 mod trust;
 #[cfg(unix)]
 mod wreckage;

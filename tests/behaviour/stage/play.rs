@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use reference_server::room::{ClientId, Hub, HubConfig, Now, Output};
 use rtcstorm::{
-    base::{Instant, PeerId},
+    base::{Instant, PeerId, SignalingEnd, SignalingFailure},
     metrics::{EventKind, RunEvent},
     peer::{Peer, PeerInput, PeerOutput},
     plan::{Action, Condition, JoinOutcome, PeerPlan, Plan},
@@ -352,7 +352,7 @@ impl Stage {
             let (to, input) = match output {
                 Output::Send { to, frame } => (to, PeerInput::Frame(self.numbers[&to], frame.to_string())),
                 Output::Close { client, .. } => {
-                    let reason = "closed by the server".to_owned();
+                    let reason = SignalingEnd::new(SignalingFailure::Closed, "closed by the server");
                     (client, PeerInput::SignalingLost(self.numbers[&client], reason))
                 }
             };
@@ -372,7 +372,10 @@ impl Stage {
             self.hub.disconnect(client, now);
             self.drain_hub();
             let at = self.after(Way::Down);
-            let lost = PeerInput::SignalingLost(self.numbers[&client], "cut".into());
+            let lost = PeerInput::SignalingLost(
+                self.numbers[&client],
+                SignalingEnd::new(SignalingFailure::ConnectionLost, "cut"),
+            );
             self.agenda.push(at, Delivery::ToPeer(peer, lost));
         }
     }

@@ -1,0 +1,204 @@
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use tokio_tungstenite::tungstenite::{
+    self,
+    client::IntoClientRequest,
+    error::ProtocolError,
+    handshake::client::{Request, Response},
+    http::{HeaderName, HeaderValue, Uri, header},
+};
+
+use super::{
+    secrets::Secrets,
+    texts::{Text, Values},
+    tls::failure_of_io,
+};
+use crate::{
+    base::{SignalingEnd, SignalingFailure},
+    scenario::{Access, Secret, url_without_secrets},
+};
+
+/// What stays as it is in a query: RFC 3986's unreserved characters.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A name or value as it stands in a query.
+pub(super) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, QUERY).to_string()
+}
+
+/// The opening handshake (RFC 6455, section 4.1), but for what is each peer's own.
+pub(super) struct Opening {
+    url: Uri,
+    user_agent: String,
+    /// The URL's user information, as `Authorization` has it.
+    account: Option<String>,
+    origin: Option<String>,
+    headers: Vec<(HeaderName, Text)>,
+    cookies: Vec<(String, Text)>,
+    query: Vec<(String, Text)>,
+    subprotocols: Vec<Text>,
+}
+
+impl Opening {
+    /// To that URL. Whatever is read from outside is a secret from here on.
+    ///
+    /// # Errors
+    /// In words: the URL is none, or something is not there.
+    pub fn new(
+        url: &Uri,
+        access: &Access,
+        user_agent: String,
+        secrets: &mut Secrets,
+    ) -> Result<Self, String> {
+        let pairs = |pairs: &[(String, Secret)], secrets: &mut Secrets| {
+            let resolved = pairs
+                .iter()
+                .map(|(name, secret)| Ok((name.clone(), Text::resolve(secret, secrets)?)));
+            resolved.collect::<Result<Vec<(String, Text)>, String>>()
+        };
+        let headers = pairs(&access.headers, secrets)?;
+        let headers = headers.into_iter().map(|(name, text)| {
+            let parsed = HeaderName::try_from(&name);
+            Ok((
+                parsed.map_err(|error| format!("the header `{name}`: {error}"))?,
+                text,
+            ))
+        });
+        let subprotocols = access.subprotocols.iter().map(|one| Text::resolve(one, secrets));
+        let subprotocols = subprotocols.collect::<Result<_, String>>()?;
+        let account = url.authority().and_then(|authority| {
+            let (account, _) = authority.as_str().rsplit_once('@')?;
+            let decoded = percent_decode_str(account).decode_utf8_lossy();
+            Some(decoded.into_owned())
+        });
+        if let Some((_, password)) = account.as_ref().and_then(|account| account.split_once(':')) {
+            secrets.add(password);
+        }
+        if let Some(account) = &account {
+            secrets.add(account);
+        }
+        for pair in url.query().into_iter().flat_map(|query| query.split('&')) {
+            secrets.add_words(pair.split_once('=').map_or(pair, |(_, value)| value));
+        }
+        Ok(Self {
+            url: url.clone(),
+            user_agent,
+            account: account.map(|account| format!("Basic {}", STANDARD.encode(account))),
+            origin: access.origin.clone(),
+            headers: headers.collect::<Result<_, String>>()?,
+            cookies: pairs(&access.cookies, secrets)?,
+            query: pairs(&access.query, secrets)?,
+            subprotocols,
+        })
+    }
+
+    /// The columns of credentials that it needs.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let headers = self.headers.iter().map(|(_, text)| text);
+        let others = [&self.cookies, &self.query].into_iter().flatten();
+        headers
+            .chain(others.map(|(_, text)| text))
+            .chain(&self.subprotocols)
+            .flat_map(Text::columns)
+    }
+
+    /// The request of one peer.
+    ///
+    /// # Errors
+    /// In words, without the value: something can't be sent.
+    pub fn request(&self, values: &Values<'_>) -> Result<Request, String> {
+        let path = match self.url.path() {
+            "" => "/",
+            path => path,
+        };
+        let mut query: Vec<String> = self.url.query().map(str::to_owned).into_iter().collect();
+        let more = self.query.iter();
+        query.extend(more.map(|(name, text)| format!("{}={}", encoded(name), encoded(&text.fill(values)))));
+        let target = match query.is_empty() {
+            true => path.to_owned(),
+            false => format!("{path}?{}", query.join("&")),
+        };
+        let scheme = self.url.scheme_str().unwrap_or("ws");
+        let authority = self.url.authority().map_or("", |authority| authority.as_str());
+        let host = authority.rsplit('@').next().unwrap_or(authority);
+        let mut request = format!("{scheme}://{host}{target}")
+            .into_client_request()
+            .map_err(|error| format!("the URL of the request: {error}"))?;
+        let headers = request.headers_mut();
+        let mut put = |name: HeaderName, value: String| {
+            let told = name.clone();
+            let mut value = HeaderValue::try_from(value)
+                .map_err(|_| format!("the header `{told}` has a value that can't be sent"))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+            Ok::<(), String>(())
+        };
+        put(header::USER_AGENT, self.user_agent.clone())?;
+        if let Some(account) = &self.account {
+            put(header::AUTHORIZATION, account.clone())?;
+        }
+        if let Some(origin) = &self.origin {
+            put(header::ORIGIN, origin.clone())?;
+        }
+        for (name, text) in &self.headers {
+            put(name.clone(), text.fill(values))?;
+        }
+        if !self.cookies.is_empty() {
+            let all: Vec<String> = self
+                .cookies
+                .iter()
+                .map(|(name, text)| format!("{name}={}", text.fill(values)))
+                .collect();
+            put(header::COOKIE, all.join("; "))?;
+        }
+        if !self.subprotocols.is_empty() {
+            let all: Vec<String> = self.subprotocols.iter().map(|text| text.fill(values)).collect();
+            put(header::SEC_WEBSOCKET_PROTOCOL, all.join(", "))?;
+        }
+        Ok(request)
+    }
+}
+
+/// Why the server has not let the peer in.
+pub(super) fn refusal(error: tungstenite::Error) -> SignalingEnd {
+    use tungstenite::Error;
+    let (failure, why) = match &error {
+        Error::Http(response) => (
+            SignalingFailure::of_status(response.status().as_u16()),
+            status_line(response),
+        ),
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => (
+            SignalingFailure::ClosedAtOnce,
+            "closed before the opening handshake was answered".to_owned(),
+        ),
+        Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(_)) => {
+            (SignalingFailure::SubprotocolRefused, error.to_string())
+        }
+        Error::Io(io) => {
+            let failure = match failure_of_io(io) {
+                SignalingFailure::ConnectionLost => SignalingFailure::ClosedAtOnce,
+                other => other,
+            };
+            (failure, io.to_string())
+        }
+        _ => (SignalingFailure::NotWebSocket, error.to_string()),
+    };
+    SignalingEnd::new(failure, why)
+}
+
+/// `302 Found, to https://login.example.org/`.
+fn status_line(response: &Response) -> String {
+    let status = response.status();
+    let location = response.headers().get(header::LOCATION);
+    match location.and_then(|location| location.to_str().ok()) {
+        Some(location) if status.is_redirection() => {
+            let shown = location.split(['?', '#']).next().unwrap_or_default();
+            format!("{status}, to {}", url_without_secrets(shown))
+        }
+        _ => status.to_string(),
+    }
+}
