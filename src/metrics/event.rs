@@ -409,6 +409,17 @@ impl EventKind {
             _ => false,
         }
     }
+
+    /// Whether it counts what went on and was never the cause of anything: no story tells it.
+    pub fn only_counts(&self) -> bool {
+        matches!(
+            self,
+            Self::Generator { .. }
+                | Self::EventLoopLag { .. }
+                | Self::Holdings { .. }
+                | Self::SignalingReceived { .. }
+        )
+    }
 }
 
 /// Whose a limit is.

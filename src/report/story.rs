@@ -110,11 +110,11 @@ impl<'a> Story<'a> {
             events, peer, remote, ..
         } = *self;
         events.iter().filter(move |event| {
+            if event.kind.only_counts() {
+                return false;
+            }
             let Some(teller) = event.peer else {
-                return !matches!(
-                    event.kind,
-                    EventKind::Generator { .. } | EventKind::EventLoopLag { .. } | EventKind::Holdings { .. }
-                );
+                return true;
             };
             match (remote, event.remote) {
                 (None, other) => teller == peer || other == Some(peer),

@@ -48,6 +48,9 @@ impl Ring {
 
 impl LastEvents {
     pub fn observe(&mut self, event: &RunEvent) {
+        if event.kind.only_counts() {
+            return;
+        }
         self.seen += 1;
         let ring = match (event.peer, event.remote) {
             (Some(peer), Some(remote)) => {
@@ -60,15 +63,6 @@ impl LastEvents {
                 }
             }
             (Some(peer), None) => self.peers.entry(peer).or_default(),
-            // About once a second, and never a cause.
-            (None, _)
-                if matches!(
-                    event.kind,
-                    EventKind::Generator { .. } | EventKind::EventLoopLag { .. } | EventKind::Holdings { .. }
-                ) =>
-            {
-                return;
-            }
             (None, _) => &mut self.run,
         };
         ring.push(self.seen, event);
