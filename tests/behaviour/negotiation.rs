@@ -52,6 +52,18 @@ pub fn glare(rules: ClientRules) -> Stage {
     })
 }
 
+/// The same, and the offer that lost comes once more when the link is open: a socket that was given up held
+/// it.
+pub fn glare_and_a_late_copy(rules: ClientRules) -> Stage {
+    let (late, again) = (Duration::from_millis(999), Duration::from_millis(6));
+    Stage::pair(rules, 10).with_rule(move |from, frame| {
+        if from == PeerId(0) && is_kind(frame, "webrtc-offer") {
+            return Fate::Delays(late, again);
+        }
+        Fate::Deliver
+    })
+}
+
 /// Every frame of that type comes three times, while the first copy is being processed.
 pub fn repeated(rules: ClientRules, kind: &'static str) -> Stage {
     Stage::pair(rules, 10).with_rule(move |_, frame| {
@@ -155,6 +167,15 @@ pub fn glare_is_resolved_by_the_polite_side() {
     let impolite = |kind: &EventKind| matches!(kind, EventKind::Glare { polite: false, .. });
     assert_eq!((stage.count(polite), stage.count(impolite)), (1, 1));
     assert_eq!(ignored(&stage, IgnoreReason::Glare), 1);
+}
+
+#[test]
+fn an_offer_that_lost_in_glare_does_not_tear_the_link_when_it_comes_again() {
+    let stage = glare_and_a_late_copy(reference()).play();
+    assert_eq!(opened(&stage), 2);
+    assert_eq!(ignored(&stage, IgnoreReason::Glare), 1);
+    // The impolite side's own offer and its answer were repeated meanwhile, too.
+    assert_eq!(ignored(&stage, IgnoreReason::Duplicate), 3);
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(super) struct Connection {
     pub repeats: u32,
     /// Whether that restarts ICE.
     pub restarts: bool,
+    /// The fingerprint of the last offer of the remote's that was ignored for the one that was out here.
+    pub ignored_in_glare: Option<u64>,
     /// The fingerprint of the last offer that was answered here, and the answer.
     pub answer: Option<(u64, Description)>,
     /// The ufrag of the local description that is set.
@@ -139,6 +141,7 @@ impl Connection {
             offer: None,
             repeats: 0,
             restarts: false,
+            ignored_in_glare: None,
             answer: None,
             local_ufrag: None,
             untold: Vec::new(),

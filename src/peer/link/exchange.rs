@@ -140,6 +140,10 @@ impl Link {
             });
             if !self.polite {
                 self.ignore(&offer, IgnoreReason::Glare);
+                let fingerprint = fingerprint(&offer, &self.rules);
+                if let Some(connection) = &mut self.connection {
+                    connection.ignored_in_glare = Some(fingerprint);
+                }
                 return self.repeat_offer();
             }
         }
@@ -342,6 +346,14 @@ impl Link {
                     }
                     SdpType::Answer => {
                         connection.answered = true;
+                        // Who answers a first offer has given the connection up that its own was of: a copy that comes
+                        // later is nobody's any more. (That of a renegotiation may well be made again as it was.)
+                        let ignored = connection.ignored_in_glare.take();
+                        if let Some(offer) = ignored.filter(|_| !connection.was_open)
+                            && self.rules.dedupe_for.is_none()
+                        {
+                            self.memory.offers.insert(offer, now);
+                        }
                         if connection.restarts {
                             self.ice_is_restarted();
                         }

@@ -32,6 +32,8 @@ pub enum Fate {
     Again(Duration),
     /// It comes later.
     Delay(Duration),
+    /// It comes so much later, and again that much after that.
+    Delays(Duration, Duration),
 }
 
 type Rule = Box<dyn FnMut(PeerId, &str) -> Fate>;
@@ -344,6 +346,12 @@ impl Stage {
             }
             // What comes after it overtakes it.
             Fate::Delay(by) => self.agenda.push(at + by, Delivery::ToServer(client, frame)),
+            Fate::Delays(by, again) => {
+                self.agenda
+                    .push(at + by, Delivery::ToServer(client, frame.clone()));
+                self.agenda
+                    .push(at + by + again, Delivery::ToServer(client, frame));
+            }
         }
     }
 
