@@ -26,7 +26,7 @@ use crate::{
     net::server_cpu_s,
     plan::Segment,
     report::capacity::{self as told, CapacityReport, StepLine},
-    scenario::url_without_secrets,
+    scenario::{RelayMode, url_without_secrets},
     verdict::ExitCode,
 };
 
@@ -54,6 +54,8 @@ struct Load {
     unit: u32,
     first_seed: u64,
     sim: bool,
+    /// How the server relays.
+    relay_mode: &'static str,
 }
 
 fn searched(args: &CapacityArgs) -> Result<ExitCode, Trouble> {
@@ -152,7 +154,7 @@ impl<'a> Site<'a> {
     ) -> Result<Self, Trouble> {
         let interrupt = Interrupt::listen("the run under way ends; what was played counts");
         let server = match (&args.url, load.sim) {
-            (None, false) => Some(OwnServer::start(&args.relay_mode).await?),
+            (None, false) => Some(OwnServer::start(load.relay_mode).await?),
             _ => None,
         };
         let own = server.as_ref().map(OwnServer::metrics);
@@ -160,11 +162,11 @@ impl<'a> Site<'a> {
             (Some(url), _) => url_without_secrets(url),
             (None, Some(server)) => format!(
                 "reference server in a process of its own at {}, relay mode {}",
-                server.url, args.relay_mode
+                server.url, load.relay_mode
             ),
             (None, None) => format!(
                 "reference server, in virtual time, relay mode {}",
-                args.relay_mode
+                load.relay_mode
             ),
         };
         Ok(Self {
@@ -247,6 +249,8 @@ impl<'a> Site<'a> {
                 seed,
                 folder: &folder,
                 server_cpu_percent,
+                server_is_here: self.server.is_some(),
+                cores: machine::grants().cores,
             }
             .step()
             .map(Some),
@@ -300,7 +304,9 @@ fn change(args: &CapacityArgs, options: &RunArgs, load: u32) -> ChangeArgs {
 
 /// What one unit is. `None`: what is wrong has been printed.
 fn load_of(args: &CapacityArgs, options: &RunArgs) -> Option<Load> {
-    let loaded = load::load(&args.scenario, &options.change, Segment::WHOLE, None)?;
+    let mut change = options.change.clone();
+    change.set.extend(relay_mode(args));
+    let loaded = load::load(&args.scenario, &change, Segment::WHOLE, None)?;
     let unit = match args.raise {
         Raise::Rooms => loaded.scenario.peers,
         Raise::Peers => loaded.scenario.rooms,
@@ -310,6 +316,10 @@ fn load_of(args: &CapacityArgs, options: &RunArgs) -> Option<Load> {
         unit,
         first_seed: loaded.plan.seed,
         sim: options.sim,
+        relay_mode: match loaded.scenario.target.relay_mode {
+            RelayMode::Rooms => "rooms",
+            RelayMode::Deployed => "deployed",
+        },
     })
 }
 
@@ -330,10 +340,19 @@ fn words(args: &CapacityArgs, server: Option<&OwnServer>, load: u32) -> Vec<Stri
     match (args.url.as_ref(), server) {
         (Some(url), _) => add("--url", url.clone()),
         (None, Some(server)) => add("--url", server.url.clone()),
-        (None, None) => add("--set", format!("target.relay_mode={}", args.relay_mode)),
+        (None, None) => {}
+    }
+    if let Some(set) = relay_mode(args) {
+        add("--set", set);
     }
     words.extend(args.options.iter().cloned());
     words
+}
+
+/// What the command line says of how the server relays, as a scenario has it.
+fn relay_mode(args: &CapacityArgs) -> Option<String> {
+    let mode = args.relay_mode.as_ref()?;
+    Some(format!("target.relay_mode={mode}"))
 }
 
 /// What has to hold, as a scenario has it.
@@ -383,9 +402,11 @@ fn repeat(args: &CapacityArgs) -> String {
     if let Some(url) = &args.server_metrics {
         add("--server-metrics", url_without_secrets(url));
     }
-    match &args.url {
-        Some(url) => add("--url", url_without_secrets(url)),
-        None => add("--relay-mode", args.relay_mode.clone()),
+    if let Some(url) = &args.url {
+        add("--url", url_without_secrets(url));
+    }
+    if let Some(mode) = &args.relay_mode {
+        add("--relay-mode", mode.clone());
     }
     if !args.options.is_empty() {
         words.push("--".to_owned());

@@ -46,16 +46,15 @@ pub(super) struct CapacityArgs {
     #[arg(long, env = "RTCSTORM_SERVER_METRICS", value_name = "URL")]
     pub server_metrics: Option<String>,
 
-    /// How the bundled server relays: `rooms`, or as the deployment does
+    /// How the server relays, the bundled one or that at --url: `rooms`, or `deployed`, as the deployment does
+    /// [default: what the scenario says]
     #[arg(
         long,
         env = "RTCSTORM_RELAY_MODE",
         value_name = "MODE",
-        default_value = "rooms",
-        value_parser = ["rooms", "deployed"],
-        conflicts_with = "url"
+        value_parser = ["rooms", "deployed"]
     )]
-    pub relay_mode: String,
+    pub relay_mode: Option<String>,
 
     /// Folder for the runs and what they came to [default: reports/runs/<time>-capacity-<name>]
     #[arg(long, env = "RTCSTORM_OUT", value_name = "DIR")]

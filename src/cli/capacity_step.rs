@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{artifacts::SUMMARY, compare_runs::Trouble};
-use crate::{capacity::Outcome, report::capacity::StepLine};
+use crate::{capacity::Outcome, report::capacity::StepLine, verdict::CPU_LIMIT_PERCENT};
 
 /// What is known of a run beside what it has written.
 pub(super) struct Played<'a> {
@@ -14,6 +14,10 @@ pub(super) struct Played<'a> {
     pub seed: u64,
     pub folder: &'a Path,
     pub server_cpu_percent: Option<f64>,
+    /// It uses the cores of this machine, too.
+    pub server_is_here: bool,
+    /// Those that this machine gives.
+    pub cores: Option<usize>,
 }
 
 impl Played<'_> {
@@ -35,8 +39,22 @@ impl Played<'_> {
         self.read(&summary).map_err(trouble)
     }
 
+    /// Why a figure that does not hold is the generator's, although its clocks were well: a short run is over before they
+    /// suffer, while all cores are busy, most with the generator.
+    fn used_up(&self, own: f64) -> Option<String> {
+        let cores = self.cores? as f64;
+        let server = self.server_cpu_percent.filter(|_| self.server_is_here);
+        let server = server.unwrap_or(0.0);
+        let is_used_up = own + server >= cores * CPU_LIMIT_PERCENT && own >= server;
+        is_used_up.then(|| {
+            format!(
+                "all of the {cores} cores were busy, {own:.0} % with the generator and {server:.0} % with the server (100 for a core)"
+            )
+        })
+    }
+
     fn read(&self, summary: &Value) -> Result<StepLine, String> {
-        let reasons: Vec<String> = (summary["reasons"].as_array().into_iter().flatten())
+        let mut reasons: Vec<String> = (summary["reasons"].as_array().into_iter().flatten())
             .filter_map(|reason| reason.as_str().map(str::to_owned))
             .collect();
         let thresholds = summary["thresholds"].as_array().map_or(&[][..], Vec::as_slice);
@@ -47,9 +65,16 @@ impl Played<'_> {
                 self.peers
             ));
         }
+        let generator_cpu_percent = number(&summary["generator"]["cpu_percent"]);
         let outcome = match summary["verdict"].as_str() {
             Some("pass") => Outcome::Held,
-            Some("fail") => Outcome::Broke,
+            Some("fail") => match generator_cpu_percent.and_then(|own| self.used_up(own)) {
+                Some(why) => {
+                    reasons.insert(0, why);
+                    Outcome::Saturated
+                }
+                None => Outcome::Broke,
+            },
             Some("invalid") => Outcome::Saturated,
             other => return Err(format!("the run ended as {}", other.unwrap_or("nothing"))),
         };
@@ -62,7 +87,7 @@ impl Played<'_> {
             actual: thresholds.iter().map(|line| number(&line["actual"])).collect(),
             connect_ms_p95: metric("connect_ms", "p95"),
             failed: metric("connect_failed", "value"),
-            generator_cpu_percent: number(&summary["generator"]["cpu_percent"]),
+            generator_cpu_percent,
             generator_lag_ms_p99: number(&summary["generator"]["lag_ms_p99"]),
             server_cpu_percent: self.server_cpu_percent,
             reasons,
@@ -92,6 +117,8 @@ mod tests {
             seed: 7,
             folder: Path::new("out"),
             server_cpu_percent: Some(50.0),
+            server_is_here: true,
+            cores: Some(2),
         }
     }
 
@@ -123,6 +150,27 @@ mod tests {
                 (Some(80.5), None)
             );
         }
+    }
+
+    #[test]
+    fn a_figure_that_breaks_where_all_cores_are_busy_is_the_generators_if_most_of_them_are() {
+        let outcome = |generator: f64, server: f64, here: bool| {
+            let mut told = summary("fail", "failed");
+            told["generator"]["cpu_percent"] = json!(generator);
+            let played = Played {
+                server_cpu_percent: Some(server),
+                server_is_here: here,
+                ..played()
+            };
+            let step = played.read(&told).expect("it is whole");
+            (step.outcome, step.reasons.len())
+        };
+        assert_eq!(outcome(187.0, 30.0, true), (Outcome::Saturated, 2));
+        assert_eq!(outcome(185.0, 30.0, false), (Outcome::Saturated, 2));
+        // Elsewhere it has cores of its own.
+        assert_eq!(outcome(150.0, 190.0, false), (Outcome::Broke, 1));
+        assert_eq!(outcome(95.0, 100.0, true), (Outcome::Broke, 1));
+        assert_eq!(outcome(100.0, 50.0, true), (Outcome::Broke, 1));
     }
 
     #[test]

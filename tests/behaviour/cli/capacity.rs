@@ -212,3 +212,36 @@ steps: [join, { wait: connected }, { pause: 2s }]
     assert_eq!(found["interrupted"], true);
     assert_eq!(found["steps"].as_array().map(Vec::len), Some(1), "{found:#}");
 }
+
+#[test]
+fn the_peers_know_how_the_searchs_own_server_relays() {
+    let desk = Desk::new("capacity-deployed");
+    let args = [
+        "capacity",
+        "join-storm",
+        "--metric",
+        "connect_failed rate<0.5",
+        "--from",
+        "4",
+        "--to",
+        "8",
+        "--tries",
+        "1",
+        "--settle",
+        "100ms",
+        "--relay-mode",
+        "deployed",
+        "--out",
+        "out",
+        "--",
+        "--set",
+        "arrive={over: 200ms}",
+        "--set",
+        "duration=20s",
+    ];
+    let output = desk.run(&args);
+    output.assert_code(0);
+    assert!(output.stdout.contains("relay mode deployed"), "{}", output.stdout);
+    let found = desk.json("out/capacity.json");
+    assert_eq!(found["knee"]["holds_peers"], 8, "{found:#}");
+}
