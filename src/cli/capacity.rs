@@ -399,6 +399,7 @@ fn repeat(args: &CapacityArgs) -> String {
         add("--raise", raised(args.raise).to_owned());
     }
     add("--tries", args.tries.to_string());
+    add("--settle", crate::base::show_duration(args.settle));
     if let Some(url) = &args.server_metrics {
         add("--server-metrics", url_without_secrets(url));
     }

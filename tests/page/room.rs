@@ -57,8 +57,37 @@ thresholds:
   external_messages_sent: ['count>0']
 ";
 
+/// A native meets whoever comes, and once more after they were gone.
+const DEPLOYED: &str = "
+name: mixed-deployed
+target: { relay_mode: deployed }
+rooms: { peers: 1 }
+steps:
+  - join
+  - repeat: 2
+    steps:
+      - wait: { for: external, count: 1, within: 5m }
+      - chat: { every: 100ms, count: 20, size: 32 }
+      - wait: { for: external, count: 0, within: 5m }
+thresholds:
+  wait_expired: ['count==0']
+  external_messages_received: ['count==2']
+  external_messages_sent: ['count>0']
+";
+
 /// How many peers the members' list shows as connected.
 const CONNECTED: &str = "document.querySelectorAll('#members li[data-state=open]').length";
+
+/// Notes what descriptions the page takes, by their types.
+const NOTE_TAKEN: &str = "(() => {
+    const take = RTCPeerConnection.prototype.setRemoteDescription;
+    window.taken = [];
+    RTCPeerConnection.prototype.setRemoteDescription = function (description) {
+        window.taken.push(description.type);
+        return take.call(this, description);
+    };
+    return true;
+})()";
 
 fn has_heard(name: &str) -> String {
     format!(
@@ -103,19 +132,12 @@ async fn hears_both(page: &mut Page) {
 #[ignore = "needs Chromium: tests/interop/page"]
 async fn a_browser_and_native_peers_talk_in_one_room_and_after_a_rejoin_too() {
     let folder = folder("mixed");
-    fs::write(folder.join("mixed.yaml"), SCENARIO).expect("it can be written");
-    let stderr = fs::File::create(folder.join("stderr")).expect("it can be written");
-    let args = ["run", "mixed.yaml", "--out", "out", "--quiet"];
-    let child = program(&folder, &args)
-        .stdout(fs::File::create(folder.join("stdout")).expect("it can be written"))
-        .stderr(stderr)
-        .spawn();
-    let mut run = Run(child.expect("the program can be started"));
-    let url = line_in(&folder.join("stderr"), "join: ").await;
+    let (run, url) = natives(&folder, SCENARIO).await;
 
     let browser = Browser::start(&folder).await;
     let mut page = browser.page().await;
     page.open(&url).await;
+    page.until("it is watched", NOTE_TAKEN).await;
     // A name that a native has, in other letters: said at once, and nothing is lost by it.
     page.until(
         "the native is in the room",
@@ -162,9 +184,63 @@ async fn a_browser_and_native_peers_talk_in_one_room_and_after_a_rejoin_too() {
         "document.querySelectorAll('#messages li.mine').length === 2",
     )
     .await;
+    // Whoever was there before it has offered, each time; who comes after it answers.
+    page.until(
+        "it has taken offers and answers",
+        "taken.includes('offer') && taken.includes('answer')",
+    )
+    .await;
     leave(&mut page).await;
     page.assert_no_errors();
+    assert_passes(run, &folder);
+}
 
+#[tokio::test]
+#[ignore = "needs Chromium: tests/interop/page"]
+async fn a_browser_and_a_native_peer_find_each_other_where_joins_are_not_confirmed() {
+    let folder = folder("mixed-deployed");
+    let (run, url) = natives(&folder, DEPLOYED).await;
+    let browser = Browser::start(&folder).await;
+    let mut page = browser.page().await;
+    page.open(&url).await;
+    let log = folder.join("out/events.ndjson");
+    for (words, waits) in [("Hello", 2), ("Hello again", 4)] {
+        join(&mut page, "Ann").await;
+        page.until("the native is connected", &format!("{CONNECTED} === 1"))
+            .await;
+        page.until(
+            "it is heard",
+            "document.querySelector('#messages li:not(.mine):not(.note)') !== null",
+        )
+        .await;
+        say(&mut page, words).await;
+        leave(&mut page).await;
+        browser::until("the native has waited for its coming and its going", || {
+            let told = fs::read_to_string(&log).unwrap_or_default();
+            let satisfied = told.matches("\"wait_satisfied\"").count();
+            std::future::ready((satisfied >= waits).then_some(()))
+        })
+        .await;
+    }
+    page.assert_no_errors();
+    assert_passes(run, &folder);
+}
+
+/// Natives, and where a browser can join them.
+async fn natives(folder: &Path, scenario: &str) -> (Run, String) {
+    fs::write(folder.join("mixed.yaml"), scenario).expect("it can be written");
+    let stderr = folder.join("stderr");
+    let args = ["run", "mixed.yaml", "--out", "out", "--quiet"];
+    let child = program(folder, &args)
+        .stdout(fs::File::create(folder.join("stdout")).expect("it can be written"))
+        .stderr(fs::File::create(&stderr).expect("it can be written"))
+        .spawn();
+    let run = Run(child.expect("the program can be started"));
+    let url = line_in(&stderr, "join: ").await;
+    (run, url)
+}
+
+fn assert_passes(mut run: Run, folder: &Path) {
     let code = run.0.wait().expect("it ends").code();
     let said = fs::read_to_string(folder.join("stdout")).unwrap_or_default();
     assert_eq!(code, Some(0), "{said}");

@@ -301,7 +301,9 @@ export class Room {
   }
 
   signaled(type, { fromUserId, toUserId, offer, answer, candidate }) {
-    if (toUserId !== this.userId || this.state === "joining") return;
+    if (toUserId !== this.userId) return;
+    if (this.deployed && type === "webrtc-offer" && fromUserId && !this.members.has(fromUserId)) this.offeredBy(fromUserId);
+    if (this.state === "joining") return;
     const link = this.members.get(fromUserId)?.link;
     if (!link) return;
     if (type === "webrtc-ice" && candidate) link.candidate(candidate);
@@ -309,11 +311,20 @@ export class Room {
     if (type === "webrtc-answer" && answer?.sdp) link.description({ type: "answer", sdp: answer.sdp });
   }
 
+  // Where nobody confirms a join, an offer does: only who is there makes one, listed or not.
+  offeredBy(id) {
+    if (this.state === "joining") this.welcomed([], undefined, false);
+    if (this.state !== "in") return;
+    this.meet(id, id);
+    this.tell.changed();
+  }
+
   // ---- the chat
 
   heard(id, text) {
     let message;
     try { message = JSON.parse(text); } catch { return; }
+    if (message?.type === "participant-list" && Array.isArray(message.participants)) return this.roster(message.participants.filter((one) => one?.id === id));
     if (message?.type !== "chat-message" || !message.data) return;
     const { authorName, content, timestamp } = message.data;
     // What peers prove to each other that data flows with has no content.

@@ -244,4 +244,8 @@ fn the_peers_know_how_the_searchs_own_server_relays() {
     assert!(output.stdout.contains("relay mode deployed"), "{}", output.stdout);
     let found = desk.json("out/capacity.json");
     assert_eq!(found["knee"]["holds_peers"], 8, "{found:#}");
+    let repeat = found["repeat"].as_str().unwrap_or_default();
+    for said in ["--settle 100ms", "--relay-mode deployed", "--tries 1"] {
+        assert!(repeat.contains(said), "{said}: {repeat}");
+    }
 }
