@@ -18,40 +18,8 @@ pub(super) const BUNDLED: Target = Target {
     access: None,
 };
 
-/// The keys of `target`.
-pub(super) const TARGET_KEYS: [&str; 16] = {
-    let [
-        tls,
-        origin,
-        headers,
-        cookies,
-        query,
-        subprotocols,
-        proxy,
-        resolve,
-        contact,
-        credentials,
-        jwt,
-    ] = ACCESS_KEYS;
-    [
-        "protocol",
-        "url",
-        "relay_mode",
-        "control",
-        "metrics",
-        tls,
-        origin,
-        headers,
-        cookies,
-        query,
-        subprotocols,
-        proxy,
-        resolve,
-        contact,
-        credentials,
-        jwt,
-    ]
-};
+/// The keys of `target` that say who it is; the others, [`ACCESS_KEYS`], how it is reached.
+const OWN_KEYS: [&str; 5] = ["protocol", "url", "relay_mode", "control", "metrics"];
 /// How a server can relay.
 pub(super) const RELAY_MODES: [(&str, RelayMode); 2] =
     [("rooms", RelayMode::Rooms), ("deployed", RelayMode::Deployed)];
@@ -59,6 +27,11 @@ pub(super) const RELAY_MODES: [(&str, RelayMode); 2] =
 pub(super) const PROTOCOLS: [&str; 1] = ["dashboard"];
 /// The longest URL.
 pub(super) const MAX_URL: usize = 2_000;
+
+/// The keys of `target`.
+pub(super) fn target_keys() -> Vec<&'static str> {
+    [&OWN_KEYS[..], &ACCESS_KEYS].concat()
+}
 
 pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Target> {
     let mut fields = reader.map(&entry.value, "`target`", "a map like `{protocol: dashboard}`")?;
@@ -83,7 +56,7 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
     let metrics_entry = fields.take("metrics");
     let metrics = metrics_entry.map(|entry| read_metrics(reader, entry));
     let (there, access) = read_access(reader, &mut fields);
-    fields.finish(reader, &TARGET_KEYS);
+    fields.finish(reader, &target_keys());
     match (&url, &access) {
         (None, _) => check_there(reader, &there),
         (Some(_), Some(access)) => check_variables(reader, &there, access),

@@ -24,7 +24,7 @@ use crate::{
         profiles::{PROFILES, client_keys},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
         rooms::{GROUP_KEYS, ROOM_KEYS},
-        target::{MAX_URL, PROTOCOLS, RELAY_MODES, TARGET_KEYS},
+        target::{MAX_URL, PROTOCOLS, RELAY_MODES, target_keys},
         thresholds::THRESHOLD_KEYS,
         types::MAX_PEERS,
     },
@@ -126,7 +126,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
             "maximum": u64::MAX,
             "pattern": r"^\+?[0-9]+$",
         }),
-        "target" => object(&TARGET_KEYS, &[], |key| match key {
+        "target" => object(&target_keys(), &[], |key| match key {
             "protocol" => one_of(PROTOCOLS),
             "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^wss?://." }),
             "metrics" => {
