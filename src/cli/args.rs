@@ -110,6 +110,10 @@ pub(super) struct ChangeArgs {
     #[arg(long, env = "RTCSTORM_URL", value_name = "URL")]
     pub url: Option<String>,
 
+    /// What its clients speak
+    #[arg(long, env = "RTCSTORM_PROTOCOL", value_name = "NAME")]
+    pub protocol: Option<String>,
+
     /// Number of rooms
     #[arg(long, env = "RTCSTORM_ROOMS", value_name = "N")]
     pub rooms: Option<String>,

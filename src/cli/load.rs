@@ -144,6 +144,7 @@ fn overrides(change: &ChangeArgs) -> Vec<Override> {
         }
     };
     add(&change.url, "--url", Override::url);
+    add(&change.protocol, "--protocol", Override::protocol);
     add(&change.rooms, "--rooms", Override::rooms);
     add(&change.peers, "--peers", Override::peers);
     add(&change.seed, "--seed", Override::seed);

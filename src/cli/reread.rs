@@ -232,7 +232,7 @@ pub(super) fn replay(folder: &Path, opened: &Opened) -> Result<Replayed, String>
         shares,
         ..
     } = opened;
-    let sees = Visibility::of(plan.relay_mode, launch.own_server);
+    let sees = Visibility::of(plan.abilities(), launch.own_server);
     let grants = |cores, open_files| Grants { cores, open_files };
     let used = |grants, cpu_limit_percent| GeneratorUse::new(grants, plan.warm_up, cpu_limit_percent);
     let asked: Vec<Asked> = match launch.judge_thresholds {

@@ -269,7 +269,7 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
         open_files: launch.open_files,
     };
     let used = GeneratorUse::new(grants, plan.warm_up, launch.cpu_limit_percent);
-    let sees = Visibility::of(plan.relay_mode, place.has_own_server());
+    let sees = Visibility::of(plan.abilities(), place.has_own_server());
     let gathered = Shared::new(plan, sees, thresholds, used);
     if let Some(watched) = watched {
         watched.board.begin(

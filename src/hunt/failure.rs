@@ -118,7 +118,7 @@ impl Failure {
 /// What broke first in a run of `plan` that ended at `ended`, if anything did. Of the scenario only the
 /// thresholds are looked at, and they only if nothing else is wrong.
 pub fn judge(scenario: &Scenario, plan: &Plan, events: &[RunEvent], ended: Instant) -> Option<Failure> {
-    let mut checkers = Checkers::new(plan, Visibility::of(plan.relay_mode, true));
+    let mut checkers = Checkers::new(plan, Visibility::of(plan.abilities(), true));
     let mut failures = Failures::default();
     for event in events {
         checkers.observe(event);

@@ -57,6 +57,7 @@ pub(super) fn plan(rooms: u32, peers: u32) -> Plan {
         burst: None,
         connect_timeout: Duration::from_secs(30),
         relay_mode: Default::default(),
+        protocol: Default::default(),
         message_timeout: Duration::from_secs(30),
     }
 }

@@ -10,8 +10,7 @@ use super::{
 use crate::{
     base::{Instant, PeerId},
     metrics::EventKind,
-    plan::RelayMode,
-    signaling::{Member, Message, SdpType},
+    signaling::{Member, Message, RosterBy, SdpType},
 };
 
 /// How long somebody of the room may take to act on a join that the relay has passed on. Whom nobody acts on within
@@ -21,7 +20,7 @@ const HEARD_WITHIN: Duration = Duration::from_secs(2);
 impl Peer {
     /// Whether a join is an announcement to the others, which no server answers.
     pub(super) fn announces(&self) -> bool {
-        self.relay_mode == RelayMode::Deployed
+        self.abilities.roster_by == RosterBy::Members
     }
 
     /// A member, and known to be one.
@@ -59,7 +58,7 @@ impl Peer {
     }
 
     /// A new socket has taken the place of a lost one, and everybody of the room has been told who is behind it.
-    fn announced_again(&mut self, now: Instant) {
+    pub(super) fn announced_again(&mut self, now: Instant) {
         self.restarted = None;
         self.event(EventKind::MembershipResumed {
             incarnation: self.incarnation,
@@ -125,21 +124,25 @@ impl Peer {
     }
 
     /// The members with whom a new socket changes nothing.
+    pub(super) fn connected_remotes(&self) -> impl Iterator<Item = PeerId> + '_ {
+        let healthy = |remote: &PeerId| self.links.get(remote).is_some_and(is_healthy);
+        self.members.iter().copied().filter(healthy)
+    }
+
+    /// The same, as they are named on the wire.
     pub(super) fn connected_members(&self) -> Vec<Member> {
-        let healthy = |remote: &&PeerId| self.links.get(remote).is_some_and(is_healthy);
-        let connected = self.members.iter().filter(healthy);
-        let member = |remote: &PeerId| Member {
-            user_id: self.user_id_of(*remote),
-            name: self.user_id_of(*remote),
+        let member = |remote: PeerId| Member {
+            user_id: self.user_id_of(remote),
+            name: self.user_id_of(remote),
         };
-        connected.map(member).collect()
+        self.connected_remotes().map(member).collect()
     }
 
     /// Whether the link to a member that announces itself is to live on: it names this peer among those whom it is
     /// connected to, which nobody does who has left or crashed, and so it is from here.
     pub(super) fn stays_connected(&self, remote: PeerId, knows_me: bool) -> bool {
         let healthy = self.links.get(&remote).is_some_and(is_healthy);
-        self.announces() && knows_me && healthy && self.rules().survive_restart
+        self.learns_of_members() && knows_me && healthy && self.rules().survive_restart
     }
 }
 

@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::{
     metrics::{CandidateKind, SignalingState},
-    signaling::{Candidate, Description, SdpType},
+    signaling::{Candidate, ChannelData, Description, SdpType},
 };
 
 /// What a [`Link`](super::Link) wants done with one of its `RTCPeerConnection`s. Commands of one
@@ -13,8 +13,8 @@ pub enum ConnectionCommand {
     Create { offerer: bool },
     /// Call an operation; an [`ConnectionEvent::OperationDone`] answers it.
     Perform(ConnectionOperation),
-    /// Send a text message on the data channel.
-    Transmit(String),
+    /// Send a message on the data channel.
+    Transmit(ChannelData),
     /// Close it; [`ConnectionEvent::Closed`] answers when nothing of it is left.
     Close,
 }
@@ -67,8 +67,8 @@ pub enum ConnectionEvent {
     ChannelOpened { pair: CandidateKind },
     /// A data channel is closed.
     ChannelClosed,
-    /// A text message came in on the data channel.
-    Received(String),
+    /// A message came in on the data channel.
+    Received(ChannelData),
     /// A message could not be handed to the data channel.
     TransmitFailed(String),
     /// The lost-flight repair sent the last DTLS flight again.

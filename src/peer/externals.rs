@@ -7,7 +7,7 @@ use crate::{
     base::{Generation, Instant, PeerId},
     metrics::{EventKind, LimitOf},
     scenario::EXTERNALS_MAX,
-    signaling::{ChannelMessage, Member},
+    signaling::{ChannelData, ChannelMessage, Member},
 };
 
 /// Bytes of a user id; what the reference server takes. Who has a longer one is not met.
@@ -182,9 +182,10 @@ impl Peer {
 
     /// Its channel is open: it is told who this is, as clients tell each other. It would show a probe to a person.
     pub(super) fn external_opened(&mut self, remote: PeerId, now: Instant) {
-        let text = ChannelMessage::encode_participant(&self.plan.user_id, self.name());
+        let participant = ChannelMessage::encode_participant(&self.plan.user_id, self.name());
+        let participant = self.channel_format.write(participant);
         if let Some(link) = self.links.get_mut(&remote) {
-            link.transmit(text);
+            link.transmit(participant);
         }
         self.drain_link(remote, now);
     }
@@ -194,10 +195,10 @@ impl Peer {
         &mut self,
         remote: PeerId,
         generation: Generation,
-        text: &str,
+        data: &ChannelData,
         now: Instant,
     ) {
-        let message = ChannelMessage::decode(text);
+        let message = self.channel_format.read(data);
         if let (ChannelMessage::Chat { bytes, .. } | ChannelMessage::ForeignChat { bytes }, Some(external)) =
             (message, self.externals.user_id(remote))
         {

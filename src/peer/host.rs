@@ -73,9 +73,12 @@ impl PeerTimer {
     /// Whether the client would have set it by itself: it runs by the clock of its machine.
     fn is_of_the_client(self) -> bool {
         match self {
-            Self::JoinExpiry | Self::Unheard | Self::Reconnect | Self::Heartbeat | Self::HeartbeatExpiry => {
-                true
-            }
+            Self::JoinExpiry
+            | Self::Unheard
+            | Self::Reconnect
+            | Self::Heartbeat
+            | Self::HeartbeatExpiry
+            | Self::Keepalive => true,
             Self::Step
             | Self::Chat
             | Self::WaitExpiry
@@ -84,6 +87,7 @@ impl PeerTimer {
             | Self::Exchange
             | Self::Gone
             | Self::Copies
+            | Self::Strangers
             | Self::Frames
             | Self::SignalingFaultEnd
             | Self::FaultEnd(_)

@@ -10,6 +10,7 @@ use super::{
     connection::{ConnectionCommand, ConnectionEvent},
     externals::Externals,
     faults::{Copies, Fault, NetworkCommand, Offered},
+    introduced::{Introduction, Strangers},
     link::{Link, LinkOutput, Memory},
     membership::{Leaving, Membership, SinceJoin},
     received::Incoming,
@@ -22,9 +23,9 @@ use super::{
 use crate::{
     base::{BarrierId, Generation, Incarnation, Instant, PeerId, Purpose, RootSeed, SignalingEnd},
     metrics::EventKind,
-    plan::{PeerPlan, Plan, RelayMode, ServerFault, SleepingClock},
+    plan::{PeerPlan, Plan, ServerFault, SleepingClock},
     scenario::{ClientRules, TurnFault},
-    signaling::{ChannelMessage, Dashboard, Message, Seq},
+    signaling::{Abilities, ChannelData, ChannelFormat, ChannelMessage, Codec, Member, Message, Seq},
 };
 
 /// How long the server may take to answer the ping that ends a script.
@@ -40,19 +41,23 @@ const DEFAULT_CAPACITY: u32 = 10;
 pub struct Peer {
     pub(super) plan: Arc<PeerPlan>,
     pub(super) room_wire_id: String,
-    /// The other peers planned into the room, with their user ids.
+    /// The other peers planned into the room, with their user ids on the wire.
     pub(super) roommates: BTreeMap<PeerId, String>,
     /// User id → peer, for the whole room.
     pub(super) by_user_id: BTreeMap<String, PeerId>,
     /// Members who are not in the plan.
     pub(super) externals: Externals,
+    /// Ids that may yet turn out to be those of roommates.
+    pub(super) strangers: Strangers,
     /// How long the server may take to confirm a join.
     pub(super) join_within: Duration,
     pub(super) settle_within: Duration,
     epoch_unix_ms: u64,
-    pub(super) relay_mode: RelayMode,
+    /// What the protocol carries.
+    pub(super) abilities: Abilities,
 
-    pub(super) protocol: Dashboard,
+    pub(super) codec: Box<dyn Codec>,
+    pub(super) channel_format: ChannelFormat,
     pub(super) socket: Socket,
     /// Counts the sockets: what an earlier one says means nothing any more.
     pub(super) socket_number: u32,
@@ -150,6 +155,10 @@ pub(super) enum PeerTimer {
     Heartbeat,
     /// It has not answered.
     HeartbeatExpiry,
+    /// The server takes the socket for dead unless it hears something now.
+    Keepalive,
+    /// Who was not introduced by now is from outside.
+    Strangers,
     /// Copies of descriptions are due.
     Copies,
     /// Frames that were held back are due.
@@ -189,6 +198,14 @@ pub enum PeerInput {
     TurnStopped { planned: Instant, ends: Instant },
     /// A step of `0` offers to this peer now, and wants this peer to offer as well.
     OfferTogether(PeerId),
+    /// This peer has got onto the list of who is in the room, which holds these others.
+    Introduced(Vec<(PeerId, Member)>),
+    /// Another one has; `again`: it was on it before.
+    Met {
+        remote: PeerId,
+        introduction: Introduction,
+        again: bool,
+    },
     /// Every script of the room has ended.
     RoomEnded,
     /// Everybody of the room has settled (or the run stops early): leave and end.
@@ -218,6 +235,10 @@ pub enum PeerOutput {
     Turn { fault: TurnFault, planned: Instant },
     /// Have each of these offer to it now, as it does to them.
     OfferTogether(Vec<PeerId>),
+    /// The server has let it in: put it onto the list of who is in the room. [`PeerInput::Introduced`] answers.
+    Introduce(Introduction),
+    /// It has left: take it off that list.
+    Withdraw,
     /// It has reached a barrier.
     ReachBarrier(BarrierId),
     /// Its script has ended, and the server has processed all that it sent.
@@ -249,11 +270,13 @@ impl Peer {
                 .collect(),
             roommates: user_ids.into_iter().filter(|(peer, _)| *peer != id).collect(),
             externals: Externals::new(plan.is_open_to_externals(mine.room)),
+            strangers: Strangers::default(),
             join_within: plan.connect_timeout,
             settle_within: plan.connect_timeout.max(plan.message_timeout),
             epoch_unix_ms,
-            relay_mode: plan.relay_mode,
-            protocol: Dashboard::new(&room.wire_id, &mine.user_id),
+            abilities: plan.abilities(),
+            channel_format: plan.protocol.channel_format(),
+            codec: plan.protocol.codec(&room.wire_id, &mine.user_id),
             socket: Socket::Closed,
             socket_number: 0,
             backoff: RootSeed(plan.seed).peer(mine.number, Purpose::SignalingBackoff),
@@ -318,7 +341,9 @@ impl Peer {
         }
         match input {
             PeerInput::Arrive => {
-                self.open_socket();
+                if !self.abilities.socket_is_membership {
+                    self.open_socket();
+                }
                 self.run_script(now);
             }
             PeerInput::SignalingOpened(number)
@@ -338,6 +363,12 @@ impl Peer {
             PeerInput::Woke { slept, clock } => self.woke(slept, clock),
             PeerInput::TurnStopped { planned, ends } => self.turn_stopped(planned, ends, now),
             PeerInput::OfferTogether(remote) => self.offer_anew_to(remote, now),
+            PeerInput::Introduced(there) => self.introduced(there, now),
+            PeerInput::Met {
+                remote,
+                introduction,
+                again,
+            } => self.met(remote, introduction, again, now),
             PeerInput::RoomEnded => self.settle(now),
             PeerInput::Leave => self.leave_for_good(now),
         }
@@ -362,6 +393,8 @@ impl Peer {
                 PeerTimer::Gone => self.be_gone(now),
                 PeerTimer::Heartbeat => self.send_heartbeat(now),
                 PeerTimer::HeartbeatExpiry => self.heartbeat_expired(now),
+                PeerTimer::Keepalive => self.keep_alive(now),
+                PeerTimer::Strangers => self.strangers_due(now),
                 PeerTimer::Copies => self.send_copies(now),
                 PeerTimer::Frames => self.release_frames(now),
                 PeerTimer::SignalingFaultEnd => self.signaling_fault_ended(now),
@@ -440,7 +473,7 @@ impl Peer {
                 LinkOutput::Probe | LinkOutput::Restarted => self.probe(remote, now),
                 LinkOutput::Acted(path) => self.acted(remote, path),
                 LinkOutput::GivenUp => self.fault_expired(remote),
-                LinkOutput::Received(generation, text) => self.received(remote, generation, &text, now),
+                LinkOutput::Received(generation, data) => self.received(remote, generation, &data, now),
                 LinkOutput::Event(kind) => self.event_of(Some(remote), kind),
             }
         }
@@ -463,11 +496,11 @@ impl Peer {
         self.check_settled(now);
     }
 
-    fn received(&mut self, remote: PeerId, generation: Generation, text: &str, now: Instant) {
+    fn received(&mut self, remote: PeerId, generation: Generation, data: &ChannelData, now: Instant) {
         if remote.is_external() {
-            return self.heard_external(remote, generation, text, now);
+            return self.heard_external(remote, generation, data, now);
         }
-        let ChannelMessage::Chat { id, bytes } = ChannelMessage::decode(text) else {
+        let ChannelMessage::Chat { id, bytes } = self.channel_format.read(data) else {
             return;
         };
         if id.peer != self.plan.seat().number_of(remote) {

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId, Purpose},
     metrics::{DescriptionKind, EventKind, IgnoreReason},
-    signaling::{Description, LeaveReason, Member, Message, SdpType},
+    signaling::{Description, LeaveReason, Member, Message, RosterBy, SdpType},
 };
 
 /// Offers of a remote that are known to belong to earlier memberships of it, the latest.
@@ -139,6 +139,7 @@ impl Peer {
                 incarnation: self.incarnation,
                 reason,
             });
+            self.close_membership();
         }
     }
 
@@ -175,10 +176,12 @@ impl Peer {
         });
         self.send(&Message::Leave, now);
         self.token = None;
+        self.withdraw();
         for remote in self.links.keys().copied().collect::<Vec<_>>() {
             self.outdate_offers(remote);
         }
         self.drop_membership(if scripted { "leave" } else { "end" }, now);
+        self.close_membership();
     }
 
     /// The membership is gone without a leave: the server can't be reached, or knows nothing of it.
@@ -189,6 +192,7 @@ impl Peer {
             incarnation: self.incarnation,
             scripted: false,
         });
+        self.withdraw();
         self.drop_membership("signaling_lost", now);
     }
 
@@ -251,7 +255,10 @@ impl Peer {
     // ---- what the server says
 
     pub(super) fn handle_message(&mut self, message: Message, now: Instant) {
-        if self.announces() && self.is_member() {
+        let Some(message) = self.keep_for_stranger(message, now) else {
+            return;
+        };
+        if self.learns_of_members() && self.is_member() {
             self.hear(&message, now);
         }
         match message {
@@ -275,20 +282,21 @@ impl Peer {
             }
             // On a socket that has confirmed no join yet they can't be about an earlier membership: something held the
             // confirmation up.
-            message if self.membership == Membership::Joining && (!self.was_welcomed || self.announces()) => {
+            message
+                if self.membership == Membership::Joining
+                    && (!self.was_welcomed || self.learns_of_members()) =>
+            {
                 if self.early_messages.len() < MAX_EARLY && !matches!(message, Message::Welcome { .. }) {
                     self.early_messages.push(message);
                 } else if let Message::Welcome {
                     members,
                     token,
                     resumed,
+                    user_id,
                 } = message
                     && self.is_own_answer()
                 {
-                    self.welcomed(&members, token, resumed, now);
-                    for message in std::mem::take(&mut self.early_messages) {
-                        self.handle_early(message, now);
-                    }
+                    self.let_in(&members, (token, user_id), resumed, now);
                 }
             }
             Message::Description { remote, description } => {
@@ -327,15 +335,47 @@ impl Peer {
                 members,
                 token,
                 resumed,
+                user_id,
             } => {
                 let is_own = self.is_own_answer();
                 if is_own && !self.is_outside() {
-                    self.welcomed(&members, token, resumed, now);
+                    self.let_in(&members, (token, user_id), resumed, now);
                 }
             }
             // Before the join is confirmed they are about the membership before it.
             message if self.is_member() => self.handle_roster_message(message, now),
             _ => {}
+        }
+    }
+
+    /// The server has confirmed the join. Where it does not tell who is there, the harness's list does, and the
+    /// membership waits for that.
+    fn let_in(
+        &mut self,
+        members: &[Member],
+        (token, user_id): (Option<String>, Option<String>),
+        resumed: bool,
+        now: Instant,
+    ) {
+        let joins = self.membership == Membership::Joining;
+        if self.abilities.is_introduced() {
+            self.introduce(user_id, !joins);
+        }
+        if self.abilities.roster_by == RosterBy::Harness {
+            self.token = token;
+            self.was_welcomed = true;
+            return;
+        }
+        self.welcomed(members, token, resumed, now);
+        if joins {
+            self.hear_early(now);
+        }
+    }
+
+    /// What came in before the membership began.
+    pub(super) fn hear_early(&mut self, now: Instant) {
+        for message in std::mem::take(&mut self.early_messages) {
+            self.handle_early(message, now);
         }
     }
 
@@ -384,7 +424,13 @@ impl Peer {
         }
     }
 
-    fn welcomed(&mut self, members: &[Member], token: Option<String>, resumed: bool, now: Instant) {
+    pub(super) fn welcomed(
+        &mut self,
+        members: &[Member],
+        token: Option<String>,
+        resumed: bool,
+        now: Instant,
+    ) {
         self.token = token;
         self.was_welcomed = true;
         let goes_on = self.membership == Membership::Member;
@@ -399,7 +445,12 @@ impl Peer {
         // Where nothing has changed for the others, no other roster follows.
         self.server_roster = present.clone();
         self.server_roster.insert(self.plan.id);
-        present.extend(members.iter().filter_map(|member| self.meet(member)));
+        for member in members {
+            match self.awaits_introduction(member, now) {
+                true => {}
+                false => present.extend(self.meet(member)),
+            }
+        }
         // Where the membership goes on over another socket: nobody has told who left meanwhile.
         let missing: Vec<PeerId> = self.members.difference(&present).copied().collect();
         if goes_on && !resumed {
@@ -410,24 +461,30 @@ impl Peer {
             }
         }
         for remote in present {
-            if remote != self.plan.id && self.members.insert(remote) {
-                self.seen.left.remove(&remote);
-                if remote.is_external() {
-                    self.event_of(Some(remote), EventKind::MemberJoined { again: false });
-                }
-                if resumed && !goes_on {
-                    // A new client took over what a crashed one left: nobody is told that it joined.
-                    self.link(remote).offer();
-                } else {
-                    self.link(remote).expect_offer(now);
-                }
-                self.drain_link(remote, now);
-            }
+            // A new client took over what a crashed one left: nobody is told that it joined.
+            self.is_there(remote, resumed && !goes_on, now);
         }
         if goes_on {
             self.resume_signaling(resumed, now);
         }
         self.check_wait(now);
+    }
+
+    /// A member was in the room before this peer, which offers to it if nobody else is going to.
+    pub(super) fn is_there(&mut self, remote: PeerId, untold: bool, now: Instant) {
+        if remote == self.plan.id || !self.members.insert(remote) {
+            return;
+        }
+        self.seen.left.remove(&remote);
+        if remote.is_external() {
+            self.event_of(Some(remote), EventKind::MemberJoined { again: false });
+        }
+        if untold || self.abilities.roster_by == RosterBy::ServerOnce {
+            self.link(remote).offer();
+        } else {
+            self.link(remote).expect_offer(now);
+        }
+        self.drain_link(remote, now);
     }
 
     /// `stays`: it has never been away.
@@ -517,7 +574,7 @@ impl Peer {
     }
 
     /// The link to `remote`, made if there is none.
-    fn link(&mut self, remote: PeerId) -> &mut Link {
+    pub(super) fn link(&mut self, remote: PeerId) -> &mut Link {
         let last = self.generations.get(&remote).copied().unwrap_or(Generation(0));
         let (rules, me, incarnation) = (*self.rules(), self.plan.id, self.incarnation);
         let (links, memories, seed) = (&mut self.links, &mut self.memories, self.seed);

@@ -7,6 +7,7 @@ mod connection;
 mod externals;
 mod faults;
 mod host;
+mod introduced;
 mod link;
 mod machine;
 mod membership;
@@ -21,5 +22,6 @@ mod turn;
 
 pub use connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState};
 pub use faults::NetworkCommand;
+pub use introduced::Introduction;
 pub use link::{Link, LinkOutput, Memory};
 pub use machine::{Peer, PeerInput, PeerOutput};

@@ -8,7 +8,7 @@ use crate::{
     base::{BarrierId, Instant, PeerId},
     metrics::EventKind,
     plan::{Action, Condition, JoinOutcome},
-    signaling::{ChannelMessage, ChatId, Seq},
+    signaling::{ChannelData, ChannelMessage, ChatId, Seq},
 };
 
 /// Where a peer is in its script.
@@ -312,20 +312,20 @@ impl Peer {
         }
     }
 
-    pub(super) fn chat_text(&self, seq: Seq, size: u32, now: Instant) -> String {
+    pub(super) fn chat_text(&self, seq: Seq, size: u32, now: Instant) -> ChannelData {
         let id = ChatId {
             peer: self.plan.number,
             incarnation: self.incarnation,
             seq,
         };
-        ChannelMessage::encode_chat(
+        self.channel_format.write(ChannelMessage::encode_chat(
             id,
             &self.room_wire_id,
             &self.plan.user_id,
             self.name(),
             size,
             self.unix_ms(now),
-        )
+        ))
     }
 }
 

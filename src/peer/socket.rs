@@ -82,7 +82,7 @@ impl Peer {
         self.socket_opened_at = now;
         self.was_welcomed = false;
         self.event(EventKind::SignalingConnected);
-        for frame in self.protocol.hello() {
+        for frame in self.codec.opened() {
             self.output(PeerOutput::SendFrame(frame));
         }
         self.unanswered_joins = 0;
@@ -101,6 +101,22 @@ impl Peer {
             self.fence(now);
         }
         self.set_heartbeat(now);
+        self.set_keepalive(now);
+    }
+
+    fn set_keepalive(&mut self, now: Instant) {
+        if let Some(keepalive) = self.codec.keepalive() {
+            self.timers.set(PeerTimer::Keepalive, now + keepalive.every);
+        }
+    }
+
+    pub(super) fn keep_alive(&mut self, now: Instant) {
+        if self.is_online()
+            && let Some(keepalive) = self.codec.keepalive()
+        {
+            self.output(PeerOutput::SendFrame(keepalive.frame));
+            self.set_keepalive(now);
+        }
     }
 
     fn set_heartbeat(&mut self, now: Instant) {
@@ -164,9 +180,11 @@ impl Peer {
 
     /// The same, in the very frame that was sent at `stamp`.
     pub(super) fn send_stamped(&mut self, message: &Message, stamp: Instant, now: Instant) {
-        if self.is_online()
-            && let Some(frame) = self.protocol.encode(message, self.unix_ms(stamp))
-        {
+        if !self.is_online() {
+            return;
+        }
+        let unix_ms = self.unix_ms(stamp);
+        for frame in self.codec.encode(message, unix_ms) {
             if *message != Message::Ping {
                 self.pings.expect_more();
             }
@@ -174,9 +192,11 @@ impl Peer {
         }
     }
 
-    /// The frame that gives the membership up, for whoever finds the peer broken: nothing of its state is asked for it.
-    pub fn farewell(&self, now: Instant) -> Option<String> {
-        self.protocol.encode(&Message::Leave, self.unix_ms(now))
+    /// The frames that give the membership up, for whoever finds the peer broken: nothing of its state is asked for
+    /// them.
+    pub fn farewell(&mut self, now: Instant) -> Vec<String> {
+        let unix_ms = self.unix_ms(now);
+        self.codec.encode(&Message::Leave, unix_ms)
     }
 
     fn output_open(&mut self) {

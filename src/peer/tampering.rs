@@ -8,7 +8,7 @@ use crate::{
     impair::{Corruption, FrameKind, FrameRule, FrameWay, Frames, Seen},
     metrics::{EventKind, Forgery, LimitOf},
     plan::{RawFrames, RawSet},
-    signaling::{Message, Received, SdpType, broken_sdp, broken_text},
+    signaling::{Message, Reading, SdpType, broken_sdp, broken_text},
 };
 
 /// A frame of the set `oversized`: four times what the bundled server takes.
@@ -46,21 +46,17 @@ impl Peer {
 
     /// A frame has come to the client.
     pub(super) fn take_in(&mut self, socket: u32, text: String, now: Instant) {
-        let received = self.protocol.read(&text);
-        let waste = match received {
-            Received::Waste(waste) => Some(waste),
-            Received::Message(_) | Received::Nothing => None,
-        };
-        self.count_received(text.len(), waste, now);
         if self.tampering.is_idle() {
-            if let Received::Message(message) = received {
-                self.handle_message(message, now);
-            }
-            return;
+            let reading = self.codec.read(&text);
+            self.count_received(text.len(), reading.waste, now);
+            return self.hear_out(reading, now);
         }
-        let seen = match received {
-            Received::Message(message) => self.seen_as(&message, FrameWay::In),
-            Received::Waste(_) | Received::Nothing => Seen {
+        // What it would say: it may never come to be read, or not as it is.
+        let reading = self.codec.boxed().read(&text);
+        self.count_received(text.len(), reading.waste, now);
+        let seen = match reading.messages.first() {
+            Some(message) => self.seen_as(message, FrameWay::In),
+            None => Seen {
                 way: FrameWay::In,
                 kind: FrameKind::Other,
                 remote: None,
@@ -69,8 +65,11 @@ impl Peer {
         self.tamper(seen, Frame { text, socket }, now);
     }
 
-    fn read_frame(&mut self, text: &str, now: Instant) {
-        if let Some(message) = self.protocol.decode(text) {
+    fn hear_out(&mut self, reading: Reading, now: Instant) {
+        for reply in reading.replies {
+            self.output(PeerOutput::SendFrame(reply));
+        }
+        for message in reading.messages {
             self.handle_message(message, now);
         }
     }
@@ -103,7 +102,10 @@ impl Peer {
                 continue;
             }
             match way {
-                FrameWay::In => self.read_frame(&frame.text, now),
+                FrameWay::In => {
+                    let reading = self.codec.read(&frame.text);
+                    self.hear_out(reading, now);
+                }
                 FrameWay::Out => self.output(PeerOutput::SendFrame(frame.text)),
             }
         }
@@ -196,7 +198,7 @@ impl Peer {
         let texts = match frames {
             RawFrames::Text { text, times } => vec![text; times as usize],
             RawFrames::Set(RawSet::Garbage) => GARBAGE.map(str::to_owned).to_vec(),
-            RawFrames::Set(RawSet::Misplaced) => self.protocol.misplaced(),
+            RawFrames::Set(RawSet::Misplaced) => self.codec.misplaced(),
             RawFrames::Set(RawSet::Oversized) => vec!["x".repeat(OVERSIZED_BYTES)],
         };
         for text in texts {

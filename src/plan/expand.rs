@@ -68,6 +68,7 @@ pub(super) fn expand_rooms(
             until: Instant::START + BURST,
         }),
         relay_mode: scenario.target.relay_mode,
+        protocol: scenario.target.protocol.clone(),
         connect_timeout: scenario.connect_timeout,
         message_timeout: scenario.message_timeout,
     };

@@ -31,4 +31,5 @@ pub use crate::{
         Cut, RawFrames, RawSet, RelayMode, RestartLinks, Scope, ServerFault, SleepingClock, SocketOnRoam,
         Ways,
     },
+    signaling::{Abilities, RosterBy, Topology},
 };

@@ -10,6 +10,7 @@ use crate::{
         ClientRules, Cut, Ice, RawFrames, RelayMode, RestartLinks, Scope, ServerFault, SleepingClock,
         SocketOnRoam, TurnFault, Ways,
     },
+    signaling::{Abilities, Protocol},
 };
 
 /// What every peer will do and when. Complete: running it draws no further decision from the scenario.
@@ -50,9 +51,20 @@ pub struct Plan {
     /// it keeps rooms apart.
     #[serde(skip_serializing_if = "wire::keeps_rooms_apart")]
     pub relay_mode: RelayMode,
+    /// What peers speak with the server. Left out of the JSON where it is the dashboard's.
+    #[serde(skip_serializing_if = "wire::is_dashboard", serialize_with = "wire::protocol")]
+    pub protocol: Protocol,
 }
 
 impl Plan {
+    /// What the protocol carries, in the form in which the server speaks it.
+    pub fn abilities(&self) -> Abilities {
+        match self.relay_mode {
+            RelayMode::Rooms => self.protocol.abilities(),
+            RelayMode::Deployed => Abilities::DEPLOYED,
+        }
+    }
+
     /// Whether the peers of a room meet members who are not in the plan: one of them waits for some.
     pub fn is_open_to_externals(&self, room: RoomId) -> bool {
         let mut peers = self.rooms[room.index()].peers.iter();

@@ -9,6 +9,7 @@ use crate::{
     base::{DurationRange, Instant, PeerId},
     impair::{Corruption, FrameKind, FrameRule, FrameWay, Loss, Nat, Profile, Treated, Treatment},
     scenario::{Ice, RelayMode, ServerFault},
+    signaling::Protocol,
 };
 
 /// Milliseconds since the run's start.
@@ -56,6 +57,16 @@ pub(super) fn server_fault<S: Serializer>(fault: &ServerFault, to: S) -> Result<
 /// Whether what is said in a room stays in it.
 pub(super) fn keeps_rooms_apart(relay_mode: &RelayMode) -> bool {
     *relay_mode == RelayMode::Rooms
+}
+
+/// Whether it is what peers speak where a scenario does not say so.
+pub(super) fn is_dashboard(protocol: &Protocol) -> bool {
+    *protocol == Protocol::Dashboard
+}
+
+/// A protocol's name.
+pub(super) fn protocol<S: Serializer>(protocol: &Protocol, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(protocol.name())
 }
 
 /// Whether there is nothing to say about it: no server, every candidate.
@@ -268,6 +279,7 @@ mod tests {
             }),
             connect_timeout: within,
             relay_mode: RelayMode::Rooms,
+            protocol: Protocol::Dashboard,
             message_timeout: Duration::from_millis(1_500),
         }
     }

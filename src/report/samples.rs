@@ -367,6 +367,7 @@ pub fn recorded(report: RunReport) -> RunRecord {
             warm_up: Duration::ZERO,
             connect_timeout: Duration::from_secs(30),
             relay_mode: Default::default(),
+            protocol: Default::default(),
             message_timeout: Duration::from_secs(30),
         },
         report,

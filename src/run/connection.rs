@@ -21,7 +21,7 @@ use crate::{
     metrics::{CandidateKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
     scenario::{ClientRules, Ice, IcePolicy},
-    signaling::{Candidate, ChannelMessage, Description, SdpType, with_steady_origin},
+    signaling::{Candidate, ChannelData, ChannelMessage, Description, SdpType, with_steady_origin},
     world::{
         Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, UdpAddr, World,
     },
@@ -251,7 +251,7 @@ impl Connection {
                     Some(ConnectionCommand::Close) | None => break,
                     Some(ConnectionCommand::Create { .. }) => {}
                     Some(ConnectionCommand::Perform(operation)) => self.perform(operation).await,
-                    Some(ConnectionCommand::Transmit(text)) => self.transmit(&text).await,
+                    Some(ConnectionCommand::Transmit(data)) => self.transmit(data).await,
                 },
                 event = channel_event => match event {
                     Some(event) => self.handle_channel(event).await,
@@ -375,9 +375,13 @@ impl Connection {
         Ok(complete.unwrap_or(description))
     }
 
-    async fn transmit(&self, text: &str) {
+    async fn transmit(&self, data: ChannelData) {
         let sent = match &self.channel {
-            Some(channel) => channel.send_text(text).await.map_err(|e| e.to_string()),
+            Some(channel) => match data {
+                ChannelData::Text(text) => channel.send_text(&text).await,
+                ChannelData::Binary(bytes) => channel.send(BytesMut::from(&bytes[..])).await,
+            }
+            .map_err(|e| e.to_string()),
             None => Err("the data channel is gone".to_owned()),
         };
         if let Err(error) = sent {
@@ -390,9 +394,10 @@ impl Connection {
             DataChannelEvent::OnOpen => ConnectionEvent::ChannelOpened {
                 pair: self.selected_pair().await,
             },
-            DataChannelEvent::OnMessage(message) if message.is_string => {
-                ConnectionEvent::Received(text_of(&message.data))
-            }
+            DataChannelEvent::OnMessage(message) => ConnectionEvent::Received(match message.is_string {
+                true => ChannelData::Text(text_of(&message.data)),
+                false => ChannelData::Binary(message.data.to_vec()),
+            }),
             DataChannelEvent::OnClose => ConnectionEvent::ChannelClosed,
             _ => return,
         };

@@ -6,6 +6,7 @@
 mod apart;
 mod connection;
 mod coordinator;
+mod directory;
 mod dispatcher;
 mod execute;
 mod hiding;
@@ -17,5 +18,6 @@ mod signaling;
 mod tests;
 
 pub use coordinator::{Coordinator, Release};
+pub use directory::Directory;
 pub use dispatcher::{EventReader, EventSink};
 pub use execute::{Options, RunSummary, execute};

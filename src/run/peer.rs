@@ -15,6 +15,7 @@ use super::{
     apart::Apart,
     connection::{self, Stack},
     coordinator::{Coordinator, Release},
+    directory::Directory,
     dispatcher::EventSink,
     network::{become_of, cuttings},
     server::ServerStep,
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     /// Which links can't be.
     pub apart: Apart,
     pub coordinator: Mutex<Coordinator>,
+    /// Who is who on the wire, where the server does not tell.
+    pub directory: Mutex<Directory>,
     /// Where steps go that do something to the server.
     pub server: mpsc::Sender<ServerStep>,
     /// How every peer is reached.
@@ -173,7 +176,7 @@ impl Drop for PeerTask {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let now = self.shared.stack.world.now();
-            if let Some(frame) = self.peer.farewell(now) {
+            for frame in self.peer.farewell(now) {
                 self.send_frame(frame);
             }
             self.hang_up();
@@ -250,6 +253,14 @@ impl PeerTask {
                         self.tell(remote, PeerInput::OfferTogether(self.id));
                     }
                 }
+                PeerOutput::Introduce(introduction) => {
+                    // Told while the list is held: everybody hears of changes in the order in which they were made.
+                    let mut directory = self.directory();
+                    for (peer, input) in directory.introduce(self.id, &introduction) {
+                        self.tell(peer, input);
+                    }
+                }
+                PeerOutput::Withdraw => self.directory().withdraw(self.id),
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator().reach_barrier(self.id, barrier);
                     self.release(release).await;
@@ -270,6 +281,13 @@ impl PeerTask {
             }
         }
         false
+    }
+
+    fn directory(&self) -> std::sync::MutexGuard<'_, Directory> {
+        self.shared
+            .directory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn coordinator(&self) -> std::sync::MutexGuard<'_, Coordinator> {

@@ -27,6 +27,7 @@ mod parse;
 mod parties;
 mod print;
 mod profiles;
+mod protocol;
 mod read;
 mod rooms;
 mod rule;

@@ -74,6 +74,11 @@ impl Override {
         Self::fixed(origin, "target.url", value)
     }
 
+    /// `target.protocol`.
+    pub fn protocol(origin: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::fixed(origin, "target.protocol", value)
+    }
+
     /// `rooms.count`.
     pub fn rooms(origin: impl Into<String>, value: impl Into<String>) -> Self {
         Self::fixed(origin, "rooms.count", value)

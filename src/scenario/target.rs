@@ -1,12 +1,13 @@
 use super::{
     access::{ACCESS_KEYS, Access, check_there, check_variables, read_access},
     control::read_control,
-    diagnostic::did_you_mean,
     fields::Reader,
+    protocol::{check_server, read_protocol},
     read::all,
     tree::Entry,
-    types::{Protocol, RelayMode, Target},
+    types::{RelayMode, Target},
 };
+use crate::signaling::Protocol;
 
 /// What a scenario without `target:` is played against: the server that comes with the program.
 pub(super) const BUNDLED: Target = Target {
@@ -23,8 +24,6 @@ const OWN_KEYS: [&str; 5] = ["protocol", "url", "relay_mode", "control", "metric
 /// How a server can relay.
 pub(super) const RELAY_MODES: [(&str, RelayMode); 2] =
     [("rooms", RelayMode::Rooms), ("deployed", RelayMode::Deployed)];
-/// What can be spoken on the wire.
-pub(super) const PROTOCOLS: [&str; 1] = ["dashboard"];
 /// The longest URL.
 pub(super) const MAX_URL: usize = 2_000;
 
@@ -35,18 +34,8 @@ pub(super) fn target_keys() -> Vec<&'static str> {
 
 pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Target> {
     let mut fields = reader.map(&entry.value, "`target`", "a map like `{protocol: dashboard}`")?;
-    let protocol = fields
-        .take("protocol")
-        .map_or(Some(Protocol::Dashboard), |entry| {
-            match reader.scalar(&entry.value, "`protocol`", "`dashboard`")? {
-                "dashboard" => Some(Protocol::Dashboard),
-                other => {
-                    let message = format!("unknown protocol `{other}`");
-                    reader.mistake_help(entry.value.span, message, did_you_mean(other, &PROTOCOLS));
-                    None
-                }
-            }
-        });
+    let protocol_entry = fields.take("protocol");
+    let protocol = protocol_entry.map_or(Some(Protocol::Dashboard), |entry| read_protocol(reader, entry));
     let url = fields.take("url").map(|entry| read_url(reader, entry));
     let relay_mode = fields
         .take("relay_mode")
@@ -61,6 +50,9 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
         (None, _) => check_there(reader, &there),
         (Some(_), Some(access)) => check_variables(reader, &there, access),
         (Some(_), None) => {}
+    }
+    if let (Some(entry), Some(protocol)) = (protocol_entry, &protocol) {
+        check_server(reader, protocol, url.is_some(), entry.value.span);
     }
     if let Some(entry) = metrics_entry.filter(|_| url.is_none()) {
         let message = "`metrics` without `url`: the bundled server tells its own";

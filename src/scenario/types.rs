@@ -6,6 +6,7 @@ use super::{Access, ClientRules, Ice, Mutant, Network, TurnFault, source::Span};
 use crate::{
     base::{DurationRange, Fraction, Rate},
     impair::{FrameKind, FrameWay, Nat, Treatment},
+    signaling::Protocol,
 };
 
 /// How many peers a scenario may have in all.
@@ -112,13 +113,6 @@ fn host(url: &str) -> Option<&str> {
         Some(v6) => v6.split(']').next(),
         None => host.split(':').next(),
     }
-}
-
-/// A signaling protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// The WebRTC Dashboard's frames, which the bundled reference server speaks.
-    Dashboard,
 }
 
 /// When peers arrive: an open model, nobody waits for anybody. Peers arrive in the order of their ids.

@@ -65,6 +65,40 @@ impl FromStr for ChatId {
     }
 }
 
+/// A message of a data channel (RFC 8831, section 6.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChannelData {
+    /// UTF-8.
+    Text(String),
+    /// Bytes.
+    Binary(Vec<u8>),
+}
+
+/// How the clients of a protocol write messages on their data channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChannelFormat {
+    /// JSON, as text.
+    #[default]
+    Text,
+}
+
+impl ChannelFormat {
+    /// A message as it goes over the channel.
+    pub fn write(self, json: String) -> ChannelData {
+        match self {
+            Self::Text => ChannelData::Text(json),
+        }
+    }
+
+    /// What has come over the channel; never fails, for anybody may send anything.
+    pub fn read(self, data: &ChannelData) -> ChannelMessage {
+        match (self, data) {
+            (Self::Text, ChannelData::Text(text)) => ChannelMessage::decode(text),
+            (Self::Text, ChannelData::Binary(_)) => ChannelMessage::Other,
+        }
+    }
+}
+
 /// What goes over the data channel labelled [`ChannelMessage::LABEL`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChannelMessage {

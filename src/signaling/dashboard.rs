@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
+use super::{Candidate, Codec, Description, LeaveReason, Member, Message, Reading, Received, SdpType, Waste};
 
 const ROOMS: &str = "webrtc-dashboard-rooms";
 const SIGNALING: &str = "webrtc-signaling";
@@ -275,6 +275,7 @@ impl Dashboard {
                 members: members(body.participants),
                 token: body.token,
                 resumed: body.resumed,
+                user_id: None,
             },
             "room-status" => Message::Roster {
                 members: members(body.participants),
@@ -363,6 +364,32 @@ impl Dashboard {
             to_user_id: remote,
             payload,
         }
+    }
+}
+
+impl Codec for Dashboard {
+    fn opened(&mut self) -> Vec<String> {
+        self.hello()
+    }
+
+    fn encode(&mut self, message: &Message, unix_ms: u64) -> Vec<String> {
+        Self::encode(self, message, unix_ms).into_iter().collect()
+    }
+
+    fn read(&mut self, text: &str) -> Reading {
+        match Self::read(self, text) {
+            Received::Message(message) => message.into(),
+            Received::Waste(waste) => waste.into(),
+            Received::Nothing => Reading::default(),
+        }
+    }
+
+    fn misplaced(&self) -> Vec<String> {
+        Self::misplaced(self)
+    }
+
+    fn boxed(&self) -> Box<dyn Codec> {
+        Box::new(self.clone())
     }
 }
 

@@ -23,11 +23,12 @@ pub enum Message {
 
     // ---- from the server
     /// The join is confirmed: who is there already, and the token of the membership. `resumed`: it was one
-    /// before, and nobody is told of it.
+    /// before, and nobody is told of it. `user_id`: the id that the server has given this peer, where it gives any.
     Welcome {
         members: Vec<Member>,
         token: Option<String>,
         resumed: bool,
+        user_id: Option<String>,
     },
     /// The join is refused; nothing has changed. `reason` is the protocol's code for it.
     JoinRejected { reason: String, message: String },

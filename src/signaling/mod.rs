@@ -4,12 +4,16 @@
 
 mod broken;
 mod channel;
+mod codec;
 mod dashboard;
 mod message;
+mod protocol;
 mod sdp;
 
 pub use broken::{broken_sdp, broken_text};
-pub use channel::{ChannelMessage, ChatId, Seq};
+pub use channel::{ChannelData, ChannelFormat, ChannelMessage, ChatId, Seq};
+pub use codec::{Codec, Keepalive, Reading};
 pub use dashboard::Dashboard;
 pub use message::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
+pub use protocol::{Abilities, Address, Protocol, RosterBy, Topology};
 pub use sdp::with_steady_origin;

@@ -172,6 +172,7 @@ mod tests {
             burst: None,
             connect_timeout: Duration::from_secs(30),
             relay_mode: Default::default(),
+            protocol: Default::default(),
             message_timeout: Duration::from_secs(30),
         };
         let mut recorder = Recorder::new(&plan);

@@ -92,7 +92,7 @@ fn members_find_each_other_without_a_server_that_knows_them_in_whatever_order() 
 #[test]
 fn what_the_deployment_shows_nobody_is_neither_held_nor_broken() {
     let (events, plan, took) = two_rooms("smoke", Schedule::Fifo, 1);
-    let mut checkers = Checkers::new(&plan, Visibility::of(plan.relay_mode, true));
+    let mut checkers = Checkers::new(&plan, Visibility::of(plan.abilities(), true));
     events.iter().for_each(|event| checkers.observe(event));
     let results = checkers.finish(Instant::START + took);
     let rosters = results

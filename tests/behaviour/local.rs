@@ -57,7 +57,7 @@ impl ThresholdCheck for Unjudged {
 pub async fn play(text: &str) -> Played {
     let (summary, plan, events) = play_before(text, Vec::new()).await;
     let mut recorder = Recorder::new(&plan);
-    let mut checkers = Checkers::new(&plan, Visibility::of(plan.relay_mode, true));
+    let mut checkers = Checkers::new(&plan, Visibility::of(plan.abilities(), true));
     for event in &events {
         recorder.record(event);
         checkers.observe(event);

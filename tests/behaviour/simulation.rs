@@ -51,7 +51,7 @@ pub fn played_text(
 
 /// What the reference client is accused of.
 pub fn accusations(name: &str, (events, plan, took): &Run) -> Vec<String> {
-    let mut checkers = Checkers::new(plan, Visibility::of(plan.relay_mode, true));
+    let mut checkers = Checkers::new(plan, Visibility::of(plan.abilities(), true));
     events.iter().for_each(|event| checkers.observe(event));
     let results = checkers.finish(Instant::START + *took);
     let broken = results

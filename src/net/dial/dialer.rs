@@ -23,6 +23,7 @@ use super::{
 use crate::{
     base::{PeerId, SignalingEnd, SignalingFailure},
     scenario::Access,
+    signaling::Address,
 };
 
 /// Whom a run's peers are on the wire.
@@ -45,6 +46,8 @@ pub struct Guest {
     pub user: String,
     /// Its room's id.
     pub room: String,
+    /// What its protocol puts behind the target's URL.
+    pub address: Address,
 }
 
 /// The way to one signaling server, for every peer of a run.
@@ -165,7 +168,9 @@ impl Dialer {
             token = mint.token(&values, now.as_secs()).map_err(own)?;
             values.jwt = &token;
         }
-        let request = self.opening.request(&values).map_err(own)?;
+        let plain = Address::default();
+        let address = guest.map_or(&plain, |guest| &guest.address);
+        let request = self.opening.request(&values, address).map_err(own)?;
         let stream = match &self.proxy {
             Some(proxy) => proxy.connect(&self.pins, &self.host, self.port).await?,
             None => connect(&self.pins, &self.host, self.port).await?,

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     base::{SignalingEnd, SignalingFailure},
     scenario::{Access, Secret, url_without_secrets},
+    signaling::Address,
 };
 
 /// What stays as it is in a query: RFC 3986's unreserved characters.
@@ -110,16 +111,18 @@ impl Opening {
     ///
     /// # Errors
     /// In words, without the value: something can't be sent.
-    pub fn request(&self, values: &Values<'_>) -> Result<Request, String> {
-        let path = match self.url.path() {
-            "" => "/",
-            path => path,
-        };
+    pub fn request(&self, values: &Values<'_>, address: &Address) -> Result<Request, String> {
+        let path = path_with(self.url.path(), address.path);
         let mut query: Vec<String> = self.url.query().map(str::to_owned).into_iter().collect();
-        let more = self.query.iter();
-        query.extend(more.map(|(name, text)| format!("{}={}", encoded(name), encoded(&text.fill(values)))));
+        let pair = |name: &str, value: &str| format!("{}={}", encoded(name), encoded(value));
+        query.extend(address.query.iter().map(|(name, value)| pair(name, value)));
+        query.extend(
+            self.query
+                .iter()
+                .map(|(name, text)| pair(name, &text.fill(values))),
+        );
         let target = match query.is_empty() {
-            true => path.to_owned(),
+            true => path,
             false => format!("{path}?{}", query.join("&")),
         };
         let scheme = self.url.scheme_str().unwrap_or("ws");
@@ -155,11 +158,26 @@ impl Opening {
                 .collect();
             put(header::COOKIE, all.join("; "))?;
         }
-        if !self.subprotocols.is_empty() {
-            let all: Vec<String> = self.subprotocols.iter().map(|text| text.fill(values)).collect();
-            put(header::SEC_WEBSOCKET_PROTOCOL, all.join(", "))?;
+        // A user's choice is in place of the protocol's own.
+        let mut subprotocols: Vec<String> = self.subprotocols.iter().map(|text| text.fill(values)).collect();
+        if subprotocols.is_empty() {
+            subprotocols.extend(address.subprotocol.map(str::to_owned));
+        }
+        if !subprotocols.is_empty() {
+            put(header::SEC_WEBSOCKET_PROTOCOL, subprotocols.join(", "))?;
         }
         Ok(request)
+    }
+}
+
+/// The path of a URL with the segments behind it that a protocol's clients add by themselves.
+fn path_with(path: &str, more: Option<&str>) -> String {
+    let path = if path.is_empty() { "/" } else { path };
+    let base = path.trim_end_matches('/');
+    match more {
+        Some(more) if base.ends_with(&format!("/{}", more.trim_end_matches('/'))) => path.to_owned(),
+        Some(more) => format!("{base}/{more}"),
+        None => path.to_owned(),
     }
 }
 
@@ -200,5 +218,27 @@ fn status_line(response: &Response) -> String {
             format!("{status}, to {}", url_without_secrets(shown))
         }
         _ => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protocol_adds_its_own_segments_once() {
+        for (path, more, joined) in [
+            ("", None, "/"),
+            ("/ws/", None, "/ws/"),
+            ("", Some("peerjs"), "/peerjs"),
+            ("/", Some("peerjs"), "/peerjs"),
+            ("/app/", Some("peerjs"), "/app/peerjs"),
+            ("/app/peerjs", Some("peerjs"), "/app/peerjs"),
+            ("/notpeerjs", Some("peerjs"), "/notpeerjs/peerjs"),
+            ("", Some("socket.io/"), "/socket.io/"),
+            ("/socket.io/", Some("socket.io/"), "/socket.io/"),
+        ] {
+            assert_eq!(path_with(path, more), joined, "{path} {more:?}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         timers::Timers,
     },
     scenario::ClientRules,
-    signaling::{Candidate, Description},
+    signaling::{Candidate, ChannelData, Description},
 };
 
 /// Negotiates with one remote during one membership, through as many connections as it takes.
@@ -87,8 +87,8 @@ pub enum LinkOutput {
     SendCandidate(Candidate),
     /// The channel of the current connection has opened.
     Opened(Generation),
-    /// A text message came in on that generation's channel.
-    Received(Generation, String),
+    /// A message came in on that generation's channel.
+    Received(Generation, ChannelData),
     /// ICE is back: send a probe, and say [`Link::probe_sent`] and [`Link::probe_returned`].
     Probe,
     /// The restart that the script asked for is done: the selected pair is of the new ICE generation.
@@ -294,11 +294,11 @@ impl Link {
         }
     }
 
-    /// Sends a text message; `false` if no channel is open.
-    pub fn transmit(&mut self, text: String) -> bool {
+    /// Sends a message; `false` if no channel is open.
+    pub fn transmit(&mut self, data: ChannelData) -> bool {
         let open = self.is_open();
         if open {
-            self.command(self.generation, ConnectionCommand::Transmit(text));
+            self.command(self.generation, ConnectionCommand::Transmit(data));
         }
         open
     }
@@ -366,8 +366,8 @@ impl Link {
                     self.channel_closed(now);
                 }
             }
-            ConnectionEvent::Received(text) => {
-                self.outputs.push_back(LinkOutput::Received(generation, text));
+            ConnectionEvent::Received(data) => {
+                self.outputs.push_back(LinkOutput::Received(generation, data));
             }
             ConnectionEvent::TransmitFailed(error) => self.event(EventKind::OperationFailed {
                 generation,

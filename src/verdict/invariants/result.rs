@@ -1,7 +1,7 @@
 use crate::{
     base::{Instant, PeerId},
     metrics::RunEvent,
-    plan::RelayMode,
+    plan::{Abilities, RosterBy},
 };
 
 /// How many findings of one invariant are kept with their events; the rest are counted.
@@ -32,9 +32,9 @@ impl Visibility {
         rosters_told: true,
         mesh: true,
     };
-    /// A deployed dashboard, ours or another: what its registry holds is not what its rooms are, and it tells
-    /// nobody who is in one. Its ghosts are its own.
-    pub const DEPLOYED: Self = Self {
+    /// A server that tells nobody who is in a room: a deployed dashboard, ours or another, whose registry is not what its
+    /// rooms are and whose ghosts are its own; or one that has no rooms.
+    pub const UNTOLD: Self = Self {
         server_roster: false,
         rosters_told: false,
         mesh: true,
@@ -47,11 +47,11 @@ impl Visibility {
     };
 
     /// What a run against a server of that form sees; `own`: it was started for the run.
-    pub fn of(relay_mode: RelayMode, own: bool) -> Self {
-        match (relay_mode, own) {
-            (RelayMode::Deployed, _) => Self::DEPLOYED,
-            (RelayMode::Rooms, true) => Self::BUNDLED,
-            (RelayMode::Rooms, false) => Self::FOREIGN_MESH,
+    pub fn of(abilities: Abilities, own: bool) -> Self {
+        match (abilities.roster_by, own) {
+            (RosterBy::Server, true) => Self::BUNDLED,
+            (RosterBy::Server, false) => Self::FOREIGN_MESH,
+            _ => Self::UNTOLD,
         }
     }
 }

@@ -26,6 +26,7 @@ pub fn plan_of(rooms: &[u32]) -> Plan {
         burst: None,
         connect_timeout: Duration::from_secs(30),
         relay_mode: Default::default(),
+        protocol: Default::default(),
         message_timeout: Duration::from_secs(30),
     };
     for (room, size) in (0..).map(RoomId).zip(rooms) {

@@ -44,9 +44,9 @@ pub const HARNESS: Crate = Crate {
     folders: &[
         pure("base", &[]),
         pure("impair", &["base"]),
-        pure("scenario", &["base", "impair"]),
-        pure("plan", &["base", "impair", "scenario"]),
         pure("signaling", &["base"]),
+        pure("scenario", &["base", "impair", "signaling"]),
+        pure("plan", &["base", "impair", "signaling", "scenario"]),
         pure("metrics", &["base", "plan"]),
         pure(
             "peer",

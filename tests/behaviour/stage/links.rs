@@ -6,6 +6,7 @@ use rtcstorm::{
     base::PeerId,
     metrics::CandidateKind,
     peer::{ConnectionCommand, ConnectionEvent, PeerInput, TransportState},
+    signaling::ChannelData,
 };
 
 use super::{
@@ -196,7 +197,7 @@ impl Stage {
             .into_iter()
             .partition(|(from, _)| [far, end].contains(from));
         self.parked = parked;
-        let sent: Vec<(End, String)> = sent;
+        let sent: Vec<(End, ChannelData)> = sent;
         for (from, text) in sent {
             let to = if from == end { far } else { end };
             self.tell(to, Way::Callback, ConnectionEvent::Received(text));

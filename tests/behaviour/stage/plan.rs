@@ -62,6 +62,7 @@ pub(super) fn plan(rules: ClientRules, arrivals: &[u64], scripts: Vec<Script>) -
         burst: None,
         connect_timeout: Duration::from_secs(30),
         relay_mode: Default::default(),
+        protocol: Default::default(),
         message_timeout: Duration::from_secs(30),
     }
 }

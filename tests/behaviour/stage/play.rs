@@ -6,8 +6,9 @@ use rtcstorm::{
     metrics::{EventKind, RunEvent},
     peer::{Peer, PeerInput, PeerOutput},
     plan::{Action, Condition, JoinOutcome, PeerPlan, Plan},
-    run::{Coordinator, Release},
+    run::{Coordinator, Directory, Release},
     scenario::ClientRules,
+    signaling::ChannelData,
 };
 
 use super::{
@@ -45,6 +46,7 @@ pub struct Stage {
     hub: Hub,
     peers: Vec<Peer>,
     coordinator: Coordinator,
+    directory: Directory,
     pub(super) connections: BTreeMap<End, Connection>,
     sockets: BTreeMap<PeerId, ClientId>,
     /// The peer's own number of each socket.
@@ -62,7 +64,7 @@ pub struct Stage {
     pub(super) ice_fails: bool,
     pub(super) for_good: bool,
     /// Messages on channels whose ICE has failed, and who has sent them.
-    pub(super) parked: Vec<(End, String)>,
+    pub(super) parked: Vec<(End, ChannelData)>,
     /// Every script is over.
     pub(super) room_ended: bool,
     gone: usize,
@@ -84,6 +86,7 @@ impl Stage {
                 .map(|peer| Peer::new(&plan, peer.id, 0))
                 .collect(),
             coordinator: Coordinator::new(&plan),
+            directory: Directory::new(&plan),
             connections: BTreeMap::new(),
             sockets: BTreeMap::new(),
             numbers: BTreeMap::new(),
@@ -289,6 +292,12 @@ impl Stage {
                     self.agenda
                         .follow(Lane::Calls(end), at, Delivery::Perform(end, command));
                 }
+                PeerOutput::Introduce(introduction) => {
+                    for (peer, input) in self.directory.introduce(me, &introduction) {
+                        self.tell_peer(peer, input);
+                    }
+                }
+                PeerOutput::Withdraw => self.directory.withdraw(me),
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator.reach_barrier(me, barrier);
                     self.release(release);

@@ -1,0 +1,127 @@
+use std::fmt;
+
+use super::{ChannelFormat, Codec, Dashboard};
+
+/// A signaling protocol, with what a user can choose of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// The WebRTC Dashboard's frames, which the bundled reference server speaks.
+    #[default]
+    Dashboard,
+}
+
+/// How the ends of links are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topology {
+    /// Every two members of a room have a connection of their own.
+    Mesh,
+}
+
+/// Who tells a member of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RosterBy {
+    /// The server: a newcomer who is there, and everybody each change. It confirms joins.
+    Server,
+    /// The server tells a newcomer who is there, and everybody who leaves. Who is there hears of a newcomer by its
+    /// offer.
+    ServerOnce,
+    /// The members themselves: a join is an announcement that a relay passes on, and no server answers it.
+    Members,
+    /// Nobody: there are no rooms. An application has a list of its own of who is there; here it is the harness's.
+    Harness,
+}
+
+/// What a protocol carries. A scenario that asks for more is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// How the ends of links are found.
+    pub topology: Topology,
+    /// Who tells a member of the others.
+    pub roster_by: RosterBy,
+    /// The server gives a client its id, another one on each socket. Otherwise the client chooses it.
+    pub ids_by_server: bool,
+    /// A membership is a socket: who leaves closes it, who joins opens one.
+    pub socket_is_membership: bool,
+    /// The server may refuse a join, and says so.
+    pub refuses_joins: bool,
+    /// A client whose socket is lost takes its membership over with another one.
+    pub resumes: bool,
+}
+
+impl Abilities {
+    /// Who is in the room is known from the server alone.
+    pub const DASHBOARD: Self = Self {
+        topology: Topology::Mesh,
+        roster_by: RosterBy::Server,
+        ids_by_server: false,
+        socket_is_membership: false,
+        refuses_joins: true,
+        resumes: true,
+    };
+
+    /// Whether the harness has to tell its peers who is who on the wire.
+    pub fn is_introduced(&self) -> bool {
+        self.ids_by_server || self.roster_by == RosterBy::Harness
+    }
+
+    /// The dashboard as it is deployed.
+    pub const DEPLOYED: Self = Self {
+        roster_by: RosterBy::Members,
+        refuses_joins: false,
+        ..Self::DASHBOARD
+    };
+}
+
+/// What a client's socket is opened with, behind what the target's URL says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Address {
+    /// The last segments of the path, unless the URL ends with them already: `peerjs`.
+    pub path: Option<&'static str>,
+    /// Parameters of the query, not yet encoded.
+    pub query: Vec<(&'static str, String)>,
+    /// The subprotocol (RFC 6455, section 1.9).
+    pub subprotocol: Option<&'static str>,
+}
+
+impl Protocol {
+    /// Its name in a scenario.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Dashboard => "dashboard",
+        }
+    }
+
+    /// What it carries.
+    pub fn abilities(&self) -> Abilities {
+        match self {
+            Self::Dashboard => Abilities::DASHBOARD,
+        }
+    }
+
+    /// The end of a client that is `user_id` in the room `room_id`.
+    pub fn codec(&self, room_id: &str, user_id: &str) -> Box<dyn Codec> {
+        match self {
+            Self::Dashboard => Box::new(Dashboard::new(room_id, user_id)),
+        }
+    }
+
+    /// How its clients write on data channels.
+    pub fn channel_format(&self) -> ChannelFormat {
+        match self {
+            Self::Dashboard => ChannelFormat::Text,
+        }
+    }
+
+    /// Where such a client's socket is opened.
+    pub fn address(&self, _room_id: &str, _user_id: &str) -> Address {
+        match self {
+            Self::Dashboard => Address::default(),
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
