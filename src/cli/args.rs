@@ -110,8 +110,8 @@ pub(super) struct ChangeArgs {
     #[arg(long, env = "RTCSTORM_URL", value_name = "URL")]
     pub url: Option<String>,
 
-    /// What its clients speak
-    #[arg(long, env = "RTCSTORM_PROTOCOL", value_name = "NAME")]
+    /// What its clients speak: a name, or a file that describes it (.yaml, .yml, .json; docs/PROTOCOLS.md)
+    #[arg(long, env = "RTCSTORM_PROTOCOL", value_name = "NAME|FILE")]
     pub protocol: Option<String>,
 
     /// Number of rooms

@@ -11,6 +11,9 @@ use crate::{
     verdict::{Threshold, ThresholdPart},
 };
 
+/// What the name of a file with the description of a protocol ends with.
+const DESCRIPTIONS: [&str; 3] = ["yaml", "yml", "json"];
+
 /// A scenario with its plan.
 pub(super) struct Loaded {
     pub scenario: Scenario,
@@ -89,7 +92,7 @@ pub(super) fn is_this_machine(host: &str) -> bool {
 
 fn read(named: &str, change: &ChangeArgs) -> Option<Scenario> {
     let text = text_of(named)?;
-    match Scenario::with_overrides(named, &text, &overrides(change), &Grammar) {
+    match Scenario::with_overrides(named, &text, &overrides(change)?, &Grammar) {
         Ok(scenario) => Some(scenario),
         Err(mistakes) => {
             eprint!("{}", show(&mistakes));
@@ -132,7 +135,7 @@ fn text_of(named: &str) -> Option<String> {
     }
 }
 
-fn overrides(change: &ChangeArgs) -> Vec<Override> {
+fn overrides(change: &ChangeArgs) -> Option<Vec<Override>> {
     let mut all: Vec<Override> = change
         .set
         .iter()
@@ -144,13 +147,45 @@ fn overrides(change: &ChangeArgs) -> Vec<Override> {
         }
     };
     add(&change.url, "--url", Override::url);
-    add(&change.protocol, "--protocol", Override::protocol);
     add(&change.rooms, "--rooms", Override::rooms);
     add(&change.peers, "--peers", Override::peers);
     add(&change.seed, "--seed", Override::seed);
     add(&change.duration, "--duration", Override::duration);
+    if let Some(named) = &change.protocol {
+        all.push(protocol(named)?);
+    }
     all.extend(change.target.overrides());
-    all
+    Some(all)
+}
+
+/// The name of a protocol, or a description: a file, or one that comes with the program. `None`: what is wrong has been
+/// printed.
+fn protocol(named: &str) -> Option<Override> {
+    let path = Path::new(named);
+    let shipped = scenario::described_protocols()
+        .iter()
+        .find(|(name, _)| *name == named);
+    if let Some((_, text)) = shipped.filter(|_| !path.is_file()) {
+        return Some(Override::description(named, *text));
+    }
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    if !extension.is_some_and(|extension| DESCRIPTIONS.contains(&extension)) {
+        return Some(Override::protocol("--protocol", named));
+    }
+    match fs::read_to_string(path) {
+        Ok(text) => Some(Override::description(named, text)),
+        Err(error) => {
+            let names: Vec<&str> = scenario::described_protocols()
+                .iter()
+                .map(|(name, _)| *name)
+                .collect();
+            eprintln!(
+                "error: --protocol: {named} cannot be read: {error}\n  help: the descriptions that come with the program are {}",
+                names.join(", ")
+            );
+            None
+        }
+    }
 }
 
 /// All mistakes: with the source and a mark for people, a line for each otherwise.

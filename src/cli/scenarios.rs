@@ -8,6 +8,8 @@ pub(super) fn scenarios() -> ExitCode {
     print_data(listed(scenario::faults()));
     print_data("\nKnown races, to be hunted (`rtcstorm hunt NAME --mutants`):\n");
     print_data(listed(scenario::races()));
+    print_data("\nDescribed protocols, for `--protocol NAME` (docs/PROTOCOLS.md):\n");
+    print_data(listed(scenario::described_protocols()));
     ExitCode::Pass
 }
 

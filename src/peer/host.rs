@@ -86,6 +86,7 @@ impl PeerTimer {
             | Self::Settle
             | Self::Exchange
             | Self::Gone
+            | Self::AssumedPong
             | Self::Copies
             | Self::Strangers
             | Self::Frames

@@ -155,6 +155,8 @@ pub(super) enum PeerTimer {
     Heartbeat,
     /// It has not answered.
     HeartbeatExpiry,
+    /// A server without pings is taken to have processed what it was sent.
+    AssumedPong,
     /// The server takes the socket for dead unless it hears something now.
     Keepalive,
     /// Who was not introduced by now is from outside.
@@ -393,6 +395,7 @@ impl Peer {
                 PeerTimer::Gone => self.be_gone(now),
                 PeerTimer::Heartbeat => self.send_heartbeat(now),
                 PeerTimer::HeartbeatExpiry => self.heartbeat_expired(now),
+                PeerTimer::AssumedPong => self.assume_pong(now),
                 PeerTimer::Keepalive => self.keep_alive(now),
                 PeerTimer::Strangers => self.strangers_due(now),
                 PeerTimer::Copies => self.send_copies(now),

@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use super::{
     machine::{Peer, PeerOutput, PeerTimer},
     membership::Membership,
@@ -34,6 +36,8 @@ pub(super) struct Pings {
     behind_join: Option<u32>,
     /// The ping whose answer proves that the socket has survived a fault.
     proof: Option<u32>,
+    /// Where the protocol has none: when each is taken for answered.
+    assumed: VecDeque<Instant>,
 }
 
 impl Pings {
@@ -229,7 +233,28 @@ impl Peer {
 
     fn ping(&mut self, now: Instant) {
         self.pings.sent += 1;
-        self.send(&Message::Ping, now);
+        match self.codec.settles_within() {
+            Some(within) => {
+                self.pings.assumed.push_back(now + within);
+                self.set_assumed();
+            }
+            None => self.send(&Message::Ping, now),
+        }
+    }
+
+    /// What was sent so long ago is taken for processed.
+    pub(super) fn assume_pong(&mut self, now: Instant) {
+        while self.pings.assumed.pop_front_if(|at| *at <= now).is_some() {
+            self.pong(now);
+        }
+        self.set_assumed();
+    }
+
+    fn set_assumed(&mut self) {
+        match self.pings.assumed.front() {
+            Some(at) => self.timers.set(PeerTimer::AssumedPong, *at),
+            None => self.timers.stop(PeerTimer::AssumedPong),
+        }
     }
 
     /// Sends a join that is not answered: the answers to the pings around it show when the relay, which takes frames in

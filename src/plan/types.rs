@@ -59,10 +59,7 @@ pub struct Plan {
 impl Plan {
     /// What the protocol carries, in the form in which the server speaks it.
     pub fn abilities(&self) -> Abilities {
-        match self.relay_mode {
-            RelayMode::Rooms => self.protocol.abilities(),
-            RelayMode::Deployed => Abilities::DEPLOYED,
-        }
+        self.protocol.abilities_with(self.relay_mode == RelayMode::Deployed)
     }
 
     /// Whether the peers of a room meet members who are not in the plan: one of them waits for some.

@@ -103,7 +103,12 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
-/// All of them.
+/// Protocols that are described (docs/PROTOCOLS.md): they stand in for the name of one.
+pub fn described_protocols() -> &'static [(&'static str, &'static str)] {
+    scenarios!["protocols/dashboard", "protocols/signal-master"]
+}
+
+/// All scenarios.
 pub fn shipped() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     bundled().iter().chain(races()).chain(faults())
 }

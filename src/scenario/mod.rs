@@ -12,6 +12,7 @@ mod client;
 mod contradictions;
 mod control;
 mod credentials;
+mod custom;
 mod diagnostic;
 mod faults;
 mod fields;
@@ -48,7 +49,7 @@ mod user_config;
 mod waits;
 
 pub use access::{Access, HostPin, TargetTls};
-pub use bundled::{bundled, faults, races, shipped};
+pub use bundled::{bundled, described_protocols, faults, races, shipped};
 pub use client::ClientRules;
 pub use credentials::{Claim, Credentials, Jwt, JwtAlgorithm};
 pub use diagnostic::{Diagnostic, Diagnostics};

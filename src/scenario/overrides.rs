@@ -1,5 +1,6 @@
 use super::{
     diagnostic::{Diagnostic, nearest},
+    protocol::CUSTOM,
     source::{SourceId, Sources, Span},
     thresholds::THRESHOLD_KEYS,
     tree::{self, Entry, Node, Value},
@@ -27,6 +28,8 @@ enum Path {
     Keys(Vec<String>),
     /// The text is a value of YAML at these keys.
     List(Vec<String>),
+    /// The text is the description of a protocol.
+    Description,
 }
 
 impl Override {
@@ -79,6 +82,15 @@ impl Override {
         Self::fixed(origin, "target.protocol", value)
     }
 
+    /// `target.protocol: {custom: …}`: a file with the description of a protocol. `origin`: its name.
+    pub fn description(origin: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            origin: origin.into(),
+            text: text.into(),
+            path: Path::Description,
+        }
+    }
+
     /// `rooms.count`.
     pub fn rooms(origin: impl Into<String>, value: impl Into<String>) -> Self {
         Self::fixed(origin, "rooms.count", value)
@@ -105,6 +117,7 @@ impl Override {
             Path::InText => self.text.clone(),
             Path::Fixed(path) => format!("{path}={}", self.text),
             Path::Keys(keys) | Path::List(keys) => format!("{}={}", keys.join("."), self.text),
+            Path::Description => format!("target.protocol.custom={}", self.text),
         }
     }
 
@@ -130,6 +143,10 @@ impl Override {
                 Some(value) => (at(keys), value),
                 None => return,
             },
+            Path::Description => match self.described(source, sources, mistakes) {
+                Some(value) => (at(&["target".to_owned(), "protocol".to_owned()]), value),
+                None => return,
+            },
             Path::InText => match self.parts(source, sources, mistakes) {
                 Some(parts) => parts,
                 None => return,
@@ -142,6 +159,33 @@ impl Override {
                 None => diagnostic,
             });
         }
+    }
+
+    /// The description under its key.
+    fn described(
+        &self,
+        source: SourceId,
+        sources: &Sources,
+        mistakes: &mut Vec<Diagnostic>,
+    ) -> Option<Node> {
+        let before = mistakes.len();
+        let start = Span::new(source, 0, 0);
+        let Some(value) = tree::read(sources, source, mistakes) else {
+            if mistakes.len() == before {
+                let mistake = Diagnostic::new(sources, start, "the description is empty".to_owned());
+                mistakes.push(mistake.with_help("a map with `send` and `receive`: see docs/PROTOCOLS.md"));
+            }
+            return None;
+        };
+        let entry = Entry {
+            key: CUSTOM.to_owned(),
+            key_span: start,
+            value,
+        };
+        Some(Node {
+            span: Span::new(source, 0, self.text.len()),
+            value: Value::Map(vec![entry]),
+        })
     }
 
     /// The path's segments and the value of `path=value`.

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     base::{BitRate, Fraction, Size, show_duration},
     impair::{AccessLink, Corruption, Distribution, GilbertElliott, Loss, Nat, Profile, Treatment},
+    signaling::Protocol,
 };
 
 /// The profile that a scenario has if it says nothing.
@@ -38,8 +39,9 @@ impl Scenario {
         if let Some(seed) = self.seed {
             line(&mut text, 0, &format!("seed: {seed}"));
         }
-        if let Some(url) = &self.target.url {
-            self.print_target(&mut text, url);
+        let custom = matches!(self.target.protocol, Protocol::Custom(_));
+        if self.target.url.is_some() || custom {
+            self.print_target(&mut text);
         } else if self.target.relay_mode == RelayMode::Deployed {
             line(&mut text, 0, "target: { relay_mode: deployed }");
         }
@@ -103,8 +105,9 @@ impl Scenario {
         text
     }
 
-    fn print_target(&self, text: &mut String, url: &str) {
-        let mut rows = vec![format!("url: {}", quoted(url))];
+    fn print_target(&self, text: &mut String) {
+        let mut rows = Vec::new();
+        rows.extend(self.target.url.iter().map(|url| format!("url: {}", quoted(url))));
         if self.target.relay_mode == RelayMode::Deployed {
             rows.push("relay_mode: deployed".to_owned());
         }
@@ -116,11 +119,24 @@ impl Scenario {
         );
         let access = self.target.access.iter();
         rows.extend(access.flat_map(|access| access.to_yaml(quoted)));
-        let Some(control) = &self.target.control else {
-            return line(text, 0, &format!("target: {{ {} }}", rows.join(", ")));
+        let custom = match &self.target.protocol {
+            Protocol::Custom(custom) => Some(custom),
+            _ => None,
         };
+        if self.target.control.is_none() && custom.is_none() {
+            return line(text, 0, &format!("target: {{ {} }}", rows.join(", ")));
+        }
         line(text, 0, "target:");
         rows.iter().for_each(|row| line(text, 1, row));
+        if let Some(custom) = custom {
+            line(text, 1, "protocol:");
+            line(text, 2, "custom:");
+            let rows = custom.tree().lines(3);
+            rows.iter().for_each(|(depth, row)| line(text, *depth, row));
+        }
+        let Some(control) = &self.target.control else {
+            return;
+        };
         let commands = control.commands();
         let mut rows: Vec<String> = commands
             .map(|(name, command)| match command {

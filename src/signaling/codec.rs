@@ -20,6 +20,16 @@ pub trait Codec: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Where it has no words for a ping: how long after it was sent a frame is taken for processed.
+    fn settles_within(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Why [`Codec::read`] makes nothing of a frame, for whoever describes a protocol; `None`: it does, or nobody knows.
+    fn unread(&self, _text: &str) -> Option<String> {
+        None
+    }
+
     /// Sound frames that contradict what is so: a server must refuse each, and tell nobody else of it.
     fn misplaced(&self) -> Vec<String> {
         Vec::new()

@@ -5,6 +5,7 @@
 mod broken;
 mod channel;
 mod codec;
+pub mod custom;
 mod dashboard;
 mod message;
 mod protocol;
@@ -13,6 +14,7 @@ mod sdp;
 pub use broken::{broken_sdp, broken_text};
 pub use channel::{ChannelData, ChannelFormat, ChannelMessage, ChatId, Seq};
 pub use codec::{Codec, Keepalive, Reading};
+pub use custom::{Custom, Described};
 pub use dashboard::Dashboard;
 pub use message::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
 pub use protocol::{Abilities, Address, Protocol, RosterBy, Topology};

@@ -1,10 +1,12 @@
-use std::fmt;
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use super::{ChannelFormat, Codec, Dashboard};
+use super::{ChannelFormat, Codec, Custom, Dashboard, Described};
 
 /// A signaling protocol, with what a user can choose of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Protocol {
+    /// Described by its user.
+    Custom(Arc<Custom>),
     /// The WebRTC Dashboard's frames, which the bundled reference server speaks.
     #[default]
     Dashboard,
@@ -46,6 +48,14 @@ pub struct Abilities {
     pub refuses_joins: bool,
     /// A client whose socket is lost takes its membership over with another one.
     pub resumes: bool,
+    /// The server answers pings, in order with all else. Without, what was sent is taken for processed after a while.
+    pub pings: bool,
+    /// Candidates are told one by one (RFC 8838).
+    pub trickles: bool,
+    /// The server tells members, after each change, everybody who is there.
+    pub tells_rosters: bool,
+    /// There are sound frames that a server has to refuse.
+    pub misplaced: bool,
 }
 
 impl Abilities {
@@ -57,6 +67,10 @@ impl Abilities {
         socket_is_membership: false,
         refuses_joins: true,
         resumes: true,
+        pings: true,
+        trickles: true,
+        tells_rosters: true,
+        misplaced: true,
     };
 
     /// Whether the harness has to tell its peers who is who on the wire.
@@ -68,6 +82,7 @@ impl Abilities {
     pub const DEPLOYED: Self = Self {
         roster_by: RosterBy::Members,
         refuses_joins: false,
+        tells_rosters: false,
         ..Self::DASHBOARD
     };
 }
@@ -76,17 +91,18 @@ impl Abilities {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Address {
     /// The last segments of the path, unless the URL ends with them already: `peerjs`.
-    pub path: Option<&'static str>,
+    pub path: Option<Cow<'static, str>>,
     /// Parameters of the query, not yet encoded.
-    pub query: Vec<(&'static str, String)>,
+    pub query: Vec<(Cow<'static, str>, String)>,
     /// The subprotocol (RFC 6455, section 1.9).
-    pub subprotocol: Option<&'static str>,
+    pub subprotocol: Option<Cow<'static, str>>,
 }
 
 impl Protocol {
     /// Its name in a scenario.
     pub fn name(&self) -> &str {
         match self {
+            Self::Custom(_) => "custom",
             Self::Dashboard => "dashboard",
         }
     }
@@ -94,13 +110,35 @@ impl Protocol {
     /// What it carries.
     pub fn abilities(&self) -> Abilities {
         match self {
+            Self::Custom(custom) => custom.abilities(),
             Self::Dashboard => Abilities::DASHBOARD,
+        }
+    }
+
+    /// The same where its server relays everything to everybody, if that makes a difference.
+    pub fn abilities_with(&self, relays_all: bool) -> Abilities {
+        match self {
+            Self::Dashboard if relays_all => Abilities::DEPLOYED,
+            _ => self.abilities(),
+        }
+    }
+
+    /// What of it the bundled server does not understand, in words; `None`: it speaks it. `relays_all`: as it is
+    /// started.
+    pub fn foreign_to_bundled(&self, relays_all: bool) -> Option<String> {
+        match self {
+            Self::Custom(custom) => {
+                let key = custom.foreign_to_dashboard(relays_all)?;
+                Some(format!("its `{key}` is not what docs/PROTOCOL.md says"))
+            }
+            Self::Dashboard => None,
         }
     }
 
     /// The end of a client that is `user_id` in the room `room_id`.
     pub fn codec(&self, room_id: &str, user_id: &str) -> Box<dyn Codec> {
         match self {
+            Self::Custom(custom) => Box::new(Described::new(custom.clone(), room_id, user_id)),
             Self::Dashboard => Box::new(Dashboard::new(room_id, user_id)),
         }
     }
@@ -108,13 +146,14 @@ impl Protocol {
     /// How its clients write on data channels.
     pub fn channel_format(&self) -> ChannelFormat {
         match self {
-            Self::Dashboard => ChannelFormat::Text,
+            Self::Custom(_) | Self::Dashboard => ChannelFormat::Text,
         }
     }
 
     /// Where such a client's socket is opened.
-    pub fn address(&self, _room_id: &str, _user_id: &str) -> Address {
+    pub fn address(&self, room_id: &str, user_id: &str) -> Address {
         match self {
+            Self::Custom(custom) => Described::new(custom.clone(), room_id, user_id).address(),
             Self::Dashboard => Address::default(),
         }
     }

@@ -112,7 +112,7 @@ impl Opening {
     /// # Errors
     /// In words, without the value: something can't be sent.
     pub fn request(&self, values: &Values<'_>, address: &Address) -> Result<Request, String> {
-        let path = path_with(self.url.path(), address.path);
+        let path = path_with(self.url.path(), address.path.as_deref());
         let mut query: Vec<String> = self.url.query().map(str::to_owned).into_iter().collect();
         let pair = |name: &str, value: &str| format!("{}={}", encoded(name), encoded(value));
         query.extend(address.query.iter().map(|(name, value)| pair(name, value)));
@@ -161,7 +161,7 @@ impl Opening {
         // A user's choice is in place of the protocol's own.
         let mut subprotocols: Vec<String> = self.subprotocols.iter().map(|text| text.fill(values)).collect();
         if subprotocols.is_empty() {
-            subprotocols.extend(address.subprotocol.map(str::to_owned));
+            subprotocols.extend(address.subprotocol.as_deref().map(str::to_owned));
         }
         if !subprotocols.is_empty() {
             put(header::SEC_WEBSOCKET_PROTOCOL, subprotocols.join(", "))?;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     access::access,
+    custom::{custom, protocol},
     missing, object,
     steps::{step, steps},
     values::{count, defined, definitions, flag, one_of, parties, text},
@@ -22,7 +23,6 @@ use crate::{
         nat::{NAT_KEYS, NAT_PORTS, nat_words},
         network::{JITTER_KEYS, LOSS_KEYS, NETWORK_KEYS, TO_KEYS, WAY_KEYS},
         profiles::{PROFILES, client_keys},
-        protocol::PROTOCOLS,
         read::{KEYS, MAX_ABOUT, MAX_NAME},
         rooms::{GROUP_KEYS, ROOM_KEYS},
         target::{MAX_URL, RELAY_MODES, target_keys},
@@ -56,6 +56,7 @@ pub fn schema(metrics: &[MetricWords]) -> Value {
     definitions.insert("step".to_owned(), step());
     definitions.insert("steps".to_owned(), steps());
     definitions.insert("client".to_owned(), client());
+    definitions.insert("custom".to_owned(), custom());
     definitions.insert("network".to_owned(), network());
     definitions.insert("way".to_owned(), way());
     definitions.insert("nat".to_owned(), nat());
@@ -128,7 +129,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
             "pattern": r"^\+?[0-9]+$",
         }),
         "target" => object(&target_keys(), &[], |key| match key {
-            "protocol" => one_of(PROTOCOLS),
+            "protocol" => protocol(),
             "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^wss?://." }),
             "metrics" => {
                 json!({ "type": "string", "maxLength": MAX_URL, "pattern": r#"^http://[!"$-.0->A-~]+([/?][!"$-~]*)?$"# })

@@ -4,6 +4,7 @@
 //! which the tests see.
 
 mod access;
+mod custom;
 mod keys;
 mod steps;
 pub(super) mod values;

@@ -48,10 +48,14 @@ impl Visibility {
 
     /// What a run against a server of that form sees; `own`: it was started for the run.
     pub fn of(abilities: Abilities, own: bool) -> Self {
-        match (abilities.roster_by, own) {
+        let seen = match (abilities.roster_by, own) {
             (RosterBy::Server, true) => Self::BUNDLED,
             (RosterBy::Server, false) => Self::FOREIGN_MESH,
             _ => Self::UNTOLD,
+        };
+        Self {
+            rosters_told: abilities.tells_rosters,
+            ..seen
         }
     }
 }
