@@ -9,6 +9,7 @@ use super::{
     guard_args::GuardArgs,
     live::LiveAddress,
     otlp::OtlpUrl,
+    probe::ProbeArgs,
     schedule::ScheduleArg,
     target_args::TargetArgs,
 };
@@ -82,6 +83,11 @@ pub(super) enum Command {
         after_help = "Example:  rtcstorm plan smoke --seed 7\nExample:  rtcstorm plan chat-load --segment 2/3 --json"
     )]
     Plan(PlanArgs),
+    /// Connect a peer to a signaling server and show the conversation step by step, to describe its protocol
+    #[command(
+        after_help = "Example:  rtcstorm probe ws://127.0.0.1:8080/ws/ --for 5s\nExample:  rtcstorm probe wss://rtc.example.org/ --protocol mine.yaml --peers 2 --allow-target rtc.example.org\n\nExit codes: 0 everybody joined, 99 somebody could not, 104 a mistake. How to write a description: docs/PROTOCOLS.md."
+    )]
+    Probe(Box<ProbeArgs>),
     /// List the scenarios that come with the program
     #[command(after_help = "Example:  rtcstorm scenarios")]
     Scenarios,

@@ -17,8 +17,8 @@ const FOREIGN_RATE: &str = "20/s";
 pub(super) struct Allowed(Vec<HostPattern>);
 
 impl Allowed {
-    pub fn new(args: &RunArgs, config: UserConfig) -> Self {
-        let given = args.guard.allow_target.iter().cloned();
+    pub fn new(given: &[HostPattern], config: UserConfig) -> Self {
+        let given = given.iter().cloned();
         Self(given.chain(config.allowed_targets).collect())
     }
 
@@ -28,9 +28,9 @@ impl Allowed {
 }
 
 /// Whether the target may be tested at all.
-pub(super) fn is_allowed(scenario: &Scenario, args: &RunArgs, allowed: &Allowed) -> bool {
+pub(super) fn is_allowed(scenario: &Scenario, simulated: bool, allowed: &Allowed) -> bool {
     // In a simulation nobody's server is touched.
-    if args.sim {
+    if simulated {
         return true;
     }
     let target = &scenario.target;

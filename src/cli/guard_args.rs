@@ -42,7 +42,7 @@ pub(super) struct GuardArgs {
     pub dry_run: bool,
 }
 
-fn host(text: &str) -> Result<HostPattern, String> {
+pub(super) fn host(text: &str) -> Result<HostPattern, String> {
     text.parse::<HostPattern>()
         .map_err(|error| format!("{error}; {}", HostPattern::HELP))
 }

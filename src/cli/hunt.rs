@@ -18,6 +18,7 @@ use super::{
     print_data,
     run::{RUNS, stamp, trouble_with_files},
     schedule::ScheduleArg,
+    simulate,
     sweep::{Breaking, End, Shrunk, Sweep, shrink_all},
 };
 use crate::{
@@ -99,6 +100,9 @@ fn scenario(args: &HuntArgs) -> Option<Scenario> {
         .splice(..0, args.client.iter().map(|client| format!("client={client}")));
     let loaded = load::load(&args.scenario, &change, Segment::WHOLE, None)?;
     let mut scenario = loaded.scenario;
+    if !simulate::speaks_its_protocol(&scenario) {
+        return None;
+    }
     if !args.thresholds {
         scenario.thresholds.clear();
     }

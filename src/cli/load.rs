@@ -92,7 +92,12 @@ pub(super) fn is_this_machine(host: &str) -> bool {
 
 fn read(named: &str, change: &ChangeArgs) -> Option<Scenario> {
     let text = text_of(named)?;
-    match Scenario::with_overrides(named, &text, &overrides(change)?, &Grammar) {
+    parse(named, &text, change)
+}
+
+/// The scenario of a text. `None`: what is wrong has been printed.
+pub(super) fn parse(named: &str, text: &str, change: &ChangeArgs) -> Option<Scenario> {
+    match Scenario::with_overrides(named, text, &overrides(change)?, &Grammar) {
         Ok(scenario) => Some(scenario),
         Err(mistakes) => {
             eprint!("{}", show(&mistakes));

@@ -39,6 +39,7 @@ mod otlp;
 mod panics;
 mod place;
 mod plan;
+mod probe;
 mod progress;
 mod readers;
 mod replay;
@@ -109,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Calibrate(args) => calibrate::calibrate(&args).into(),
         Command::Capacity(args) => capacity::capacity(&args).into(),
         Command::Check(args) => check::check(&args).into(),
+        Command::Probe(args) => probe::probe(&args).into(),
         Command::Plan(args) => plan::plan(&args).into(),
         Command::Scenarios => scenarios::scenarios().into(),
         Command::Serve(args) => serve::serve(args),

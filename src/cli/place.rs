@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     base::RootSeed,
-    net::{Bundled, CertificateDer, Command, Commands, Dialer, Guest, Guests, IceSide, NetWorld, Target},
+    net::{Bundled, CertificateDer, Command, Commands, Dialer, Guest, Guests, IceSide, NetWorld, Tap, Target},
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
     scenario::{Access, CommandLine, Control, RelayMode, Scenario, Target as ScenarioTarget},
@@ -43,6 +43,7 @@ impl Place {
         run_id: &str,
         trusted: &[CertificateDer<'static>],
         census: Arc<Census>,
+        tap: Option<Arc<dyn Tap>>,
     ) -> Result<Self, String> {
         let ice = IceSide::start(scenario, trusted).await?;
         let (target, server) = match &scenario.target.url {
@@ -72,7 +73,8 @@ impl Place {
             }
         };
         let world = NetWorld::new(target, ice, census)
-            .map_err(|error| refused("no threads for the peers", &error))?;
+            .map_err(|error| refused("no threads for the peers", &error))?
+            .tapped(tap);
         Ok(Self::Net {
             world: Arc::new(world),
             server,

@@ -25,6 +25,7 @@ use super::{
     readers::{Normal, Shared},
     report,
     schedule::ScheduleArg,
+    simulate,
     verdict::{self, About},
     verify,
     watched::Watched,
@@ -53,7 +54,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let Some(config) = config::read(args.guard.config.as_deref()) else {
         return ExitCode::Configuration;
     };
-    let allowed = Allowed::new(args, config);
+    let allowed = Allowed::new(&args.guard.allow_target, config);
     let Some(loaded) = load_all(args, &run_id, &allowed) else {
         return ExitCode::Configuration;
     };
@@ -127,7 +128,7 @@ fn load_all(args: &RunArgs, run_id: &str, allowed: &Allowed) -> Option<Vec<Loade
     let load = |named: &str, change: &ChangeArgs, run_id: Option<&str>| {
         load::load(named, change, args.segment.segment, run_id).filter(|loaded| {
             let Loaded { scenario, plan } = loaded;
-            guard::is_allowed(scenario, args, allowed)
+            guard::is_allowed(scenario, args.sim, allowed)
                 && guard::is_within_limits(scenario, plan, args)
                 && is_possible(loaded, args)
         })
@@ -160,6 +161,9 @@ fn is_possible(loaded: &Loaded, args: &RunArgs) -> bool {
             "error: {}: nobody can join the simulated world from outside, and a step waits for that\n  help: leave out `--sim`, or the `wait: external`",
             scenario.name
         );
+        return false;
+    }
+    if args.sim && !simulate::speaks_its_protocol(scenario) {
         return false;
     }
     let possible = args.sim || scenario.groups.iter().all(|group| group.nat.is_none());
@@ -244,7 +248,7 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
     let census = Arc::new(Census::default());
     let place = match args.sim {
         true => Ok(Place::sim(scenario, args.schedule.into(), plan.seed)),
-        false => Place::net(scenario, plan, run_id, trusted, census.clone()).await,
+        false => Place::net(scenario, plan, run_id, trusted, census.clone(), None).await,
     };
     let place = match place {
         Ok(place) => place,

@@ -12,7 +12,7 @@ use crate::{
     metrics::RunEvent,
     plan::{self, Plan},
     run::{self, EventReader, Options, RunSummary},
-    scenario::Scenario,
+    scenario::{RelayMode, Scenario},
     sim::{Schedule, Stalled},
     world::{Census, Tricks},
 };
@@ -25,6 +25,20 @@ thread_local! {
 /// The seed that this thread simulates, if it does: who panics tells it.
 pub(super) fn seed_at_hand() -> Option<u64> {
     SEED.get()
+}
+
+/// Whether the simulated server, which is the bundled one, speaks what the scenario's peers do. `false`: it has been
+/// printed.
+pub(super) fn speaks_its_protocol(scenario: &Scenario) -> bool {
+    let deployed = scenario.target.relay_mode == RelayMode::Deployed;
+    let foreign = scenario.target.protocol.foreign_to_bundled(deployed);
+    if let Some(what) = &foreign {
+        eprintln!(
+            "error: {}: the simulated server does not speak `protocol: {}` ({what})\n  help: leave out `--sim`, or the `protocol`",
+            scenario.name, scenario.target.protocol
+        );
+    }
+    foreign.is_none()
 }
 
 /// A run that is over.

@@ -19,6 +19,7 @@ use super::{
     lanes::Lanes,
     probe::{Lateness, probe},
     scrape::scrape,
+    tap::{Tap, Tapped},
     usage::usage,
     websocket,
 };
@@ -60,6 +61,7 @@ pub struct NetWorld {
     lateness: Lateness,
     /// That of the runtime which the world lives in; the others end with their lanes.
     own_probe: AbortHandle,
+    tap: Option<Arc<dyn Tap>>,
 }
 
 impl NetWorld {
@@ -89,7 +91,15 @@ impl NetWorld {
             lanes,
             lateness,
             own_probe,
+            tap: None,
         })
+    }
+
+    /// The same, and somebody looks at what goes over its signaling sockets.
+    #[must_use]
+    pub fn tapped(mut self, tap: Option<Arc<dyn Tap>>) -> Self {
+        self.tap = tap;
+        self
     }
 
     /// Ends the STUN and TURN server of the run, if there is one.
@@ -159,7 +169,23 @@ impl World for NetWorld {
     }
 
     fn open_signaling(&self, peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingEnd>> {
-        Box::pin(websocket::open(self.dialer.clone(), peer, self.census.clone()))
+        let opened = websocket::open(self.dialer.clone(), peer, self.census.clone());
+        let Some(tap) = self.tap.clone() else {
+            return Box::pin(opened);
+        };
+        let (dialer, started) = (self.dialer.clone(), self.started);
+        Box::pin(async move {
+            let inner = opened.await?;
+            tap.opened(Instant::START + started.elapsed(), peer);
+            let tapped: SignalingSocket = Box::pin(Tapped {
+                inner,
+                tap,
+                dialer,
+                peer,
+                started,
+            });
+            Ok(tapped)
+        })
     }
 
     fn without_secrets(&self, peer: Option<PeerId>, text: &str) -> Option<String> {

@@ -6,6 +6,7 @@
 mod access;
 mod arrive;
 mod bundled;
+mod carried;
 mod chat;
 mod check;
 mod client;

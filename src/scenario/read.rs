@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::{
     ClientRules, Ice,
     arrive::{check_stages, read_arrive},
+    carried::check_carried,
     fields::Reader,
     ice::{check_bundled, read_ice},
     mutants::read_mutants,
@@ -129,6 +130,10 @@ pub(super) fn read_scenario(
         check_stages(reader, entry, arrive, total);
     }
     check_groups(reader, &groups, peers, total, at, target.as_ref());
+    if let Some(target) = &target {
+        let steps = groups.iter().flatten().filter_map(|draft| draft.steps.as_deref());
+        check_carried(reader, target, steps, threshold_list.as_deref().unwrap_or_default());
+    }
     // Of a target that could not be read, a server of somebody else's was meant.
     let bundled = target.as_ref().is_some_and(|target| target.url.is_none());
     if !bundled && some_nat(&groups) {

@@ -82,7 +82,7 @@ pub(super) struct Draft {
     network: Option<Network>,
     nat: Option<Option<Nat>>,
     pub(super) ice: Option<Ice>,
-    steps: Option<Vec<Step>>,
+    pub(super) steps: Option<Vec<Step>>,
 }
 
 impl Draft {

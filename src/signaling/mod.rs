@@ -3,6 +3,7 @@
 //! Pure. Knows nothing of sockets, peers or scenarios.
 
 mod broken;
+mod carried;
 mod channel;
 mod codec;
 pub mod custom;
@@ -12,6 +13,7 @@ mod protocol;
 mod sdp;
 
 pub use broken::{broken_sdp, broken_text};
+pub use carried::Capability;
 pub use channel::{ChannelData, ChannelFormat, ChannelMessage, ChatId, Seq};
 pub use codec::{Codec, Keepalive, Reading};
 pub use custom::{Custom, Described};

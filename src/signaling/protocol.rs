@@ -107,6 +107,17 @@ impl Protocol {
         }
     }
 
+    /// The same with the name that a description gives itself.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Custom(custom) => match &custom.name {
+                Some(name) => format!("{} ({name})", self.name()),
+                None => self.name().to_owned(),
+            },
+            _ => self.name().to_owned(),
+        }
+    }
+
     /// What it carries.
     pub fn abilities(&self) -> Abilities {
         match self {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod deployed;
+mod described;
 mod docs;
 mod engineers;
 mod fault_steps;

@@ -14,14 +14,18 @@ use serde_json::{Value, json};
 use super::{docs::Grammar, scenario_language::FakeCheck};
 
 /// Files of `tests/data/scenario` whose mistakes lie in what their parts mean together, not in their shape.
-const ONLY_MEANT_WRONG: [&str; 32] = [
+const ONLY_MEANT_WRONG: [&str; 36] = [
     "access-bundled",
     "access-variables",
     "arrive-total",
     "barrier-order",
     "barriers",
+    "carried",
+    "carried-deployed",
     "control-bundled",
     "control-lacking",
+    "custom-bundled",
+    "custom-lacking",
     "faults-alone",
     "faults-parties",
     "faults-peers",

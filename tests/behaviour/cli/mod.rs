@@ -18,6 +18,7 @@ mod live;
 mod merge;
 mod otlp;
 mod page;
+mod probe;
 pub mod program;
 mod report;
 mod report_formats;
