@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     base::RootSeed,
-    net::{Bundled, CertificateDer, Command, Commands, Dialer, Guest, Guests, IceSide, NetWorld, Tap, Target},
+    net::{
+        Bundled, CertificateDer, Command, Commands, Dialer, Guest, Guests, IceSide, NetWorld, Tap, Target,
+    },
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
     scenario::{Access, CommandLine, Control, RelayMode, Scenario, Target as ScenarioTarget},

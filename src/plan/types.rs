@@ -59,7 +59,8 @@ pub struct Plan {
 impl Plan {
     /// What the protocol carries, in the form in which the server speaks it.
     pub fn abilities(&self) -> Abilities {
-        self.protocol.abilities_with(self.relay_mode == RelayMode::Deployed)
+        self.protocol
+            .abilities_with(self.relay_mode == RelayMode::Deployed)
     }
 
     /// Whether the peers of a room meet members who are not in the plan: one of them waits for some.

@@ -31,7 +31,12 @@ pub(super) fn check_carried<'a>(
         let metric = threshold.selector.split('{').next().unwrap_or_default().trim();
         if metric == "joins_rejected" {
             let help = "no join is ever refused there: leave the threshold out";
-            check.ask(Capability::RefusedJoins, threshold.span, "a threshold on `joins_rejected`", help);
+            check.ask(
+                Capability::RefusedJoins,
+                threshold.span,
+                "a threshold on `joins_rejected`",
+                help,
+            );
         }
     }
 }
@@ -61,8 +66,15 @@ impl Check<'_, '_> {
         let nobody = "nobody is refused there: leave `rejected` out";
         match &step.kind {
             StepKind::Repeat { steps, .. } => self.steps(steps),
-            StepKind::Join { expect_rejected: true } => {
-                self.ask(Capability::RefusedJoins, step.span, "`join: {expect: rejected}`", nobody);
+            StepKind::Join {
+                expect_rejected: true,
+            } => {
+                self.ask(
+                    Capability::RefusedJoins,
+                    step.span,
+                    "`join: {expect: rejected}`",
+                    nobody,
+                );
             }
             StepKind::Wait {
                 target: WaitFor::Rejected,
@@ -70,13 +82,23 @@ impl Check<'_, '_> {
             } => self.ask(Capability::RefusedJoins, step.span, "`wait: rejected`", nobody),
             StepKind::SendRaw(RawFrames::Set(RawSet::Misplaced)) => {
                 let help = "send a `text` of your own, or another `set`; a description lists such frames under `send: {misplaced: [...]}`";
-                self.ask(Capability::Misplaced, step.span, "`send_raw: {set: misplaced}`", help);
+                self.ask(
+                    Capability::Misplaced,
+                    step.span,
+                    "`send_raw: {set: misplaced}`",
+                    help,
+                );
             }
             StepKind::Signaling(fault) => {
                 for kind in &fault.of {
                     if let Some(capability) = needed(*kind) {
                         let what = format!("`signaling` of `{}` frames", kind.name());
-                        self.ask(capability, step.span, &what, "there are no such frames: name others in `of`");
+                        self.ask(
+                            capability,
+                            step.span,
+                            &what,
+                            "there are no such frames: name others in `of`",
+                        );
                     }
                 }
             }

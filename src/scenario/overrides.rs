@@ -162,12 +162,7 @@ impl Override {
     }
 
     /// The description under its key.
-    fn described(
-        &self,
-        source: SourceId,
-        sources: &Sources,
-        mistakes: &mut Vec<Diagnostic>,
-    ) -> Option<Node> {
+    fn described(&self, source: SourceId, sources: &Sources, mistakes: &mut Vec<Diagnostic>) -> Option<Node> {
         let before = mistakes.len();
         let start = Span::new(source, 0, 0);
         let Some(value) = tree::read(sources, source, mistakes) else {

@@ -31,7 +31,8 @@ pub(super) fn read_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<Pr
         "dashboard" => Some(Protocol::Dashboard),
         CUSTOM => {
             let message = "`custom` without its description";
-            let help = "write it under `protocol: {custom: ...}`, or name its file with `--protocol FILE.yaml`";
+            let help =
+                "write it under `protocol: {custom: ...}`, or name its file with `--protocol FILE.yaml`";
             reader.mistake_help(entry.value.span, message, help);
             None
         }
@@ -59,9 +60,13 @@ pub(super) fn check_server(
             reader.mistake_help(span, message, "it is the dashboard's: leave it out");
         }
         protocol => {
-            let foreign = (!has_url).then(|| protocol.foreign_to_bundled(deployed)).flatten();
+            let foreign = (!has_url)
+                .then(|| protocol.foreign_to_bundled(deployed))
+                .flatten();
             if let Some(what) = foreign {
-                let message = format!("`protocol: {protocol}` without `url`: the bundled server does not speak it ({what})");
+                let message = format!(
+                    "`protocol: {protocol}` without `url`: the bundled server does not speak it ({what})"
+                );
                 reader.mistake_help(span, message, "name the server's `url`, or leave `protocol` out");
             }
         }

@@ -132,7 +132,12 @@ pub(super) fn read_scenario(
     check_groups(reader, &groups, peers, total, at, target.as_ref());
     if let Some(target) = &target {
         let steps = groups.iter().flatten().filter_map(|draft| draft.steps.as_deref());
-        check_carried(reader, target, steps, threshold_list.as_deref().unwrap_or_default());
+        check_carried(
+            reader,
+            target,
+            steps,
+            threshold_list.as_deref().unwrap_or_default(),
+        );
     }
     // Of a target that could not be read, a server of somebody else's was meant.
     let bundled = target.as_ref().is_some_and(|target| target.url.is_none());

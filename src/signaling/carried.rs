@@ -76,12 +76,22 @@ impl Abilities {
             RosterBy::Members => "the members",
             RosterBy::Harness => "the harness",
         };
-        let ids = if self.ids_by_server { "the server" } else { "the client" };
-        let leaving = if self.socket_is_membership { "closes the socket" } else { "a frame" };
-        let carried = Capability::ALL.iter().map(|(_, capability)| match self.carries(*capability) {
-            true => "yes",
-            false => "no",
-        });
+        let ids = if self.ids_by_server {
+            "the server"
+        } else {
+            "the client"
+        };
+        let leaving = if self.socket_is_membership {
+            "closes the socket"
+        } else {
+            "a frame"
+        };
+        let carried = Capability::ALL
+            .iter()
+            .map(|(_, capability)| match self.carries(*capability) {
+                true => "yes",
+                false => "no",
+            });
         let cells: Vec<&str> = [who, ids, leaving].into_iter().chain(carried).collect();
         format!("| `{name}` | {} |", cells.join(" | "))
     }
@@ -89,10 +99,15 @@ impl Abilities {
     /// The head of that table.
     pub fn head() -> String {
         let names = Capability::ALL.iter().map(|(name, _)| *name);
-        let cells: Vec<&str> = ["protocol", "who is there is told by", "ids are chosen by", "leaving is"]
-            .into_iter()
-            .chain(names)
-            .collect();
+        let cells: Vec<&str> = [
+            "protocol",
+            "who is there is told by",
+            "ids are chosen by",
+            "leaving is",
+        ]
+        .into_iter()
+        .chain(names)
+        .collect();
         format!("| {} |\n|{}", cells.join(" | "), " --- |".repeat(cells.len()))
     }
 }

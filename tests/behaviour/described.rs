@@ -22,12 +22,17 @@ use crate::{
 const DASHBOARD: &str = "protocols/dashboard";
 
 fn description(name: &str) -> &'static str {
-    let found = described_protocols().iter().find(|(described, _)| *described == name);
+    let found = described_protocols()
+        .iter()
+        .find(|(described, _)| *described == name);
     found.expect("it is shipped").1
 }
 
 fn text_of(name: &str) -> &'static str {
-    shipped().find(|(shipped, _)| *shipped == name).expect("it is shipped").1
+    shipped()
+        .find(|(shipped, _)| *shipped == name)
+        .expect("it is shipped")
+        .1
 }
 
 fn described(name: &str, text: &str) -> Scenario {
@@ -37,21 +42,29 @@ fn described(name: &str, text: &str) -> Scenario {
 }
 
 fn codec(room: &str, user: &str) -> Box<dyn Codec> {
-    described("smoke", text_of("smoke")).target.protocol.codec(room, user)
+    described("smoke", text_of("smoke"))
+        .target
+        .protocol
+        .codec(room, user)
 }
 
 /// A scenario's first two rooms.
 fn two_rooms(scenario: &Scenario, seed: u64) -> Arc<Plan> {
     let options = plan::Options {
         run_id: None,
-        segment: format!("1/{}", scenario.rooms.div_ceil(2)).parse().expect("there is a room"),
+        segment: format!("1/{}", scenario.rooms.div_ceil(2))
+            .parse()
+            .expect("there is a room"),
     };
     Arc::new(expand(scenario, seed, &options))
 }
 
 fn log(events: &[RunEvent]) -> Vec<String> {
     let mut normaliser = Normaliser::default();
-    events.iter().map(|event| ndjson(&normaliser.normal(event))).collect()
+    events
+        .iter()
+        .map(|event| ndjson(&normaliser.normal(event)))
+        .collect()
 }
 
 /// Every event of a run, in virtual time, to the byte.
@@ -208,7 +221,11 @@ fn a_socket_style_conversation_is_read() {
     };
     assert_eq!(codec.encode(&join, 1), [r#"420["join","room-1"]"#]);
     let mut read = |frame: &str| codec.read(frame);
-    assert!(read(r#"0{"sid":"me-1","upgrades":[],"pingInterval":25000,"pingTimeout":60000}"#).messages.is_empty());
+    assert!(
+        read(r#"0{"sid":"me-1","upgrades":[],"pingInterval":25000,"pingTimeout":60000}"#)
+            .messages
+            .is_empty()
+    );
     let welcome = read(r#"430[null,{"clients":{"other-1":{"screen":false,"video":true,"audio":false}}}]"#);
     assert_eq!(
         welcome.messages,
@@ -222,7 +239,10 @@ fn a_socket_style_conversation_is_read() {
             user_id: Some("me-1".to_owned()),
         }]
     );
-    assert!(read(r#"42["remove",{"id":"me-1"}]"#).messages.is_empty(), "one's own");
+    assert!(
+        read(r#"42["remove",{"id":"me-1"}]"#).messages.is_empty(),
+        "one's own"
+    );
     assert!(matches!(
         &read(r#"42["remove",{"id":"other-1"}]"#).messages[..],
         [Message::MemberLeft { user_id, .. }] if user_id == "other-1"
@@ -231,11 +251,16 @@ fn a_socket_style_conversation_is_read() {
         &read(r#"42["remove",{"id":"other-1","type":"screen"}]"#).messages[..],
         [Message::Other { .. }]
     ));
-    assert!(matches!(&read(r#"430["full"]"#).messages[..], [Message::JoinRejected { reason, .. }] if reason == "full"));
+    assert!(
+        matches!(&read(r#"430["full"]"#).messages[..], [Message::JoinRejected { reason, .. }] if reason == "full")
+    );
     assert_eq!(read("2").replies, ["3"]);
     assert_eq!(read("3").messages, [Message::Pong]);
     let unread = codec.unread(r#"42["message",{"from":"x","type":"offer","payload":{}}]"#);
-    assert_eq!(unread.as_deref(), Some("fits `offer` (8), but has no `sdp` at `/1/payload/sdp`"));
+    assert_eq!(
+        unread.as_deref(),
+        Some("fits `offer` (8), but has no `sdp` at `/1/payload/sdp`")
+    );
     // Another socket, another id.
     codec.opened();
     let again = codec.read(r#"430[null,{"clients":{}}]"#);
@@ -266,7 +291,16 @@ fn the_described_dashboard_passes_where_the_built_in_one_does() {
     let desk = Desk::new("described");
     for scenario in ["smoke", "username-taken", "crash-and-return"] {
         let output = desk.run(&[
-            "run", scenario, "--no-thresholds", "--quiet", "--rooms", "1", "--protocol", DASHBOARD, "--out", &scenario.replace('/', "-"),
+            "run",
+            scenario,
+            "--no-thresholds",
+            "--quiet",
+            "--rooms",
+            "1",
+            "--protocol",
+            DASHBOARD,
+            "--out",
+            &scenario.replace('/', "-"),
         ]);
         output.assert_code(0);
     }
@@ -283,5 +317,9 @@ async fn without_pings_a_run_still_comes_to_its_end() {
         "name: x\ntarget:\n  protocol:\n    custom:\n{indented}      settles_within: 200ms\nrooms: {{ peers: 2 }}\nsteps: [join, {{ wait: connected }}]\n"
     );
     let played = local::play(&text).await;
-    assert!(played.invariants.iter().all(|invariant| !invariant.is_broken()), "{:?}", played.invariants);
+    assert!(
+        played.invariants.iter().all(|invariant| !invariant.is_broken()),
+        "{:?}",
+        played.invariants
+    );
 }

@@ -146,7 +146,15 @@ async fn listen(args: &ProbeArgs, scenario: &Scenario, plan: Plan, run_id: &str)
     let over = Arc::new(Notify::new());
     let talk = Arc::new(Mutex::new(Talk::new(plan.clone(), args.full, over.clone())));
     let census = Arc::new(Census::default());
-    let place = Place::net(scenario, &plan, run_id, &[], census.clone(), Some(Arc::new(Listener(talk.clone())))).await;
+    let place = Place::net(
+        scenario,
+        &plan,
+        run_id,
+        &[],
+        census.clone(),
+        Some(Arc::new(Listener(talk.clone()))),
+    )
+    .await;
     let place = match place {
         Ok(place) => place,
         Err(trouble) => {

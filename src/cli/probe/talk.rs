@@ -47,7 +47,11 @@ fn carried(abilities: &Abilities) -> String {
         true => "nothing".to_owned(),
         false => list.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
     };
-    format!("{who}; carried: {}; not carried: {}", words(carried), words(lacking))
+    format!(
+        "{who}; carried: {}; not carried: {}",
+        words(carried),
+        words(lacking)
+    )
 }
 
 /// What has been said and done so far.
@@ -139,7 +143,10 @@ impl Talk {
             1 => String::new(),
             _ => format!("{} ", peer.0 + 1),
         };
-        print_data(format!("{:>9.3}s {who}{sign} {what}\n", at.as_millis_f64() / 1_000.0));
+        print_data(format!(
+            "{:>9.3}s {who}{sign} {what}\n",
+            at.as_millis_f64() / 1_000.0
+        ));
     }
 
     fn frame(&mut self, at: Instant, peer: PeerId, comes_in: bool, text: &str, told: &str) {
@@ -164,14 +171,20 @@ impl Talk {
 
     fn event(&mut self, event: &RunEvent) {
         let Some(peer) = event.peer else { return };
-        let other = event.remote.map_or_else(String::new, |remote| (remote.0 + 1).to_string());
+        let other = event
+            .remote
+            .map_or_else(String::new, |remote| (remote.0 + 1).to_string());
         let what = match &event.kind {
             EventKind::Joined { .. } => {
                 self.joined.insert(peer);
                 "joined".to_owned()
             }
-            EventKind::JoinRejected { reason, .. } => self.not_joined(peer, format!("the join is refused: {reason}")),
-            EventKind::JoinFailed { reason, .. } => self.not_joined(peer, format!("the join has failed: {reason}")),
+            EventKind::JoinRejected { reason, .. } => {
+                self.not_joined(peer, format!("the join is refused: {reason}"))
+            }
+            EventKind::JoinFailed { reason, .. } => {
+                self.not_joined(peer, format!("the join has failed: {reason}"))
+            }
             EventKind::SignalingLost { failure, reason } => {
                 format!("the socket is lost ({failure}): {reason}")
             }
@@ -209,7 +222,10 @@ fn reading_told(reading: &Reading) -> String {
         Waste::Server => "for everybody on the server".to_owned(),
     });
     let messages = reading.messages.iter().map(message_told);
-    let replies = reading.replies.iter().map(|reply| format!("answered with {}", shown(reply, false)));
+    let replies = reading
+        .replies
+        .iter()
+        .map(|reply| format!("answered with {}", shown(reply, false)));
     let all: Vec<String> = messages.chain(waste).chain(replies).collect();
     match all.is_empty() {
         true => "nothing to this client".to_owned(),
@@ -219,7 +235,11 @@ fn reading_told(reading: &Reading) -> String {
 
 fn message_told(message: &Message) -> String {
     let named = |members: &[crate::signaling::Member]| {
-        let names: Vec<&str> = members.iter().take(MAX_NAMED).map(|m| m.user_id.as_str()).collect();
+        let names: Vec<&str> = members
+            .iter()
+            .take(MAX_NAMED)
+            .map(|m| m.user_id.as_str())
+            .collect();
         match members.len() {
             0 => "nobody".to_owned(),
             n if n > MAX_NAMED => format!("{} and {} more", names.join(", "), n - MAX_NAMED),

@@ -24,19 +24,43 @@ pub(super) fn check_whole(
             let help = format!("for example `{word}: {{type: {word}, to: '${{remote}}', sdp: '${{sdp}}'}}`");
             reader.mistake_help(send.key_span, message, help);
         }
-        let of = |frame: &Frame| frame.texts().into_iter().flat_map(Text::variables).any(|v| *v == Variable::Sdp);
+        let of = |frame: &Frame| {
+            frame
+                .texts()
+                .into_iter()
+                .flat_map(Text::variables)
+                .any(|v| *v == Variable::Sdp)
+        };
         if custom.send.get(when).is_some_and(|frames| !frames.iter().any(of)) {
             let message = format!("`{word}` says nothing of its `${{sdp}}`");
-            reader.mistake_help(send.key_span, message, "the description has to be somewhere in the frame");
+            reader.mistake_help(
+                send.key_span,
+                message,
+                "the description has to be somewhere in the frame",
+            );
         }
     }
     for (word, says) in [("offer", Says::Offer), ("answer", Says::Answer)] {
-        need(reader, custom, says, receive.key_span, &format!("no two peers could connect: `{{when: {{/type: {word}}}, as: {word}, remote: /from, sdp: /sdp}}`"));
+        need(
+            reader,
+            custom,
+            says,
+            receive.key_span,
+            &format!(
+                "no two peers could connect: `{{when: {{/type: {word}}}, as: {word}, remote: /from, sdp: /sdp}}`"
+            ),
+        );
     }
     if custom.send.get(When::Candidate).is_some() {
-        need(reader, custom, Says::Candidate, receive.key_span, "`send` has a `candidate`: `{when: {/type: candidate}, as: candidate, remote: /from, candidate: /candidate}`");
+        need(
+            reader,
+            custom,
+            Says::Candidate,
+            receive.key_span,
+            "`send` has a `candidate`: `{when: {/type: candidate}, as: candidate, remote: /from, candidate: /candidate}`",
+        );
     }
-    check_pings(reader, custom, whole, send, receive, settles);
+    check_pings(reader, custom, whole, receive, settles);
     check_rosters(reader, custom, send, receive);
     check_saved(reader, custom, receive);
     reader.mistakes.len() == before
@@ -57,31 +81,44 @@ fn check_pings(
     reader: &mut Reader<'_>,
     custom: &Custom,
     whole: &Entry,
-    send: &Entry,
     receive: &Entry,
     settles: Option<&Entry>,
 ) {
     let pings = custom.send.get(When::Ping).is_some();
     if pings {
-        need(reader, custom, Says::Pong, receive.key_span, "`send` has a `ping`: its answer is a `pong`");
+        need(
+            reader,
+            custom,
+            Says::Pong,
+            receive.key_span,
+            "`send` has a `ping`: its answer is a `pong`",
+        );
     }
     match settles {
         None if !pings => {
-            let message = "neither `ping` in `send` nor `settles_within`: nobody could tell when a script is over";
+            let message =
+                "neither `ping` in `send` nor `settles_within`: nobody could tell when a script is over";
             let help = "a message to oneself that comes back is a ping; without any, say after how long a frame is taken for processed: `settles_within: 500ms`";
             reader.mistake_help(whole.key_span, message, help);
         }
         Some(entry) if pings => {
             let message = "`settles_within` beside a `ping`";
-            reader.mistake_help(entry.key_span, message, "the answers to pings tell it: leave it out");
+            reader.mistake_help(
+                entry.key_span,
+                message,
+                "the answers to pings tell it: leave it out",
+            );
         }
         _ => {}
     }
     if !pings && has(custom, Says::Pong) {
         let message = "a `pong`, and no `ping` in `send` that it answers";
-        reader.mistake_help(receive.key_span, message, "leave it out: a server's own pings are answered with `reply`");
+        reader.mistake_help(
+            receive.key_span,
+            message,
+            "leave it out: a server's own pings are answered with `reply`",
+        );
     }
-    let _ = send;
 }
 
 fn check_rosters(reader: &mut Reader<'_>, custom: &Custom, send: &Entry, receive: &Entry) {
@@ -95,7 +132,13 @@ fn check_rosters(reader: &mut Reader<'_>, custom: &Custom, send: &Entry, receive
     }
     match abilities.roster_by {
         RosterBy::Server | RosterBy::ServerOnce => {
-            need(reader, custom, Says::Left, at, "the server tells who is there: `{when: {/type: left}, as: left, id: /id}`");
+            need(
+                reader,
+                custom,
+                Says::Left,
+                at,
+                "the server tells who is there: `{when: {/type: left}, as: left, id: /id}`",
+            );
         }
         RosterBy::Members => {
             for (word, when) in [("join", When::Join), ("leave", When::Leave), ("ping", When::Ping)] {
@@ -109,7 +152,8 @@ fn check_rosters(reader: &mut Reader<'_>, custom: &Custom, send: &Entry, receive
         RosterBy::Harness => {
             for says in [Says::Left, Says::Roster] {
                 if has(custom, says) {
-                    let message = format!("`{says}`, but `welcome` has no `members` and there is no `joined`");
+                    let message =
+                        format!("`{says}`, but `welcome` has no `members` and there is no `joined`");
                     let help = "a server that tells who leaves has to tell who is there; without rooms, who is there is told by the harness";
                     reader.mistake_help(at, message, help);
                 }
@@ -118,10 +162,12 @@ fn check_rosters(reader: &mut Reader<'_>, custom: &Custom, send: &Entry, receive
     }
     let joined_without_welcome = abilities.roster_by == RosterBy::Server;
     let names_those_there = custom.receive.iter().any(|matcher| {
-        matcher.says == Says::Roster || matcher.says == Says::Welcome && matcher.source(Field::Members).is_some()
+        matcher.says == Says::Roster
+            || matcher.says == Says::Welcome && matcher.source(Field::Members).is_some()
     });
     if joined_without_welcome && !names_those_there {
-        let message = "`welcome` has no `members`, and there is no `roster`: a newcomer could not know who is there";
+        let message =
+            "`welcome` has no `members`, and there is no `roster`: a newcomer could not know who is there";
         reader.mistake_help(at, message, "for example `members: {list: /members, id: /id}`");
     }
 }

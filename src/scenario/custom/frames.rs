@@ -1,10 +1,13 @@
 //! Frames that are sent, and the texts in them.
 
-use super::{super::{
-    diagnostic::did_you_mean,
-    fields::Reader,
-    tree::{Entry, Node, Value},
-}, MAX_TEXT, is_quoted};
+use super::{
+    super::{
+        diagnostic::did_you_mean,
+        fields::Reader,
+        tree::{Entry, Node, Value},
+    },
+    MAX_TEXT, is_quoted,
+};
 use crate::signaling::custom::{Frame, Json, Text, TextError, VARIABLES, Variable, When};
 
 /// The keys of a frame with text around its JSON.
@@ -32,7 +35,10 @@ impl Place {
             Self::Send(when) => when.knows(variable),
             Self::Connect => matches!(variable, V::Room | V::User),
             Self::Keepalive => matches!(variable, V::Room | V::User | V::Name | V::Saved(_)),
-            Self::Reply => matches!(variable, V::Room | V::User | V::Name | V::N | V::Saved(_) | V::Frame(_)),
+            Self::Reply => matches!(
+                variable,
+                V::Room | V::User | V::Name | V::N | V::Saved(_) | V::Frame(_)
+            ),
             Self::Condition => matches!(variable, V::Room | V::User | V::Name | V::Saved(_)),
             Self::Field => matches!(variable, V::Room | V::User | V::Saved(_)),
         }
@@ -54,7 +60,12 @@ impl Place {
 }
 
 /// One frame, or a list of them.
-pub(super) fn read_frames(reader: &mut Reader<'_>, node: &Node, key: &str, place: Place) -> Option<Vec<Frame>> {
+pub(super) fn read_frames(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    key: &str,
+    place: Place,
+) -> Option<Vec<Frame>> {
     let Value::Seq(items) = &node.value else {
         return Some(vec![read_frame(reader, node, key, place)?]);
     };
@@ -74,12 +85,21 @@ pub(super) fn read_frames(reader: &mut Reader<'_>, node: &Node, key: &str, place
 /// A map is JSON, and a single value a text.
 pub(super) fn read_frame(reader: &mut Reader<'_>, node: &Node, key: &str, place: Place) -> Option<Frame> {
     match &node.value {
-        Value::Map(entries) if entries.iter().any(|entry| AROUND_KEYS.contains(&entry.key.as_str())) => {
+        Value::Map(entries)
+            if entries
+                .iter()
+                .any(|entry| AROUND_KEYS.contains(&entry.key.as_str())) =>
+        {
             let mut fields = reader.map(node, "a frame", "a map")?;
             let prefix = fields.take("$prefix").map_or(Some(Text::default()), |entry| {
                 read_text(reader, &entry.value, "`$prefix`", place)
             });
-            let json = fields.need(reader, "$json", node.span, "{$prefix: '42', $json: [message, {}]}");
+            let json = fields.need(
+                reader,
+                "$json",
+                node.span,
+                "{$prefix: '42', $json: [message, {}]}",
+            );
             let json = json.and_then(|entry| read_json(reader, &entry.value, place));
             fields.finish(reader, &AROUND_KEYS);
             Some(Frame::Json {
@@ -150,8 +170,13 @@ fn read_key(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
     }
     let known = ["$prefix", "$json", EACH_PRESENT];
     let help = match known.contains(&entry.key.as_str()) {
-        true => "`$prefix` and `$json` are a whole frame's, and `$each_present` is alone in its map".to_owned(),
-        false => format!("{}; a key that begins with `$` is written `$${rest}`", did_you_mean(&entry.key, &known)),
+        true => {
+            "`$prefix` and `$json` are a whole frame's, and `$each_present` is alone in its map".to_owned()
+        }
+        false => format!(
+            "{}; a key that begins with `$` is written `$${rest}`",
+            did_you_mean(&entry.key, &known)
+        ),
     };
     reader.mistake_help(entry.key_span, format!("`{}` is no key here", entry.key), help);
     None
@@ -174,7 +199,11 @@ pub(super) fn read_text(reader: &mut Reader<'_>, node: &Node, what: &str, place:
     let strange = text.variables().find(|variable| !place.knows(variable));
     if let Some(variable) = strange {
         let message = format!("`${{{variable}}}` has no value in `{}`", place.word());
-        reader.mistake_help(node.span, message, format!("known here: {}", known(place).join(", ")));
+        reader.mistake_help(
+            node.span,
+            message,
+            format!("known here: {}", known(place).join(", ")),
+        );
         return None;
     }
     Some(text)

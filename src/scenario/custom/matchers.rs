@@ -40,9 +40,15 @@ pub(super) fn read_matchers(reader: &mut Reader<'_>, entry: &Entry) -> Option<Ve
     for (number, (matcher, item)) in all {
         let Some(matcher) = matcher else { continue };
         let before = matchers[..number].iter().enumerate();
-        let wider = before.filter_map(|(n, one)| Some((n, one.as_ref()?))).find(|(_, one)| one.covers(matcher));
+        let wider = before
+            .filter_map(|(n, one)| Some((n, one.as_ref()?)))
+            .find(|(_, one)| one.covers(matcher));
         if let Some((n, one)) = wider {
-            let message = format!("no frame ever gets here: whatever fits this fits `{}` ({}), too", one.says, n + 1);
+            let message = format!(
+                "no frame ever gets here: whatever fits this fits `{}` ({}), too",
+                one.says,
+                n + 1
+            );
             let help = "the first that fits counts: put this one before it, or say more in `when`";
             reader.mistake_help(item.span, message, help);
             reachable = false;
@@ -63,7 +69,9 @@ fn read_matcher(reader: &mut Reader<'_>, node: &Node) -> Option<Matcher> {
     let text = text_entry.map(|entry| fixed(reader, entry));
     let when_entry = fields.take("when");
     let when = when_entry.map_or(Some(Vec::new()), |entry| read_when(reader, entry));
-    let save = fields.take("save").map_or(Some(Vec::new()), |entry| read_save(reader, entry));
+    let save = fields
+        .take("save")
+        .map_or(Some(Vec::new()), |entry| read_save(reader, entry));
     let reply = fields.take("reply").map_or(Some(Vec::new()), |entry| {
         read_frames(reader, &entry.value, "reply", TextPlace::Reply)
     });
@@ -73,10 +81,13 @@ fn read_matcher(reader: &mut Reader<'_>, node: &Node) -> Option<Matcher> {
         let known: Vec<&str> = MATCHER_KEYS.into_iter().chain(own).collect();
         fields.finish(reader, &known);
     }
-    if let (Some(text), Some(when)) = (text_entry, when_entry) {
+    if let (Some(_), Some(when)) = (text_entry, when_entry) {
         let message = "`when` beside `text`: there is no JSON to look into";
-        reader.mistake_help(when.key_span, message, "leave one of the two out; `prefix` cuts off what stands before JSON");
-        let _ = text;
+        reader.mistake_help(
+            when.key_span,
+            message,
+            "leave one of the two out; `prefix` cuts off what stands before JSON",
+        );
         return None;
     }
     Some(Matcher {
@@ -154,7 +165,11 @@ fn read_source(reader: &mut Reader<'_>, entry: &Entry, field: Field) -> Option<S
     let text = reader.scalar(&entry.value, &what, "a JSON pointer like `/data/id`, or a text")?;
     if field == Field::About {
         if !ABOUTS.contains(&text) {
-            reader.mistake_help(entry.value.span, format!("{what} can't be `{text}`"), did_you_mean(text, &ABOUTS));
+            reader.mistake_help(
+                entry.value.span,
+                format!("{what} can't be `{text}`"),
+                did_you_mean(text, &ABOUTS),
+            );
             return None;
         }
         return Some(Source::Is(Text::parse(text).unwrap_or_default()));
@@ -249,18 +264,30 @@ fn read_condition(reader: &mut Reader<'_>, entry: &Entry) -> Option<Condition> {
         });
     }
     let mut fields = reader.map(&entry.value, "a condition", "a value")?;
-    let is = fields.take("is").map_or(Some(Vec::new()), |entry| read_literals(reader, &entry.value));
-    let not = fields.take("not").map_or(Some(Vec::new()), |entry| read_literals(reader, &entry.value));
+    let is = fields
+        .take("is")
+        .map_or(Some(Vec::new()), |entry| read_literals(reader, &entry.value));
+    let not = fields
+        .take("not")
+        .map_or(Some(Vec::new()), |entry| read_literals(reader, &entry.value));
     let exists = fields.take("exists").map(|entry| reader.flag(entry));
+    let misspelt = fields.has_rest();
     fields.finish(reader, &CONDITION_KEYS);
     let condition = Condition {
         is: is?,
         not: not?,
         exists: all(exists)?,
     };
+    if misspelt {
+        return None;
+    }
     if condition == Condition::default() {
         let help = "a value, a list of values, or a map with `is`, `not` or `exists`";
-        reader.mistake_help(entry.value.span, format!("`{}` has no condition", entry.key), help);
+        reader.mistake_help(
+            entry.value.span,
+            format!("`{}` has no condition", entry.key),
+            help,
+        );
         return None;
     }
     Some(condition)
@@ -270,7 +297,11 @@ fn read_condition(reader: &mut Reader<'_>, entry: &Entry) -> Option<Condition> {
 fn read_literals(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Literal>> {
     match &node.value {
         Value::Seq(items) if items.is_empty() => {
-            reader.mistake_help(node.span, "a list of no values: nothing is one of them", "leave the condition out");
+            reader.mistake_help(
+                node.span,
+                "a list of no values: nothing is one of them",
+                "leave the condition out",
+            );
             None
         }
         Value::Seq(items) => {
@@ -304,7 +335,11 @@ fn read_literal(reader: &mut Reader<'_>, node: &Node) -> Option<Literal> {
 
 fn read_save(reader: &mut Reader<'_>, entry: &Entry) -> Option<Vec<(String, Place)>> {
     let Value::Map(entries) = &entry.value.value else {
-        reader.wrong_kind(&entry.value, "`save`", "a map of names to JSON pointers, like `{sid: /sid}`");
+        reader.wrong_kind(
+            &entry.value,
+            "`save`",
+            "a map of names to JSON pointers, like `{sid: /sid}`",
+        );
         return None;
     };
     let saved: Vec<_> = entries
@@ -313,7 +348,11 @@ fn read_save(reader: &mut Reader<'_>, entry: &Entry) -> Option<Vec<(String, Plac
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
             if one.key.is_empty() || !one.key.chars().all(plain) {
                 let message = format!("`{}` is no name", one.key);
-                reader.mistake_help(one.key_span, message, "letters, digits and `_`: it is used as `${saved.NAME}`");
+                reader.mistake_help(
+                    one.key_span,
+                    message,
+                    "letters, digits and `_`: it is used as `${saved.NAME}`",
+                );
                 return None;
             }
             let text = reader.scalar(&one.value, &format!("`{}`", one.key), "a JSON pointer")?;

@@ -59,7 +59,9 @@ pub(super) fn read_custom(reader: &mut Reader<'_>, entry: &Entry) -> Option<Cust
     let example = "receive: [{when: {/type: joined}, as: welcome}]";
     let receive_entry = fields.need(reader, "receive", at, example);
     let receive = receive_entry.and_then(|entry| read_matchers(reader, entry));
-    let keepalive = fields.take("keepalive").map(|entry| read_keepalive(reader, entry));
+    let keepalive = fields
+        .take("keepalive")
+        .map(|entry| read_keepalive(reader, entry));
     let settles = fields.take("settles_within");
     let settles_within = settles.map(|entry| read_settles(reader, entry));
     fields.finish(reader, &CUSTOM_KEYS);
@@ -83,7 +85,11 @@ fn read_connect(reader: &mut Reader<'_>, entry: &Entry) -> Option<Connect> {
             let sound = text.chars().all(|c| c.is_ascii_graphic() && !"?#".contains(c));
             if !sound {
                 let message = format!("`{key}` holds a character that it can't");
-                reader.mistake_help(entry.value.span, message, "letters, digits, `-._/`; parameters go into `query`");
+                reader.mistake_help(
+                    entry.value.span,
+                    message,
+                    "letters, digits, `-._/`; parameters go into `query`",
+                );
             }
             sound.then_some(text)
         })
@@ -119,7 +125,12 @@ fn read_send(reader: &mut Reader<'_>, entry: &Entry) -> Option<Send> {
     let sent: Vec<Option<(When, Vec<Frame>)>> = When::ALL
         .iter()
         .filter_map(|(key, when)| Some((*when, fields.take(key)?)))
-        .map(|(when, entry)| Some((when, read_frames(reader, &entry.value, &entry.key, Place::Send(when))?)))
+        .map(|(when, entry)| {
+            Some((
+                when,
+                read_frames(reader, &entry.value, &entry.key, Place::Send(when))?,
+            ))
+        })
         .collect();
     fields.finish(reader, &send_keys());
     sent.into_iter().collect::<Option<_>>().map(Send)
@@ -127,7 +138,11 @@ fn read_send(reader: &mut Reader<'_>, entry: &Entry) -> Option<Send> {
 
 fn read_keepalive(reader: &mut Reader<'_>, entry: &Entry) -> Option<(Duration, Frame)> {
     let example = "keepalive: {every: 25s, send: '2'}";
-    let mut fields = reader.map(&entry.value, "`keepalive`", "a map like `{every: 25s, send: '2'}`")?;
+    let mut fields = reader.map(
+        &entry.value,
+        "`keepalive`",
+        "a map like `{every: 25s, send: '2'}`",
+    )?;
     let every = fields.need(reader, "every", entry.key_span, example);
     let every = every.and_then(|entry| reader.positive_duration(entry));
     let send = fields.need(reader, "send", entry.key_span, example);
@@ -155,7 +170,9 @@ fn is_quoted(reader: &Reader<'_>, node: &Node) -> bool {
     let mut rest = &text[text.floor_char_boundary(node.span.start.min(text.len()))..];
     // An anchor stands before its value.
     if rest.starts_with('&') {
-        rest = rest.find(char::is_whitespace).map_or("", |at| rest[at..].trim_start());
+        rest = rest
+            .find(char::is_whitespace)
+            .map_or("", |at| rest[at..].trim_start());
     }
     rest.starts_with(['"', '\'', '|', '>'])
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     Custom, Field, Frame, InItem, Matcher, Says, Source, Text, Variable, When,
     frame::Filler,
+    speaks::{apart, shortened, unread},
     text::{Known, Lookup},
 };
 use crate::signaling::{
@@ -366,7 +367,8 @@ impl Codec for Described {
         };
         let message = self.message(matcher, &frame);
         if let Some(Message::Welcome {
-            user_id: Some(user_id), ..
+            user_id: Some(user_id),
+            ..
         }) = &message
         {
             self.given_id = Some(user_id.clone());
@@ -405,7 +407,7 @@ impl Codec for Described {
     }
 
     fn unread(&self, text: &str) -> Option<String> {
-        super::speaks::unread(self, text)
+        unread(self, text)
     }
 
     fn boxed(&self) -> Box<dyn Codec> {
@@ -435,21 +437,21 @@ impl Described {
         &self.custom
     }
 
-    /// Which conditions of a matcher a frame does not meet, in words.
-    pub(super) fn unmet(&self, matcher: &Matcher, frame: &Value) -> Vec<String> {
+    /// Which conditions of a matcher a frame does not meet: by how many thousandths, and in words.
+    pub(super) fn unmet(&self, matcher: &Matcher, frame: &Value) -> Vec<(usize, String)> {
         let values = Speaking {
             by: self,
             said: Said::default(),
         };
-        let told = |place: &super::Place, condition: &super::Condition| {
-            let is = match place.find(frame) {
-                Some(value) => super::speaks::shortened(&value.to_string()),
-                None => "not there".to_owned(),
-            };
-            format!("`{place}` is {is}, not {condition}")
-        };
-        let unmet = matcher.unmet(frame, &values);
-        unmet.map(|(place, condition)| told(place, condition)).collect()
+        let unmet = matcher.unmet(frame, &values).map(|(place, condition)| {
+            let value = place.find(frame);
+            let is = value.map_or("not there".to_owned(), |value| shortened(&value.to_string()));
+            (
+                apart(value, condition),
+                format!("`{place}` is {is}, not {condition}"),
+            )
+        });
+        unmet.collect()
     }
 
     /// Which fields that it needs a frame lacks which fits a matcher.
@@ -466,8 +468,8 @@ impl Described {
             },
         };
         let needs = matcher.says.kind().needs.iter().copied();
-        let own_id = (matcher.says == Says::Welcome && matcher.source(Field::OwnId).is_some())
-            .then_some(Field::OwnId);
+        let own_id =
+            (matcher.says == Says::Welcome && matcher.source(Field::OwnId).is_some()).then_some(Field::OwnId);
         let lacks = |field: &Field| match field.is_members() {
             true => read.members(*field).is_none(),
             false => read.text(*field).is_none(),

@@ -4,9 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Number, Value};
 
-use super::{
-    text::{Known, Lookup, Text, Variable},
-};
+use super::text::{Known, Lookup, Text, Variable};
 use crate::signaling::Member;
 
 /// A frame as it is described.

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Custom, Described, Matcher};
-use crate::signaling::{
-    Candidate, Codec, Dashboard, Description, Message, Received, RosterBy, SdpType,
-};
+use super::{Condition, Custom, Described, Literal, Matcher};
+use crate::signaling::{Candidate, Codec, Dashboard, Description, Message, Received, RosterBy, SdpType};
 
 /// What is shown of a value.
 const MAX_SHOWN: usize = 60;
@@ -17,8 +15,17 @@ pub(super) fn unread(codec: &Described, text: &str) -> Option<String> {
     if let Some((matcher, frame)) = codec.fits(text) {
         let lacking = codec.lacking(&matcher, &frame);
         return (!lacking.is_empty()).then(|| {
-            let number = 1 + codec.custom().receive.iter().position(|one| *one == matcher).unwrap_or(0);
-            format!("fits `{}` ({number}), but has {}", matcher.says, lacking.join(", "))
+            let number = 1 + codec
+                .custom()
+                .receive
+                .iter()
+                .position(|one| *one == matcher)
+                .unwrap_or(0);
+            format!(
+                "fits `{}` ({number}), but has {}",
+                matcher.says,
+                lacking.join(", ")
+            )
         });
     }
     let nearest = codec
@@ -32,7 +39,11 @@ pub(super) fn unread(codec: &Described, text: &str) -> Option<String> {
         return Some("nothing is received".to_owned());
     };
     let number = at + 1;
-    Some(format!("nearest is `{}` ({number}): {}", matcher.says, lacking.join(", ")))
+    Some(format!(
+        "nearest is `{}` ({number}): {}",
+        matcher.says,
+        lacking.join(", ")
+    ))
 }
 
 /// How far a frame is from a matcher: how many thousandths of what it asks for are missing, and what.
@@ -41,13 +52,33 @@ fn distance(codec: &Described, matcher: &Matcher, text: &str) -> (usize, Vec<Str
         return (1_000, vec![format!("it is not `{wanted}`")]);
     }
     let Some(rest) = text.strip_prefix(matcher.prefix.as_str()) else {
-        return (1_000, vec![format!("it does not begin with `{}`", matcher.prefix)]);
+        return (
+            1_000,
+            vec![format!("it does not begin with `{}`", matcher.prefix)],
+        );
     };
     let Ok(frame) = serde_json::from_str::<Value>(rest) else {
         return (999, vec!["it is no JSON".to_owned()]);
     };
-    let unmet = codec.unmet(matcher, &frame);
-    (unmet.len() * 1_000 / (matcher.when.len() + 1), unmet)
+    let (far, unmet): (Vec<usize>, Vec<String>) = codec.unmet(matcher, &frame).into_iter().unzip();
+    let far: usize = far.into_iter().sum();
+    (far / (matcher.when.len() + 1), unmet)
+}
+
+/// How many thousandths of a text another one differs from it by, at the nearest of those that it may be.
+pub(super) fn apart(value: Option<&Value>, condition: &Condition) -> usize {
+    let Some(Value::String(value)) = value else {
+        return 1_000;
+    };
+    let texts = condition.is.iter().filter_map(|literal| match literal {
+        Literal::Text(text) => text.fixed(),
+        _ => None,
+    });
+    let share = texts.map(|text| {
+        let longest = text.chars().count().max(value.chars().count()).max(1);
+        1_000 * strsim::osa_distance(text, value) / longest
+    });
+    share.min().unwrap_or(1_000)
 }
 
 /// A text with its beginning alone, if it is long.
@@ -70,7 +101,10 @@ impl Custom {
         let mut own = Described::new(Arc::new(self.clone()), room, me);
         let theirs = Dashboard::new(room, other);
         let parsed = |frames: Vec<String>| -> Vec<Option<Value>> {
-            frames.iter().map(|frame| serde_json::from_str(frame).ok()).collect()
+            frames
+                .iter()
+                .map(|frame| serde_json::from_str(frame).ok())
+                .collect()
         };
         if parsed(own.opened()) != parsed(Dashboard::new(room, me).hello()) {
             return Some("open");
@@ -115,7 +149,9 @@ impl Custom {
             }
         }
         let ping = own.encode(&Message::Ping, 1);
-        let is_ping = |frame: &String| serde_json::from_str::<Value>(frame).ok() == Some(serde_json::json!({"type": "ping"}));
+        let is_ping = |frame: &String| {
+            serde_json::from_str::<Value>(frame).ok() == Some(serde_json::json!({"type": "ping"}))
+        };
         if self.settles_within.is_none() && !ping.iter().any(is_ping) {
             return Some("ping");
         }
@@ -125,7 +161,8 @@ impl Custom {
         }
         let welcome = r#"{"type":"existing-participants","data":{"roomId":"room-1","participants":[{"id":"user-b","name":"Bob"}]}}"#;
         let read = own.read(welcome).messages;
-        match matches!(read.as_slice(), [Message::Welcome { members, .. }] if members.iter().any(|m| m.user_id == other)) {
+        match matches!(read.as_slice(), [Message::Welcome { members, .. }] if members.iter().any(|m| m.user_id == other))
+        {
             true => None,
             false => Some("receive"),
         }

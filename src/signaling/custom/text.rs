@@ -265,7 +265,10 @@ mod tests {
             let read = Text::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(read.to_string(), text);
         }
-        assert_eq!(Text::parse("a$b").map(|text| text.to_string()), Ok("a$$b".to_owned()));
+        assert_eq!(
+            Text::parse("a$b").map(|text| text.to_string()),
+            Ok("a$$b".to_owned())
+        );
     }
 
     #[test]

@@ -55,7 +55,9 @@ impl Tree {
         let mut lines = Vec::new();
         match self {
             Self::List(items) if !items.is_empty() => {
-                items.iter().for_each(|item| put(&mut lines, "-".to_owned(), item));
+                items
+                    .iter()
+                    .for_each(|item| put(&mut lines, "-".to_owned(), item));
             }
             Self::Map(entries) if !entries.is_empty() => entries
                 .iter()

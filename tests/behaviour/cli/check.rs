@@ -274,9 +274,15 @@ fn bundled_scenarios_are_listed_with_what_they_are_about() {
     let names: Vec<&str> = output
         .stdout
         .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with("Faults,") && !line.starts_with("Known races"))
+        .filter(|line| {
+            let heads = ["Faults,", "Known races", "Described protocols"];
+            !line.is_empty() && !heads.iter().any(|head| line.starts_with(head))
+        })
         .filter_map(|l| l.split_whitespace().next())
         .collect();
+    let (protocols, names): (Vec<&str>, Vec<&str>) =
+        names.iter().partition(|name| name.starts_with("protocols/"));
+    assert_eq!(protocols, ["protocols/dashboard", "protocols/signal-master"]);
     let (races, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.starts_with("races/"));
     let (faults, others): (Vec<&str>, Vec<&str>) =
         others.iter().partition(|name| name.starts_with("faults/"));

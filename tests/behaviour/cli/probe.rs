@@ -9,7 +9,7 @@ fn serve(desk: &Desk) -> (Running, String) {
     wait_until("the server listens", || {
         let said = server.stderr();
         let at = said.find("ws://");
-        url = at.and_then(|at| said[at..].split_whitespace().next().map(str::to_owned));
+        url = at.and_then(|at| said[at..].split(['"', ' ', '\n']).next().map(str::to_owned));
         url.is_some()
     });
     (server, url.expect("it listens"))
@@ -20,7 +20,16 @@ fn two_peers_meet_and_each_step_is_told() {
     let desk = Desk::new("probe");
     let (server, url) = serve(&desk);
     for protocol in ["dashboard", "protocols/dashboard"] {
-        let output = desk.run(&["probe", &url, "--protocol", protocol, "--peers", "2", "--for", "1s"]);
+        let output = desk.run(&[
+            "probe",
+            &url,
+            "--protocol",
+            protocol,
+            "--peers",
+            "2",
+            "--for",
+            "1s",
+        ]);
         output.assert_code(0);
         for told in [
             "the socket is open",
@@ -40,7 +49,9 @@ fn two_peers_meet_and_each_step_is_told() {
         }
         assert!(!output.stdout.contains("a=fingerprint"), "{}", output.stdout);
     }
-    let full = desk.run(&["probe", &url, "--peers", "2", "--for", "500ms", "--full", "--room", "here"]);
+    let full = desk.run(&[
+        "probe", &url, "--peers", "2", "--for", "500ms", "--full", "--room", "here",
+    ]);
     full.assert_code(0);
     assert!(full.stdout.contains("a=fingerprint"), "{}", full.stdout);
     assert!(full.stdout.contains(r#""roomId":"here""#), "{}", full.stdout);
@@ -54,7 +65,10 @@ fn a_wrong_description_is_told_by_what_is_not_understood() {
     let text = rtcstorm::scenario::described_protocols()[0].1;
     let wrong = text
         .replace("/type: existing-participants", "/type: existing_participants")
-        .replace("  - as: other\n    when: { /type: { exists: true } }\n    kind: /type\n", "");
+        .replace(
+            "  - as: other\n    when: { /type: { exists: true } }\n    kind: /type\n",
+            "",
+        );
     assert_ne!(wrong, text);
     desk.write("wrong.yaml", &wrong);
     let output = desk.run(&["probe", &url, "--protocol", "wrong.yaml", "--for", "20s"]);
@@ -70,10 +84,18 @@ fn a_wrong_description_is_told_by_what_is_not_understood() {
     desk.write("none.yaml", "send: {}\nreceive: []\n");
     let output = desk.run(&["probe", &url, "--protocol", "none.yaml"]);
     output.assert_code(104);
-    assert!(output.stderr.contains("none.yaml:2:10: `receive` has 0 entries"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("none.yaml:2:10: `receive` has 0 entries"),
+        "{}",
+        output.stderr
+    );
     let output = desk.run(&["probe", &url, "--protocol", "missing.yaml"]);
     output.assert_code(104);
-    assert!(output.stderr.contains("missing.yaml cannot be read"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("missing.yaml cannot be read"),
+        "{}",
+        output.stderr
+    );
     server.kill();
 }
 
@@ -82,6 +104,10 @@ fn nobody_elses_server_is_probed_unasked() {
     let desk = Desk::new("probe-guard");
     let output = desk.run(&["probe", "wss://rtc.example.org/?token=secret"]);
     output.assert_code(104);
-    assert!(output.stderr.contains("--allow-target rtc.example.org"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("--allow-target rtc.example.org"),
+        "{}",
+        output.stderr
+    );
     assert!(!output.stderr.contains("secret"), "{}", output.stderr);
 }

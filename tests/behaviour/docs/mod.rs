@@ -3,6 +3,7 @@
 
 mod metrics;
 mod protocol;
+mod protocols;
 mod races;
 mod reports;
 mod scenarios;
