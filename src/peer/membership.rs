@@ -282,10 +282,7 @@ impl Peer {
             }
             // On a socket that has confirmed no join yet they can't be about an earlier membership: something held the
             // confirmation up.
-            message
-                if self.membership == Membership::Joining
-                    && (!self.was_welcomed || self.learns_of_members()) =>
-            {
+            message if self.membership == Membership::Joining && (!self.was_welcomed || self.announces()) => {
                 if self.early_messages.len() < MAX_EARLY && !matches!(message, Message::Welcome { .. }) {
                     self.early_messages.push(message);
                 } else if let Message::Welcome {
@@ -363,7 +360,6 @@ impl Peer {
         }
         if self.abilities.roster_by == RosterBy::Harness {
             self.token = token;
-            self.was_welcomed = true;
             return;
         }
         self.welcomed(members, token, resumed, now);

@@ -2,13 +2,14 @@ use super::{diagnostic::did_you_mean, fields::Reader, source::Span, tree::Entry}
 use crate::signaling::Protocol;
 
 /// What can be spoken on the wire.
-pub(super) const PROTOCOLS: [&str; 1] = ["dashboard"];
+pub(super) const PROTOCOLS: [&str; 2] = ["dashboard", "simplewebrtc"];
 
 /// Reads `target.protocol`.
 pub(super) fn read_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<Protocol> {
     let name = reader.scalar(&entry.value, "`protocol`", "`dashboard`")?;
     match name {
         "dashboard" => Some(Protocol::Dashboard),
+        "simplewebrtc" => Some(Protocol::SimpleWebRtc),
         other => {
             let message = format!("unknown protocol `{other}`");
             reader.mistake_help(entry.value.span, message, did_you_mean(other, &PROTOCOLS));

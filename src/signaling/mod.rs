@@ -9,6 +9,7 @@ mod dashboard;
 mod message;
 mod protocol;
 mod sdp;
+mod simplewebrtc;
 
 pub use broken::{broken_sdp, broken_text};
 pub use channel::{ChannelData, ChannelFormat, ChannelMessage, ChatId, Seq};
@@ -17,3 +18,4 @@ pub use dashboard::Dashboard;
 pub use message::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
 pub use protocol::{Abilities, Address, Protocol, RosterBy, Topology};
 pub use sdp::with_steady_origin;
+pub use simplewebrtc::SimpleWebRtc;

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{ChannelFormat, Codec, Dashboard};
+use super::{ChannelFormat, Codec, Dashboard, SimpleWebRtc};
 
 /// A signaling protocol, with what a user can choose of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -8,6 +8,8 @@ pub enum Protocol {
     /// The WebRTC Dashboard's frames, which the bundled reference server speaks.
     #[default]
     Dashboard,
+    /// SimpleWebRTC's events over Socket.IO, as `signal-master` speaks them.
+    SimpleWebRtc,
 }
 
 /// How the ends of links are found.
@@ -70,6 +72,16 @@ impl Abilities {
         refuses_joins: false,
         ..Self::DASHBOARD
     };
+
+    /// Rooms of Socket.IO: who comes is told by nobody, and the server gives ids.
+    pub const SIMPLEWEBRTC: Self = Self {
+        topology: Topology::Mesh,
+        roster_by: RosterBy::ServerOnce,
+        ids_by_server: true,
+        socket_is_membership: false,
+        refuses_joins: true,
+        resumes: false,
+    };
 }
 
 /// What a client's socket is opened with, behind what the target's URL says.
@@ -88,6 +100,7 @@ impl Protocol {
     pub fn name(&self) -> &str {
         match self {
             Self::Dashboard => "dashboard",
+            Self::SimpleWebRtc => "simplewebrtc",
         }
     }
 
@@ -95,6 +108,7 @@ impl Protocol {
     pub fn abilities(&self) -> Abilities {
         match self {
             Self::Dashboard => Abilities::DASHBOARD,
+            Self::SimpleWebRtc => Abilities::SIMPLEWEBRTC,
         }
     }
 
@@ -102,13 +116,14 @@ impl Protocol {
     pub fn codec(&self, room_id: &str, user_id: &str) -> Box<dyn Codec> {
         match self {
             Self::Dashboard => Box::new(Dashboard::new(room_id, user_id)),
+            Self::SimpleWebRtc => Box::new(SimpleWebRtc::new(room_id)),
         }
     }
 
     /// How its clients write on data channels.
     pub fn channel_format(&self) -> ChannelFormat {
         match self {
-            Self::Dashboard => ChannelFormat::Text,
+            Self::Dashboard | Self::SimpleWebRtc => ChannelFormat::Text,
         }
     }
 
@@ -116,6 +131,11 @@ impl Protocol {
     pub fn address(&self, _room_id: &str, _user_id: &str) -> Address {
         match self {
             Self::Dashboard => Address::default(),
+            Self::SimpleWebRtc => Address {
+                path: Some("socket.io/"),
+                query: vec![("EIO", "3".to_owned()), ("transport", "websocket".to_owned())],
+                subprotocol: None,
+            },
         }
     }
 }

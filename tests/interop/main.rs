@@ -4,3 +4,4 @@
 #[path = "../behaviour/cli/program.rs"]
 mod program;
 mod server;
+mod simplewebrtc;
