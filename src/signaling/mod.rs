@@ -7,6 +7,7 @@ mod channel;
 mod codec;
 mod dashboard;
 mod message;
+mod peerjs;
 mod protocol;
 mod sdp;
 
@@ -15,5 +16,6 @@ pub use channel::{ChannelData, ChannelFormat, ChannelMessage, ChatId, Seq};
 pub use codec::{Codec, Keepalive, Reading};
 pub use dashboard::Dashboard;
 pub use message::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
+pub use peerjs::{Chunks, PeerJs, PeerJsOptions, Serialization};
 pub use protocol::{Abilities, Address, Protocol, RosterBy, Topology};
 pub use sdp::with_steady_origin;

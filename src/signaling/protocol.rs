@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{ChannelFormat, Codec, Dashboard};
+use super::{ChannelFormat, Codec, Dashboard, PeerJs, PeerJsOptions};
 
 /// A signaling protocol, with what a user can choose of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -8,6 +8,8 @@ pub enum Protocol {
     /// The WebRTC Dashboard's frames, which the bundled reference server speaks.
     #[default]
     Dashboard,
+    /// PeerJS's, which npm's `peer` serves.
+    PeerJs(PeerJsOptions),
 }
 
 /// How the ends of links are found.
@@ -59,6 +61,13 @@ impl Abilities {
         resumes: true,
     };
 
+    /// An id is taken by opening a socket for it.
+    pub const PEERJS: Self = Self {
+        roster_by: RosterBy::Harness,
+        socket_is_membership: true,
+        ..Self::DASHBOARD
+    };
+
     /// Whether the harness has to tell its peers who is who on the wire.
     pub fn is_introduced(&self) -> bool {
         self.ids_by_server || self.roster_by == RosterBy::Harness
@@ -88,6 +97,7 @@ impl Protocol {
     pub fn name(&self) -> &str {
         match self {
             Self::Dashboard => "dashboard",
+            Self::PeerJs(_) => "peerjs",
         }
     }
 
@@ -95,6 +105,7 @@ impl Protocol {
     pub fn abilities(&self) -> Abilities {
         match self {
             Self::Dashboard => Abilities::DASHBOARD,
+            Self::PeerJs(_) => Abilities::PEERJS,
         }
     }
 
@@ -102,6 +113,7 @@ impl Protocol {
     pub fn codec(&self, room_id: &str, user_id: &str) -> Box<dyn Codec> {
         match self {
             Self::Dashboard => Box::new(Dashboard::new(room_id, user_id)),
+            Self::PeerJs(options) => Box::new(PeerJs::new(options, user_id)),
         }
     }
 
@@ -109,13 +121,15 @@ impl Protocol {
     pub fn channel_format(&self) -> ChannelFormat {
         match self {
             Self::Dashboard => ChannelFormat::Text,
+            Self::PeerJs(options) => options.serialization.format(),
         }
     }
 
     /// Where such a client's socket is opened.
-    pub fn address(&self, _room_id: &str, _user_id: &str) -> Address {
+    pub fn address(&self, room_id: &str, user_id: &str) -> Address {
         match self {
             Self::Dashboard => Address::default(),
+            Self::PeerJs(options) => options.address(room_id, user_id),
         }
     }
 }
