@@ -501,6 +501,7 @@ pub(super) fn repeat_words(named: &str, args: &RunArgs, seed: u64) -> Vec<String
     }
     let flags = [
         ("--url", &change.url),
+        ("--protocol", &change.protocol),
         ("--rooms", &change.rooms),
         ("--peers", &change.peers),
         ("--duration", &change.duration),
