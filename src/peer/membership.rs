@@ -76,6 +76,7 @@ impl Peer {
         self.join_is_sent = false;
         self.former_joins = self.unanswered_joins;
         self.pings.forget_join();
+        self.outdate_introductions();
         self.membership = Membership::Joining;
         self.event(EventKind::JoinStarted {
             planned,
@@ -139,6 +140,7 @@ impl Peer {
                 incarnation: self.incarnation,
                 reason,
             });
+            self.withdraw(LeaveReason::Closed);
             self.close_membership();
         }
     }
@@ -148,6 +150,7 @@ impl Peer {
         if is_own && self.membership == Membership::Member {
             // The join of a new socket that was to take the membership over.
             self.lose_membership(now);
+            self.close_membership();
             self.check_wait(now);
         }
         if is_own && self.membership == Membership::Joining {
@@ -159,6 +162,7 @@ impl Peer {
                 incarnation: self.incarnation,
                 reason,
             });
+            self.close_membership();
             self.check_wait(now);
         }
     }
@@ -176,7 +180,7 @@ impl Peer {
         });
         self.send(&Message::Leave, now);
         self.token = None;
-        self.withdraw();
+        self.withdraw(LeaveReason::Left);
         for remote in self.links.keys().copied().collect::<Vec<_>>() {
             self.outdate_offers(remote);
         }
@@ -192,7 +196,7 @@ impl Peer {
             incarnation: self.incarnation,
             scripted: false,
         });
-        self.withdraw();
+        self.withdraw(LeaveReason::Closed);
         self.drop_membership("signaling_lost", now);
     }
 
@@ -408,7 +412,9 @@ impl Peer {
                 }
             }
             Message::MemberLeft { user_id, reason } => {
-                if let Some(remote) = self.peer_of(&user_id) {
+                if let Some(remote) = self.peer_of(&user_id)
+                    && !self.list_knows_better(remote, reason, now)
+                {
                     self.member_left(remote, reason, now);
                 }
             }
@@ -576,7 +582,9 @@ impl Peer {
         let (links, memories, seed) = (&mut self.links, &mut self.memories, self.seed);
         let seat = self.plan.seat();
         let outsider = self.externals.user_id(remote);
-        let polite = outsider.map(|user_id| self.plan.user_id.as_str() < user_id);
+        // Where every offer is of a connection of its own, one from outside takes none of its own back.
+        let yields = self.abilities.roster_by == RosterBy::Harness;
+        let polite = outsider.map(|user_id| yields || self.plan.user_id.as_str() < user_id);
         links.entry(remote).or_insert_with(|| {
             let memory: Memory = memories.remove(&remote).unwrap_or_default();
             Link::new(rules, me, remote, incarnation, last)

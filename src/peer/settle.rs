@@ -160,7 +160,8 @@ impl Peer {
             .filter(|m| !m.is_external())
             .all(|m| self.links.get(m).is_some_and(|link| has_ended(m, link)));
         // Where nobody tells the roster, there is none to wait for.
-        let rosters_agree = self.announces() || !self.is_member() || self.server_roster == self.believed();
+        let rosters_agree =
+            self.learns_of_members() || !self.is_member() || self.server_roster == self.believed();
         *pong && all_fins && rosters_agree && self.faults.is_empty()
     }
 
@@ -180,9 +181,7 @@ impl Peer {
 
     fn send_fin(&mut self, remote: PeerId, now: Instant) {
         let text = self.chat_text(Seq::Fin, 0, now);
-        if let Some(link) = self.links.get_mut(&remote) {
-            link.transmit(text);
-        }
+        self.transmit(remote, &text);
         self.drain_link(remote, now);
     }
 

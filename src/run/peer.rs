@@ -28,6 +28,7 @@ use crate::{
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
     plan::{self, Cut, Plan, ServerFault, SleepingClock, SocketOnRoam},
     scenario::TurnFault,
+    signaling::LeaveReason,
     world::{Altered, BoxFuture, Dropped, Holding, Host, PeerNetwork},
 };
 
@@ -179,6 +180,7 @@ impl Drop for PeerTask {
             for frame in self.peer.farewell(now) {
                 self.send_frame(frame);
             }
+            self.withdraw(LeaveReason::Closed);
             self.hang_up();
         }
     }
@@ -260,7 +262,7 @@ impl PeerTask {
                         self.tell(peer, input);
                     }
                 }
-                PeerOutput::Withdraw => self.directory().withdraw(self.id),
+                PeerOutput::Withdraw(reason) => self.withdraw(reason),
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator().reach_barrier(self.id, barrier);
                     self.release(release).await;
@@ -281,6 +283,13 @@ impl PeerTask {
             }
         }
         false
+    }
+
+    fn withdraw(&self, reason: LeaveReason) {
+        let mut directory = self.directory();
+        for (peer, input) in directory.withdraw(self.id, reason) {
+            self.tell(peer, input);
+        }
     }
 
     fn directory(&self) -> std::sync::MutexGuard<'_, Directory> {

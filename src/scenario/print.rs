@@ -9,6 +9,7 @@ use super::{
     host::{CLOCKS, SOCKETS_ON_ROAM, WAYS, word_of},
     nat::show_nat,
     profiles,
+    protocol::show_protocol,
     signaling::RAW_SETS,
     types::{
         Arrival, CommandLine, Cut, DEFAULT_TIMEOUT, DropNetwork, Group, Party, RawFrames, RelayMode,
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     base::{BitRate, Fraction, Size, show_duration},
     impair::{AccessLink, Corruption, Distribution, GilbertElliott, Loss, Nat, Profile, Treatment},
+    signaling::Protocol,
 };
 
 /// The profile that a scenario has if it says nothing.
@@ -105,6 +107,9 @@ impl Scenario {
 
     fn print_target(&self, text: &mut String, url: &str) {
         let mut rows = vec![format!("url: {}", quoted(url))];
+        if self.target.protocol != Protocol::Dashboard {
+            rows.push(format!("protocol: {}", show_protocol(&self.target.protocol)));
+        }
         if self.target.relay_mode == RelayMode::Deployed {
             rows.push("relay_mode: deployed".to_owned());
         }
@@ -188,7 +193,7 @@ fn line(text: &mut String, level: usize, what: &str) {
 }
 
 /// As a YAML scalar: plain where nothing in it means anything to YAML, else as in JSON.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let words = [
         "true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf",

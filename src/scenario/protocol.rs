@@ -1,27 +1,113 @@
-use super::{diagnostic::did_you_mean, fields::Reader, source::Span, tree::Entry};
-use crate::signaling::Protocol;
+use super::{
+    diagnostic::did_you_mean,
+    fields::Reader,
+    print::quoted,
+    source::Span,
+    tree::{Entry, Value},
+    types::RelayMode,
+};
+use crate::signaling::{PeerJsOptions, Protocol, Serialization};
 
 /// What can be spoken on the wire.
-pub(super) const PROTOCOLS: [&str; 2] = ["dashboard", "simplewebrtc"];
+pub(super) const PROTOCOLS: [&str; 3] = ["dashboard", "peerjs", "simplewebrtc"];
+/// The keys of `peerjs`.
+pub(super) const PEERJS_KEYS: [&str; 2] = ["key", "serialization"];
+/// How its connections carry data.
+pub(super) const SERIALIZATIONS: [(&str, Serialization); 2] =
+    [("binary", Serialization::Binary), ("json", Serialization::Json)];
+/// The longest key of a PeerJS server.
+pub(super) const MAX_KEY: usize = 200;
 
-/// Reads `target.protocol`.
+const WANTS: &str = "`dashboard`, or a map like `{peerjs: {serialization: json}}`";
+
+/// Reads `target.protocol`: a name, or a map of a name to what is chosen of it.
 pub(super) fn read_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<Protocol> {
-    let name = reader.scalar(&entry.value, "`protocol`", "`dashboard`")?;
-    match name {
-        "dashboard" => Some(Protocol::Dashboard),
-        "simplewebrtc" => Some(Protocol::SimpleWebRtc),
-        other => {
-            let message = format!("unknown protocol `{other}`");
-            reader.mistake_help(entry.value.span, message, did_you_mean(other, &PROTOCOLS));
+    if !matches!(entry.value.value, Value::Map(_)) {
+        let name = reader.scalar(&entry.value, "`protocol`", WANTS)?;
+        return match name {
+            "dashboard" => Some(Protocol::Dashboard),
+            "peerjs" => Some(Protocol::PeerJs(PeerJsOptions::default())),
+            "simplewebrtc" => Some(Protocol::SimpleWebRtc),
+            other => unknown(reader, other, entry.value.span),
+        };
+    }
+    let mut fields = reader.map(&entry.value, "`protocol`", WANTS)?;
+    let peerjs = fields.take("peerjs").map(|entry| read_peerjs(reader, entry));
+    fields.finish(reader, &["peerjs"]);
+    match peerjs {
+        Some(options) => Some(Protocol::PeerJs(options?)),
+        None => {
+            reader.mistake_help(
+                entry.value.span,
+                "`protocol` names none",
+                format!("expected {WANTS}"),
+            );
             None
         }
     }
 }
 
-/// Reports a protocol that the server which comes with the program does not speak.
-pub(super) fn check_server(reader: &mut Reader<'_>, protocol: &Protocol, has_url: bool, span: Span) {
-    if !has_url && *protocol != Protocol::Dashboard {
+fn unknown(reader: &mut Reader<'_>, name: &str, span: Span) -> Option<Protocol> {
+    let message = format!("unknown protocol `{name}`");
+    reader.mistake_help(span, message, did_you_mean(name, &PROTOCOLS));
+    None
+}
+
+fn read_peerjs(reader: &mut Reader<'_>, entry: &Entry) -> Option<PeerJsOptions> {
+    let mut fields = reader.map(&entry.value, "`peerjs`", "a map like `{serialization: json}`")?;
+    let key = fields
+        .take("key")
+        .map_or(Some(PeerJsOptions::DEFAULT_KEY.to_owned()), |entry| {
+            reader.text(entry, MAX_KEY)
+        });
+    let serialization = fields
+        .take("serialization")
+        .map_or(Some(Serialization::default()), |entry| {
+            reader.choice(entry, &SERIALIZATIONS)
+        });
+    fields.finish(reader, &PEERJS_KEYS);
+    Some(PeerJsOptions {
+        key: key?,
+        serialization: serialization?,
+    })
+}
+
+/// `peerjs`, or `{ peerjs: { serialization: json } }`.
+pub(super) fn show_protocol(protocol: &Protocol) -> String {
+    let name = protocol.name();
+    let Protocol::PeerJs(options) = protocol else {
+        return name.to_owned();
+    };
+    let mut rows = Vec::new();
+    if options.key != PeerJsOptions::DEFAULT_KEY {
+        rows.push(format!("key: {}", quoted(&options.key)));
+    }
+    if options.serialization != Serialization::default() {
+        rows.push(format!("serialization: {}", options.serialization.name()));
+    }
+    match rows.is_empty() {
+        true => name.to_owned(),
+        false => format!("{{ {name}: {{ {} }} }}", rows.join(", ")),
+    }
+}
+
+/// Reports a protocol that the server which comes with the program does not speak, and what only that does.
+pub(super) fn check_server(
+    reader: &mut Reader<'_>,
+    protocol: &Protocol,
+    (has_url, relay_mode): (bool, Option<RelayMode>),
+    span: Span,
+) {
+    if *protocol == Protocol::Dashboard {
+        return;
+    }
+    if !has_url {
         let message = format!("`protocol: {protocol}` without `url`: the bundled server does not speak it");
         reader.mistake_help(span, message, "name the server's `url`, or leave `protocol` out");
+    }
+    if relay_mode == Some(RelayMode::Deployed) {
+        let message =
+            format!("`protocol: {protocol}` with `relay_mode: deployed`: that is a form of the dashboard's");
+        reader.mistake_help(span, message, "leave one of them out");
     }
 }

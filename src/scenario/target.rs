@@ -52,7 +52,8 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
         (Some(_), None) => {}
     }
     if let (Some(entry), Some(protocol)) = (protocol_entry, &protocol) {
-        check_server(reader, protocol, url.is_some(), entry.value.span);
+        let beside = (url.is_some(), relay_mode);
+        check_server(reader, protocol, beside, entry.value.span);
     }
     if let Some(entry) = metrics_entry.filter(|_| url.is_none()) {
         let message = "`metrics` without `url`: the bundled server tells its own";

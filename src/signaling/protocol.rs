@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{ChannelFormat, Codec, Dashboard, SimpleWebRtc};
+use super::{ChannelFormat, Codec, Dashboard, PeerJs, PeerJsOptions, SimpleWebRtc};
 
 /// A signaling protocol, with what a user can choose of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -8,6 +8,8 @@ pub enum Protocol {
     /// The WebRTC Dashboard's frames, which the bundled reference server speaks.
     #[default]
     Dashboard,
+    /// PeerJS's, which npm's `peer` serves.
+    PeerJs(PeerJsOptions),
     /// SimpleWebRTC's events over Socket.IO, as `signal-master` speaks them.
     SimpleWebRtc,
 }
@@ -61,6 +63,13 @@ impl Abilities {
         resumes: true,
     };
 
+    /// An id is taken by opening a socket for it.
+    pub const PEERJS: Self = Self {
+        roster_by: RosterBy::Harness,
+        socket_is_membership: true,
+        ..Self::DASHBOARD
+    };
+
     /// Whether the harness has to tell its peers who is who on the wire.
     pub fn is_introduced(&self) -> bool {
         self.ids_by_server || self.roster_by == RosterBy::Harness
@@ -100,6 +109,7 @@ impl Protocol {
     pub fn name(&self) -> &str {
         match self {
             Self::Dashboard => "dashboard",
+            Self::PeerJs(_) => "peerjs",
             Self::SimpleWebRtc => "simplewebrtc",
         }
     }
@@ -108,6 +118,7 @@ impl Protocol {
     pub fn abilities(&self) -> Abilities {
         match self {
             Self::Dashboard => Abilities::DASHBOARD,
+            Self::PeerJs(_) => Abilities::PEERJS,
             Self::SimpleWebRtc => Abilities::SIMPLEWEBRTC,
         }
     }
@@ -116,6 +127,7 @@ impl Protocol {
     pub fn codec(&self, room_id: &str, user_id: &str) -> Box<dyn Codec> {
         match self {
             Self::Dashboard => Box::new(Dashboard::new(room_id, user_id)),
+            Self::PeerJs(options) => Box::new(PeerJs::new(options, user_id)),
             Self::SimpleWebRtc => Box::new(SimpleWebRtc::new(room_id)),
         }
     }
@@ -124,13 +136,15 @@ impl Protocol {
     pub fn channel_format(&self) -> ChannelFormat {
         match self {
             Self::Dashboard | Self::SimpleWebRtc => ChannelFormat::Text,
+            Self::PeerJs(options) => options.serialization.format(),
         }
     }
 
     /// Where such a client's socket is opened.
-    pub fn address(&self, _room_id: &str, _user_id: &str) -> Address {
+    pub fn address(&self, room_id: &str, user_id: &str) -> Address {
         match self {
             Self::Dashboard => Address::default(),
+            Self::PeerJs(options) => options.address(room_id, user_id),
             Self::SimpleWebRtc => Address {
                 path: Some("socket.io/"),
                 query: vec![("EIO", "3".to_owned()), ("transport", "websocket".to_owned())],

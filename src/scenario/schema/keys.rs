@@ -22,7 +22,7 @@ use crate::{
         nat::{NAT_KEYS, NAT_PORTS, nat_words},
         network::{JITTER_KEYS, LOSS_KEYS, NETWORK_KEYS, TO_KEYS, WAY_KEYS},
         profiles::{PROFILES, client_keys},
-        protocol::PROTOCOLS,
+        protocol::{MAX_KEY, PEERJS_KEYS, PROTOCOLS, SERIALIZATIONS},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
         rooms::{GROUP_KEYS, ROOM_KEYS},
         target::{MAX_URL, RELAY_MODES, target_keys},
@@ -128,7 +128,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
             "pattern": r"^\+?[0-9]+$",
         }),
         "target" => object(&target_keys(), &[], |key| match key {
-            "protocol" => one_of(PROTOCOLS),
+            "protocol" => protocol(),
             "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^wss?://." }),
             "metrics" => {
                 json!({ "type": "string", "maxLength": MAX_URL, "pattern": r#"^http://[!"$-.0->A-~]+([/?][!"$-~]*)?$"# })
@@ -158,6 +158,17 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         "warm_up" => defined("duration"),
         other => missing(other),
     }
+}
+
+/// A name, or a map of one to what is chosen of it.
+fn protocol() -> Value {
+    let peerjs = object(&PEERJS_KEYS, &[], |key| match key {
+        "key" => text(MAX_KEY),
+        "serialization" => one_of(SERIALIZATIONS.map(|(word, _)| word)),
+        other => missing(other),
+    });
+    let chosen = object(&["peerjs"], &["peerjs"], |_| peerjs.clone());
+    json!({ "anyOf": [one_of(PROTOCOLS), chosen] })
 }
 
 fn arrive() -> Value {
