@@ -27,7 +27,7 @@ use crate::{
     plan::Segment,
     report::capacity::{self as told, CapacityReport, StepLine},
     scenario::{RelayMode, url_without_secrets},
-    verdict::ExitCode,
+    verdict::{ExitCode, Threshold},
 };
 
 /// Between two looks at the server's CPU time.
@@ -107,6 +107,7 @@ fn searched(args: &CapacityArgs) -> Result<ExitCode, Trouble> {
         started_at,
         machine: format!("{} {}{cores}", std::env::consts::OS, std::env::consts::ARCH),
         metrics: args.metrics.iter().map(ToString::to_string).collect(),
+        p95_below_ms: p95_below_ms(args),
         unit: load.unit,
         raised: raised(args.raise),
         tries: args.tries,
@@ -369,6 +370,14 @@ fn thresholds(args: &CapacityArgs) -> String {
         .map(|(selector, expressions)| (selector, expressions.into()))
         .collect();
     serde_json::Value::Object(map).to_string()
+}
+
+/// What the percentile that the curve shows has to be below.
+fn p95_below_ms(args: &CapacityArgs) -> Option<f64> {
+    let bounds = args.metrics.iter().filter(|threshold| {
+        threshold.selector().to_string() == "connect_ms" && threshold.expression().starts_with("p(95)<")
+    });
+    bounds.map(Threshold::limit).reduce(f64::min)
 }
 
 fn raised(raise: Raise) -> &'static str {

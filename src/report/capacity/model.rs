@@ -15,6 +15,8 @@ pub struct CapacityReport {
     pub machine: String,
     /// What had to hold, each as `connect_ms: p(95)<2000`.
     pub metrics: Vec<String>,
+    /// What the 95th percentile of `connect_ms` has to be below, if that is asked for.
+    pub p95_below_ms: Option<f64>,
     /// Peers that one unit of load is.
     pub unit: u32,
     /// What is raised: `rooms` or `peers` in each room.
@@ -114,9 +116,10 @@ impl CapacityReport {
         }
     }
 
-    /// Whose end that is, in a sentence.
+    /// Whose end that is, in a sentence; nothing if nothing was measured.
     pub fn whose(&self) -> &'static str {
         match self.knee.limit {
+            _ if self.steps.is_empty() => "",
             Limit::Server => {
                 "It is the server's: the generator was within its own limits when the figures were not."
             }

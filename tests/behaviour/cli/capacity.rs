@@ -74,7 +74,7 @@ fn the_knee_of_a_slow_server_is_found_and_two_searches_agree() {
 
     let rows = desk.read("one/capacity.csv");
     assert!(rows.starts_with("peers,seed,outcome,"), "{rows}");
-    assert!(desk.read("one/capacity.html").contains("Time to connect by load"));
+    assert!(desk.read("one/capacity.html").contains("peers (log)"));
 }
 
 #[test]
