@@ -22,7 +22,7 @@ use super::{
     session::{Ended, RunCommand, runtime},
 };
 use crate::{
-    capacity::{Range, Search, Tried},
+    capacity::{Limit, Range, Search, Tried},
     net::server_cpu_s,
     plan::Segment,
     report::capacity::{self as told, CapacityReport, StepLine},
@@ -128,6 +128,7 @@ fn searched(args: &CapacityArgs) -> Result<ExitCode, Trouble> {
     // What was measured until then is written all the same.
     Ok(match ended? {
         true => ExitCode::Interrupted,
+        false if report.knee.limit == Limit::Unproven => ExitCode::Invalid,
         false => ExitCode::Pass,
     })
 }

@@ -25,7 +25,7 @@ impl Played<'_> {
     /// already.
     ///
     /// # Errors
-    /// There is nothing that can be read, or the run proves nothing for another reason than its generator.
+    /// There is nothing that can be read, or the scenario does not measure what is asked for.
     pub fn step(&self) -> Result<StepLine, Trouble> {
         let path = self.folder.join(SUMMARY);
         let trouble = |what: String| {
@@ -75,7 +75,7 @@ impl Played<'_> {
                 }
                 None => Outcome::Broke,
             },
-            Some("invalid") => Outcome::Saturated,
+            Some("invalid") => invalid(&summary["invalid_by"]),
             other => return Err(format!("the run ended as {}", other.unwrap_or("nothing"))),
         };
         let metric = |name: &str, figure: &str| number(&summary["metrics"][name][figure]);
@@ -93,6 +93,17 @@ impl Played<'_> {
             reasons,
             folder: self.folder.display().to_string(),
         })
+    }
+}
+
+/// What an INVALID run says of its load. A generator at its end is named only if that is all that is wrong with the run: of
+/// evidence that was lost nobody knows what it would have told.
+fn invalid(by: &Value) -> Outcome {
+    let by = |name: &str| (by.as_array().into_iter().flatten()).any(|by| by == name);
+    let is_lost = by("evidence_lost") || by("panicked") || by("server_commands_failed");
+    match by("saturated") && !is_lost {
+        true => Outcome::Saturated,
+        false => Outcome::Unproven,
     }
 }
 
@@ -137,7 +148,7 @@ mod tests {
         for (verdict, outcome) in [
             ("pass", Outcome::Held),
             ("fail", Outcome::Broke),
-            ("invalid", Outcome::Saturated),
+            ("invalid", Outcome::Unproven),
         ] {
             let step = played().read(&summary(verdict, "failed")).expect("it is whole");
             assert_eq!(step.outcome, outcome);
@@ -149,6 +160,23 @@ mod tests {
                 (step.generator_cpu_percent, step.generator_lag_ms_p99),
                 (Some(80.5), None)
             );
+        }
+    }
+
+    #[test]
+    fn only_a_generator_at_its_end_is_called_the_generators_end() {
+        for (by, outcome) in [
+            (&["saturated"][..], Outcome::Saturated),
+            (&["saturated", "load_not_offered"], Outcome::Saturated),
+            (&["evidence_lost"], Outcome::Unproven),
+            (&["evidence_lost", "saturated"], Outcome::Unproven),
+            (&["server_commands_failed", "saturated"], Outcome::Unproven),
+            (&["load_not_offered"], Outcome::Unproven),
+        ] {
+            let mut told = summary("invalid", "failed");
+            told["invalid_by"] = json!(by);
+            let step = played().read(&told).expect("it is whole");
+            assert_eq!(step.outcome, outcome, "{by:?}");
         }
     }
 

@@ -103,6 +103,10 @@ pub(super) fn tell(about: About<'_>, mut measured: Measured) -> (RunReport, Exit
                     told(reason, aborted_by.as_ref()) + &measured.which(reason) + &lost(reason, &metrics)
                 })
                 .collect(),
+            invalid_by: match verdict.decision {
+                Decision::Invalid => verdict.invalid_by().map(str::to_owned).collect(),
+                _ => Vec::new(),
+            },
             warnings: verdict
                 .warnings
                 .iter()

@@ -172,6 +172,15 @@ pub fn judge(run: Judged<'_>) -> Verdict {
     }
 }
 
+impl Verdict {
+    /// What makes a run prove nothing, each once, by names for programs.
+    pub fn invalid_by(&self) -> impl Iterator<Item = &'static str> {
+        let mut names: Vec<_> = self.reasons.iter().filter_map(Reason::invalid_by).collect();
+        names.dedup();
+        names.into_iter()
+    }
+}
+
 impl Decision {
     fn of(code: ExitCode) -> Self {
         match code {
@@ -187,6 +196,24 @@ impl Decision {
 }
 
 impl Reason {
+    /// How programs are told that this alone makes a run prove nothing; `None`: it does not.
+    pub fn invalid_by(&self) -> Option<&'static str> {
+        match self {
+            Self::Panicked(_) => Some("panicked"),
+            Self::EventsDropped(_) | Self::LogNotWhole(_) => Some("evidence_lost"),
+            Self::NoSamples(_) => Some("no_samples"),
+            Self::Saturated(_) => Some("saturated"),
+            Self::OfferedLoadNotReached => Some("load_not_offered"),
+            Self::ServerCommandsFailed(_) => Some("server_commands_failed"),
+            Self::ConfigError
+            | Self::Interrupted
+            | Self::Aborted
+            | Self::NothingConnected
+            | Self::InvariantBroken(_)
+            | Self::ThresholdFailed { .. } => None,
+        }
+    }
+
     /// What this reason alone makes the process exit with.
     pub fn exit_code(&self) -> ExitCode {
         match self {

@@ -96,6 +96,24 @@ fn the_knee_and_whose_it_is_come_first_and_then_every_run_by_its_load() {
         ..report()
     };
     assert!(summary(&generators, look).contains("the generator's, not the server's"));
+    let lost = CapacityReport {
+        steps: vec![step(10, Outcome::Held, 20.0), step(20, Outcome::Unproven, 20.0)],
+        knee: Knee {
+            holds: Some(10),
+            breaks: None,
+            limit: Limit::Unproven,
+        },
+        ..report()
+    };
+    let told = summary(&lost, look);
+    assert!(
+        told.contains("of more nothing could be proved") && told.contains("can't be told"),
+        "{told}"
+    );
+    assert!(
+        !told.contains("generator's") && told.contains("unproven"),
+        "{told}"
+    );
     let cut = CapacityReport {
         interrupted: true,
         steps: Vec::new(),

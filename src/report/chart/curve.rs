@@ -268,6 +268,7 @@ fn outcome_mark(outcome: Outcome) -> &'static str {
         Outcome::Held => "held",
         Outcome::Broke => "broke",
         Outcome::Saturated => "saturated",
+        Outcome::Unproven => "unproven",
     }
 }
 
@@ -276,6 +277,7 @@ fn mark(kind: &str, series: &str, share: f64, y: f64) -> Markup {
     let shape = match kind {
         "broke" => "M-4.5 -4.5L4.5 4.5M-4.5 4.5L4.5 -4.5",
         "saturated" => "M0 -5L5 4H-5Z",
+        "unproven" => "M0 -5L5 0L0 5L-5 0Z",
         _ => "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z",
     };
     html! {
@@ -295,6 +297,7 @@ fn legend(report: &CapacityReport, panels: &[Panel], has_knee: bool) -> Vec<Key>
             "sw-saturated",
             "one whose generator was saturated",
         ),
+        (Outcome::Unproven, "sw-unproven", "one that proves nothing"),
     ] {
         if report.steps.iter().any(|step| step.outcome == outcome) {
             legend.push((class, text.to_owned()));

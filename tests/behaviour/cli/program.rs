@@ -86,10 +86,23 @@ impl Desk {
     }
 
     fn start_with(&self, env: &[(&str, &str)], args: &[&str]) -> Running {
+        self.start_by(Command::new(env!("CARGO_BIN_EXE_rtcstorm")), env, args)
+    }
+
+    /// Runs it to its end where no file may become larger than that, as on a disk that is full.
+    #[cfg(unix)]
+    pub fn run_with_files_up_to(&self, kib: u32, args: &[&str]) -> Output {
+        let mut shell = Command::new("sh");
+        // Blocks of 512 bytes. What writes more gets an error instead of a signal.
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_rtcstorm")]);
+        self.start_by(shell, &[], args).wait()
+    }
+
+    fn start_by(&self, mut command: Command, env: &[(&str, &str)], args: &[&str]) -> Running {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let [stdout, stderr] = ["stdout", "stderr"].map(|name| self.root.join(format!("{number}.{name}")));
         let file = |path| fs::File::create(path).expect("the folder for tests can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rtcstorm"));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if ["RTCSTORM_", "GITHUB_"].iter().any(|ours| text.starts_with(ours)) || text == "NO_COLOR" {
