@@ -445,6 +445,10 @@ pub(super) enum SchemaOf {
     Run,
     /// A line of events.ndjson
     Event,
+    /// comparison.json, and `compare --json`
+    Comparison,
+    /// capacity.json
+    Capacity,
 }
 
 #[derive(Debug, clap::Args)]

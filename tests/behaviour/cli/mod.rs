@@ -19,11 +19,13 @@ mod merge;
 mod otlp;
 mod page;
 pub mod program;
+mod published;
 mod report;
 mod report_formats;
 mod report_samples;
 mod report_schemas;
 mod run;
+mod session_schemas;
 mod simulation;
 #[cfg(unix)]
 mod target;
