@@ -156,7 +156,7 @@ impl<'a> Site<'a> {
     ) -> Result<Self, Trouble> {
         let interrupt = Interrupt::listen("the run under way ends; what was played counts");
         let server = match (&args.url, load.sim) {
-            (None, false) => Some(OwnServer::start(load.relay_mode).await?),
+            (None, false) => Some(OwnServer::start(load.relay_mode, interrupt.children()).await?),
             _ => None,
         };
         let own = server.as_ref().map(OwnServer::metrics);
@@ -187,6 +187,9 @@ impl<'a> Site<'a> {
     /// Plays until the knee is found. `true`: the user has ended it early.
     async fn play(&mut self) -> Result<bool, Trouble> {
         while let Some(load) = self.search.next() {
+            if self.interrupt.is_seen() {
+                return Ok(true);
+            }
             if !self.steps.is_empty() && !self.load.sim {
                 tokio::select! {
                     () = tokio::time::sleep(self.args.settle) => {}

@@ -3,6 +3,8 @@
 mod abort;
 mod bad_servers;
 mod capacity;
+#[cfg(target_os = "linux")]
+mod capacity_interrupt;
 mod check;
 mod compare;
 mod control;

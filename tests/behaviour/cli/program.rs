@@ -163,6 +163,15 @@ impl Running {
         self.child.wait().expect("a child can be waited for");
     }
 
+    /// The processes that it has started and that are there.
+    #[cfg(target_os = "linux")]
+    pub fn children(&self) -> Vec<u32> {
+        let parent = self.child.id();
+        let all = fs::read_dir("/proc").expect("Linux has it").flatten();
+        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+    }
+
     /// Ctrl-C.
     #[cfg(unix)]
     pub fn interrupt(&self) {
@@ -217,6 +226,23 @@ impl Output {
         assert!(!self.stderr.contains("panicked"), "{self:#?}");
         self
     }
+}
+
+/// Whose child a process is that is there, and has not ended.
+#[cfg(target_os = "linux")]
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind its name, which may hold anything: a state and the parent.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let is_over = fields.next()? == "Z";
+    let parent = fields.next()?.parse().ok()?;
+    (!is_over).then_some(parent)
+}
+
+/// Whether a process is there, and has not ended.
+#[cfg(target_os = "linux")]
+pub fn is_alive(pid: u32) -> bool {
+    parent_of(pid).is_some()
 }
 
 #[track_caller]
