@@ -10,6 +10,7 @@ mod dispatcher;
 mod execute;
 mod hiding;
 mod network;
+mod pace;
 mod peer;
 mod server;
 mod signaling;

@@ -19,6 +19,8 @@ mod language;
 mod live;
 mod merge;
 mod otlp;
+#[cfg(unix)]
+mod pace;
 mod page;
 pub mod program;
 mod published;
