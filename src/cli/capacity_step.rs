@@ -68,13 +68,17 @@ impl Played<'_> {
         let generator_cpu_percent = number(&summary["generator"]["cpu_percent"]);
         let outcome = match summary["verdict"].as_str() {
             Some("pass") => Outcome::Held,
-            Some("fail") => match generator_cpu_percent.and_then(|own| self.used_up(own)) {
-                Some(why) => {
-                    reasons.insert(0, why);
-                    Outcome::Saturated
-                }
-                None => Outcome::Broke,
-            },
+            Some("fail") => {
+                let used_up = generator_cpu_percent.and_then(|own| self.used_up(own));
+                let held_back = used_up.is_none().then(|| held_back(summary)).flatten();
+                let outcome = match (&used_up, &held_back) {
+                    (Some(_), _) => Outcome::Saturated,
+                    (None, Some(_)) => Outcome::Unproven,
+                    (None, None) => Outcome::Broke,
+                };
+                reasons.splice(..0, used_up.or(held_back));
+                outcome
+            }
             Some("invalid") => invalid(&summary["invalid_by"]),
             other => return Err(format!("the run ended as {}", other.unwrap_or("nothing"))),
         };
@@ -94,6 +98,14 @@ impl Played<'_> {
             folder: self.folder.display().to_string(),
         })
     }
+}
+
+/// Why a figure that does not hold may be nobody's: sockets have waited for their turn, and it holds that wait.
+fn held_back(summary: &Value) -> Option<String> {
+    let waited = summary["counters"]["limits_hit{of:user}"].as_u64()?;
+    Some(format!(
+        "signaling sockets waited for their turn {waited} times: what did not hold may be that. A higher `--max-rate` would show the server"
+    ))
 }
 
 /// What an INVALID run says of its load. A generator at its end is named only if that is all that is wrong with the run: of
@@ -199,6 +211,26 @@ mod tests {
         assert_eq!(outcome(150.0, 190.0, false), (Outcome::Broke, 1));
         assert_eq!(outcome(95.0, 100.0, true), (Outcome::Broke, 1));
         assert_eq!(outcome(100.0, 50.0, true), (Outcome::Broke, 1));
+    }
+
+    #[test]
+    fn what_broke_while_sockets_were_held_back_is_not_the_servers() {
+        let mut told = summary("fail", "failed");
+        told["counters"] = json!({ "limits_hit{of:user}": 7 });
+        let step = played().read(&told).expect("it is whole");
+        assert_eq!(step.outcome, Outcome::Unproven);
+        assert!(
+            step.reasons[0].contains("waited for their turn 7 times"),
+            "{step:?}"
+        );
+        told["generator"]["cpu_percent"] = json!(195.0);
+        assert_eq!(
+            played().read(&told).expect("it is whole").outcome,
+            Outcome::Saturated
+        );
+        let mut held = summary("pass", "passed");
+        held["counters"] = json!({ "limits_hit{of:user}": 7 });
+        assert_eq!(played().read(&held).expect("it is whole").outcome, Outcome::Held);
     }
 
     #[test]

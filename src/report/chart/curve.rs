@@ -113,7 +113,9 @@ fn about(report: &CapacityReport) -> String {
         (false, true) => " The server has not told its processor time (--server-metrics).",
         (false, false) => " Processor time was not measured.",
     };
-    format!("Each run by the number of its peers; a line goes through the median run of each load.{missing}")
+    format!(
+        "Each run by the number of its peers; a line goes through the median run of each load (of an even number the higher one).{missing}"
+    )
 }
 
 fn panels(report: &CapacityReport) -> Vec<Panel> {

@@ -169,6 +169,8 @@ fn who_comes_back_waits_for_its_turn_and_that_is_told() {
     );
     // Nobody's limit but the user's, so no saturation.
     let summary = desk.json("out/summary.json");
+    let warned = format!("waited for their turn {} times", told.len());
+    assert!(summary["warnings"].to_string().contains(&warned), "{summary:#}");
     assert_eq!(
         summary["counters"]["limits_hit{of:user}"],
         told.len(),
