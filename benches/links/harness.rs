@@ -102,6 +102,7 @@ pub async fn run(server: &Server, load: Load) {
     };
     let options = run::Options {
         ice_servers: Vec::new(),
+        max_rate: None,
         tricks: Tricks::default(),
         interrupt: Box::pin(std::future::pending()),
     };

@@ -143,10 +143,10 @@ fn limits(scenario: &Scenario, args: &RunArgs) -> String {
     let peers = args.guard.max_peers.map(|most| format!("{most} peers"));
     let rate = guard::max_rate(scenario, args).map(|limit| match limit.is_default {
         true => format!(
-            "{} joins, the default against a target that is not this machine",
+            "{} joins and sockets, the default against a target that is not this machine",
             limit.rate
         ),
-        false => format!("{} joins", limit.rate),
+        false => format!("{} joins and sockets", limit.rate),
     });
     let errors = (args.guard.max_error_rate).map(|share| {
         format!(

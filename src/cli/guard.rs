@@ -121,7 +121,7 @@ pub(super) fn guards(scenario: &Scenario, args: &RunArgs) -> Guards {
     let limit = max_rate(scenario, args);
     if let Some(limit) = limit.filter(|limit| limit.is_default) {
         eprintln!(
-            "note: {} is not this machine: at most {} joins may begin (`--max-rate` sets another limit)",
+            "note: {} is not this machine: at most {} joins may begin and sockets be opened (`--max-rate` sets another limit)",
             scenario.target.host().unwrap_or_default(),
             limit.rate
         );

@@ -15,6 +15,7 @@ mod capacity_server;
 mod capacity_step;
 mod case;
 mod check;
+mod children;
 mod compare;
 mod compare_ab;
 mod compare_args;

@@ -263,6 +263,7 @@ mod tests {
         let plan = Arc::new(plan::expand(&scenario, 1, &plan::Options::default()));
         let options = Options {
             ice_servers: Vec::new(),
+            max_rate: None,
             tricks: Tricks::default(),
             interrupt: Box::pin(restless()),
         };

@@ -291,6 +291,7 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
     let plan_ = Arc::new(plan.clone());
     let options = Options {
         ice_servers: ice_servers.to_vec(),
+        max_rate: guard::max_rate(scenario, args).map(|limit| limit.rate),
         tricks: Tricks::default(),
         interrupt: Box::pin(async {
             tokio::select! {

@@ -18,11 +18,12 @@ use super::{
     directory::Directory,
     dispatcher::EventSink,
     network::{become_of, cuttings},
+    pace::Pace,
     server::ServerStep,
     signaling::Signaling,
 };
 use crate::{
-    base::{Generation, Instant, PeerId, RootSeed},
+    base::{Generation, Instant, PeerId, RootSeed, show_duration},
     impair::{self, Cutting, Remotes},
     metrics::{EventKind, LimitOf, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
@@ -46,6 +47,8 @@ pub(super) struct Shared {
     pub sink: EventSink,
     /// Which links can't be.
     pub apart: Apart,
+    /// How fast signaling sockets are opened.
+    pub pace: Arc<Pace>,
     pub coordinator: Mutex<Coordinator>,
     /// Who is who on the wire, where the server does not tell.
     pub directory: Mutex<Directory>,
@@ -96,6 +99,7 @@ pub(super) async fn play(
         let input = task.next_input(&mut inputs, deadline).await;
         let now = world.now();
         task.now = now;
+        task.tell_held_back().await;
         match input {
             Some(input) => {
                 // What is due comes first, or a stream of inputs would hold it up.
@@ -385,8 +389,22 @@ impl PeerTask {
         self.hang_up();
         let stack = self.shared.stack.clone();
         let within = self.shared.plan.peers[self.id.index()].rules.socket_within;
-        let network = self.network.clone();
-        self.signaling = Some(Signaling::open(stack, network, (self.id, number), within));
+        let ways = (self.network.clone(), self.shared.pace.clone());
+        self.signaling = Some(Signaling::open(stack, ways, (self.id, number), within));
+    }
+
+    /// Tells that the socket had to wait for its turn, if it had: what is measured holds that wait.
+    async fn tell_held_back(&mut self) {
+        let Some(waited) = self.signaling.as_mut().and_then(Signaling::take_held_back) else {
+            return;
+        };
+        let waited = show_duration(Duration::from_millis(waited.as_millis() as u64));
+        let kind = EventKind::LimitHit {
+            of: LimitOf::User,
+            limit: format!("a signaling socket waited {waited} for its turn (--max-rate)"),
+        };
+        let sink = &self.shared.sink;
+        sink.tell_at(self.now, Some(self.id), None, kind).await;
     }
 
     fn hang_up(&mut self) {

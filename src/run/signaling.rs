@@ -18,7 +18,7 @@ use crate::{
     world::{BoxFuture, Direction, Holding, PeerNetwork, SignalingSocket},
 };
 
-use super::connection::Stack;
+use super::{connection::Stack, pace::Pace};
 
 /// Frames that are on their way across the peer's link in one direction, or wait for the socket.
 pub(super) const FRAMES: usize = 1024;
@@ -34,6 +34,9 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) struct Signaling {
     stack: Arc<Stack>,
     network: Arc<PeerNetwork>,
+    pace: Arc<Pace>,
+    /// How long it was held back, until that is told.
+    held_back: Duration,
     peer: PeerId,
     number: u32,
     /// How long it may take to open, and when it has taken so long.
@@ -57,6 +60,11 @@ enum State {
         at: Instant,
         again: Duration,
     },
+    /// What it sends would be answered, but its turn comes only then.
+    HeldBack {
+        until: Instant,
+        again: Duration,
+    },
     Opening(BoxFuture<Result<SignalingSocket, SignalingEnd>>),
     Open(SignalingSocket),
     /// The server says nothing any more; what it said last is still on its way.
@@ -71,11 +79,11 @@ enum State {
 }
 
 impl Signaling {
-    /// Opens the socket of that number, or has failed to `within` so long. While the network is away, what it sends to
-    /// open it is lost.
+    /// Opens the socket of that number when its turn has come, or has failed to `within` so long from then on. While the
+    /// network is away, what it sends to open it is lost.
     pub fn open(
         stack: Arc<Stack>,
-        network: Arc<PeerNetwork>,
+        (network, pace): (Arc<PeerNetwork>, Arc<Pace>),
         (peer, number): (PeerId, u32),
         within: Duration,
     ) -> Self {
@@ -85,6 +93,8 @@ impl Signaling {
             gives_up: at + within,
             stack,
             network,
+            pace,
+            held_back: Duration::ZERO,
             peer,
             number,
             state: State::Knocking {
@@ -148,7 +158,9 @@ impl Signaling {
                     std::future::pending().await
                 });
             }
-            State::Knocking { .. } | State::Opening(_) => self.state = State::Lost(reason),
+            State::Knocking { .. } | State::HeldBack { .. } | State::Opening(_) => {
+                self.state = State::Lost(reason)
+            }
             state => self.state = state,
         }
     }
@@ -178,12 +190,27 @@ impl Signaling {
                 match self.network.signaling_path(now) {
                     SignalingPath::Muted => return Poll::Pending,
                     _ if self.gives_up <= now => self.state = State::Lost(self.unanswered()),
-                    SignalingPath::Open => {
-                        self.state = State::Opening(self.stack.world.open_signaling(self.peer));
-                    }
+                    SignalingPath::Open => self.take_turn(now, again),
                     SignalingPath::BlockedUntil(_) => {
                         self.state = State::Knocking {
                             at: at + again,
+                            again: again * 2,
+                        };
+                    }
+                }
+            } else if let State::HeldBack { until, again } = self.state {
+                let now = self.stack.world.now();
+                if now < until {
+                    ready!(self.poll_timer(until, cx));
+                    continue;
+                }
+                // The network may be away by now.
+                match self.network.signaling_path(now) {
+                    SignalingPath::Muted => return Poll::Pending,
+                    SignalingPath::Open => self.connect(),
+                    SignalingPath::BlockedUntil(_) => {
+                        self.state = State::Knocking {
+                            at: now + again,
                             again: again * 2,
                         };
                     }
@@ -221,6 +248,27 @@ impl Signaling {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Opens it, or waits for its turn. The server is not to blame for that: the time that it has begins afterwards.
+    fn take_turn(&mut self, now: Instant, again: Duration) {
+        let until = self.pace.admit(now);
+        if until == now {
+            return self.connect();
+        }
+        self.held_back += until.since(now);
+        self.gives_up += until.since(now);
+        self.state = State::HeldBack { until, again };
+    }
+
+    fn connect(&mut self) {
+        self.state = State::Opening(self.stack.world.open_signaling(self.peer));
+    }
+
+    /// How long it was held back, told once; `None`: not at all.
+    pub fn take_held_back(&mut self) -> Option<Duration> {
+        let held_back = std::mem::take(&mut self.held_back);
+        (!held_back.is_zero()).then_some(held_back)
     }
 
     fn unanswered(&self) -> SignalingEnd {

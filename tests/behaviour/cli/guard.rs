@@ -47,7 +47,7 @@ steps: [join, { wait: connected }, { chat: { every: 100ms, size: 50, for: 5s } }
         "at most 120 a second",
         "1m at most: everybody leaves then",
         "turn:turn.example.org:3478",
-        "20/s joins, the default against a target that is not this machine",
+        "20/s joins and sockets, the default against a target that is not this machine",
         "10% of joins and links may fail in 10s, of 20 or more",
         "in out: summary.json, ",
         "report.html",

@@ -3,6 +3,8 @@
 mod abort;
 mod bad_servers;
 mod capacity;
+#[cfg(target_os = "linux")]
+mod capacity_interrupt;
 mod check;
 mod compare;
 mod control;
@@ -17,13 +19,17 @@ mod language;
 mod live;
 mod merge;
 mod otlp;
+#[cfg(unix)]
+mod pace;
 mod page;
 pub mod program;
+mod published;
 mod report;
 mod report_formats;
 mod report_samples;
 mod report_schemas;
 mod run;
+mod session_schemas;
 mod simulation;
 #[cfg(unix)]
 mod target;
