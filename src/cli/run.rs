@@ -282,7 +282,8 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
             gathered.clone(),
         );
     }
-    for line in doors::lines(plan, &place) {
+    let unplayed = load::out_of_reach(scenario).filter(|_| args.sim);
+    for line in doors::lines(plan, &place).into_iter().chain(unplayed) {
         eprintln!("{line}");
     }
     let progress = Progress::start(plan, gathered.clone(), args.quiet);

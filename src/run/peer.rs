@@ -357,9 +357,11 @@ impl PeerTask {
     fn open_signaling(&mut self, number: u32) {
         self.hang_up();
         let stack = self.shared.stack.clone();
-        let within = self.shared.plan.peers[self.id.index()].rules.socket_within;
+        let planned = &self.shared.plan.peers[self.id.index()];
+        let within = planned.rules.socket_within;
         let network = self.network.clone();
-        self.signaling = Some(Signaling::open(stack, network, (self.id, number), within));
+        let signaling = Signaling::open(stack, network, (self.id, number), within);
+        self.signaling = Some(signaling.by(planned.ice.clone()));
     }
 
     fn hang_up(&mut self) {

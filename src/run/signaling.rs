@@ -15,6 +15,7 @@ use crate::{
     impair::SignalingPath,
     peer::PeerInput,
     plan::Cut,
+    scenario::Ice,
     world::{BoxFuture, Direction, Holding, PeerNetwork, SignalingSocket},
 };
 
@@ -49,6 +50,8 @@ pub(super) struct Signaling {
     timer: Option<(Instant, BoxFuture<()>)>,
     /// Whether the server has said anything.
     heard: bool,
+    /// How the peer's connections will find a path.
+    ice: Ice,
 }
 
 enum State {
@@ -57,6 +60,8 @@ enum State {
         at: Instant,
         again: Duration,
     },
+    /// Somebody is asked for the ICE servers without which the peer does not come in.
+    Fetching(BoxFuture<Result<(), SignalingEnd>>),
     Opening(BoxFuture<Result<SignalingSocket, SignalingEnd>>),
     Open(SignalingSocket),
     /// The server says nothing any more; what it said last is still on its way.
@@ -96,7 +101,13 @@ impl Signaling {
             unflushed: false,
             timer: None,
             heard: false,
+            ice: Ice::default(),
         }
+    }
+
+    /// The same of a peer whose connections find a path in that way.
+    pub fn by(self, ice: Ice) -> Self {
+        Self { ice, ..self }
     }
 
     /// Sends a frame; one that is sent while the socket is not open is lost.
@@ -148,7 +159,9 @@ impl Signaling {
                     std::future::pending().await
                 });
             }
-            State::Knocking { .. } | State::Opening(_) => self.state = State::Lost(reason),
+            State::Knocking { .. } | State::Fetching(_) | State::Opening(_) => {
+                self.state = State::Lost(reason)
+            }
             state => self.state = state,
         }
     }
@@ -179,7 +192,11 @@ impl Signaling {
                     SignalingPath::Muted => return Poll::Pending,
                     _ if self.gives_up <= now => self.state = State::Lost(self.unanswered()),
                     SignalingPath::Open => {
-                        self.state = State::Opening(self.stack.world.open_signaling(self.peer));
+                        let fetching = self.stack.world.fetch_ice_servers(self.peer, &self.ice);
+                        self.state = match fetching {
+                            Some(fetching) => State::Fetching(fetching),
+                            None => self.opening(),
+                        };
                     }
                     SignalingPath::BlockedUntil(_) => {
                         self.state = State::Knocking {
@@ -188,6 +205,20 @@ impl Signaling {
                         };
                     }
                 }
+            } else if let State::Fetching(fetching) = &mut self.state {
+                self.state = match fetching.as_mut().poll(cx) {
+                    Poll::Ready(Ok(())) => self.opening(),
+                    Poll::Ready(Err(error)) => {
+                        tracing::info!(%error, "no ICE servers");
+                        State::Lost(error)
+                    }
+                    Poll::Pending => {
+                        ready!(self.poll_timer(self.gives_up, cx));
+                        let end = self.unanswered();
+                        let failure = SignalingFailure::IceServersUnanswered;
+                        State::Lost(SignalingEnd { failure, ..end })
+                    }
+                };
             } else if let State::Opening(opening) = &mut self.state {
                 match opening.as_mut().poll(cx) {
                     Poll::Ready(Ok(socket)) => {
@@ -221,6 +252,10 @@ impl Signaling {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn opening(&self) -> State {
+        State::Opening(self.stack.world.open_signaling(self.peer))
     }
 
     fn unanswered(&self) -> SignalingEnd {

@@ -11,6 +11,8 @@ mod guard;
 mod http;
 mod hunt;
 #[cfg(unix)]
+mod ice_fetch;
+#[cfg(unix)]
 mod interrupt;
 mod junit;
 mod language;
@@ -24,6 +26,7 @@ mod report_formats;
 mod report_samples;
 mod report_schemas;
 mod run;
+mod secure;
 mod simulation;
 #[cfg(unix)]
 mod target;
