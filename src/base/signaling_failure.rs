@@ -61,6 +61,7 @@ failures! {
     IceServersMissing, "ice_servers_missing", "There are no ICE servers in that answer, or no credentials.";
     IceServersExpired, "ice_servers_expired", "The credentials in that answer have ended already.";
     ClosedAtOnce, "closed_at_once", "Open, and over before the server has said a word.";
+    SaidNothing, "said_nothing", "Open, and the server has not said a word for as long as the client had patience.";
     Closed, "closed", "The server has closed it (RFC 6455, section 5.5.1).";
     ConnectionLost, "connection_lost", "The connection has ended without a closing handshake.";
     FrameTooLarge, "frame_too_large", "A frame or message over 1 MiB.";

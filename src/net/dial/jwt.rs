@@ -233,6 +233,21 @@ mod tests {
         assert_eq!(header, json!({ "alg": "HS256", "typ": "JWT", "kid": "k1" }));
     }
 
+    /// RFC 7515, appendix A.2.
+    #[test]
+    fn rs256_signs_as_the_rfc_does() {
+        let input = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+        let expected = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
+        for key in [
+            include_str!("../../../tests/data/jwt/rs256.pem"),
+            include_str!("../../../tests/data/jwt/rs256.pkcs1.pem"),
+        ] {
+            let mint = Mint::new(&jwt(JwtAlgorithm::Rs256, key), &mut Secrets::default());
+            let signature = mint.expect("a key").sign(input.as_bytes()).expect("it signs");
+            assert_eq!(URL_SAFE_NO_PAD.encode(signature), expected);
+        }
+    }
+
     #[test]
     fn es256_is_verified_by_the_public_key() {
         let pair = KeyPair::generate().expect("a key of P-256");

@@ -8,6 +8,53 @@ use super::{
     secure::secure,
 };
 
+/// A server that opens the WebSocket, and then never says a word: whether a client pings, waits for its join, or leaves.
+#[test]
+fn a_server_that_lets_everybody_in_and_never_speaks_is_told() {
+    for (client, wait, least) in [
+        ("heartbeat_every: 1s, heartbeat_within: 500ms", "8s", 4),
+        ("heartbeat_every: none", "2s", 2),
+        ("heartbeat_every: none", "40s", 2),
+    ] {
+        let door = Door::new(|stream, head| {
+            accept(stream, head, "");
+            hold(stream);
+        });
+        let desk = Desk::new(&format!("bad-mute-{least}-{wait}"));
+        let text = scenario(&door.url())
+            .replace("reconnect_attempts: 1", client)
+            .replace("within: 3s", &format!("within: {wait}"));
+        desk.write("bad.yaml", &text);
+        let args = [
+            "run",
+            "bad.yaml",
+            "--out",
+            "out",
+            "--quiet",
+            "--report",
+            "html,junit,markdown",
+        ];
+        desk.run(&args).assert_code(99).assert_sane();
+        let summary = desk.json("out/summary.json");
+        let told = summary["reasons"].to_string();
+        assert!(told.contains(" said_nothing"), "{client}: {told}");
+        for file in ["out/report.md", "out/junit.xml", "out/report.html"] {
+            assert!(desk.read(file).contains("said_nothing"), "not in {file}");
+        }
+        let lost = desk.events("out");
+        let lost: Vec<_> = lost
+            .iter()
+            .filter(|event| event["kind"] == "signaling_lost")
+            .collect();
+        assert!(
+            lost.len() >= least && lost.iter().all(|event| event["failure"] == "said_nothing"),
+            "{client}: {lost:?}"
+        );
+        let ended = desk.events("out").last().and_then(|event| event["ms"].as_f64());
+        assert!(ended.is_some_and(|ms| ms < 60_000.0), "{client}: {ended:?}");
+    }
+}
+
 /// Two peers who try twice. What a socket may take is short, for what never answers.
 fn scenario(url: &str) -> String {
     format!(
