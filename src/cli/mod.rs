@@ -27,6 +27,7 @@ mod environment;
 mod guard;
 mod guard_args;
 mod hunt;
+mod ice_server;
 mod interrupt;
 mod live;
 mod load;
@@ -52,6 +53,7 @@ mod serve;
 mod session;
 mod simulate;
 mod so_far;
+mod spoken;
 mod sweep;
 mod target_args;
 mod verdict;
@@ -92,6 +94,14 @@ pub fn main() -> ExitCode {
     panics::end_on_panic();
     let matches = environment::command().get_matches();
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let spoken = spoken::mistakes(&words);
+    if !spoken.is_empty() {
+        spoken.iter().for_each(|mistake| eprintln!("{mistake}"));
+        return crate::verdict::ExitCode::Usage.into();
+    }
     // A server has nothing but its log to say where it is.
     let verbose = match &args.command {
         Command::Serve(_) => args.verbose + 1,

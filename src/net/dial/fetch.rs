@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::{
-    handshake::{account, encoded, header_texts, status_line, texts},
+    handshake::{account, cookies, encoded, header_texts, status_line, texts},
     ice_answer::{self, FetchedServers},
     secrets::Secrets,
     texts::{Text, Values},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     base::{IceUrl, SignalingEnd, SignalingFailure, show_duration},
-    scenario::{Access, FetchMethod, IceFetch, Secret},
+    scenario::{Access, FetchMethod, IceFetch},
 };
 
 /// The largest answer, in bytes.
@@ -61,11 +61,10 @@ impl Fetcher {
         let is_secure = |uri: &Uri| matches!(uri.scheme_str(), Some("https" | "wss"));
         let same_host = uri.host().map(str::to_ascii_lowercase) == door.host().map(str::to_ascii_lowercase);
         let known = same_host && (is_secure(&uri) || !is_secure(door));
-        let shared = |pairs: &[(String, Secret)], secrets: &mut Secrets| match known {
-            true => texts(pairs, secrets),
-            false => Ok(Vec::new()),
+        let mut headers = match known {
+            true => header_texts(texts(&access.headers, secrets)?)?,
+            false => Vec::new(),
         };
-        let mut headers = header_texts(shared(&access.headers, secrets)?)?;
         let own = header_texts(texts(&of.headers, secrets)?)?;
         headers.retain(|(name, _)| own.iter().all(|(other, _)| other != name));
         headers.extend(own);
@@ -76,7 +75,10 @@ impl Fetcher {
             account: account(&uri, secrets),
             origin: access.origin.clone(),
             headers,
-            cookies: shared(&access.cookies, secrets)?,
+            cookies: match known {
+                true => cookies(&access.cookies, secrets)?,
+                false => Vec::new(),
+            },
             query: texts(&of.query, secrets)?,
             body: body.transpose()?,
             of: of.clone(),

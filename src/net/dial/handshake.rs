@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     base::{SignalingEnd, SignalingFailure},
-    scenario::{Access, Secret, url_without_secrets},
+    scenario::{Access, Secret, is_secret_name, url_without_secrets},
 };
 
 /// What stays as it is in a query: RFC 3986's unreserved characters.
@@ -37,8 +37,18 @@ pub(super) fn texts(
 ) -> Result<Vec<(String, Text)>, String> {
     let resolved = pairs
         .iter()
-        .map(|(name, secret)| Ok((name.clone(), Text::resolve(secret, secrets)?)));
+        .map(|(name, secret)| Ok((name.clone(), Text::resolve_named(name, secret, secrets)?)));
     resolved.collect()
+}
+
+/// The same of cookies: what they say is a secret, whatever they are called.
+pub(super) fn cookies(
+    pairs: &[(String, Secret)],
+    secrets: &mut Secrets,
+) -> Result<Vec<(String, Text)>, String> {
+    let texts = texts(pairs, secrets)?;
+    texts.iter().for_each(|(_, text)| text.be_secret(secrets));
+    Ok(texts)
 }
 
 /// The same by headers.
@@ -57,7 +67,11 @@ pub(super) fn header_texts(texts: Vec<(String, Text)>) -> Result<Vec<(HeaderName
 /// here on.
 pub(super) fn account(url: &Uri, secrets: &mut Secrets) -> Option<String> {
     for pair in url.query().into_iter().flat_map(|query| query.split('&')) {
-        secrets.add_words(pair.split_once('=').map_or(pair, |(_, value)| value));
+        match pair.split_once('=') {
+            Some((name, value)) if is_secret_name(name) => secrets.add(value),
+            Some((_, value)) => secrets.add_words(value),
+            None => secrets.add_words(pair),
+        }
     }
     let (account, _) = url.authority()?.as_str().rsplit_once('@')?;
     let account = percent_decode_str(account).decode_utf8_lossy();
@@ -102,7 +116,7 @@ impl Opening {
             account,
             origin: access.origin.clone(),
             headers,
-            cookies: texts(&access.cookies, secrets)?,
+            cookies: cookies(&access.cookies, secrets)?,
             query: texts(&access.query, secrets)?,
             subprotocols,
         })

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 
 use super::{
     secrets::Secrets,
-    texts::{Text, Values, read},
+    texts::{Text, Values, long_enough, read},
 };
 use crate::scenario::{Claim, Jwt, JwtAlgorithm};
 
@@ -41,6 +41,7 @@ impl Mint {
     /// In words: the key is not there, or is none for that algorithm.
     pub fn new(jwt: &Jwt, secrets: &mut Secrets) -> Result<Self, String> {
         let text = read(&jwt.key, secrets).map_err(|why| format!("the key of `jwt`: {why}"))?;
+        long_enough("the key of `jwt`", text.len())?;
         let (algorithm, key) = match jwt.algorithm {
             JwtAlgorithm::Hs256 => (
                 "HS256",

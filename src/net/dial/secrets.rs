@@ -14,7 +14,7 @@ use crate::{
 /// What stands where a secret was.
 const HIDDEN: &str = "[hidden]";
 /// A shorter one is a part of words: hiding it would hide everything.
-const LEAST: usize = 4;
+pub(super) const LEAST: usize = 4;
 /// A shorter word of a text in a scenario is the name of a scheme, not a secret.
 const LEAST_WORD: usize = 8;
 /// Of credentials that were fetched, the latest so many of a peer's are known: the earlier ones have ended.

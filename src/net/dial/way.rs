@@ -9,7 +9,7 @@ use super::{
     proxy::Proxy,
     secrets::Secrets,
     tcp::{Pins, connect},
-    texts::read,
+    texts::{long_enough, read},
     tls::{connector, secure},
 };
 use crate::{
@@ -81,7 +81,8 @@ fn proxy(of: &Secret, secrets: &mut Secrets) -> Result<Proxy, String> {
     let proxy = Proxy::parse(&text).ok_or(
         "the proxy's URL is none\n  help: write `http://host:port` or `socks5://host:port`, with `user:password@` if it wants them",
     )?;
-    if let Some(password) = proxy.secret() {
+    if let Some(password) = proxy.secret().filter(|password| !password.is_empty()) {
+        long_enough("the proxy's password", password.len())?;
         secrets.add(password);
     }
     Ok(proxy)

@@ -26,6 +26,8 @@ mod report_formats;
 mod report_samples;
 mod report_schemas;
 mod run;
+#[cfg(unix)]
+mod secrets;
 mod secure;
 mod simulation;
 #[cfg(unix)]

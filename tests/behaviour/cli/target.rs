@@ -21,12 +21,12 @@ use super::{
     program::{Desk, wait_until},
 };
 
-fn head_of(door: &Door) -> String {
+pub fn head_of(door: &Door) -> String {
     let knocks = door.knocks();
     knocks.first().cloned().expect("somebody has knocked")
 }
 
-fn scenario(url: &str, more: &str) -> String {
+pub fn scenario(url: &str, more: &str) -> String {
     format!(
         "name: door\ntarget:\n  url: '{url}'\n{more}rooms: {{ peers: 2 }}\nconnect_timeout: 2s\n\
          client: {{ reconnect_attempts: 1, socket_within: 1s }}\n\
