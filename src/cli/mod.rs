@@ -2,6 +2,20 @@
 //!
 //! An edge, and the only room that writes files and to the terminal.
 
+/// As the standard library's, but whoever has closed stderr, or hung its terminal up, is no reason to panic: peers have
+/// to leave their rooms then, too.
+macro_rules! eprintln {
+    ($($told:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($told)*)));
+    }};
+}
+/// The same without a line's end.
+macro_rules! eprint {
+    ($($told:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!($($told)*));
+    }};
+}
+
 mod abort;
 mod actions;
 mod args;
@@ -140,6 +154,8 @@ fn log_to_stderr(verbose: u8) {
         .with_env_filter(filter)
         .with_timer(Clock)
         .with_writer(io::stderr)
+        // It would be said where it could not be said.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal() && !no_color())
         .finish()
         .with(filter_fn(|of| {

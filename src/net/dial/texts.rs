@@ -55,15 +55,8 @@ impl Text {
         let text = Self::resolve(of, secrets)?;
         if is_secret_name(name) {
             text.be_secret(secrets);
-            let plain = text.0.iter().filter_map(|piece| match piece {
-                Piece::Plain(plain) => Some(plain.split_whitespace()),
-                _ => None,
-            });
-            let words = plain.flatten().filter(|word| !is_scheme(word));
-            let longest = words.map(str::len).max();
-            let by_itself = text.0.iter().all(|piece| matches!(piece, Piece::Plain(_)));
-            if let Some(length) = longest.filter(|_| by_itself) {
-                long_enough(&format!("`{name}`"), length)?;
+            if let [Piece::Plain(plain)] | [Piece::Plain(_), Piece::Plain(plain)] = &text.0[..] {
+                long_enough(&format!("`{name}`"), without_scheme(plain).len())?;
             }
         }
         Ok(text)
@@ -73,8 +66,9 @@ impl Text {
     pub fn be_secret(&self, secrets: &mut Secrets) {
         for piece in &self.0 {
             if let Piece::Plain(text) = piece {
-                let words = text.split_whitespace().filter(|word| !is_scheme(word));
-                words.for_each(|word| secrets.add(word));
+                let secret = without_scheme(text);
+                secrets.add(&secret);
+                secret.split(' ').for_each(|word| secrets.add(word));
             }
         }
     }
@@ -121,6 +115,12 @@ impl Text {
         }
         text
     }
+}
+
+/// The words but for the names of schemes.
+fn without_scheme(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().filter(|word| !is_scheme(word)).collect();
+    words.join(" ")
 }
 
 /// Whether a secret of that length can be hidden in what a server says again.

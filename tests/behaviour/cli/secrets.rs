@@ -63,7 +63,7 @@ fn a_secret_that_is_too_short_to_be_hidden_is_not_sent() {
 fn short_words_under_the_name_of_a_secret_are_hidden() {
     let door = Door::new(|stream, head| {
         let said: String = head
-            .split_whitespace()
+            .split([' ', '?', '=', '&', '\r', '\n'])
             .filter(|word| word.contains("s3c"))
             .collect::<Vec<_>>()
             .join(" ");
@@ -99,7 +99,7 @@ fn a_secret_on_the_command_line_is_refused_before_anybody_knocks() {
             output
                 .assert_code(2)
                 .assert_says("is a secret that stands on the command line")
-                .assert_says("${env:TOKEN}")
+                .assert_says("TOKEN}")
                 .assert_no_data();
             assert!(!output.stderr.contains("s3cret"), "{output:?}");
         }

@@ -40,7 +40,7 @@ fn the_request_says_what_the_scenario_says() {
     let desk = Desk::new("target-request");
     desk.write("query.txt", "fi le\n");
     let more = "  origin: https://app.example.org\n  headers: { X-Two: '${env:TWO}/${peer}', X-Raw: { env: RAW } }\n  \
-                cookies: { session: abc, lang: en }\n  query: { token: { file: query.txt }, 'a b': '&' }\n  \
+                cookies: { session: abcd, lang: en }\n  query: { token: { file: query.txt }, 'a b': '&' }\n  \
                 subprotocols: [chat, superchat]\n  contact: load@example.org\n";
     desk.write("door.yaml", &scenario(&format!("{}?old=1", door.url()), more));
     let env = [("TWO", "two-word"), ("RAW", "raw ${user}")];
@@ -66,7 +66,7 @@ fn the_request_says_what_the_scenario_says() {
         "x-two: two-word/0\r\n",
         "x-two: two-word/1\r\n",
         "x-raw: raw ${user}\r\n",
-        "cookie: session=abc; lang=en\r\n",
+        "cookie: session=abcd; lang=en\r\n",
         "Sec-WebSocket-Protocol: chat, superchat\r\n",
         "user-agent: rtcstorm/",
         "to stop it: end process ",
