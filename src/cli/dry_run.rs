@@ -130,6 +130,11 @@ fn ice(scenario: &Scenario, args: &RunArgs) -> String {
             IceServers::Named(named) => {
                 let urls = named.iter().flat_map(|server| &server.urls);
                 servers.extend(urls.map(IceUrl::to_string));
+                let asked = group.ice.fetches().map(|fetch| {
+                    let url = url_without_secrets(&fetch.url);
+                    format!("each peer asks {url} before it comes in")
+                });
+                servers.extend(asked.filter(|_| !args.sim));
             }
         }
     }

@@ -45,11 +45,12 @@ impl Place {
         census: Arc<Census>,
     ) -> Result<Self, String> {
         let ice = IceSide::start(scenario, trusted).await?;
+        let ice = ice.with_guests(guests(scenario, plan, run_id));
         let (target, server) = match &scenario.target.url {
             Some(url) => {
                 let plain = Access::default();
                 let access = scenario.target.access.as_deref().unwrap_or(&plain);
-                let dialer = Dialer::new(url, access, guests(scenario, plan, run_id))?;
+                let dialer = Dialer::new(url, access, ice.guests().clone(), ice.fetches())?;
                 let target = Target::Foreign {
                     url: url.clone(),
                     dialer: Arc::new(dialer),

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::process::Command;
 
-use super::{children::Reach, compare_runs::Trouble, interrupt::Interrupt};
+use super::{children::Reach, compare_runs::Trouble, interrupt::Interrupt, spoken};
 
 /// What a run must not take over from the session that starts it.
 const NOT_INHERITED: [&str; 10] = [
@@ -77,6 +77,11 @@ impl RunCommand {
             is_own: first == "rtcstorm",
             text: text.to_owned(),
         })
+    }
+
+    /// As it may be kept with what it came to, and told to anybody.
+    pub fn told(&self) -> String {
+        spoken::line_without_secrets(&self.text)
     }
 
     /// Plays it with that seed, into `folder`.

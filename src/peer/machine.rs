@@ -73,6 +73,8 @@ pub struct Peer {
     /// How much each wait for another one is shortened.
     pub(super) backoff: ChaCha8Rng,
     pub(super) socket_opened_at: Instant,
+    /// Whether the server has said anything on that socket.
+    pub(super) heard_server: bool,
     pub(super) pings: Pings,
     pub(super) incoming: Incoming,
     pub(super) membership: Membership,
@@ -295,6 +297,7 @@ impl Peer {
             socket_number: 0,
             backoff: RootSeed(plan.seed).peer(mine.number, Purpose::SignalingBackoff),
             socket_opened_at: Instant::START,
+            heard_server: false,
             pings: Pings::default(),
             incoming: Incoming::default(),
             membership: Membership::Outside,
@@ -366,7 +369,10 @@ impl Peer {
                 if number != self.socket_number => {}
             PeerInput::SignalingOpened(_) => self.socket_opened(now),
             PeerInput::SignalingLost(_, end) => self.socket_lost(end, now),
-            PeerInput::Frame(number, text) => self.take_in(number, text, now),
+            PeerInput::Frame(number, text) => {
+                self.heard_server = true;
+                self.take_in(number, text, now);
+            }
             PeerInput::Connection {
                 remote,
                 generation,

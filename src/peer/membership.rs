@@ -129,6 +129,7 @@ impl Peer {
         self.send(&Message::Leave, now);
         let within = crate::base::show_duration(self.join_within);
         self.join_failed(format!("no answer within {within}"));
+        self.give_mute_server_up(now);
         self.check_wait(now);
     }
 
@@ -185,6 +186,7 @@ impl Peer {
             self.outdate_offers(remote);
         }
         self.drop_membership(if scripted { "leave" } else { "end" }, now);
+        self.give_mute_server_up(now);
         self.close_membership();
     }
 

@@ -388,9 +388,11 @@ impl PeerTask {
     fn open_signaling(&mut self, number: u32) {
         self.hang_up();
         let stack = self.shared.stack.clone();
-        let within = self.shared.plan.peers[self.id.index()].rules.socket_within;
+        let planned = &self.shared.plan.peers[self.id.index()];
+        let within = planned.rules.socket_within;
         let ways = (self.network.clone(), self.shared.pace.clone());
-        self.signaling = Some(Signaling::open(stack, ways, (self.id, number), within));
+        let signaling = Signaling::open(stack, ways, (self.id, number), within);
+        self.signaling = Some(signaling.by(planned.ice.clone()));
     }
 
     /// Tells that the socket had to wait for its turn, if it had: what is measured holds that wait.

@@ -15,6 +15,7 @@ use crate::{
     impair::SignalingPath,
     peer::PeerInput,
     plan::Cut,
+    scenario::Ice,
     world::{BoxFuture, Direction, Holding, PeerNetwork, SignalingSocket},
 };
 
@@ -52,6 +53,8 @@ pub(super) struct Signaling {
     timer: Option<(Instant, BoxFuture<()>)>,
     /// Whether the server has said anything.
     heard: bool,
+    /// How the peer's connections will find a path.
+    ice: Ice,
 }
 
 enum State {
@@ -63,6 +66,11 @@ enum State {
     /// What it sends would be answered, but its turn comes only then.
     HeldBack {
         until: Instant,
+        again: Duration,
+    },
+    /// Somebody is asked for the ICE servers without which the peer does not come in.
+    Fetching {
+        fetching: BoxFuture<Result<(), SignalingEnd>>,
         again: Duration,
     },
     Opening(BoxFuture<Result<SignalingSocket, SignalingEnd>>),
@@ -106,7 +114,13 @@ impl Signaling {
             unflushed: false,
             timer: None,
             heard: false,
+            ice: Ice::default(),
         }
+    }
+
+    /// The same of a peer whose connections find a path in that way.
+    pub fn by(self, ice: Ice) -> Self {
+        Self { ice, ..self }
     }
 
     /// Sends a frame; one that is sent while the socket is not open is lost.
@@ -158,7 +172,7 @@ impl Signaling {
                     std::future::pending().await
                 });
             }
-            State::Knocking { .. } | State::HeldBack { .. } | State::Opening(_) => {
+            State::Knocking { .. } | State::HeldBack { .. } | State::Fetching { .. } | State::Opening(_) => {
                 self.state = State::Lost(reason)
             }
             state => self.state = state,
@@ -190,7 +204,10 @@ impl Signaling {
                 match self.network.signaling_path(now) {
                     SignalingPath::Muted => return Poll::Pending,
                     _ if self.gives_up <= now => self.state = State::Lost(self.unanswered()),
-                    SignalingPath::Open => self.take_turn(now, again),
+                    SignalingPath::Open => match self.stack.world.fetch_ice_servers(self.peer, &self.ice) {
+                        Some(fetching) => self.state = State::Fetching { fetching, again },
+                        None => self.take_turn(now, again),
+                    },
                     SignalingPath::BlockedUntil(_) => {
                         self.state = State::Knocking {
                             at: at + again,
@@ -213,6 +230,21 @@ impl Signaling {
                             at: now + again,
                             again: again * 2,
                         };
+                    }
+                }
+            } else if let State::Fetching { fetching, again } = &mut self.state {
+                let again = *again;
+                match fetching.as_mut().poll(cx) {
+                    Poll::Ready(Ok(())) => self.take_turn(self.stack.world.now(), again),
+                    Poll::Ready(Err(error)) => {
+                        tracing::info!(%error, "no ICE servers");
+                        self.state = State::Lost(error);
+                    }
+                    Poll::Pending => {
+                        ready!(self.poll_timer(self.gives_up, cx));
+                        let end = self.unanswered();
+                        let failure = SignalingFailure::IceServersUnanswered;
+                        self.state = State::Lost(SignalingEnd { failure, ..end });
                     }
                 }
             } else if let State::Opening(opening) = &mut self.state {

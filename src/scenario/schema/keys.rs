@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    access::access,
+    access::{access, fetch},
     missing, object,
     steps::{step, steps},
     values::{count, defined, definitions, flag, one_of, parties, text},
@@ -268,14 +268,20 @@ fn ice() -> Value {
     let urls = json!({
         "anyOf": [url, { "type": "array", "minItems": 1, "maxItems": MAX_ICE_SERVERS, "items": url }],
     });
-    let server = object(&ICE_SERVER_KEYS, &["urls"], |key| match key {
+    let server = object(&ICE_SERVER_KEYS, &[], |key| match key {
         "urls" => urls.clone(),
         "username" | "credential" | "secret" => text(MAX_ICE_TEXT),
+        "fetch" => fetch(),
         other => missing(other),
     });
     let credentials_are_whole = json!({
         "dependentRequired": { "username": ["credential"], "credential": ["username"] },
-        "not": { "required": ["username", "secret"] },
+        "anyOf": [{ "required": ["urls"] }, { "required": ["fetch"] }],
+        "not": { "anyOf": [
+            { "required": ["username", "secret"] },
+            { "required": ["username", "fetch"] },
+            { "required": ["secret", "fetch"] },
+        ] },
     });
     let server = with(server, credentials_are_whole);
     let servers = json!({ "type": "array", "minItems": 1, "maxItems": MAX_ICE_SERVERS, "items": server });

@@ -13,6 +13,8 @@ mod guard;
 mod http;
 mod hunt;
 #[cfg(unix)]
+mod ice_fetch;
+#[cfg(unix)]
 mod interrupt;
 mod junit;
 mod language;
@@ -29,6 +31,9 @@ mod report_formats;
 mod report_samples;
 mod report_schemas;
 mod run;
+#[cfg(unix)]
+mod secrets;
+mod secure;
 mod session_schemas;
 mod simulation;
 #[cfg(unix)]
