@@ -15,7 +15,7 @@ use std::{
 use rtcstorm::{
     base::PeerId,
     metrics::{EventKind, Recorder, RunEvent},
-    net::{Commands, Dialer, Guests, IceSide, NetWorld, Target},
+    net::{Commands, Dialer, Fetches, Guests, IceSide, NetWorld, Target},
     plan::{self, Plan, RoomPlan},
     run::{self, EventReader},
     scenario::{Access, ThresholdCheck, ThresholdMistake, parse},
@@ -102,6 +102,7 @@ pub async fn run(server: &Server, load: Load) {
     };
     let options = run::Options {
         ice_servers: Vec::new(),
+        max_rate: None,
         tricks: Tricks::default(),
         interrupt: Box::pin(std::future::pending()),
     };
@@ -116,7 +117,12 @@ pub async fn run(server: &Server, load: Load) {
 
 /// Where a run takes place.
 pub fn world(server: &Server, census: Arc<Census>) -> NetWorld {
-    let dialer = Dialer::new(&server.url, &Access::default(), Guests::default());
+    let dialer = Dialer::new(
+        &server.url,
+        &Access::default(),
+        Guests::default(),
+        Fetches::default(),
+    );
     let target = Target::Foreign {
         url: server.url.clone(),
         dialer: Arc::new(dialer.expect("its URL is one")),

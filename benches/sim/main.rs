@@ -129,6 +129,7 @@ fn play(scenario: &Scenario, seed: u64) -> (f64, f64) {
     ));
     let options = run::Options {
         ice_servers: Vec::new(),
+        max_rate: None,
         tricks: Tricks::default(),
         interrupt: Box::pin(std::future::pending()),
     };

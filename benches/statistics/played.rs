@@ -87,6 +87,7 @@ fn one(scenario: &Scenario, seed: u64) -> Snapshot {
     ));
     let options = run::Options {
         ice_servers: Vec::new(),
+        max_rate: None,
         tricks: Tricks::default(),
         interrupt: Box::pin(std::future::pending()),
     };

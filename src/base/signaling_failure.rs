@@ -50,7 +50,18 @@ failures! {
     HttpOther, "http_other", "Another status than 101 Switching Protocols.";
     NotWebSocket, "not_websocket", "The answer to the opening handshake is no HTTP, or no handshake (RFC 6455, section 4.1).";
     SubprotocolRefused, "subprotocol_refused", "The server takes none of the subprotocols, or one that nobody has offered.";
+    IceServersUnreachable, "ice_servers_unreachable", "Whoever gives ICE servers out is not reached: no address, no TCP, no TLS, or the proxy.";
+    IceServersUnanswered, "ice_servers_unanswered", "Who gives ICE servers out has not answered in time.";
+    IceServersHttp401, "ice_servers_http_401", "Who gives ICE servers out answers 401 Unauthorized (RFC 9110).";
+    IceServersHttp403, "ice_servers_http_403", "The same: 403 Forbidden.";
+    IceServersHttp404, "ice_servers_http_404", "The same: 404 Not Found.";
+    IceServersHttp429, "ice_servers_http_429", "The same: 429 Too Many Requests.";
+    IceServersHttpOther, "ice_servers_http_other", "The same: another status that is no success.";
+    IceServersNotJson, "ice_servers_not_json", "The answer of who gives ICE servers out is no HTTP, no JSON, or too long.";
+    IceServersMissing, "ice_servers_missing", "There are no ICE servers in that answer, or no credentials.";
+    IceServersExpired, "ice_servers_expired", "The credentials in that answer have ended already.";
     ClosedAtOnce, "closed_at_once", "Open, and over before the server has said a word.";
+    SaidNothing, "said_nothing", "Open, and the server has not said a word for as long as the client had patience.";
     Closed, "closed", "The server has closed it (RFC 6455, section 5.5.1).";
     ConnectionLost, "connection_lost", "The connection has ended without a closing handshake.";
     FrameTooLarge, "frame_too_large", "A frame or message over 1 MiB.";

@@ -7,6 +7,8 @@ pub enum Outcome {
     Broke,
     /// It did not, or less was offered than planned, and the generator was at its own end.
     Saturated,
+    /// The run proves nothing, and not for its generator: evidence was lost, or less was offered. It is no try.
+    Unproven,
 }
 
 /// A load that was tried.
@@ -42,11 +44,16 @@ pub enum Limit {
     Generator,
     /// Nothing gave way up to the largest load.
     Neither,
+    /// So many runs proved nothing that the search has ended: nobody knows.
+    Unproven,
 }
 
 impl Knee {
     /// Of all tries. `tries`: how often an end has to do the same.
     pub(super) fn of(all: &[Tried], tries: usize) -> Self {
+        let proves = |tried: &&Tried| tried.outcome != Outcome::Unproven;
+        let unproven = all.iter().filter(|tried| !proves(tried)).count();
+        let all: Vec<Tried> = all.iter().filter(proves).copied().collect();
         let mut loads: Vec<u32> = all.iter().map(|tried| tried.load).collect();
         loads.sort_unstable();
         loads.dedup();
@@ -71,6 +78,7 @@ impl Knee {
             failed.map(|tried| tried.load).min()
         });
         let limit = match nearest {
+            _ if unproven >= tries => Limit::Unproven,
             None => Limit::Neither,
             Some(at) => {
                 let there: Vec<&Tried> = (all.iter())

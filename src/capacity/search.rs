@@ -64,9 +64,11 @@ impl Search {
         }
     }
 
-    /// The load to be tried next; `None`: the knee is found, or is not in the range.
+    /// The load to be tried next; `None`: the knee is found, or is not in the range, or nothing can be proved. A load
+    /// whose run proves nothing is tried again, until as many runs as each end is tried have proved nothing.
     pub fn next(&self) -> Option<u32> {
-        if self.all.len() >= MAX_TRIES {
+        let unproven = self.all.len() - self.proven().count();
+        if self.all.len() >= MAX_TRIES || unproven >= self.range.tries {
             return None;
         }
         self.rough()
@@ -89,11 +91,16 @@ impl Search {
         Knee::of(&self.all, self.range.tries)
     }
 
+    /// The tries that prove something.
+    fn proven(&self) -> impl Iterator<Item = &Tried> + Clone {
+        self.all.iter().filter(|tried| tried.outcome != Outcome::Unproven)
+    }
+
     /// By the first try of each load: doubling, then halving.
     fn rough(&self) -> Option<u32> {
         let Range { from, to, step, .. } = self.range;
         let held = |load: u32| {
-            let first = self.all.iter().find(|tried| tried.load == load);
+            let first = self.proven().find(|tried| tried.load == load);
             first.map(|tried| tried.outcome == Outcome::Held)
         };
         let (mut low, mut high) = (None, from);
@@ -128,8 +135,7 @@ impl Search {
         let is_so = |tried: &Tried| (tried.outcome == Outcome::Held) == holds;
         // The loads that tell against it are within the interval: it begins beyond the outermost of them.
         let against = self
-            .all
-            .iter()
+            .proven()
             .filter(|tried| !is_so(tried))
             .map(|tried| tried.load);
         let within = if holds { against.min() } else { against.max() };
@@ -138,11 +144,7 @@ impl Search {
             Some(within) if holds => load < within,
             Some(within) => load > within,
         };
-        let known = self
-            .all
-            .iter()
-            .map(|tried| tried.load)
-            .filter(|load| beyond(*load));
+        let known = self.proven().map(|tried| tried.load).filter(|load| beyond(*load));
         let at = if holds { known.max() } else { known.min() };
         let at = match (at, within) {
             (Some(at), _) => at,
@@ -159,17 +161,17 @@ impl Search {
             }
             (None, None) => return None,
         };
-        let so_far = self.all.iter().filter(|tried| tried.load == at).count();
+        let so_far = self.proven().filter(|tried| tried.load == at).count();
         (so_far < tries).then_some(at)
     }
 
     /// How often that end had to be moved, and once more.
     fn moves(&self, holds: bool) -> u32 {
-        let mut mixed: Vec<u32> = self.all.iter().map(|tried| tried.load).collect();
+        let mut mixed: Vec<u32> = self.proven().map(|tried| tried.load).collect();
         mixed.sort_unstable();
         mixed.dedup();
         mixed.retain(|load| {
-            let here = self.all.iter().filter(|tried| tried.load == *load);
+            let here = self.proven().filter(|tried| tried.load == *load);
             let held = here
                 .clone()
                 .filter(|tried| tried.outcome == Outcome::Held)
@@ -251,6 +253,34 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_proves_nothing_is_no_try_and_changes_nothing() {
+        let mut lost = false;
+        let mut knee = sharp(117);
+        let found = search((10, 1_000, 5), |load| {
+            // Once, at the load where it matters most.
+            if load == 120 && !lost {
+                lost = true;
+                return Outcome::Unproven;
+            }
+            knee(load)
+        });
+        assert_eq!(found.tried().len(), 14);
+        assert_eq!(found.knee(), search((10, 1_000, 5), sharp(117)).knee());
+    }
+
+    #[test]
+    fn where_nothing_can_be_proved_the_search_ends_and_blames_nobody() {
+        let found = search((10, 1_000, 5), |load| match load {
+            ..=40 => Outcome::Held,
+            _ => Outcome::Unproven,
+        });
+        let loads: Vec<u32> = found.tried().iter().map(|tried| tried.load).collect();
+        assert_eq!(loads, [10, 20, 40, 80, 80, 80]);
+        let knee = found.knee();
+        assert_eq!((knee.breaks, knee.limit), (None, Limit::Unproven));
+    }
+
+    #[test]
     fn an_end_that_does_not_do_the_same_each_time_is_moved_outwards() {
         let mut tries = 0;
         let search = search((10, 1_000, 2), |load| {
@@ -303,7 +333,12 @@ mod tests {
             let mut luck = seed;
             let found = search((from, from + more, step), |_| {
                 luck = luck.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                [Outcome::Held, Outcome::Broke, Outcome::Saturated][(luck >> 33) as usize % 3]
+                [
+                    Outcome::Held,
+                    Outcome::Broke,
+                    Outcome::Saturated,
+                    Outcome::Unproven,
+                ][(luck >> 33) as usize % 4]
             });
             prop_assert!(found.tried().len() <= MAX_TRIES);
             let of = found.knee();

@@ -72,7 +72,7 @@ pub(super) enum Command {
     Calibrate(Box<CalibrateArgs>),
     /// Raise the load until a threshold breaks, and say where that is and whose end it is
     #[command(
-        after_help = "Example:  rtcstorm capacity join-storm --metric 'connect_ms p(95)<2000' --from 10 --to 1000 --step 10\nExample:  rtcstorm capacity my.yaml --metric 'connect_failed rate<0.01' --from 20 --to 400 --url wss://rtc.example.org/ws/ --server-metrics http://10.0.0.7:9100/metrics -- --allow-target rtc.example.org --max-rate 50/s\n\nExit codes: 0 searched to its end, 104 a mistake, 105 interrupted (what was measured is written).\nWhat the interval means: docs/CAPACITY.md."
+        after_help = "Example:  rtcstorm capacity join-storm --metric 'connect_ms p(95)<2000' --from 10 --to 1000 --step 10\nExample:  rtcstorm capacity my.yaml --metric 'connect_failed rate<0.01' --from 20 --to 400 --url wss://rtc.example.org/ws/ --server-metrics http://10.0.0.7:9100/metrics -- --allow-target rtc.example.org --max-rate 50/s\n\nExit codes: 0 searched to its end, 98 too many runs proved nothing, 104 a mistake, 105 interrupted\n(what was measured is written).\nWhat the interval means: docs/CAPACITY.md."
     )]
     Capacity(Box<CapacityArgs>),
     /// Report every mistake in scenarios, and run nothing
@@ -455,6 +455,10 @@ pub(super) enum SchemaOf {
     Run,
     /// A line of events.ndjson
     Event,
+    /// comparison.json, and `compare --json`
+    Comparison,
+    /// capacity.json
+    Capacity,
 }
 
 #[derive(Debug, clap::Args)]

@@ -22,12 +22,12 @@ use super::{
     session::{Ended, RunCommand, runtime},
 };
 use crate::{
-    capacity::{Range, Search, Tried},
+    capacity::{Limit, Range, Search, Tried},
     net::server_cpu_s,
     plan::Segment,
     report::capacity::{self as told, CapacityReport, StepLine},
     scenario::{RelayMode, url_without_secrets},
-    verdict::ExitCode,
+    verdict::{ExitCode, Threshold},
 };
 
 /// Between two looks at the server's CPU time.
@@ -107,6 +107,7 @@ fn searched(args: &CapacityArgs) -> Result<ExitCode, Trouble> {
         started_at,
         machine: format!("{} {}{cores}", std::env::consts::OS, std::env::consts::ARCH),
         metrics: args.metrics.iter().map(ToString::to_string).collect(),
+        p95_below_ms: p95_below_ms(args),
         unit: load.unit,
         raised: raised(args.raise),
         tries: args.tries,
@@ -127,6 +128,7 @@ fn searched(args: &CapacityArgs) -> Result<ExitCode, Trouble> {
     // What was measured until then is written all the same.
     Ok(match ended? {
         true => ExitCode::Interrupted,
+        false if report.knee.limit == Limit::Unproven => ExitCode::Invalid,
         false => ExitCode::Pass,
     })
 }
@@ -154,7 +156,7 @@ impl<'a> Site<'a> {
     ) -> Result<Self, Trouble> {
         let interrupt = Interrupt::listen("the run under way ends; what was played counts");
         let server = match (&args.url, load.sim) {
-            (None, false) => Some(OwnServer::start(load.relay_mode).await?),
+            (None, false) => Some(OwnServer::start(load.relay_mode, interrupt.children()).await?),
             _ => None,
         };
         let own = server.as_ref().map(OwnServer::metrics);
@@ -185,6 +187,9 @@ impl<'a> Site<'a> {
     /// Plays until the knee is found. `true`: the user has ended it early.
     async fn play(&mut self) -> Result<bool, Trouble> {
         while let Some(load) = self.search.next() {
+            if self.interrupt.is_seen() {
+                return Ok(true);
+            }
             if !self.steps.is_empty() && !self.load.sim {
                 tokio::select! {
                     () = tokio::time::sleep(self.args.settle) => {}
@@ -369,6 +374,14 @@ fn thresholds(args: &CapacityArgs) -> String {
         .map(|(selector, expressions)| (selector, expressions.into()))
         .collect();
     serde_json::Value::Object(map).to_string()
+}
+
+/// What the percentile that the curve shows has to be below.
+fn p95_below_ms(args: &CapacityArgs) -> Option<f64> {
+    let bounds = args.metrics.iter().filter(|threshold| {
+        threshold.selector().to_string() == "connect_ms" && threshold.expression().starts_with("p(95)<")
+    });
+    bounds.map(Threshold::limit).reduce(f64::min)
 }
 
 fn raised(raise: Raise) -> &'static str {

@@ -10,16 +10,22 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::compare_runs::Trouble;
+use super::{
+    children::{self, Children, Reach},
+    compare_runs::Trouble,
+};
 
 /// How long it may take until it listens.
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
+/// It leads a group of its own where there are such.
+const REACH: Reach = if cfg!(unix) { Reach::Group } else { Reach::Alone };
 /// The most lines of its log that are read for its address.
 const MAX_LINES: usize = 100;
 
 /// A server that ends with this value.
 pub(super) struct OwnServer {
     child: Child,
+    _noted: children::Child,
     /// `ws://`.
     pub url: String,
 }
@@ -29,7 +35,7 @@ impl OwnServer {
     ///
     /// # Errors
     /// It does not start.
-    pub async fn start(relay_mode: &str) -> Result<Self, Trouble> {
+    pub async fn start(relay_mode: &str, children: &Children) -> Result<Self, Trouble> {
         let trouble = |what: String| {
             Trouble::new(
                 format!("the reference server does not start: {what}"),
@@ -51,6 +57,7 @@ impl OwnServer {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| trouble(error.to_string()))?;
+        let noted = children.note(child.id(), REACH);
         let log = child.stderr.take().expect("it is a pipe");
         let mut lines = BufReader::new(log).lines();
         let url = async {
@@ -66,7 +73,11 @@ impl OwnServer {
         let url = url.ok_or_else(|| trouble("it does not say where it listens".to_owned()))?;
         // Nobody else reads what it says; a pipe that is full would hold it up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { child, url })
+        Ok(Self {
+            child,
+            _noted: noted,
+            url,
+        })
     }
 
     /// Where it tells its figures.

@@ -25,7 +25,7 @@ impl Played<'_> {
     /// already.
     ///
     /// # Errors
-    /// There is nothing that can be read, or the run proves nothing for another reason than its generator.
+    /// There is nothing that can be read, or the scenario does not measure what is asked for.
     pub fn step(&self) -> Result<StepLine, Trouble> {
         let path = self.folder.join(SUMMARY);
         let trouble = |what: String| {
@@ -68,14 +68,18 @@ impl Played<'_> {
         let generator_cpu_percent = number(&summary["generator"]["cpu_percent"]);
         let outcome = match summary["verdict"].as_str() {
             Some("pass") => Outcome::Held,
-            Some("fail") => match generator_cpu_percent.and_then(|own| self.used_up(own)) {
-                Some(why) => {
-                    reasons.insert(0, why);
-                    Outcome::Saturated
-                }
-                None => Outcome::Broke,
-            },
-            Some("invalid") => Outcome::Saturated,
+            Some("fail") => {
+                let used_up = generator_cpu_percent.and_then(|own| self.used_up(own));
+                let held_back = used_up.is_none().then(|| held_back(summary)).flatten();
+                let outcome = match (&used_up, &held_back) {
+                    (Some(_), _) => Outcome::Saturated,
+                    (None, Some(_)) => Outcome::Unproven,
+                    (None, None) => Outcome::Broke,
+                };
+                reasons.splice(..0, used_up.or(held_back));
+                outcome
+            }
+            Some("invalid") => invalid(&summary["invalid_by"]),
             other => return Err(format!("the run ended as {}", other.unwrap_or("nothing"))),
         };
         let metric = |name: &str, figure: &str| number(&summary["metrics"][name][figure]);
@@ -93,6 +97,25 @@ impl Played<'_> {
             reasons,
             folder: self.folder.display().to_string(),
         })
+    }
+}
+
+/// Why a figure that does not hold may be nobody's: sockets have waited for their turn, and it holds that wait.
+fn held_back(summary: &Value) -> Option<String> {
+    let waited = summary["counters"]["limits_hit{of:user}"].as_u64()?;
+    Some(format!(
+        "signaling sockets waited for their turn {waited} times: what did not hold may be that. A higher `--max-rate` would show the server"
+    ))
+}
+
+/// What an INVALID run says of its load. A generator at its end is named only if that is all that is wrong with the run: of
+/// evidence that was lost nobody knows what it would have told.
+fn invalid(by: &Value) -> Outcome {
+    let by = |name: &str| (by.as_array().into_iter().flatten()).any(|by| by == name);
+    let is_lost = by("evidence_lost") || by("panicked") || by("server_commands_failed");
+    match by("saturated") && !is_lost {
+        true => Outcome::Saturated,
+        false => Outcome::Unproven,
     }
 }
 
@@ -137,7 +160,7 @@ mod tests {
         for (verdict, outcome) in [
             ("pass", Outcome::Held),
             ("fail", Outcome::Broke),
-            ("invalid", Outcome::Saturated),
+            ("invalid", Outcome::Unproven),
         ] {
             let step = played().read(&summary(verdict, "failed")).expect("it is whole");
             assert_eq!(step.outcome, outcome);
@@ -149,6 +172,23 @@ mod tests {
                 (step.generator_cpu_percent, step.generator_lag_ms_p99),
                 (Some(80.5), None)
             );
+        }
+    }
+
+    #[test]
+    fn only_a_generator_at_its_end_is_called_the_generators_end() {
+        for (by, outcome) in [
+            (&["saturated"][..], Outcome::Saturated),
+            (&["saturated", "load_not_offered"], Outcome::Saturated),
+            (&["evidence_lost"], Outcome::Unproven),
+            (&["evidence_lost", "saturated"], Outcome::Unproven),
+            (&["server_commands_failed", "saturated"], Outcome::Unproven),
+            (&["load_not_offered"], Outcome::Unproven),
+        ] {
+            let mut told = summary("invalid", "failed");
+            told["invalid_by"] = json!(by);
+            let step = played().read(&told).expect("it is whole");
+            assert_eq!(step.outcome, outcome, "{by:?}");
         }
     }
 
@@ -171,6 +211,26 @@ mod tests {
         assert_eq!(outcome(150.0, 190.0, false), (Outcome::Broke, 1));
         assert_eq!(outcome(95.0, 100.0, true), (Outcome::Broke, 1));
         assert_eq!(outcome(100.0, 50.0, true), (Outcome::Broke, 1));
+    }
+
+    #[test]
+    fn what_broke_while_sockets_were_held_back_is_not_the_servers() {
+        let mut told = summary("fail", "failed");
+        told["counters"] = json!({ "limits_hit{of:user}": 7 });
+        let step = played().read(&told).expect("it is whole");
+        assert_eq!(step.outcome, Outcome::Unproven);
+        assert!(
+            step.reasons[0].contains("waited for their turn 7 times"),
+            "{step:?}"
+        );
+        told["generator"]["cpu_percent"] = json!(195.0);
+        assert_eq!(
+            played().read(&told).expect("it is whole").outcome,
+            Outcome::Saturated
+        );
+        let mut held = summary("pass", "passed");
+        held["counters"] = json!({ "limits_hit{of:user}": 7 });
+        assert_eq!(played().read(&held).expect("it is whole").outcome, Outcome::Held);
     }
 
     #[test]

@@ -64,7 +64,8 @@ fn played(args: &CompareArgs) -> Result<(Option<Comparison>, bool), Trouble> {
         eprintln!("nothing to compare: a side has no run that came to its end");
         return Ok((None, interrupted));
     }
-    let mut compared = sides((base, of_base), (new, of_new), &args.gates, args.force)?;
+    let [base, new] = commands.map(|command| command.told());
+    let mut compared = sides((&base, of_base), (&new, of_new), &args.gates, args.force)?;
     compared
         .notes
         .extend(interrupted.then(|| "interrupted: fewer runs than were asked for".to_owned()));

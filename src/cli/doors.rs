@@ -19,6 +19,15 @@ pub(super) fn are_open(plan: &Plan) -> bool {
     rooms.any(|room| plan.is_open_to_externals(room))
 }
 
+/// Who is the first to wait for a member from outside, in words; `None`: nobody does.
+pub(super) fn waits_in_vain(plan: &Plan) -> Option<String> {
+    let waiting = plan.peers.iter().find(|peer| peer.awaits_externals())?;
+    Some(match &waiting.group {
+        Some(group) => format!("the group `{group}` waits for that (`wait: external`)"),
+        None => "a step waits for that (`wait: external`)".to_owned(),
+    })
+}
+
 /// What is said of them on stderr.
 pub(super) fn lines(plan: &Plan, place: &Place) -> Vec<String> {
     let rooms = open_rooms(plan);

@@ -130,6 +130,11 @@ fn ice(scenario: &Scenario, args: &RunArgs) -> String {
             IceServers::Named(named) => {
                 let urls = named.iter().flat_map(|server| &server.urls);
                 servers.extend(urls.map(IceUrl::to_string));
+                let asked = group.ice.fetches().map(|fetch| {
+                    let url = url_without_secrets(&fetch.url);
+                    format!("each peer asks {url} before it comes in")
+                });
+                servers.extend(asked.filter(|_| !args.sim));
             }
         }
     }
@@ -143,10 +148,10 @@ fn limits(scenario: &Scenario, args: &RunArgs) -> String {
     let peers = args.guard.max_peers.map(|most| format!("{most} peers"));
     let rate = guard::max_rate(scenario, args).map(|limit| match limit.is_default {
         true => format!(
-            "{} joins, the default against a target that is not this machine",
+            "{} joins and sockets, the default against a target that is not this machine",
             limit.rate
         ),
-        false => format!("{} joins", limit.rate),
+        false => format!("{} joins and sockets", limit.rate),
     });
     let errors = (args.guard.max_error_rate).map(|share| {
         format!(

@@ -39,10 +39,13 @@ pub(super) fn is_allowed(scenario: &Scenario, simulated: bool, allowed: &Allowed
     // Whoever may be loaded may be asked how it bears it.
     let metrics = target.metrics_host();
     let metrics = metrics.filter(|host| !load::is_this_machine(host) && target.host() != Some(host));
+    let asked = load::foreign_ice_hosts(scenario).into_iter();
+    let asked = asked.filter(|host| target.host() != Some(host));
     let mut refused = false;
     for (what, host) in host
         .into_iter()
         .chain(metrics.map(|host| ("target's metrics", host)))
+        .chain(asked.map(|host| ("host that `fetch` asks for ICE servers,", host)))
     {
         if !allowed.holds(host) {
             eprintln!(
@@ -107,7 +110,8 @@ pub(super) fn max_rate(scenario: &Scenario, args: &RunArgs) -> Option<RateLimit>
         rate,
         is_default: false,
     });
-    let is_foreign = !args.sim && !load::is_loopback(scenario);
+    let own = load::is_loopback(scenario) && load::foreign_ice_hosts(scenario).is_empty();
+    let is_foreign = !args.sim && !own;
     given.or_else(|| {
         is_foreign.then(|| RateLimit {
             rate: FOREIGN_RATE.parse().expect("it is a rate"),
@@ -120,9 +124,11 @@ pub(super) fn max_rate(scenario: &Scenario, args: &RunArgs) -> Option<RateLimit>
 pub(super) fn guards(scenario: &Scenario, args: &RunArgs) -> Guards {
     let limit = max_rate(scenario, args);
     if let Some(limit) = limit.filter(|limit| limit.is_default) {
+        let asked = load::foreign_ice_hosts(scenario);
+        let host = scenario.target.host().or(asked.first().copied());
         eprintln!(
-            "note: {} is not this machine: at most {} joins may begin (`--max-rate` sets another limit)",
-            scenario.target.host().unwrap_or_default(),
+            "note: {} is not this machine: at most {} joins may begin and sockets be opened (`--max-rate` sets another limit)",
+            host.unwrap_or_default(),
             limit.rate
         );
     }

@@ -28,7 +28,8 @@ pub(super) struct GuardArgs {
     #[arg(long, env = "RTCSTORM_MAX_PEERS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_peers: Option<u64>,
 
-    /// The most joins that may begin in a second (20/s): a plan with more is not begun, and a run that comes to more ends
+    /// The most joins that may begin in a second (20/s): a plan with more is not begun, and a run that comes to more ends.
+    /// No more signaling sockets than that are opened either, again and in vain as well: each waits for its turn
     /// [default: 20/s against a target that is not this machine]
     #[arg(long, env = "RTCSTORM_MAX_RATE", value_name = "RATE")]
     pub max_rate: Option<Rate>,

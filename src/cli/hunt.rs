@@ -12,6 +12,7 @@ use super::{
     args::HuntArgs,
     artifacts::RunFolder,
     case::{Case, Outcome},
+    doors,
     interrupt::Interrupt,
     load,
     mutants::hunt_mutants,
@@ -99,6 +100,13 @@ fn scenario(args: &HuntArgs) -> Option<Scenario> {
         .set
         .splice(..0, args.client.iter().map(|client| format!("client={client}")));
     let loaded = load::load(&args.scenario, &change, Segment::WHOLE, None)?;
+    if let Some(who) = doors::waits_in_vain(&loaded.plan) {
+        eprintln!(
+            "error: {}: a hunt plays in virtual time, where nobody joins from outside, and {who}\n  help: hunt without that wait, or play it with `rtcstorm run`, where somebody can join",
+            args.scenario
+        );
+        return None;
+    }
     let mut scenario = loaded.scenario;
     if !simulate::speaks_its_protocol(&scenario) {
         return None;

@@ -1,5 +1,6 @@
 //! Ctrl-C: once, everybody leaves and the report is written; twice, the process ends at once. Whoever asks it to end in
-//! another way (SIGTERM, or SIGHUP when its terminal is gone) is heard as the first time, and only that.
+//! another way (SIGTERM, or SIGHUP when its terminal is gone) is heard as the first time, and only that. What the process
+//! has started itself ends with it.
 
 use std::sync::{
     Arc,
@@ -8,6 +9,7 @@ use std::sync::{
 
 use tokio::sync::watch;
 
+use super::children::Children;
 use crate::{verdict::ExitCode, world::BoxFuture};
 
 #[cfg(windows)]
@@ -18,6 +20,7 @@ use tokio::signal::windows::ctrl_c;
 pub(super) struct Interrupt {
     seen: watch::Receiver<bool>,
     alone: Arc<AtomicBool>,
+    children: Children,
 }
 
 impl Interrupt {
@@ -30,6 +33,8 @@ impl Interrupt {
         let ending = endings();
         let alone = Arc::new(AtomicBool::new(false));
         let alone_ = alone.clone();
+        let children = Children::default();
+        let children_ = children.clone();
         tokio::spawn(async move {
             let Ok(mut signals) = signals else {
                 // The system's own way of ending a process stays.
@@ -42,9 +47,20 @@ impl Interrupt {
             tell.send_replace(true);
             eprintln!("interrupted: {what_happens} (Ctrl-C again: at once)");
             signals.recv().await;
+            // Nobody's destructor runs any more.
+            children_.kill();
             std::process::exit(i32::from(ExitCode::Interrupted.number()));
         });
-        Self { seen, alone }
+        Self {
+            seen,
+            alone,
+            children,
+        }
+    }
+
+    /// The processes that a second one ends, too.
+    pub fn children(&self) -> &Children {
+        &self.children
     }
 
     /// Whether there was a first one.

@@ -1,13 +1,15 @@
 //! From what the user names to a plan that this machine can carry.
 
-use std::{fs, io::IsTerminal, path::Path};
+use std::{collections::BTreeSet, fs, io::IsTerminal, path::Path};
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{args::ChangeArgs, machine, no_color};
 use crate::{
     plan::{self, Plan, Segment, check_limits},
-    scenario::{self, Diagnostics, Override, Scenario, ThresholdCheck, ThresholdMistake},
+    scenario::{
+        self, Diagnostics, Group, IceFetch, IceServers, Override, Scenario, ThresholdCheck, ThresholdMistake,
+    },
     verdict::{Threshold, ThresholdPart},
 };
 
@@ -72,11 +74,7 @@ pub(super) fn load(
 /// Whether the target is this machine: then it needs no permission, and peers bind 127.0.0.1. A proxy, or a name that
 /// is pinned, can make another one of it.
 pub(super) fn is_loopback(scenario: &Scenario) -> bool {
-    let is_elsewhere = scenario.target.access.as_ref().is_some_and(|access| {
-        let away = |pin: &scenario::HostPin| !pin.address.is_loopback();
-        access.proxy.is_some() || access.resolve.iter().any(away)
-    });
-    if is_elsewhere {
+    if is_elsewhere(scenario) {
         return false;
     }
     match scenario.target.host() {
@@ -85,9 +83,37 @@ pub(super) fn is_loopback(scenario: &Scenario) -> bool {
     }
 }
 
+/// Whether a proxy or a pinned name leads away from this machine, whatever a host is called.
+fn is_elsewhere(scenario: &Scenario) -> bool {
+    scenario.target.access.as_ref().is_some_and(|access| {
+        let away = |pin: &scenario::HostPin| !pin.address.is_loopback();
+        access.proxy.is_some() || access.resolve.iter().any(away)
+    })
+}
+
+/// The hosts, not this machine, that peers ask for ICE servers.
+pub(super) fn foreign_ice_hosts(scenario: &Scenario) -> BTreeSet<&str> {
+    let fetches = scenario.groups.iter().flat_map(|group| group.ice.fetches());
+    let hosts = fetches.map(IceFetch::host);
+    hosts
+        .filter(|host| is_elsewhere(scenario) || !is_this_machine(host))
+        .collect()
+}
+
 /// Whether a URL's host is this machine.
 pub(super) fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// What a simulation can't play, if the scenario wants it.
+pub(super) fn out_of_reach(scenario: &Scenario) -> Option<String> {
+    let named = |group: &Group| matches!(group.ice.servers, IceServers::Named(_));
+    scenario.groups.iter().any(named).then(|| {
+        format!(
+            "note: {}: in a simulation ICE servers that are named are out of reach, and none are fetched; `servers: bundled` is there",
+            scenario.name
+        )
+    })
 }
 
 fn read(named: &str, change: &ChangeArgs) -> Option<Scenario> {

@@ -2,6 +2,20 @@
 //!
 //! An edge, and the only room that writes files and to the terminal.
 
+/// As the standard library's, but whoever has closed stderr, or hung its terminal up, is no reason to panic: peers have
+/// to leave their rooms then, too.
+macro_rules! eprintln {
+    ($($told:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($told)*)));
+    }};
+}
+/// The same without a line's end.
+macro_rules! eprint {
+    ($($told:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!($($told)*));
+    }};
+}
+
 mod abort;
 mod actions;
 mod args;
@@ -15,6 +29,7 @@ mod capacity_server;
 mod capacity_step;
 mod case;
 mod check;
+mod children;
 mod compare;
 mod compare_ab;
 mod compare_args;
@@ -27,6 +42,7 @@ mod environment;
 mod guard;
 mod guard_args;
 mod hunt;
+mod ice_server;
 mod interrupt;
 mod live;
 mod load;
@@ -53,6 +69,7 @@ mod serve;
 mod session;
 mod simulate;
 mod so_far;
+mod spoken;
 mod sweep;
 mod target_args;
 mod verdict;
@@ -93,6 +110,14 @@ pub fn main() -> ExitCode {
     panics::end_on_panic();
     let matches = environment::command().get_matches();
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let spoken = spoken::mistakes(&words);
+    if !spoken.is_empty() {
+        spoken.iter().for_each(|mistake| eprintln!("{mistake}"));
+        return crate::verdict::ExitCode::Usage.into();
+    }
     // A server has nothing but its log to say where it is.
     let verbose = match &args.command {
         Command::Serve(_) => args.verbose + 1,
@@ -132,6 +157,8 @@ fn log_to_stderr(verbose: u8) {
         .with_env_filter(filter)
         .with_timer(Clock)
         .with_writer(io::stderr)
+        // It would be said where it could not be said.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal() && !no_color())
         .finish()
         .with(filter_fn(|of| {

@@ -193,6 +193,7 @@ steps: [join, { wait: connected }, { barrier: b }, { pause: 1h }]
                 .expect("a place");
             let options = Options {
                 ice_servers: Vec::new(),
+                max_rate: None,
                 tricks: Tricks::default(),
                 interrupt: Box::pin(async move {
                     if of_run {

@@ -48,11 +48,12 @@ impl Place {
         tap: Option<Arc<dyn Tap>>,
     ) -> Result<Self, String> {
         let ice = IceSide::start(scenario, trusted).await?;
+        let ice = ice.with_guests(guests(scenario, plan, run_id));
         let (target, server) = match &scenario.target.url {
             Some(url) => {
                 let plain = Access::default();
                 let access = scenario.target.access.as_deref().unwrap_or(&plain);
-                let dialer = Dialer::new(url, access, guests(scenario, plan, run_id))?;
+                let dialer = Dialer::new(url, access, ice.guests().clone(), ice.fetches())?;
                 let target = Target::Foreign {
                     url: url.clone(),
                     dialer: Arc::new(dialer),
@@ -267,6 +268,7 @@ mod tests {
         let plan = Arc::new(plan::expand(&scenario, 1, &plan::Options::default()));
         let options = Options {
             ice_servers: Vec::new(),
+            max_rate: None,
             tricks: Tricks::default(),
             interrupt: Box::pin(restless()),
         };

@@ -79,8 +79,13 @@ impl Planned {
             1 => "1 failure".to_owned(),
             n => format!("{n} failures"),
         };
+        // Who is kept out tries again for a while, and has not failed before that is over.
+        let sockets = match live.lost_most_by {
+            Some(most) => format!(", signaling sockets lost {} (most: {most})", live.sockets_lost),
+            None => String::new(),
+        };
         Some(format!(
-            "peers joined {}/{}, links open {}/{}, messages {}, {failures}",
+            "peers joined {}/{}, links open {}/{}, messages {}, {failures}{sockets}",
             live.peers_joined, self.peers, live.links_open, self.links, live.messages_delivered
         ))
     }

@@ -375,6 +375,7 @@ pub(super) fn incomplete(why: String) -> VerdictLine {
         word: VerdictWord::Incomplete,
         exit_code: ExitCode::Invalid.number(),
         reasons: vec![why],
+        invalid_by: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -15,6 +15,7 @@ use super::{
     baseline::{self, Played},
     config, doors, dry_run,
     guard::{self, Allowed},
+    ice_server::ice_servers,
     interrupt::Interrupt,
     live::Outset,
     load::{self, Loaded},
@@ -31,7 +32,6 @@ use super::{
     watched::Watched,
 };
 use crate::{
-    base::{IceTransport, IceUrl},
     net::{CertificateDer, certificates},
     plan::Segment,
     report::{LAUNCH_SCHEMA, Launch, MachineLine, RunReport, StartedAt, json, terminal},
@@ -176,39 +176,6 @@ fn is_possible(loaded: &Loaded, args: &RunArgs) -> bool {
     possible
 }
 
-fn ice_servers(given: &[String]) -> Option<Vec<RTCIceServer>> {
-    let parse = |text: &String| {
-        let mut parts = text.split(',');
-        let url = parts.next().unwrap_or_default();
-        let (username, credential) = (parts.next(), parts.next());
-        let known = ["stun:", "stuns:", "turn:", "turns:"]
-            .iter()
-            .any(|scheme| url.starts_with(scheme));
-        let by_stream = url
-            .parse::<IceUrl>()
-            .is_ok_and(|url| url.transport != IceTransport::Udp);
-        if by_stream {
-            eprintln!(
-                "error: --ice-server {text}: on the command line servers are asked over UDP only\n  help: name it in the scenario, `ice: {{servers: [{{urls: '{url}', …}}]}}`; there TCP and TLS go, too"
-            );
-            return None;
-        }
-        let sound = known && parts.next().is_none() && username.is_some() == credential.is_some();
-        if !sound {
-            eprintln!(
-                "error: --ice-server {text}: not an ICE server\n  help: write `stun:host:port`, or `turn:host:port,USER,CREDENTIAL`"
-            );
-        }
-        sound.then(|| RTCIceServer {
-            urls: vec![url.to_owned()],
-            username: username.unwrap_or_default().to_owned(),
-            credential: credential.unwrap_or_default().to_owned(),
-        })
-    };
-    let servers: Vec<Option<RTCIceServer>> = given.iter().map(parse).collect();
-    servers.into_iter().collect()
-}
-
 /// Whom `turns:` servers are trusted by, beside the system's authorities.
 fn trusted(file: Option<&Path>) -> Option<Vec<CertificateDer<'static>>> {
     let Some(file) = file else { return Some(Vec::new()) };
@@ -286,7 +253,8 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
             gathered.clone(),
         );
     }
-    for line in doors::lines(plan, &place) {
+    let unplayed = load::out_of_reach(scenario).filter(|_| args.sim);
+    for line in doors::lines(plan, &place).into_iter().chain(unplayed) {
         eprintln!("{line}");
     }
     let progress = Progress::start(plan, gathered.clone(), args.quiet);
@@ -295,6 +263,7 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
     let plan_ = Arc::new(plan.clone());
     let options = Options {
         ice_servers: ice_servers.to_vec(),
+        max_rate: guard::max_rate(scenario, args).map(|limit| limit.rate),
         tricks: Tricks::default(),
         interrupt: Box::pin(async {
             tokio::select! {
@@ -505,6 +474,7 @@ pub(super) fn repeat_words(named: &str, args: &RunArgs, seed: u64) -> Vec<String
     }
     let flags = [
         ("--url", &change.url),
+        ("--protocol", &change.protocol),
         ("--rooms", &change.rooms),
         ("--peers", &change.peers),
         ("--duration", &change.duration),

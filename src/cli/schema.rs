@@ -9,7 +9,7 @@ use crate::{
     verdict::{ExitCode, Threshold},
 };
 
-/// `rtcstorm schema`: the language, or what a run writes.
+/// `rtcstorm schema`: the language, or what a command writes.
 pub(super) fn schema(args: &SchemaArgs) -> ExitCode {
     match args.of {
         SchemaOf::Scenario => language(),
@@ -17,6 +17,8 @@ pub(super) fn schema(args: &SchemaArgs) -> ExitCode {
         SchemaOf::Machine => print_data(schemas::MACHINE),
         SchemaOf::Run => print_data(schemas::RUN),
         SchemaOf::Event => print_data(schemas::EVENT),
+        SchemaOf::Comparison => print_data(schemas::COMPARISON),
+        SchemaOf::Capacity => print_data(schemas::CAPACITY),
     }
     ExitCode::Pass
 }

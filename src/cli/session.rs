@@ -10,7 +10,7 @@ use std::{
 
 use tokio::process::Command;
 
-use super::{compare_runs::Trouble, interrupt::Interrupt};
+use super::{children::Reach, compare_runs::Trouble, interrupt::Interrupt, spoken};
 
 /// What a run must not take over from the session that starts it.
 const NOT_INHERITED: [&str; 10] = [
@@ -32,6 +32,8 @@ const MAX_SHOWN: usize = 2_000;
 pub(super) struct RunCommand {
     program: PathBuf,
     arguments: Vec<String>,
+    /// This program, which asks no terminal for anything.
+    is_own: bool,
     /// As the user wrote it.
     text: String,
 }
@@ -67,13 +69,19 @@ impl RunCommand {
                     "name it by its path",
                 )
             })?,
-            _ => PathBuf::from(first),
+            other => PathBuf::from(other),
         };
         Ok(Self {
             program,
             arguments: words,
+            is_own: first == "rtcstorm",
             text: text.to_owned(),
         })
+    }
+
+    /// As it may be kept with what it came to, and told to anybody.
+    pub fn told(&self) -> String {
+        spoken::line_without_secrets(&self.text)
     }
 
     /// Plays it with that seed, into `folder`.
@@ -94,6 +102,7 @@ impl RunCommand {
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
+        let reach = self.reach(&mut command);
         let began = Instant::now();
         let mut child = command
             .args(&self.arguments)
@@ -106,13 +115,17 @@ impl RunCommand {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| broken(format!("`{}` cannot be started: {error}", self.text)))?;
+        let noted = interrupt.children().note(child.id(), reach);
         let ended = tokio::select! {
             ended = child.wait() => ended,
             () = interrupt.first() => {
-                pass_on(&child, interrupt.is_alone());
+                if reach == Reach::Group || is_told_by_us_alone(interrupt) {
+                    noted.interrupt();
+                }
                 child.wait().await
             }
         };
+        drop(noted);
         let status = ended.map_err(|error| broken(format!("`{}`: {error}", self.text)))?;
         if interrupt.is_seen() {
             return Ok(Ended::Interrupted);
@@ -135,24 +148,30 @@ impl RunCommand {
             took: began.elapsed(),
         })
     }
+
+    /// A run of this program has a group of its own, so that Ctrl-C comes to it once, whoever sends it to whom. Another
+    /// command stays in the terminal's foreground group, or it could not ask there for a password.
+    #[cfg(unix)]
+    fn reach(&self, command: &mut Command) -> Reach {
+        match self.is_own {
+            true => {
+                command.process_group(0);
+                Reach::Group
+            }
+            false => Reach::Alone,
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn reach(&self, _command: &mut Command) -> Reach {
+        Reach::Alone
+    }
 }
 
 /// Ctrl-C of a terminal goes to all processes in front; a signal from elsewhere to this one alone.
-#[cfg(unix)]
-fn pass_on(child: &tokio::process::Child, is_alone: bool) {
-    use rustix::process::{Pid, Signal, kill_process};
-    if std::io::stdin().is_terminal() && !is_alone {
-        return;
-    }
-    let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    if let Some(pid) = pid {
-        // It may have ended by now.
-        let _ = kill_process(pid, Signal::INT);
-    }
+fn is_told_by_us_alone(interrupt: &Interrupt) -> bool {
+    interrupt.is_alone() || !std::io::stdin().is_terminal()
 }
-
-#[cfg(not(unix))]
-fn pass_on(_child: &tokio::process::Child, _is_alone: bool) {}
 
 /// The last that a run has said.
 fn shown(path: &Path) -> String {

@@ -74,6 +74,7 @@ pub(super) fn play(
     let world = Arc::new(sim_world(&scenario.target, schedule, plan.seed));
     let options = Options {
         ice_servers: Vec::new(),
+        max_rate: None,
         tricks: Tricks::default(),
         interrupt: Box::pin(std::future::pending()),
     };

@@ -74,6 +74,7 @@ impl SoFar {
                 word: VerdictWord::Running,
                 exit_code: ExitCode::Invalid.number(),
                 reasons: Vec::new(),
+                invalid_by: Vec::new(),
                 warnings: Vec::new(),
             },
             thresholds: self.thresholds.iter().map(line).collect(),

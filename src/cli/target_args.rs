@@ -1,6 +1,6 @@
 //! How a target is reached, said on the command line: each flag is a key of `target:`.
 
-use crate::scenario::Override;
+use crate::scenario::{Override, value_without_secrets};
 
 /// What lets peers into somebody's deployment. A value that is a secret stands in the environment or a file: whoever
 /// can list processes sees command lines.
@@ -168,8 +168,9 @@ impl TargetArgs {
             ("--query", "=", &self.query),
         ] {
             for text in values {
-                let name = text.split([':', '=']).next().unwrap_or_default().trim();
-                add(flag, &format!("{name}{between}hidden"));
+                let (name, value) = text.split_once([':', '=']).unwrap_or((text, ""));
+                let value = value_without_secrets(value.trim());
+                add(flag, &format!("{}{between}{value}", name.trim()));
             }
         }
         if let Some(proxy) = &self.proxy {
@@ -221,6 +222,7 @@ mod tests {
             assert!(yaml.contains(line), "{line}: {yaml}");
         }
         let repeat = args.repeat().join(" ");
+        assert!(repeat.contains("--header X-Two: ${env:TWO}"), "{repeat}");
         assert!(repeat.contains("--header X-Token: hidden") && repeat.contains("--proxy http://proxy:1"));
         assert!(
             !repeat.contains("pass1") && !repeat.contains("{b}") && !repeat.contains("v=w"),

@@ -74,6 +74,7 @@ pub(super) fn tell(about: About<'_>, mut measured: Measured) -> (RunReport, Exit
         interrupted: about.run.interrupted && about.by_user,
         aborted: aborted_by.is_some(),
         server_commands_failed: counted(&metrics, "server_commands_failed"),
+        sockets_held_back: held_back(&metrics),
         panicked: about.panicked.as_deref(),
         config_error: false,
     });
@@ -103,6 +104,10 @@ pub(super) fn tell(about: About<'_>, mut measured: Measured) -> (RunReport, Exit
                     told(reason, aborted_by.as_ref()) + &measured.which(reason) + &lost(reason, &metrics)
                 })
                 .collect(),
+            invalid_by: match verdict.decision {
+                Decision::Invalid => verdict.invalid_by().map(str::to_owned).collect(),
+                _ => Vec::new(),
+            },
             warnings: verdict
                 .warnings
                 .iter()
@@ -143,6 +148,11 @@ pub(super) fn scenario_line(scenario: &Scenario, seed: u64) -> ScenarioLine {
 
 fn counted(metrics: &Snapshot, name: &'static str) -> u64 {
     metrics.counters.get(&MetricKey::new(name)).copied().unwrap_or(0)
+}
+
+fn held_back(metrics: &Snapshot) -> u64 {
+    let key = MetricKey::new("limits_hit").with("of", "user");
+    metrics.counters.get(&key).copied().unwrap_or(0)
 }
 
 /// Where not one link connected: what became of the signaling sockets, by its name.

@@ -1,5 +1,5 @@
 use super::{EventKind, IgnoreReason, tally::Series};
-use crate::base::Instant;
+use crate::base::{Instant, SignalingFailure};
 
 /// The counter that goes up by one with an event of this kind, whatever else the event means.
 pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
@@ -29,9 +29,7 @@ pub(super) fn counter_of(kind: &EventKind) -> Option<Series> {
         EventKind::ExternalMessageSent { .. } => "external_messages_sent",
         EventKind::ExternalMessageUnsent { .. } => "external_messages_unsent",
         EventKind::ExternalMessageReceived { .. } => "external_messages_received",
-        EventKind::SignalingLost { failure, .. } => {
-            return Some(Series::tagged("signaling_lost", [("failure", failure.name())]));
-        }
+        EventKind::SignalingLost { failure, .. } => return Some(lost_by(*failure)),
         EventKind::LimitHit { of, .. } => {
             return Some(Series::tagged("limits_hit", [("of", of.name())]));
         }
@@ -154,6 +152,11 @@ pub(super) fn amounts_of(kind: &EventKind) -> impl Iterator<Item = (Series, u64)
     });
     let plain = plain.into_iter().map(|(name, more)| (name.into(), more));
     plain.chain(wasted).filter(|(_, more)| *more > 0)
+}
+
+/// Sockets that were lost, or could not be opened, by that.
+pub(super) fn lost_by(failure: SignalingFailure) -> Series {
+    Series::tagged("signaling_lost", [("failure", failure.name())])
 }
 
 #[cfg(test)]

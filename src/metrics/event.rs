@@ -431,6 +431,8 @@ pub enum LimitOf {
     Harness,
     /// A client's rule: what is tested.
     Client,
+    /// The user's, on the command line.
+    User,
 }
 
 /// What a server holds at the moment, as far as it tells.

@@ -1,3 +1,5 @@
+use crate::base::SignalingFailure;
+
 /// What a progress view shows while a run is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Live {
@@ -9,4 +11,8 @@ pub struct Live {
     pub messages_delivered: u64,
     /// Links and messages that have failed so far: the numerators of all rates.
     pub failures: u64,
+    /// Signaling sockets that could not be opened or were lost so far, and the most frequent reason.
+    pub sockets_lost: u64,
+    /// The name of that; of equal ones the first.
+    pub lost_most_by: Option<SignalingFailure>,
 }

@@ -43,6 +43,7 @@ impl LimitOf {
         match self {
             Self::Harness => "harness",
             Self::Client => "client",
+            Self::User => "user",
         }
     }
 }
@@ -134,7 +135,7 @@ const FORGED: &[Tag] = &[tag(
 
 const WASTE: &[Tag] = &[tag("whose", &["other_room", "other_member", "server"])];
 
-const LIMITS: &[Tag] = &[tag("of", &["harness", "client"])];
+const LIMITS: &[Tag] = &[tag("of", &["harness", "client", "user"])];
 
 /// Every metric there is, trends first, then rates, then counters.
 pub const CATALOGUE: &[Metric] = &[
@@ -536,7 +537,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         "limits_hit",
         LIMITS,
-        "Limits of the harness, or of a client's rules, that were hit.",
+        "Limits of the harness, of a client's rules, or of the command line, that were hit.",
     ),
 ];
 

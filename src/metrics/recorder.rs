@@ -1,13 +1,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    base::{Generation, Incarnation, Instant, PeerId},
+    base::{Generation, Incarnation, Instant, PeerId, SignalingFailure},
     plan::{Burst, Plan},
 };
 
 use super::{
     EventKind, Live, MetricKey, RunEvent, Sample, Snapshot,
-    counts::{amounts_of, counter_of, is_of_the_run, planned_of},
+    counts::{amounts_of, counter_of, is_of_the_run, lost_by, planned_of},
     deadlines::{Deadlines, Due},
     faults::{self, Faults},
     joins::{FailedJoin, Joins},
@@ -188,11 +188,17 @@ impl Recorder {
 
     /// The few figures of a progress view; costs a handful of look-ups.
     pub fn live(&self) -> Live {
+        let by = |failure: &SignalingFailure| self.tally.counted(lost_by(*failure));
+        let all = SignalingFailure::ALL.iter();
+        let lost = all.clone().map(by).sum();
+        let most = all.rev().max_by_key(|failure| by(failure)).copied();
         Live {
             peers_joined: self.members.inside(),
             links_open: self.pairs.open(),
             messages_delivered: self.tally.counted("messages_received"),
             failures: self.tally.hits(),
+            sockets_lost: lost,
+            lost_most_by: most.filter(|_| lost > 0),
         }
     }
 

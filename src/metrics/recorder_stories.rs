@@ -1,6 +1,6 @@
 //! What a recorder tells of a run beside its samples.
 
-use crate::plan::Burst;
+use crate::{base::SignalingFailure, plan::Burst};
 
 use super::{
     EventKind, Live,
@@ -54,6 +54,7 @@ fn a_progress_view_sees_who_is_in_and_what_failed() {
         links_open: 1,
         messages_delivered: 1,
         failures: 1,
+        ..Live::default()
     };
     assert_eq!(story.live(), live);
     let story = story.leave(41_000, A, 1);
@@ -63,4 +64,17 @@ fn a_progress_view_sees_who_is_in_and_what_failed() {
         ..live
     };
     assert_eq!(story.live(), live);
+    let lost = |failure| EventKind::SignalingLost {
+        failure,
+        reason: String::new(),
+    };
+    let story = story
+        .peer(42_000, B, lost(SignalingFailure::Closed))
+        .peer(43_000, B, lost(SignalingFailure::ConnectionRefused))
+        .peer(44_000, B, lost(SignalingFailure::ConnectionRefused));
+    let live = story.live();
+    assert_eq!(
+        (live.sockets_lost, live.lost_most_by),
+        (3, Some(SignalingFailure::ConnectionRefused))
+    );
 }

@@ -14,10 +14,14 @@ use tokio_rustls::{
 };
 use webrtc::peer_connection::RTCIceServer;
 
-use super::{turn::BundledTurn, turn_tls::connector};
+use super::{
+    dial::{Fetches, Guests},
+    turn::BundledTurn,
+    turn_tls::connector,
+};
 use crate::{
     base::{IceScheme, IceTransport, IceUrl},
-    scenario::{Ice, IceAccount, IcePolicy, IceServer, IceServers, Scenario, TurnCredentials},
+    scenario::{Ice, IceAccount, IceFetch, IcePolicy, IceServer, IceServers, Scenario, TurnCredentials},
     world::{BoxFuture, ByteStream, Dial, stream_address},
 };
 
@@ -38,6 +42,10 @@ pub struct IceSide {
     connector: Option<TlsConnector>,
     /// Those that are reached by a stream, by the index in their [`stream_address`].
     streams: Arc<Mutex<Vec<IceUrl>>>,
+    /// What peers fetch, who they are to whoever is asked, and whom that is trusted by.
+    fetches: Vec<IceFetch>,
+    guests: Guests,
+    trusted: Vec<CertificateDer<'static>>,
 }
 
 impl IceSide {
@@ -50,7 +58,8 @@ impl IceSide {
         if ices().all(|ice| ice.servers == IceServers::None) {
             return Ok(Self::default());
         }
-        let mut trusted = trusted.to_vec();
+        let fetches: Vec<IceFetch> = ices().flat_map(Ice::fetches).cloned().collect();
+        let (given, mut trusted) = (trusted, trusted.to_vec());
         let mut bundled = None;
         if ices().any(|ice| ice.servers == IceServers::Bundled) {
             let secret = TurnSecret::new(BUNDLED_SECRET).ok_or("the bundled TURN server has no secret")?;
@@ -85,7 +94,28 @@ impl IceSide {
             secrets,
             connector: Some(connector(&trusted).map_err(|error| format!("no TLS to TURN servers: {error}"))?),
             streams: Arc::default(),
+            fetches,
+            guests: Guests::default(),
+            trusted: given.to_vec(),
         })
+    }
+
+    /// The same for peers who are these to whom they ask for ICE servers.
+    pub fn with_guests(self, guests: Guests) -> Self {
+        Self { guests, ..self }
+    }
+
+    /// Whom peers ask for ICE servers.
+    pub fn fetches(&self) -> Fetches<'_> {
+        Fetches {
+            all: &self.fetches,
+            trusted: &self.trusted,
+        }
+    }
+
+    /// Who the peers are.
+    pub fn guests(&self) -> &Guests {
+        &self.guests
     }
 
     /// The server that was started.
@@ -93,10 +123,11 @@ impl IceSide {
         self.bundled.as_ref()
     }
 
-    /// The servers of a connection that `user` begins now, with credentials of their own.
-    pub(super) fn servers(&self, ice: &Ice, user: &str) -> Vec<RTCIceServer> {
+    /// The servers of a connection that `user` begins now, with credentials of their own. `named`: those that the scenario
+    /// names, each that had to be fetched as it was.
+    pub(super) fn servers(&self, ice: &Ice, named: Vec<IceServer>, user: &str) -> Vec<RTCIceServer> {
         let named = match (&ice.servers, &self.bundled) {
-            (IceServers::Named(servers), _) => servers.clone(),
+            (IceServers::Named(_), _) => named,
             (IceServers::Bundled, Some(turn)) => {
                 let mut servers = Vec::new();
                 let mut push = |text: String, account| {
@@ -125,7 +156,7 @@ impl IceSide {
 
     fn server(&self, server: &IceServer, ice: &Ice, user: &str) -> RTCIceServer {
         let (username, credential) = match &server.account {
-            IceAccount::None => (String::new(), String::new()),
+            IceAccount::None | IceAccount::Fetched(_) => (String::new(), String::new()),
             IceAccount::LongTerm { username, credential } => (username.clone(), credential.clone()),
             IceAccount::Secret { variable } => match self.secrets.get(variable) {
                 Some(secret) => {

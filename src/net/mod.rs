@@ -7,6 +7,7 @@ mod commands;
 mod dial;
 mod ice;
 mod lanes;
+mod lent;
 mod post;
 mod probe;
 mod prometheus;
@@ -20,7 +21,7 @@ mod world;
 
 pub use bundled::Bundled;
 pub use commands::{Command, Commands};
-pub use dial::{Dialer, Guest, Guests};
+pub use dial::{Dialer, Fetches, Guest, Guests};
 pub use ice::IceSide;
 pub use post::post;
 pub use scrape::server_cpu_s;

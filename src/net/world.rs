@@ -14,9 +14,10 @@ use webrtc::{
 use super::{
     bundled::Bundled,
     commands::Commands,
-    dial::{Dialer, Guests},
+    dial::Dialer,
     ice::IceSide,
     lanes::Lanes,
+    lent::Lent,
     probe::{Lateness, probe},
     scrape::scrape,
     tap::{Tap, Tapped},
@@ -55,7 +56,8 @@ pub struct NetWorld {
     epoch_unix_ms: u64,
     target: Target,
     dialer: Arc<Dialer>,
-    ice: IceSide,
+    lent: Arc<Lent>,
+    ice: Arc<IceSide>,
     census: Arc<Census>,
     lanes: Lanes,
     lateness: Lateness,
@@ -74,7 +76,8 @@ impl NetWorld {
         let lanes = Lanes::new(&lateness)?;
         let dialer = match &target {
             Target::Bundled(server) => {
-                let dialer = Dialer::new(&server.url(), &Access::default(), Guests::default());
+                let (plain, guests) = (Access::default(), ice.guests().clone());
+                let dialer = Dialer::new(&server.url(), &plain, guests, ice.fetches());
                 Arc::new(dialer.map_err(io::Error::other)?)
             }
             Target::Foreign { dialer, .. } => dialer.clone(),
@@ -85,8 +88,9 @@ impl NetWorld {
             started: StdInstant::now(),
             epoch_unix_ms: u64::try_from(epoch.as_millis()).unwrap_or(u64::MAX),
             target,
+            lent: Arc::new(Lent::new(dialer.clone())),
             dialer,
-            ice,
+            ice: Arc::new(ice),
             census,
             lanes,
             lateness,
@@ -238,8 +242,26 @@ impl World for NetWorld {
         }
     }
 
-    fn ice_servers(&self, ice: &Ice, user: &str) -> Vec<RTCIceServer> {
-        self.ice.servers(ice, user)
+    fn fetch_ice_servers(&self, peer: PeerId, ice: &Ice) -> Option<BoxFuture<Result<(), SignalingEnd>>> {
+        ice.fetches().next()?;
+        let (lent, servers) = (self.lent.clone(), ice.servers.clone());
+        Some(Box::pin(
+            async move { lent.servers(peer, &servers).await.map(drop) },
+        ))
+    }
+
+    fn ice_servers(
+        &self,
+        peer: PeerId,
+        ice: &Ice,
+        user: &str,
+    ) -> BoxFuture<Result<Vec<RTCIceServer>, SignalingEnd>> {
+        let (lent, side) = (self.lent.clone(), self.ice.clone());
+        let (ice, user) = (ice.clone(), user.to_owned());
+        Box::pin(async move {
+            let named = lent.servers(peer, &ice.servers).await?;
+            Ok(side.servers(&ice, named, &user))
+        })
     }
 
     fn turn_streams(&self) -> Option<Dial> {

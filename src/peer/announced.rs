@@ -88,6 +88,10 @@ impl Peer {
                 let Some(remote) = self.peer_of(remote).or_else(|| self.meet(&unnamed())) else {
                     return;
                 };
+                if self.abilities.roster_by == RosterBy::Harness && !remote.is_external() {
+                    // The list tells.
+                    return;
+                }
                 if self.members.insert(remote) {
                     self.seen.left.remove(&remote);
                     if remote.is_external() {

@@ -7,7 +7,7 @@ use crate::{
     base::{Generation, Instant, PeerId},
     metrics::{EventKind, LimitOf},
     scenario::EXTERNALS_MAX,
-    signaling::{ChannelData, ChannelMessage, Member},
+    signaling::{ChannelData, ChannelMessage, LeaveReason, Member, RosterBy},
 };
 
 /// Bytes of a user id; what the reference server takes. Who has a longer one is not met.
@@ -182,10 +182,9 @@ impl Peer {
 
     /// Its channel is open: it is told who this is, as clients tell each other. It would show a probe to a person.
     pub(super) fn external_opened(&mut self, remote: PeerId, now: Instant) {
-        let participant = ChannelMessage::encode_participant(&self.plan.user_id, self.name());
-        let participant = self.channel_format.write(participant);
-        if let Some(link) = self.links.get_mut(&remote) {
-            link.transmit(participant);
+        if self.channel_format.greets() {
+            let participant = ChannelMessage::encode_participant(&self.plan.user_id, self.name());
+            self.transmit(remote, &participant);
         }
         self.drain_link(remote, now);
     }
@@ -198,7 +197,12 @@ impl Peer {
         data: &ChannelData,
         now: Instant,
     ) {
-        let message = self.channel_format.read(data);
+        let Some(message) = self.read_channel(remote, generation, data) else {
+            return;
+        };
+        if message == ChannelMessage::Close {
+            return self.external_parts(remote, now);
+        }
         if let (ChannelMessage::Chat { bytes, .. } | ChannelMessage::ForeignChat { bytes }, Some(external)) =
             (message, self.externals.user_id(remote))
         {
@@ -214,6 +218,23 @@ impl Peer {
             external.heard = true;
         }
         self.check_wait(now);
+    }
+
+    /// Where nobody tells of members, one from outside is there as long as its connection is: it has closed the channel.
+    pub(super) fn check_parted(&mut self, remote: PeerId, now: Instant) {
+        let closed = |link: &Link| link.is_closed_by_remote();
+        if remote.is_external()
+            && self.abilities.roster_by == RosterBy::Harness
+            && self.links.get(&remote).is_some_and(closed)
+        {
+            self.external_parts(remote, now);
+        }
+    }
+
+    fn external_parts(&mut self, remote: PeerId, now: Instant) {
+        if self.members.contains(&remote) {
+            self.member_left(remote, LeaveReason::Left, now);
+        }
     }
 
     /// Whether `wait: external` does not hold.

@@ -268,14 +268,13 @@ impl Peer {
     pub(super) fn probe(&mut self, remote: PeerId, now: Instant) {
         let number = self.next_probe;
         let text = self.chat_text(Seq::Probe(number), 0, now);
-        let Some(link) = self.links.get_mut(&remote) else {
-            return;
-        };
-        if !link.transmit(text) {
+        if !self.transmit(remote, &text) {
             return;
         }
         self.next_probe += 1;
-        link.probe_sent(number);
+        if let Some(link) = self.links.get_mut(&remote) {
+            link.probe_sent(number);
+        }
         let counts = |fault: &Fault| {
             // What a block leaves, TURN over TCP, brings a link back before its end. A probe that finds no way is not
             // answered while it lasts.
@@ -393,7 +392,14 @@ impl Peer {
     }
 
     pub(super) fn signal(&mut self, remote: PeerId, description: Description, stamp: Instant, now: Instant) {
+        let answered = self
+            .links
+            .get(&remote)
+            .and_then(|link| link.answered(&description));
         let remote = self.user_id_of(remote);
+        if let Some(offer) = answered {
+            self.codec.answering(&remote, offer);
+        }
         self.send_stamped(&Message::Description { remote, description }, stamp, now);
     }
 

@@ -4,17 +4,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    link::Link,
     machine::{Peer, PeerOutput, PeerTimer},
     membership::Membership,
 };
 use crate::{
     base::{Instant, PeerId},
-    signaling::{Member, Message, RosterBy},
+    signaling::{LeaveReason, Member, Message, RosterBy},
 };
 
 /// How long it may take until somebody of the plan is known under the id that a server has given it. Who is not by
 /// then is from outside.
 const INTRODUCED_WITHIN: Duration = Duration::from_secs(1);
+/// What was sent to somebody who has got onto the list since has not expired earlier than that.
+const EXPIRED_AFTER: Duration = Duration::from_secs(1);
 /// Messages of such that are kept meanwhile.
 const MAX_KEPT: usize = 1_024;
 
@@ -34,6 +37,17 @@ pub struct Introduction {
 pub(super) struct Strangers {
     heard: BTreeMap<String, Heard>,
     kept: usize,
+}
+
+/// The list of who is there, as far as this peer has to remember what it has heard of it.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    /// How often it was asked to take this peer in, and has not said that it has.
+    awaited: u32,
+    /// How often of that for memberships that are over.
+    former: u32,
+    /// When roommates were last said to have got onto it.
+    met_at: BTreeMap<PeerId, Instant>,
 }
 
 #[derive(Debug)]
@@ -61,7 +75,13 @@ impl Peer {
             name: self.name().to_owned(),
             goes_on_with: goes_on.then(|| connected(self)),
         };
+        self.list.awaited += 1;
         self.output(PeerOutput::Introduce(introduction));
+    }
+
+    /// A membership begins: what the list has yet to say is about an earlier one.
+    pub(super) fn outdate_introductions(&mut self) {
+        self.list.former = self.list.awaited;
     }
 
     /// The list of who is there has taken this peer in; so far it holds these.
@@ -72,7 +92,10 @@ impl Peer {
         for (_, member) in &there {
             self.meet_again(&member.user_id, now);
         }
-        if self.abilities.roster_by != RosterBy::Harness {
+        self.list.awaited -= 1;
+        let of_earlier = self.list.former > 0;
+        self.list.former = self.list.former.saturating_sub(1);
+        if self.abilities.roster_by != RosterBy::Harness || of_earlier {
             return;
         }
         let members: Vec<Member> = there.into_iter().map(|(_, member)| member).collect();
@@ -94,6 +117,11 @@ impl Peer {
             goes_on_with,
         } = introduction;
         self.bind(remote, &user_id);
+        self.list.met_at.insert(remote, now);
+        // Whoever is there already when this peer gets onto the list is told with that.
+        if self.abilities.roster_by == RosterBy::Harness && !self.is_member() {
+            return;
+        }
         if self.abilities.roster_by == RosterBy::Harness || goes_on_with.is_some() {
             let message = Message::MemberJoined {
                 member: Member {
@@ -108,10 +136,39 @@ impl Peer {
         self.meet_again(&user_id, now);
     }
 
-    /// It has left: newcomers are not told of it any more.
-    pub(super) fn withdraw(&mut self) {
+    /// Somebody else is not on the list any more. Where the server tells of that too, it does so in the order of its own.
+    pub(super) fn parted(&mut self, remote: PeerId, reason: LeaveReason, now: Instant) {
+        if self.abilities.roster_by == RosterBy::Harness && self.is_member() && self.members.contains(&remote)
+        {
+            self.member_left(remote, reason, now);
+        }
+    }
+
+    /// Whether what the server says of somebody's leave is not so. Where the list is the harness's, that tells who of the
+    /// plan leaves, in one order for all; a server without rooms can only say that somebody was not there some time ago.
+    /// And who is from outside is there as long as its channel is open.
+    pub(super) fn list_knows_better(&self, remote: PeerId, reason: LeaveReason, now: Instant) -> bool {
+        if self.abilities.roster_by != RosterBy::Harness {
+            return false;
+        }
+        if !self.members.contains(&remote) {
+            return true;
+        }
+        match (remote.is_external(), reason == LeaveReason::Closed) {
+            (true, true) => self.links.get(&remote).is_some_and(Link::is_open),
+            (true, false) => false,
+            (false, true) => {
+                let met = self.list.met_at.get(&remote);
+                met.is_some_and(|met| now.since(*met) < EXPIRED_AFTER)
+            }
+            (false, false) => true,
+        }
+    }
+
+    /// It has left, or is not there any more.
+    pub(super) fn withdraw(&mut self, reason: LeaveReason) {
         if self.abilities.is_introduced() {
-            self.output(PeerOutput::Withdraw);
+            self.output(PeerOutput::Withdraw(reason));
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     connection::{ConnectionCommand, ConnectionEvent},
     externals::Externals,
     faults::{Copies, Fault, NetworkCommand, Offered},
-    introduced::{Introduction, Strangers},
+    introduced::{Introduction, List, Strangers},
     link::{Link, LinkOutput, Memory},
     membership::{Leaving, Membership, SinceJoin},
     received::Incoming,
@@ -25,7 +25,10 @@ use crate::{
     metrics::EventKind,
     plan::{PeerPlan, Plan, ServerFault, SleepingClock},
     scenario::{ClientRules, TurnFault},
-    signaling::{Abilities, ChannelData, ChannelFormat, ChannelMessage, Codec, Member, Message, Seq},
+    signaling::{
+        Abilities, ChannelData, ChannelFormat, ChannelMessage, Chunks, Codec, LeaveReason, Member, Message,
+        Seq,
+    },
 };
 
 /// How long the server may take to answer the ping that ends a script.
@@ -49,6 +52,8 @@ pub struct Peer {
     pub(super) externals: Externals,
     /// Ids that may yet turn out to be those of roommates.
     pub(super) strangers: Strangers,
+    /// What is awaited of the list of who is there, and was heard of it.
+    pub(super) list: List,
     /// How long the server may take to confirm a join.
     pub(super) join_within: Duration,
     pub(super) settle_within: Duration,
@@ -58,12 +63,18 @@ pub struct Peer {
 
     pub(super) codec: Box<dyn Codec>,
     pub(super) channel_format: ChannelFormat,
+    /// Messages on channels that are not whole yet, of the connection of that generation.
+    chunks: BTreeMap<PeerId, (Generation, Chunks)>,
+    /// Counts the messages that go out on channels.
+    next_message: u32,
     pub(super) socket: Socket,
     /// Counts the sockets: what an earlier one says means nothing any more.
     pub(super) socket_number: u32,
     /// How much each wait for another one is shortened.
     pub(super) backoff: ChaCha8Rng,
     pub(super) socket_opened_at: Instant,
+    /// Whether the server has said anything on that socket.
+    pub(super) heard_server: bool,
     pub(super) pings: Pings,
     pub(super) incoming: Incoming,
     pub(super) membership: Membership,
@@ -202,7 +213,9 @@ pub enum PeerInput {
     OfferTogether(PeerId),
     /// This peer has got onto the list of who is in the room, which holds these others.
     Introduced(Vec<(PeerId, Member)>),
-    /// Another one has; `again`: it was on it before.
+    /// Another one is not on that list any more.
+    Parted { remote: PeerId, reason: LeaveReason },
+    /// Another one has got onto it; `again`: it was on it before.
     Met {
         remote: PeerId,
         introduction: Introduction,
@@ -239,8 +252,8 @@ pub enum PeerOutput {
     OfferTogether(Vec<PeerId>),
     /// The server has let it in: put it onto the list of who is in the room. [`PeerInput::Introduced`] answers.
     Introduce(Introduction),
-    /// It has left: take it off that list.
-    Withdraw,
+    /// It has left, or is not there any more: take it off that list.
+    Withdraw(LeaveReason),
     /// It has reached a barrier.
     ReachBarrier(BarrierId),
     /// Its script has ended, and the server has processed all that it sent.
@@ -273,16 +286,20 @@ impl Peer {
             roommates: user_ids.into_iter().filter(|(peer, _)| *peer != id).collect(),
             externals: Externals::new(plan.is_open_to_externals(mine.room)),
             strangers: Strangers::default(),
+            list: List::default(),
             join_within: plan.connect_timeout,
             settle_within: plan.connect_timeout.max(plan.message_timeout),
             epoch_unix_ms,
             abilities: plan.abilities(),
             channel_format: plan.protocol.channel_format(),
+            chunks: BTreeMap::new(),
+            next_message: 1,
             codec: plan.protocol.codec(&room.wire_id, &mine.user_id),
             socket: Socket::Closed,
             socket_number: 0,
             backoff: RootSeed(plan.seed).peer(mine.number, Purpose::SignalingBackoff),
             socket_opened_at: Instant::START,
+            heard_server: false,
             pings: Pings::default(),
             incoming: Incoming::default(),
             membership: Membership::Outside,
@@ -354,7 +371,10 @@ impl Peer {
                 if number != self.socket_number => {}
             PeerInput::SignalingOpened(_) => self.socket_opened(now),
             PeerInput::SignalingLost(_, end) => self.socket_lost(end, now),
-            PeerInput::Frame(number, text) => self.take_in(number, text, now),
+            PeerInput::Frame(number, text) => {
+                self.heard_server = true;
+                self.take_in(number, text, now);
+            }
             PeerInput::Connection {
                 remote,
                 generation,
@@ -366,6 +386,7 @@ impl Peer {
             PeerInput::TurnStopped { planned, ends } => self.turn_stopped(planned, ends, now),
             PeerInput::OfferTogether(remote) => self.offer_anew_to(remote, now),
             PeerInput::Introduced(there) => self.introduced(there, now),
+            PeerInput::Parted { remote, reason } => self.parted(remote, reason, now),
             PeerInput::Met {
                 remote,
                 introduction,
@@ -437,6 +458,7 @@ impl Peer {
             self.drain_link(remote, now);
             self.check_settled(now);
         }
+        self.check_parted(remote, now);
         // A member whose socket closed, and who went on talking to us until now.
         let deserted = |link: &Link| !link.is_open() || link.is_unwell();
         if !self.members.contains(&remote) && self.links.get(&remote).is_some_and(deserted) {
@@ -488,9 +510,7 @@ impl Peer {
         }
         self.seen.opened.insert(remote);
         let probe = self.chat_text(Seq::Probe(0), 0, now);
-        if let Some(link) = self.links.get_mut(&remote) {
-            link.transmit(probe);
-        }
+        self.transmit(remote, &probe);
         if self.faults.contains_key(&remote) {
             self.probe(remote, now);
         }
@@ -503,7 +523,7 @@ impl Peer {
         if remote.is_external() {
             return self.heard_external(remote, generation, data, now);
         }
-        let ChannelMessage::Chat { id, bytes } = self.channel_format.read(data) else {
+        let Some(ChannelMessage::Chat { id, bytes }) = self.read_channel(remote, generation, data) else {
             return;
         };
         if id.peer != self.plan.seat().number_of(remote) {
@@ -528,14 +548,49 @@ impl Peer {
                 self.event_of(Some(remote), kind);
                 if number > 0 {
                     let echo = self.chat_text(Seq::Echo(number), 0, now);
-                    if let Some(link) = self.links.get_mut(&remote) {
-                        link.transmit(echo);
-                    }
+                    self.transmit(remote, &echo);
                 }
             }
             Seq::Echo(number) => self.echo_received(remote, number, now),
             Seq::Fin => self.fin_received(remote, now),
         }
+    }
+
+    /// Sends a message over the channel to `remote`, as their connection carries it; `false` if none is open.
+    pub(super) fn transmit(&mut self, remote: PeerId, json: &str) -> bool {
+        let Some(link) = self.links.get_mut(&remote).filter(|link| link.is_open()) else {
+            return false;
+        };
+        let user_id = self
+            .externals
+            .user_id(remote)
+            .or_else(|| Some(self.roommates.get(&remote)?.as_str()));
+        let format = user_id.and_then(|user_id| self.codec.channel_format(user_id));
+        let number = self.next_message;
+        self.next_message = number.wrapping_add(1);
+        for data in format.unwrap_or(self.channel_format).write(json, number) {
+            link.transmit(data);
+        }
+        true
+    }
+
+    /// What has come over the channel of `remote`, once it is whole.
+    pub(super) fn read_channel(
+        &mut self,
+        remote: PeerId,
+        generation: Generation,
+        data: &ChannelData,
+    ) -> Option<ChannelMessage> {
+        let format = self.codec.channel_format(&self.user_id_of(remote));
+        let format = format.unwrap_or(self.channel_format);
+        let (of, chunks) = self
+            .chunks
+            .entry(remote)
+            .or_insert_with(|| (generation, Chunks::default()));
+        if *of != generation {
+            (*of, *chunks) = (generation, Chunks::default());
+        }
+        format.read(data, chunks)
     }
 
     pub(super) fn rules(&self) -> &ClientRules {

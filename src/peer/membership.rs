@@ -76,6 +76,7 @@ impl Peer {
         self.join_is_sent = false;
         self.former_joins = self.unanswered_joins;
         self.pings.forget_join();
+        self.outdate_introductions();
         self.membership = Membership::Joining;
         self.event(EventKind::JoinStarted {
             planned,
@@ -128,6 +129,7 @@ impl Peer {
         self.send(&Message::Leave, now);
         let within = crate::base::show_duration(self.join_within);
         self.join_failed(format!("no answer within {within}"));
+        self.give_mute_server_up(now);
         self.check_wait(now);
     }
 
@@ -139,6 +141,7 @@ impl Peer {
                 incarnation: self.incarnation,
                 reason,
             });
+            self.withdraw(LeaveReason::Closed);
             self.close_membership();
         }
     }
@@ -148,6 +151,7 @@ impl Peer {
         if is_own && self.membership == Membership::Member {
             // The join of a new socket that was to take the membership over.
             self.lose_membership(now);
+            self.close_membership();
             self.check_wait(now);
         }
         if is_own && self.membership == Membership::Joining {
@@ -159,6 +163,7 @@ impl Peer {
                 incarnation: self.incarnation,
                 reason,
             });
+            self.close_membership();
             self.check_wait(now);
         }
     }
@@ -176,11 +181,12 @@ impl Peer {
         });
         self.send(&Message::Leave, now);
         self.token = None;
-        self.withdraw();
+        self.withdraw(LeaveReason::Left);
         for remote in self.links.keys().copied().collect::<Vec<_>>() {
             self.outdate_offers(remote);
         }
         self.drop_membership(if scripted { "leave" } else { "end" }, now);
+        self.give_mute_server_up(now);
         self.close_membership();
     }
 
@@ -192,7 +198,7 @@ impl Peer {
             incarnation: self.incarnation,
             scripted: false,
         });
-        self.withdraw();
+        self.withdraw(LeaveReason::Closed);
         self.drop_membership("signaling_lost", now);
     }
 
@@ -282,10 +288,7 @@ impl Peer {
             }
             // On a socket that has confirmed no join yet they can't be about an earlier membership: something held the
             // confirmation up.
-            message
-                if self.membership == Membership::Joining
-                    && (!self.was_welcomed || self.learns_of_members()) =>
-            {
+            message if self.membership == Membership::Joining && (!self.was_welcomed || self.announces()) => {
                 if self.early_messages.len() < MAX_EARLY && !matches!(message, Message::Welcome { .. }) {
                     self.early_messages.push(message);
                 } else if let Message::Welcome {
@@ -363,7 +366,6 @@ impl Peer {
         }
         if self.abilities.roster_by == RosterBy::Harness {
             self.token = token;
-            self.was_welcomed = true;
             return;
         }
         self.welcomed(members, token, resumed, now);
@@ -412,7 +414,9 @@ impl Peer {
                 }
             }
             Message::MemberLeft { user_id, reason } => {
-                if let Some(remote) = self.peer_of(&user_id) {
+                if let Some(remote) = self.peer_of(&user_id)
+                    && !self.list_knows_better(remote, reason, now)
+                {
                     self.member_left(remote, reason, now);
                 }
             }
@@ -580,7 +584,9 @@ impl Peer {
         let (links, memories, seed) = (&mut self.links, &mut self.memories, self.seed);
         let seat = self.plan.seat();
         let outsider = self.externals.user_id(remote);
-        let polite = outsider.map(|user_id| self.plan.user_id.as_str() < user_id);
+        // Where every offer is of a connection of its own, one from outside takes none of its own back.
+        let yields = self.abilities.roster_by == RosterBy::Harness;
+        let polite = outsider.map(|user_id| yields || self.plan.user_id.as_str() < user_id);
         links.entry(remote).or_insert_with(|| {
             let memory: Memory = memories.remove(&remote).unwrap_or_default();
             Link::new(rules, me, remote, incarnation, last)

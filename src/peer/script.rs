@@ -8,7 +8,7 @@ use crate::{
     base::{BarrierId, Instant, PeerId},
     metrics::EventKind,
     plan::{Action, Condition, JoinOutcome},
-    signaling::{ChannelData, ChannelMessage, ChatId, Seq},
+    signaling::{ChannelMessage, ChatId, Seq},
 };
 
 /// Where a peer is in its script.
@@ -289,11 +289,7 @@ impl Peer {
             self.roommates.keys().copied().collect()
         };
         for remote in due {
-            let sent = self
-                .links
-                .get_mut(&remote)
-                .is_some_and(|link| link.transmit(text.clone()));
-            let kind = if sent {
+            let kind = if self.transmit(remote, &text) {
                 EventKind::MessageSent {
                     planned,
                     incarnation,
@@ -312,20 +308,20 @@ impl Peer {
         }
     }
 
-    pub(super) fn chat_text(&self, seq: Seq, size: u32, now: Instant) -> ChannelData {
+    pub(super) fn chat_text(&self, seq: Seq, size: u32, now: Instant) -> String {
         let id = ChatId {
             peer: self.plan.number,
             incarnation: self.incarnation,
             seq,
         };
-        self.channel_format.write(ChannelMessage::encode_chat(
+        ChannelMessage::encode_chat(
             id,
             &self.room_wire_id,
             &self.plan.user_id,
             self.name(),
             size,
             self.unix_ms(now),
-        ))
+        )
     }
 }
 

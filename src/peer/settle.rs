@@ -181,9 +181,7 @@ impl Peer {
 
     fn send_fin(&mut self, remote: PeerId, now: Instant) {
         let text = self.chat_text(Seq::Fin, 0, now);
-        if let Some(link) = self.links.get_mut(&remote) {
-            link.transmit(text);
-        }
+        self.transmit(remote, &text);
         self.drain_link(remote, now);
     }
 

@@ -1,14 +1,17 @@
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     machine::{Peer, PeerOutput, PeerTimer},
     membership::Membership,
 };
 use crate::{
-    base::{DurationRange, Instant, SignalingEnd, SignalingFailure},
+    base::{DurationRange, Instant, SignalingEnd, SignalingFailure, show_duration},
     metrics::EventKind,
     signaling::Message,
 };
+
+/// A server that has said nothing for less is not blamed by who leaves.
+const MUTE_AFTER: Duration = Duration::from_secs(1);
 
 /// The signaling socket.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,6 +88,7 @@ impl Peer {
         self.socket = Socket::Open;
         self.socket_opened_at = now;
         self.was_welcomed = false;
+        self.heard_server = false;
         self.event(EventKind::SignalingConnected);
         for frame in self.codec.opened() {
             self.output(PeerOutput::SendFrame(frame));
@@ -319,7 +323,30 @@ impl Peer {
     /// The socket is half-open: as good as lost.
     pub(super) fn heartbeat_expired(&mut self, now: Instant) {
         self.output(PeerOutput::CloseSignaling);
-        let why = "the server does not answer pings";
-        self.socket_lost(SignalingEnd::new(SignalingFailure::PingsUnanswered, why), now);
+        let end = match self.heard_server {
+            true => {
+                let why = "the server does not answer pings";
+                SignalingEnd::new(SignalingFailure::PingsUnanswered, why)
+            }
+            false => self.nothing_said(now),
+        };
+        self.socket_lost(end, now);
+    }
+
+    /// The peer waits for the server no longer. A socket on which it has not said a word for a while is as good as lost, too.
+    pub(super) fn give_mute_server_up(&mut self, now: Instant) {
+        if self.is_online() && !self.heard_server && now.since(self.socket_opened_at) >= MUTE_AFTER {
+            self.output(PeerOutput::CloseSignaling);
+            self.socket_lost(self.nothing_said(now), now);
+        }
+    }
+
+    fn nothing_said(&self, now: Instant) -> SignalingEnd {
+        let open = now.since(self.socket_opened_at);
+        let why = format!(
+            "the socket has been open for {}, and the server has not said a word",
+            show_duration(Duration::from_millis(open.as_millis() as u64))
+        );
+        SignalingEnd::new(SignalingFailure::SaidNothing, why)
     }
 }

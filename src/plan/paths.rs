@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{PeerPlan, Plan};
 use crate::{
-    base::PeerId,
+    base::{IceUrl, PeerId},
     impair::{NatKind, can_connect},
     scenario::{IcePolicy, IceServers, TurnTransport},
 };
@@ -147,9 +147,13 @@ impl PeerPlan {
         match &self.ice.servers {
             IceServers::None => false,
             IceServers::Bundled => self.ice.transport != TurnTransport::Udp,
-            IceServers::Named(servers) => servers.iter().flat_map(|server| &server.urls).any(|url| {
-                let url = url.to_string();
-                url.starts_with("turns:") || url.contains("transport=tcp")
+            IceServers::Named(servers) => servers.iter().any(|server| {
+                let by_stream = |url: &IceUrl| {
+                    let url = url.to_string();
+                    url.starts_with("turns:") || url.contains("transport=tcp")
+                };
+                // Where they are is known once they are fetched.
+                server.relays().is_none() || server.urls.iter().any(by_stream)
             }),
         }
     }

@@ -107,7 +107,12 @@ fn ice(ice: &Ice) -> String {
         IceServers::Bundled => "the bundled server".to_owned(),
         IceServers::Named(servers) => {
             let urls = servers.iter().flat_map(|server| &server.urls);
-            urls.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            let urls = urls.map(ToString::to_string);
+            let unknown = ice
+                .fetches()
+                .filter(|_| servers.iter().any(|server| server.urls.is_empty()));
+            let unknown = unknown.map(|fetch| format!("what {} tells", fetch.host()));
+            urls.chain(unknown).collect::<Vec<_>>().join(" ")
         }
     };
     let how = match ice.policy {

@@ -348,6 +348,7 @@ pub fn what(kind: &EventKind) -> String {
         LimitHit { limit, of } => match of {
             LimitOf::Harness => format!("a limit was hit: {limit}"),
             LimitOf::Client => format!("a limit of the client was hit: {limit}"),
+            LimitOf::User => format!("a limit of the command line was hit: {limit}"),
         },
         Interrupted => "was interrupted".to_owned(),
         DeadlineReached => "reached its deadline".to_owned(),

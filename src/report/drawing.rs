@@ -172,8 +172,8 @@ fn label(bucket: &Bucket) -> String {
 }
 
 /// A bar of `room` cells for `most`; something is never drawn as nothing.
-fn bar(count: u64, most: u64, room: usize, failed: bool) -> String {
-    if count == 0 || most == 0 {
+pub(super) fn bar(count: u64, most: u64, room: usize, failed: bool) -> String {
+    if count == 0 || most == 0 || room == 0 {
         return String::new();
     }
     let eighths = (count as f64 / most as f64 * room as f64 * 8.0).round() as usize;

@@ -55,6 +55,8 @@ struct Summary<'a> {
     verdict: &'static str,
     exit_code: u8,
     reasons: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    invalid_by: &'a [String],
     warnings: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<&'a str>,
@@ -255,6 +257,7 @@ impl<'a> Summary<'a> {
             verdict: verdict(report.verdict.word),
             exit_code: report.verdict.exit_code,
             reasons: &report.verdict.reasons,
+            invalid_by: &report.verdict.invalid_by,
             warnings: &report.verdict.warnings,
             started_at: (!is_virtual).then_some(&report.started_at.text),
             duration_ms: (!is_virtual).then_some(took),

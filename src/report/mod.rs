@@ -60,4 +60,5 @@ pub use model::*;
 pub use normal::Normaliser;
 pub use record::{MAX_EVENTS, RunRecord, Wanted};
 pub use recorded::{RecordedError, recorded};
+pub use redact::redacted;
 pub use story::Story;

@@ -102,6 +102,8 @@ pub struct VerdictLine {
     pub exit_code: u8,
     /// Why it is no PASS, most important first; empty for a PASS.
     pub reasons: Vec<String>,
+    /// Of an INVALID run, what spoils it, by names for programs.
+    pub invalid_by: Vec<String>,
     /// What the reader should know and does not change the verdict.
     pub warnings: Vec<String>,
 }

@@ -1,27 +1,9 @@
 //! Words of servers and stacks, without what may be a secret.
 
-use crate::scenario::url_without_secrets;
+use crate::scenario::{is_secret_name, url_without_secrets};
 
 /// What stands where a secret was.
 const HIDDEN: &str = "[hidden]";
-/// A name with one of these in it is a secret's.
-const SECRET_PARTS: [&str; 13] = [
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "credential",
-    "authorization",
-    "cookie",
-    "signature",
-    "ticket",
-    "jwt",
-    "apikey",
-    "api_key",
-    "api-key",
-];
-/// Names of secrets that are parts of harmless words.
-const SECRET_NAMES: [&str; 7] = ["auth", "key", "pass", "pwd", "sid", "session", "ice-pwd"];
 /// How the text of a JSON Web Token begins: `{"` in base64.
 const JWT_BEGIN: &str = "eyJ";
 /// Shorter ones are words.
@@ -29,7 +11,7 @@ const JWT_CHARS: usize = 20;
 
 /// The text, on one line: of URLs without user information, query and fragment, and with `[hidden]` for the values of
 /// what is named like a secret (`token=…`, `"password": "…"`), for bearers and for JSON Web Tokens.
-pub(super) fn redacted(text: &str) -> String {
+pub fn redacted(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut before = Before::Nothing;
     let mut rest = text;
@@ -93,7 +75,7 @@ fn word(word: &str, before: Before) -> (String, Before) {
 /// `name=value` or `name:value`, or only one of both.
 fn assignment(text: &str) -> (String, Before) {
     let Some(at) = text.find(['=', ':']) else {
-        let next = if is_secret(text) {
+        let next = if is_secret_name(text) {
             Before::Name
         } else {
             Before::Nothing
@@ -101,7 +83,7 @@ fn assignment(text: &str) -> (String, Before) {
         return (text.to_owned(), next);
     };
     let (name, value) = (&text[..at], &text[at + 1..]);
-    match (is_secret(name), value.is_empty()) {
+    match (is_secret_name(name), value.is_empty()) {
         // `Authorization: Bearer …`: the next word is the scheme.
         (true, true) if name.eq_ignore_ascii_case("authorization") => (text.to_owned(), Before::Nothing),
         (true, true) => (text.to_owned(), Before::Secret),
@@ -112,11 +94,6 @@ fn assignment(text: &str) -> (String, Before) {
             (format!("{}{value}", &text[..=at]), next)
         }
     }
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_NAMES.contains(&name.as_str()) || SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub fn empty_run() -> RunReport {
             word: VerdictWord::Interrupted,
             exit_code: 105,
             reasons: vec!["interrupted by the user".to_owned()],
+            invalid_by: Vec::new(),
             warnings: Vec::new(),
         },
         metrics: Snapshot::default(),
@@ -154,6 +155,7 @@ pub fn busy_run() -> RunReport {
                 "invariant 3 is broken: nothing is lost, doubled or out of order on a living channel"
                     .to_owned(),
             ],
+            invalid_by: Vec::new(),
             warnings: vec!["generator lag p99 was 118 ms in the burst of arrivals".to_owned()],
         },
         metrics,
@@ -229,6 +231,7 @@ pub fn failed_run() -> RunReport {
         word: VerdictWord::Fail,
         exit_code: 99,
         reasons: vec!["threshold connect_ms p(95)<2000: it was inf".to_owned()],
+        invalid_by: Vec::new(),
         warnings: Vec::new(),
     };
     report

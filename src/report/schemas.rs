@@ -1,4 +1,4 @@
-//! The JSON Schemas of what a run writes, as they are published in `docs/schema/`.
+//! The JSON Schemas of what runs, comparisons and searches write, as they are published in `docs/schema/`.
 
 /// Of `summary.json`.
 pub const SUMMARY: &str = include_str!("../../docs/schema/summary.schema.json");
@@ -8,3 +8,7 @@ pub const MACHINE: &str = include_str!("../../docs/schema/machine.schema.json");
 pub const RUN: &str = include_str!("../../docs/schema/run.schema.json");
 /// Of a line of `events.ndjson`.
 pub const EVENT: &str = include_str!("../../docs/schema/event.schema.json");
+/// Of a comparison of two sets of runs.
+pub const COMPARISON: &str = include_str!("../../docs/schema/comparison.schema.json");
+/// Of `capacity.json`.
+pub const CAPACITY: &str = include_str!("../../docs/schema/capacity.schema.json");

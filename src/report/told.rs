@@ -36,6 +36,7 @@ pub fn verdict_of(summary: &[u8]) -> Result<Told, String> {
         word,
         exit_code: head.exit_code,
         reasons: head.reasons,
+        invalid_by: head.invalid_by,
         warnings: head.warnings,
     };
     Ok(Told {
@@ -51,6 +52,8 @@ struct Head {
     verdict: String,
     exit_code: u8,
     reasons: Vec<String>,
+    #[serde(default)]
+    invalid_by: Vec<String>,
     warnings: Vec<String>,
     #[serde(alias = "virtual_ms", alias = "duration_ms")]
     took_ms: f64,
@@ -117,6 +120,7 @@ mod tests {
             threshold: worst,
             at_ms: 10_000.0,
         });
+        report.verdict.invalid_by = vec!["saturated".to_owned()];
         let told = Told {
             verdict: report.verdict.clone(),
             took_ms: report.duration_ms,

@@ -165,6 +165,7 @@ impl Connection {
         begin: Begin,
     ) -> Result<(Self, mpsc::Receiver<Arc<dyn DataChannel>>), String> {
         let text = |error: webrtc::error::Error| error.to_string();
+        let configuration = configuration(stack, identity.peer.id, &begin.path).await?;
         let counted = stack.census.count(Holding::Connection);
         let repeats = identity.clone();
         let home = stack.world.udp_addrs(identity.peer.id).into_iter();
@@ -201,7 +202,7 @@ impl Connection {
         };
         let peer_connection: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
-                .with_configuration(configuration(stack, identity.peer.id, &begin.path))
+                .with_configuration(configuration)
                 .with_media_engine(MediaEngine::default())
                 .with_setting_engine(settings(&*stack.world, &identity, &begin))
                 .with_runtime(Arc::new(runtime))
@@ -428,8 +429,12 @@ impl Connection {
 /// allocation that is there (441), and the stack asks from the same socket again.
 ///
 /// Without any server, who is behind a NAT asks the one of its world for its address.
-fn configuration(stack: &Stack, peer: PeerId, path: &Path) -> RTCConfiguration {
-    let mut servers = stack.world.ice_servers(&path.ice, &path.user);
+///
+/// # Errors
+/// In words: they had to be fetched, and that has failed.
+async fn configuration(stack: &Stack, peer: PeerId, path: &Path) -> Result<RTCConfiguration, String> {
+    let servers = stack.world.ice_servers(peer, &path.ice, &path.user).await;
+    let mut servers = servers.map_err(|end| end.to_string())?;
     servers.extend(stack.ice_servers.iter().cloned());
     if servers.is_empty() {
         servers.extend(stack.world.stun_url(peer).map(|url| RTCIceServer {
@@ -441,10 +446,11 @@ fn configuration(stack: &Stack, peer: PeerId, path: &Path) -> RTCConfiguration {
         IcePolicy::All => RTCIceTransportPolicy::All,
         IcePolicy::Relay => RTCIceTransportPolicy::Relay,
     };
-    RTCConfigurationBuilder::new()
+    let configuration = RTCConfigurationBuilder::new()
         .with_ice_servers(servers)
         .with_ice_transport_policy(policy)
-        .build()
+        .build();
+    Ok(configuration)
 }
 
 fn settings(world: &dyn World, whose: &Identity, begin: &Begin) -> SettingEngine {

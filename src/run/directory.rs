@@ -4,7 +4,7 @@ use crate::{
     base::{PeerId, RoomId},
     peer::{Introduction, PeerInput},
     plan::Plan,
-    signaling::Member,
+    signaling::{LeaveReason, Member},
 };
 
 /// Who is in which room under which id on the wire, where the server does not tell everybody: what an application's
@@ -61,12 +61,16 @@ impl Directory {
         inputs
     }
 
-    /// `peer` has left its room.
-    pub fn withdraw(&mut self, peer: PeerId) {
+    /// `peer` is not in its room any more: who is there is told.
+    pub fn withdraw(&mut self, peer: PeerId, reason: LeaveReason) -> Vec<(PeerId, PeerInput)> {
         let room = &mut self.rooms[self.room_of[peer.index()].index()];
-        if let Some(entry) = room.get_mut(&peer) {
-            entry.present = false;
+        let entry = room.get_mut(&peer);
+        if !entry.is_some_and(|entry| std::mem::replace(&mut entry.present, false)) {
+            return Vec::new();
         }
+        let others = room.iter().filter(|(_, entry)| entry.present);
+        let told = |(other, _): (&PeerId, &Entry)| (*other, PeerInput::Parted { remote: peer, reason });
+        others.map(told).collect()
     }
 }
 
@@ -113,7 +117,12 @@ mod tests {
         assert_eq!(told(&mut directory, 0, "a"), "");
         assert_eq!(told(&mut directory, 2, "c"), "", "another room");
         assert_eq!(told(&mut directory, 1, "b"), "+0 0=a");
-        directory.withdraw(PeerId(0));
+        let told_of_it = directory.withdraw(PeerId(0), LeaveReason::Left);
+        let parted = PeerInput::Parted {
+            remote: PeerId(0),
+            reason: LeaveReason::Left,
+        };
+        assert_eq!(told_of_it, [(PeerId(1), parted)]);
         assert_eq!(told(&mut directory, 1, "b2"), "", "who has left is not told");
         assert_eq!(told(&mut directory, 0, "a2"), "+1 again 1=b2");
     }

@@ -15,11 +15,12 @@ use super::{
     coordinator::Coordinator,
     directory::Directory,
     dispatcher::{EventReader, EventSink, dispatch},
+    pace::Pace,
     peer::{self, INPUTS, Shared},
     server,
 };
 use crate::{
-    base::Instant,
+    base::{Instant, Rate},
     metrics::{EventKind, ServerHoldings},
     peer::PeerInput,
     plan::Plan,
@@ -39,6 +40,8 @@ const WIND_DOWN: Duration = Duration::from_secs(3);
 pub struct Options {
     /// STUN and TURN servers for every connection.
     pub ice_servers: Vec<RTCIceServer>,
+    /// How fast signaling sockets may be opened, whatever for; `None`: as fast as they are wanted.
+    pub max_rate: Option<Rate>,
     /// For tests: what happens without them.
     pub tricks: Tricks,
     /// Completes when the run has to stop early: everybody leaves then.
@@ -89,6 +92,7 @@ pub async fn execute(
         }),
         sink: sink.clone(),
         apart,
+        pace: Arc::new(Pace::new(options.max_rate)),
         coordinator: Mutex::new(Coordinator::new(&plan)),
         directory: Mutex::new(Directory::new(&plan)),
         server,

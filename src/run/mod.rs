@@ -11,6 +11,7 @@ mod dispatcher;
 mod execute;
 mod hiding;
 mod network;
+mod pace;
 mod peer;
 mod server;
 mod signaling;

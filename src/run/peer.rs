@@ -18,16 +18,18 @@ use super::{
     directory::Directory,
     dispatcher::EventSink,
     network::{become_of, cuttings},
+    pace::Pace,
     server::ServerStep,
     signaling::Signaling,
 };
 use crate::{
-    base::{Generation, Instant, PeerId, RootSeed},
+    base::{Generation, Instant, PeerId, RootSeed, show_duration},
     impair::{self, Cutting, Remotes},
     metrics::{EventKind, LimitOf, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, Done, NetworkCommand, Peer, PeerInput, PeerOutput},
     plan::{self, Cut, Plan, ServerFault, SleepingClock, SocketOnRoam},
     scenario::TurnFault,
+    signaling::LeaveReason,
     world::{Altered, BoxFuture, Dropped, Holding, Host, PeerNetwork},
 };
 
@@ -45,6 +47,8 @@ pub(super) struct Shared {
     pub sink: EventSink,
     /// Which links can't be.
     pub apart: Apart,
+    /// How fast signaling sockets are opened.
+    pub pace: Arc<Pace>,
     pub coordinator: Mutex<Coordinator>,
     /// Who is who on the wire, where the server does not tell.
     pub directory: Mutex<Directory>,
@@ -95,6 +99,7 @@ pub(super) async fn play(
         let input = task.next_input(&mut inputs, deadline).await;
         let now = world.now();
         task.now = now;
+        task.tell_held_back().await;
         match input {
             Some(input) => {
                 // What is due comes first, or a stream of inputs would hold it up.
@@ -179,6 +184,7 @@ impl Drop for PeerTask {
             for frame in self.peer.farewell(now) {
                 self.send_frame(frame);
             }
+            self.withdraw(LeaveReason::Closed);
             self.hang_up();
         }
     }
@@ -260,7 +266,7 @@ impl PeerTask {
                         self.tell(peer, input);
                     }
                 }
-                PeerOutput::Withdraw => self.directory().withdraw(self.id),
+                PeerOutput::Withdraw(reason) => self.withdraw(reason),
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator().reach_barrier(self.id, barrier);
                     self.release(release).await;
@@ -281,6 +287,13 @@ impl PeerTask {
             }
         }
         false
+    }
+
+    fn withdraw(&self, reason: LeaveReason) {
+        let mut directory = self.directory();
+        for (peer, input) in directory.withdraw(self.id, reason) {
+            self.tell(peer, input);
+        }
     }
 
     fn directory(&self) -> std::sync::MutexGuard<'_, Directory> {
@@ -375,9 +388,25 @@ impl PeerTask {
     fn open_signaling(&mut self, number: u32) {
         self.hang_up();
         let stack = self.shared.stack.clone();
-        let within = self.shared.plan.peers[self.id.index()].rules.socket_within;
-        let network = self.network.clone();
-        self.signaling = Some(Signaling::open(stack, network, (self.id, number), within));
+        let planned = &self.shared.plan.peers[self.id.index()];
+        let within = planned.rules.socket_within;
+        let ways = (self.network.clone(), self.shared.pace.clone());
+        let signaling = Signaling::open(stack, ways, (self.id, number), within);
+        self.signaling = Some(signaling.by(planned.ice.clone()));
+    }
+
+    /// Tells that the socket had to wait for its turn, if it had: what is measured holds that wait.
+    async fn tell_held_back(&mut self) {
+        let Some(waited) = self.signaling.as_mut().and_then(Signaling::take_held_back) else {
+            return;
+        };
+        let waited = show_duration(Duration::from_millis(waited.as_millis() as u64));
+        let kind = EventKind::LimitHit {
+            of: LimitOf::User,
+            limit: format!("a signaling socket waited {waited} for its turn (--max-rate)"),
+        };
+        let sink = &self.shared.sink;
+        sink.tell_at(self.now, Some(self.id), None, kind).await;
     }
 
     fn hang_up(&mut self) {

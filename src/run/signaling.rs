@@ -15,10 +15,11 @@ use crate::{
     impair::SignalingPath,
     peer::PeerInput,
     plan::Cut,
+    scenario::Ice,
     world::{BoxFuture, Direction, Holding, PeerNetwork, SignalingSocket},
 };
 
-use super::connection::Stack;
+use super::{connection::Stack, pace::Pace};
 
 /// Frames that are on their way across the peer's link in one direction, or wait for the socket.
 pub(super) const FRAMES: usize = 1024;
@@ -34,6 +35,9 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) struct Signaling {
     stack: Arc<Stack>,
     network: Arc<PeerNetwork>,
+    pace: Arc<Pace>,
+    /// How long it was held back, until that is told.
+    held_back: Duration,
     peer: PeerId,
     number: u32,
     /// How long it may take to open, and when it has taken so long.
@@ -49,12 +53,24 @@ pub(super) struct Signaling {
     timer: Option<(Instant, BoxFuture<()>)>,
     /// Whether the server has said anything.
     heard: bool,
+    /// How the peer's connections will find a path.
+    ice: Ice,
 }
 
 enum State {
     /// Nothing has answered yet. Its first packet is sent at `at`, and so long after that again if it is lost.
     Knocking {
         at: Instant,
+        again: Duration,
+    },
+    /// What it sends would be answered, but its turn comes only then.
+    HeldBack {
+        until: Instant,
+        again: Duration,
+    },
+    /// Somebody is asked for the ICE servers without which the peer does not come in.
+    Fetching {
+        fetching: BoxFuture<Result<(), SignalingEnd>>,
         again: Duration,
     },
     Opening(BoxFuture<Result<SignalingSocket, SignalingEnd>>),
@@ -71,11 +87,11 @@ enum State {
 }
 
 impl Signaling {
-    /// Opens the socket of that number, or has failed to `within` so long. While the network is away, what it sends to
-    /// open it is lost.
+    /// Opens the socket of that number when its turn has come, or has failed to `within` so long from then on. While the
+    /// network is away, what it sends to open it is lost.
     pub fn open(
         stack: Arc<Stack>,
-        network: Arc<PeerNetwork>,
+        (network, pace): (Arc<PeerNetwork>, Arc<Pace>),
         (peer, number): (PeerId, u32),
         within: Duration,
     ) -> Self {
@@ -85,6 +101,8 @@ impl Signaling {
             gives_up: at + within,
             stack,
             network,
+            pace,
+            held_back: Duration::ZERO,
             peer,
             number,
             state: State::Knocking {
@@ -96,7 +114,13 @@ impl Signaling {
             unflushed: false,
             timer: None,
             heard: false,
+            ice: Ice::default(),
         }
+    }
+
+    /// The same of a peer whose connections find a path in that way.
+    pub fn by(self, ice: Ice) -> Self {
+        Self { ice, ..self }
     }
 
     /// Sends a frame; one that is sent while the socket is not open is lost.
@@ -148,7 +172,9 @@ impl Signaling {
                     std::future::pending().await
                 });
             }
-            State::Knocking { .. } | State::Opening(_) => self.state = State::Lost(reason),
+            State::Knocking { .. } | State::HeldBack { .. } | State::Fetching { .. } | State::Opening(_) => {
+                self.state = State::Lost(reason)
+            }
             state => self.state = state,
         }
     }
@@ -178,14 +204,47 @@ impl Signaling {
                 match self.network.signaling_path(now) {
                     SignalingPath::Muted => return Poll::Pending,
                     _ if self.gives_up <= now => self.state = State::Lost(self.unanswered()),
-                    SignalingPath::Open => {
-                        self.state = State::Opening(self.stack.world.open_signaling(self.peer));
-                    }
+                    SignalingPath::Open => match self.stack.world.fetch_ice_servers(self.peer, &self.ice) {
+                        Some(fetching) => self.state = State::Fetching { fetching, again },
+                        None => self.take_turn(now, again),
+                    },
                     SignalingPath::BlockedUntil(_) => {
                         self.state = State::Knocking {
                             at: at + again,
                             again: again * 2,
                         };
+                    }
+                }
+            } else if let State::HeldBack { until, again } = self.state {
+                let now = self.stack.world.now();
+                if now < until {
+                    ready!(self.poll_timer(until, cx));
+                    continue;
+                }
+                // The network may be away by now.
+                match self.network.signaling_path(now) {
+                    SignalingPath::Muted => return Poll::Pending,
+                    SignalingPath::Open => self.connect(),
+                    SignalingPath::BlockedUntil(_) => {
+                        self.state = State::Knocking {
+                            at: now + again,
+                            again: again * 2,
+                        };
+                    }
+                }
+            } else if let State::Fetching { fetching, again } = &mut self.state {
+                let again = *again;
+                match fetching.as_mut().poll(cx) {
+                    Poll::Ready(Ok(())) => self.take_turn(self.stack.world.now(), again),
+                    Poll::Ready(Err(error)) => {
+                        tracing::info!(%error, "no ICE servers");
+                        self.state = State::Lost(error);
+                    }
+                    Poll::Pending => {
+                        ready!(self.poll_timer(self.gives_up, cx));
+                        let end = self.unanswered();
+                        let failure = SignalingFailure::IceServersUnanswered;
+                        self.state = State::Lost(SignalingEnd { failure, ..end });
                     }
                 }
             } else if let State::Opening(opening) = &mut self.state {
@@ -221,6 +280,27 @@ impl Signaling {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Opens it, or waits for its turn. The server is not to blame for that: the time that it has begins afterwards.
+    fn take_turn(&mut self, now: Instant, again: Duration) {
+        let until = self.pace.admit(now);
+        if until == now {
+            return self.connect();
+        }
+        self.held_back += until.since(now);
+        self.gives_up += until.since(now);
+        self.state = State::HeldBack { until, again };
+    }
+
+    fn connect(&mut self) {
+        self.state = State::Opening(self.stack.world.open_signaling(self.peer));
+    }
+
+    /// How long it was held back, told once; `None`: not at all.
+    pub fn take_held_back(&mut self) -> Option<Duration> {
+        let held_back = std::mem::take(&mut self.held_back);
+        (!held_back.is_zero()).then_some(held_back)
     }
 
     fn unanswered(&self) -> SignalingEnd {

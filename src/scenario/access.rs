@@ -6,6 +6,8 @@ use super::{
     credentials::{Credentials, Jwt, read_credentials, read_jwt},
     fields::{Fields, Reader},
     secret::{Secret, read_secret},
+    source::Span,
+    template::{Part, PeerVariable, Template},
     tree::{Entry, Node, Value},
 };
 
@@ -226,7 +228,7 @@ fn read_origin(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
 }
 
 /// A map of names to values.
-fn named(
+pub(super) fn named(
     reader: &mut Reader<'_>,
     entry: Option<&Entry>,
     name: fn(&str) -> Result<(), String>,
@@ -263,7 +265,7 @@ fn named(
     read.into_iter().collect()
 }
 
-fn any_name(name: &str) -> Result<(), String> {
+pub(super) fn any_name(name: &str) -> Result<(), String> {
     match !name.is_empty() && name.chars().count() <= MAX_WORD {
         true => Ok(()),
         false => Err(format!("a name has 1 to {MAX_WORD} characters")),
@@ -271,7 +273,7 @@ fn any_name(name: &str) -> Result<(), String> {
 }
 
 /// A token (RFC 9110, section 5.6.2).
-fn token_name(name: &str) -> Result<(), String> {
+pub(super) fn token_name(name: &str) -> Result<(), String> {
     any_name(name)?;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     match name.chars().all(is_token) {
@@ -290,7 +292,7 @@ fn header_name(name: &str) -> Result<(), String> {
 }
 
 /// Of a header or cookie: what can't be written into a request.
-fn bad_value(text: &str, never: &str) -> Option<&'static str> {
+pub(super) fn bad_value(text: &str, never: &str) -> Option<&'static str> {
     let sound = |c: char| (c.is_ascii_graphic() || c == ' ') && !never.contains(c);
     // The names of variables are not sent.
     match text.contains("${") || text.chars().all(sound) {
@@ -487,24 +489,31 @@ pub(super) fn check_there(reader: &mut Reader<'_>, there: &[&Entry]) {
     }
 }
 
-/// Reports variables that have no value: rows without `credentials`, a token without `jwt`.
-pub(super) fn check_variables(reader: &mut Reader<'_>, there: &[&Entry], access: &Access) {
-    use super::template::{Part, PeerVariable, Template};
-    let span_of = |key: &str| {
-        there
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| entry.value.span)
+/// Reports variables that have no value: rows without `credentials`, a token without `jwt`. `target`: the entry of that
+/// name; `more`: texts that stand elsewhere and are filled in by the same target; `at`: where they stand.
+pub(super) fn check_variables(
+    reader: &mut Reader<'_>,
+    target: Option<&Entry>,
+    access: &Access,
+    more: impl Iterator<Item = Template>,
+    at: Span,
+) {
+    let there = |key: &str| match target.map(|target| &target.value.value) {
+        Some(Value::Map(entries)) => entries.iter().find(|entry| entry.key == key),
+        _ => None,
     };
+    let span_of = |key: &str| there(key).map(|entry| entry.value.span);
     let claims = access.jwt.iter().flat_map(Jwt::templates);
     let texts = access.texts().filter_map(|secret| match secret {
         Secret::Literal(text) => Template::parse(text).ok(),
         _ => None,
     });
-    let parts: Vec<Part> = texts.chain(claims).flat_map(|template| template.0).collect();
-    let Some(at) = ACCESS_KEYS.iter().find_map(|key| span_of(key)) else {
-        return;
-    };
+    let parts: Vec<Part> = texts
+        .chain(claims)
+        .chain(more)
+        .flat_map(|template| template.0)
+        .collect();
+    let at = ACCESS_KEYS.iter().find_map(|key| span_of(key)).unwrap_or(at);
     if access.credentials.is_none()
         && let Some(Part::Column(name)) = parts.iter().find(|part| matches!(part, Part::Column(_)))
     {

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use super::{
     diagnostic::did_you_mean,
     fields::Reader,
+    ice_fetch::{IceFetch, read_fetch},
     source::Span,
     tree::{Entry, Node, Value},
 };
@@ -15,7 +16,7 @@ use crate::base::{IceScheme, IceUrl, show_duration};
 /// The keys of `ice` written long.
 pub(super) const ICE_KEYS: [&str; 5] = ["policy", "servers", "transport", "credentials", "ttl"];
 /// The keys of a server that is named.
-pub(super) const ICE_SERVER_KEYS: [&str; 4] = ["urls", "username", "credential", "secret"];
+pub(super) const ICE_SERVER_KEYS: [&str; 5] = ["urls", "username", "credential", "secret", "fetch"];
 /// What candidates are used.
 pub(super) const ICE_POLICIES: [(&str, IcePolicy); 2] =
     [("all", IcePolicy::All), ("relay", IcePolicy::Relay)];
@@ -93,7 +94,7 @@ pub enum IceServers {
 /// A STUN or TURN server (W3C's `RTCIceServer`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IceServer {
-    /// Never empty.
+    /// Empty only where whoever gives credentials out says where the servers are.
     #[serde(serialize_with = "texts")]
     pub urls: Vec<IceUrl>,
     /// As whom it is asked.
@@ -120,6 +121,8 @@ pub enum IceAccount {
         /// The variable's name.
         variable: String,
     },
+    /// What somebody gives each peer when it asks.
+    Fetched(Box<IceFetch>),
 }
 
 impl fmt::Debug for IceAccount {
@@ -128,6 +131,7 @@ impl fmt::Debug for IceAccount {
             Self::None => f.write_str("None"),
             Self::LongTerm { username, .. } => write!(f, "LongTerm({username:?}, ..)"),
             Self::Secret { variable } => write!(f, "Secret({variable:?})"),
+            Self::Fetched(fetch) => fetch.fmt(f),
         }
     }
 }
@@ -201,9 +205,7 @@ pub(super) fn read_ice(reader: &mut Reader<'_>, entry: &Entry, base: &Ice) -> Op
     let relays = match &ice.servers {
         IceServers::None => false,
         IceServers::Bundled => true,
-        IceServers::Named(servers) => servers
-            .iter()
-            .any(|server| server.urls.iter().any(|url| url.scheme == IceScheme::Turn)),
+        IceServers::Named(servers) => servers.iter().any(|server| server.relays() != Some(false)),
     };
     if ice.policy == IcePolicy::Relay && !relays {
         let help = "name a `turn:` server, or say `servers: bundled`";
@@ -299,31 +301,46 @@ fn read_server(reader: &mut Reader<'_>, node: &Node) -> Option<IceServer> {
     let wants = "a map like `{urls: 'turn:turn.example.org', username: me, credential: word}`";
     let mut fields = reader.map(node, "an ICE server", wants)?;
     let at = fields.span;
-    let urls = fields
-        .need(reader, "urls", at, "urls: 'turn:turn.example.org:3478'")
-        .map(|entry| read_urls(reader, entry));
-    let [username, credential, secret] = ["username", "credential", "secret"].map(|key| fields.take(key));
+    let urls_entry = fields.take("urls");
+    let urls = urls_entry.map(|entry| read_urls(reader, entry));
+    let [username, credential, secret, fetch] =
+        ["username", "credential", "secret", "fetch"].map(|key| fields.take(key));
     let mut text = |entry: Option<&Entry>| entry.map(|entry| reader.text(entry, MAX_ICE_TEXT));
     let (user, word, variable) = (text(username), text(credential), text(secret));
+    let fetched = fetch.map(|entry| read_fetch(reader, entry));
+    let misspelt = fields.has_rest();
     fields.finish(reader, &ICE_SERVER_KEYS);
-    let urls = urls??;
+    if misspelt {
+        return None;
+    }
+    if urls_entry.is_none() && fetch.is_none() {
+        let help = "add `urls: 'turn:turn.example.org:3478'`, or `fetch` and the URL of whoever tells them";
+        reader.mistake_help(at, "`urls` is missing", help);
+        return None;
+    }
+    let urls = super::read::all(urls)?.unwrap_or_default();
+    if let Some(fetched) = fetched {
+        if let Some(other) = username.or(credential).or(secret) {
+            let message = format!("`{}` beside `fetch`", other.key);
+            reader.mistake_help(
+                other.key_span,
+                message,
+                "credentials are fetched: leave out either",
+            );
+            return None;
+        }
+        return Some(IceServer {
+            urls,
+            account: IceAccount::Fetched(Box::new(fetched?)),
+        });
+    }
     let account = match (user, word, variable) {
         (None, None, None) => IceAccount::None,
         (Some(username), Some(credential), None) => IceAccount::LongTerm {
             username: username?,
             credential: credential?,
         },
-        (None, None, Some(variable)) => {
-            let variable = variable?;
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if variable.starts_with(|c: char| c.is_ascii_digit()) || !variable.chars().all(plain) {
-                let help = "write the variable's name, never the secret itself: `secret: TURN_SECRET`";
-                let span = secret.map_or(at, |entry| entry.value.span);
-                reader.mistake_help(span, "`secret` is no name of a variable of the environment", help);
-                return None;
-            }
-            IceAccount::Secret { variable }
-        }
+        (None, None, Some(variable)) => secret_in(reader, secret, variable?)?,
         (_, _, Some(_)) => {
             let span = secret.map_or(at, |entry| entry.key_span);
             let message = "`secret` beside `username` or `credential`";
@@ -344,11 +361,26 @@ fn read_server(reader: &mut Reader<'_>, node: &Node) -> Option<IceServer> {
         }
     };
     if account == IceAccount::None && urls.iter().any(|url| url.scheme == IceScheme::Turn) {
-        let help = "write `username` and `credential`, or the name of a variable with the `secret`";
+        let help = "write `username` and `credential`, the name of a variable with the `secret`, or the URL to `fetch` them from";
         reader.mistake_help(at, "a TURN server without credentials", help);
         return None;
     }
     Some(IceServer { urls, account })
+}
+
+/// The name of the variable that holds a secret.
+fn secret_in(reader: &mut Reader<'_>, entry: Option<&Entry>, variable: String) -> Option<IceAccount> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !variable.starts_with(|c: char| c.is_ascii_digit()) && variable.chars().all(plain) {
+        return Some(IceAccount::Secret { variable });
+    }
+    let help = "write the variable's name, never the secret itself: `secret: TURN_SECRET`";
+    reader.mistake_help(
+        entry?.value.span,
+        "`secret` is no name of a variable of the environment",
+        help,
+    );
+    None
 }
 
 /// One URL, or a list of them.
@@ -403,8 +435,20 @@ pub(super) fn check_bundled<'a>(reader: &mut Reader<'_>, at: Span, mut all: impl
 }
 
 impl Ice {
+    /// Whom its peers ask for credentials.
+    pub fn fetches(&self) -> impl Iterator<Item = &IceFetch> {
+        let servers = match &self.servers {
+            IceServers::Named(servers) => &servers[..],
+            IceServers::None | IceServers::Bundled => &[],
+        };
+        servers.iter().filter_map(|server| match &server.account {
+            IceAccount::Fetched(fetch) => Some(&**fetch),
+            _ => None,
+        })
+    }
+
     /// As the language writes it; `None` if that is what a scenario has that says nothing.
-    pub(super) fn to_yaml(&self, quoted: impl Fn(&str) -> String) -> Option<String> {
+    pub(super) fn to_yaml(&self, quoted: impl Fn(&str) -> String + Copy) -> Option<String> {
         let plain = Self::default();
         if *self == plain {
             return None;
@@ -415,7 +459,7 @@ impl Ice {
             IceServers::None => parts.push("servers: none".to_owned()),
             IceServers::Bundled => parts.push("servers: bundled".to_owned()),
             IceServers::Named(servers) => {
-                let servers: Vec<String> = servers.iter().map(|server| server.to_yaml(&quoted)).collect();
+                let servers: Vec<String> = servers.iter().map(|server| server.to_yaml(quoted)).collect();
                 parts.push(format!("servers: [{}]", servers.join(", ")));
             }
         }
@@ -435,7 +479,15 @@ impl Ice {
 }
 
 impl IceServer {
-    fn to_yaml(&self, quoted: impl Fn(&str) -> String) -> String {
+    /// Whether it relays; `None`: nobody knows before it is fetched.
+    pub fn relays(&self) -> Option<bool> {
+        match self.urls.is_empty() {
+            true => None,
+            false => Some(self.urls.iter().any(|url| url.scheme == IceScheme::Turn)),
+        }
+    }
+
+    fn to_yaml(&self, quoted: impl Fn(&str) -> String + Copy) -> String {
         let urls: Vec<String> = self.urls.iter().map(|url| quoted(&url.to_string())).collect();
         let account = match &self.account {
             IceAccount::None => String::new(),
@@ -447,6 +499,10 @@ impl IceServer {
                 )
             }
             IceAccount::Secret { variable } => format!(", secret: {}", quoted(variable)),
+            IceAccount::Fetched(fetch) if urls.is_empty() => {
+                return format!("{{ fetch: {} }}", fetch.to_yaml(quoted));
+            }
+            IceAccount::Fetched(fetch) => format!(", fetch: {}", fetch.to_yaml(quoted)),
         };
         format!("{{ urls: [{}]{account} }}", urls.join(", "))
     }

@@ -9,6 +9,7 @@ use super::{
     host::{CLOCKS, SOCKETS_ON_ROAM, WAYS, word_of},
     nat::show_nat,
     profiles,
+    protocol::show_protocol,
     signaling::RAW_SETS,
     types::{
         Arrival, CommandLine, Cut, DEFAULT_TIMEOUT, DropNetwork, Group, Party, RawFrames, RelayMode,
@@ -108,6 +109,10 @@ impl Scenario {
     fn print_target(&self, text: &mut String) {
         let mut rows = Vec::new();
         rows.extend(self.target.url.iter().map(|url| format!("url: {}", quoted(url))));
+        let protocol = &self.target.protocol;
+        if !matches!(protocol, Protocol::Custom(_) | Protocol::Dashboard) {
+            rows.push(format!("protocol: {}", show_protocol(protocol)));
+        }
         if self.target.relay_mode == RelayMode::Deployed {
             rows.push("relay_mode: deployed".to_owned());
         }
@@ -204,7 +209,7 @@ fn line(text: &mut String, level: usize, what: &str) {
 }
 
 /// As a YAML scalar: plain where nothing in it means anything to YAML, else as in JSON.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let words = [
         "true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf",

@@ -4,71 +4,132 @@ use super::{
     custom::read_custom,
     diagnostic::did_you_mean,
     fields::Reader,
+    print::quoted,
     source::Span,
     tree::{Entry, Value},
     types::RelayMode,
 };
-use crate::signaling::Protocol;
+use crate::signaling::{PeerJsOptions, Protocol, Serialization};
 
-/// What can be spoken on the wire, by its name alone.
-pub(super) const PROTOCOLS: [&str; 1] = ["dashboard"];
+/// What can be spoken on the wire.
+pub(super) const PROTOCOLS: [&str; 3] = ["dashboard", "peerjs", "simplewebrtc"];
 /// The key of one that is described.
 pub(super) const CUSTOM: &str = "custom";
+/// The keys of `peerjs`.
+pub(super) const PEERJS_KEYS: [&str; 2] = ["key", "serialization"];
+/// How its connections carry data.
+pub(super) const SERIALIZATIONS: [(&str, Serialization); 2] =
+    [("binary", Serialization::Binary), ("json", Serialization::Json)];
+/// The longest key of a PeerJS server.
+pub(super) const MAX_KEY: usize = 200;
 
-/// Reads `target.protocol`.
+const WANTS: &str = "`dashboard`, a map like `{peerjs: {serialization: json}}`, or a description under `custom`";
+
+/// Reads `target.protocol`: a name, or a map of a name to what is chosen of it.
 pub(super) fn read_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<Protocol> {
-    if matches!(entry.value.value, Value::Map(_)) {
-        let mut fields = reader.map(&entry.value, "`protocol`", "a map")?;
-        let example = "{custom: {send: {...}, receive: [...]}}";
-        let custom = fields.need(reader, CUSTOM, entry.value.span, example);
-        let custom = custom.and_then(|entry| read_custom(reader, entry));
-        fields.finish(reader, &[CUSTOM]);
-        return custom.map(|custom| Protocol::Custom(Arc::new(custom)));
+    if !matches!(entry.value.value, Value::Map(_)) {
+        let name = reader.scalar(&entry.value, "`protocol`", WANTS)?;
+        return match name {
+            "dashboard" => Some(Protocol::Dashboard),
+            "peerjs" => Some(Protocol::PeerJs(PeerJsOptions::default())),
+            "simplewebrtc" => Some(Protocol::SimpleWebRtc),
+            CUSTOM => {
+                let message = "`custom` without its description";
+                let help =
+                    "write it under `protocol: {custom: ...}`, or name its file with `--protocol FILE.yaml`";
+                reader.mistake_help(entry.value.span, message, help);
+                None
+            }
+            other => unknown(reader, other, entry.value.span),
+        };
     }
-    let wants = "`dashboard`, or a description under `custom`";
-    let name = reader.scalar(&entry.value, "`protocol`", wants)?;
-    match name {
-        "dashboard" => Some(Protocol::Dashboard),
-        CUSTOM => {
-            let message = "`custom` without its description";
-            let help =
-                "write it under `protocol: {custom: ...}`, or name its file with `--protocol FILE.yaml`";
-            reader.mistake_help(entry.value.span, message, help);
+    let mut fields = reader.map(&entry.value, "`protocol`", WANTS)?;
+    let peerjs = fields.take("peerjs").map(|entry| read_peerjs(reader, entry));
+    let custom = fields.take(CUSTOM).map(|entry| read_custom(reader, entry));
+    fields.finish(reader, &[CUSTOM, "peerjs"]);
+    match (custom, peerjs) {
+        (Some(_), Some(_)) => {
+            let help = "a server speaks one: leave the other out";
+            reader.mistake_help(entry.value.span, "`protocol` names two", help);
             None
         }
-        other => {
-            let message = format!("unknown protocol `{other}`");
-            reader.mistake_help(entry.value.span, message, did_you_mean(other, &PROTOCOLS));
+        (Some(custom), None) => Some(Protocol::Custom(Arc::new(custom?))),
+        (None, Some(options)) => Some(Protocol::PeerJs(options?)),
+        (None, None) => {
+            reader.mistake_help(
+                entry.value.span,
+                "`protocol` names none",
+                format!("expected {WANTS}"),
+            );
             None
         }
     }
 }
 
-/// Reports a protocol that the server which comes with the program does not speak, or a way of relaying that says
-/// nothing of it.
+fn unknown(reader: &mut Reader<'_>, name: &str, span: Span) -> Option<Protocol> {
+    let message = format!("unknown protocol `{name}`");
+    reader.mistake_help(span, message, did_you_mean(name, &PROTOCOLS));
+    None
+}
+
+fn read_peerjs(reader: &mut Reader<'_>, entry: &Entry) -> Option<PeerJsOptions> {
+    let mut fields = reader.map(&entry.value, "`peerjs`", "a map like `{serialization: json}`")?;
+    let key = fields
+        .take("key")
+        .map_or(Some(PeerJsOptions::DEFAULT_KEY.to_owned()), |entry| {
+            reader.text(entry, MAX_KEY)
+        });
+    let serialization = fields
+        .take("serialization")
+        .map_or(Some(Serialization::default()), |entry| {
+            reader.choice(entry, &SERIALIZATIONS)
+        });
+    fields.finish(reader, &PEERJS_KEYS);
+    Some(PeerJsOptions {
+        key: key?,
+        serialization: serialization?,
+    })
+}
+
+/// `peerjs`, or `{ peerjs: { serialization: json } }`.
+pub(super) fn show_protocol(protocol: &Protocol) -> String {
+    let name = protocol.name();
+    let Protocol::PeerJs(options) = protocol else {
+        return name.to_owned();
+    };
+    let mut rows = Vec::new();
+    if options.key != PeerJsOptions::DEFAULT_KEY {
+        rows.push(format!("key: {}", quoted(&options.key)));
+    }
+    if options.serialization != Serialization::default() {
+        rows.push(format!("serialization: {}", options.serialization.name()));
+    }
+    match rows.is_empty() {
+        true => name.to_owned(),
+        false => format!("{{ {name}: {{ {} }} }}", rows.join(", ")),
+    }
+}
+
+/// Reports a protocol that the server which comes with the program does not speak, and what only that does.
 pub(super) fn check_server(
     reader: &mut Reader<'_>,
     protocol: &Protocol,
-    (has_url, relay_mode): (bool, RelayMode),
+    (has_url, relay_mode): (bool, Option<RelayMode>),
     span: Span,
 ) {
-    let deployed = relay_mode == RelayMode::Deployed;
-    match protocol {
-        Protocol::Dashboard => {}
-        _ if has_url && deployed => {
-            let message = format!("`relay_mode: deployed` says nothing of `protocol: {protocol}`");
-            reader.mistake_help(span, message, "it is the dashboard's: leave it out");
-        }
-        protocol => {
-            let foreign = (!has_url)
-                .then(|| protocol.foreign_to_bundled(deployed))
-                .flatten();
-            if let Some(what) = foreign {
-                let message = format!(
-                    "`protocol: {protocol}` without `url`: the bundled server does not speak it ({what})"
-                );
-                reader.mistake_help(span, message, "name the server's `url`, or leave `protocol` out");
-            }
-        }
+    if *protocol == Protocol::Dashboard {
+        return;
+    }
+    let deployed = relay_mode == Some(RelayMode::Deployed);
+    let foreign = protocol.foreign_to_bundled(deployed);
+    if let Some(what) = foreign.as_ref().filter(|_| !has_url) {
+        let message =
+            format!("`protocol: {protocol}` without `url`: the bundled server does not speak it ({what})");
+        reader.mistake_help(span, message, "name the server's `url`, or leave `protocol` out");
+    }
+    if deployed && (has_url || !matches!(protocol, Protocol::Custom(_))) {
+        let message =
+            format!("`protocol: {protocol}` with `relay_mode: deployed`: that is a form of the dashboard's");
+        reader.mistake_help(span, message, "leave one of them out");
     }
 }

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::{
-    ClientRules, Ice,
+    ClientRules, Ice, IceFetch,
+    access::{Access, check_variables},
     arrive::{check_stages, read_arrive},
     carried::check_carried,
     fields::Reader,
@@ -13,6 +14,7 @@ use super::{
     rooms::{Common, Draft, check_groups, check_peers, read_parts, read_rooms, some_nat},
     source::Span,
     target::{BUNDLED, read_target},
+    template::Template,
     thresholds::read_thresholds,
     tree::{Entry, Node},
     types::{Arrival, DEFAULT_TIMEOUT, MAX_PEERS, Scenario, ThresholdCheck},
@@ -64,9 +66,8 @@ pub(super) fn read_scenario(
         .and_then(|entry| read_name(reader, entry, true));
     let about = fields.take("about").map(|entry| reader.text(entry, MAX_ABOUT));
     let seed = fields.take("seed").map(|entry| read_seed(reader, entry));
-    let target = fields
-        .take("target")
-        .map_or(Some(BUNDLED), |entry| read_target(reader, entry));
+    let target_entry = fields.take("target");
+    let target = target_entry.map_or(Some(BUNDLED), |entry| read_target(reader, entry));
     let rules = match fields.take("client") {
         Some(entry) => read_client(reader, &entry.value, ClientRules::default()),
         None => Some(ClientRules::default()),
@@ -138,6 +139,15 @@ pub(super) fn read_scenario(
             steps,
             threshold_list.as_deref().unwrap_or_default(),
         );
+        let drafts = groups.iter().flatten();
+        let fetched = drafts
+            .filter_map(|draft| draft.ice.as_ref())
+            .flat_map(Ice::fetches);
+        let texts: Vec<Template> = fetched.flat_map(IceFetch::templates).collect();
+        let (plain, texts) = (Access::default(), texts.into_iter());
+        let access = target.access.as_deref().unwrap_or(&plain);
+        let fetched_at = ice_entry.map_or(at, |entry| entry.key_span);
+        check_variables(reader, target_entry, access, texts, fetched_at);
     }
     // Of a target that could not be read, a server of somebody else's was meant.
     let bundled = target.as_ref().is_some_and(|target| target.url.is_none());

@@ -44,8 +44,10 @@ impl Scenario {
 fn hide_credentials(ice: &mut Ice) {
     if let IceServers::Named(servers) = &mut ice.servers {
         for server in servers {
-            if let IceAccount::LongTerm { credential, .. } = &mut server.account {
-                HIDDEN.clone_into(credential);
+            match &mut server.account {
+                IceAccount::LongTerm { credential, .. } => HIDDEN.clone_into(credential),
+                IceAccount::Fetched(fetch) => **fetch = fetch.without_secrets(),
+                IceAccount::None | IceAccount::Secret { .. } => {}
             }
         }
     }
@@ -85,7 +87,8 @@ pub fn set_without_secrets(set: &str) -> String {
 /// Whether a value at that path may be one, or hold one.
 fn may_be_secret(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap_or(path);
-    path.starts_with("target") || path.contains("credential") || matches!(last, "ice" | "servers" | "groups")
+    let named = ["credential", "fetch"].iter().any(|part| path.contains(part));
+    path.starts_with("target") || named || matches!(last, "ice" | "servers" | "groups")
 }
 
 /// A URL without what may be a credential: user information and the query.
@@ -120,7 +123,7 @@ target:
   metrics: http://rtc.example.org/metrics?key=pass3
   control: { stop: stop --key pass4, start: [start, pass5] }
 rooms: { peers: 2 }
-ice: { servers: [{ urls: \"turn:rtc.example.org\", username: u, credential: pass6 }] }
+ice: { servers: [{ urls: \"turn:rtc.example.org\", username: u, credential: pass6 }, { fetch: { url: \"https://rtc.example.org/?key=pass7\", headers: { X-Key: pass8 }, body: pass9 } }] }
 steps: [join, { server: restart }]
 ";
         let scenario = parse("secrets", text, &Any).unwrap_or_else(|e| panic!("{}", e.listing()));
@@ -128,6 +131,13 @@ steps: [join, { server: restart }]
         assert!(scenario.to_yaml().contains("pass6"), "{told}");
         assert!(!told.contains("pass"), "{told}");
         assert!(told.contains("wss://rtc.example.org/ws/"), "{told}");
+        for set in [
+            "ice.servers.0.fetch.headers.X-Key=pass7",
+            "ice.servers.0.fetch=https://rtc.example.org/?key=pass7",
+            "target.headers.X-Key=pass7",
+        ] {
+            assert!(!super::set_without_secrets(set).contains("pass7"), "{set}");
+        }
         let read = parse("again", &told, &Any).unwrap_or_else(|e| panic!("{told}\n{}", e.listing()));
         assert_eq!(read.to_yaml(), told);
     }

@@ -1,5 +1,5 @@
 use super::{
-    access::{ACCESS_KEYS, Access, check_there, check_variables, read_access},
+    access::{ACCESS_KEYS, Access, check_there, read_access},
     control::read_control,
     fields::Reader,
     protocol::{check_server, read_protocol},
@@ -46,14 +46,12 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
     let metrics = metrics_entry.map(|entry| read_metrics(reader, entry));
     let (there, access) = read_access(reader, &mut fields);
     fields.finish(reader, &target_keys());
-    match (&url, &access) {
-        (None, _) => check_there(reader, &there),
-        (Some(_), Some(access)) => check_variables(reader, &there, access),
-        (Some(_), None) => {}
+    if url.is_none() {
+        check_there(reader, &there);
     }
     if let (Some(entry), Some(protocol)) = (protocol_entry, &protocol) {
-        let relay_mode = relay_mode.unwrap_or_default();
-        check_server(reader, protocol, (url.is_some(), relay_mode), entry.key_span);
+        let beside = (url.is_some(), relay_mode);
+        check_server(reader, protocol, beside, entry.key_span);
     }
     if let Some(entry) = metrics_entry.filter(|_| url.is_none()) {
         let message = "`metrics` without `url`: the bundled server tells its own";

@@ -48,9 +48,11 @@ impl Capability {
 
 impl Abilities {
     /// Every built-in form of a protocol, by the name that the documentation's table gives it.
-    pub const ROWS: [(&'static str, Self); 2] = [
+    pub const ROWS: [(&'static str, Self); 4] = [
         ("dashboard", Self::DASHBOARD),
         ("dashboard, deployed", Self::DEPLOYED),
+        ("peerjs", Self::PEERJS),
+        ("simplewebrtc", Self::SIMPLEWEBRTC),
     ];
 
     /// Whether it carries that.
@@ -59,7 +61,7 @@ impl Abilities {
             Capability::ConfirmedJoins => self.roster_by != RosterBy::Members,
             Capability::RefusedJoins => self.refuses_joins,
             Capability::Newcomers => matches!(self.roster_by, RosterBy::Server | RosterBy::Members),
-            Capability::Departures => self.roster_by != RosterBy::Harness,
+            Capability::Departures => self.tells_departures,
             Capability::Rosters => self.tells_rosters,
             Capability::Resumption => self.resumes,
             Capability::Pings => self.pings,

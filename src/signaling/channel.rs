@@ -2,6 +2,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::peerjs::{Chunks, data};
 use crate::base::{Incarnation, PeerNumber};
 
 /// The id of a chat message, in `data.id`: who sent it (its place in the whole plan), in which membership, and which of its messages
@@ -77,25 +78,42 @@ pub enum ChannelData {
 /// How the clients of a protocol write messages on their data channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChannelFormat {
+    /// PeerJS's `binary`: BinaryPack, in pieces where it is long.
+    PeerJsBinary,
+    /// PeerJS's `json`: JSON, as bytes.
+    PeerJsJson,
+    /// PeerJS's `raw`: whatever the application sends.
+    PeerJsRaw,
     /// JSON, as text.
     #[default]
     Text,
 }
 
 impl ChannelFormat {
-    /// A message as it goes over the channel.
-    pub fn write(self, json: String) -> ChannelData {
+    /// A message as it goes over the channel, in the order of its pieces. `number` tells the pieces of one message from
+    /// those of others.
+    pub fn write(self, json: &str, number: u32) -> Vec<ChannelData> {
         match self {
-            Self::Text => ChannelData::Text(json),
+            Self::PeerJsBinary => data::write_binary(json, number),
+            Self::PeerJsJson => vec![ChannelData::Binary(json.as_bytes().to_vec())],
+            Self::PeerJsRaw | Self::Text => vec![ChannelData::Text(json.to_owned())],
         }
     }
 
-    /// What has come over the channel; never fails, for anybody may send anything.
-    pub fn read(self, data: &ChannelData) -> ChannelMessage {
-        match (self, data) {
+    /// What has come over the channel, once it is whole; never fails, for anybody may send anything.
+    pub fn read(self, data: &ChannelData, chunks: &mut Chunks) -> Option<ChannelMessage> {
+        Some(match (self, data) {
+            (Self::PeerJsBinary, data) => return data::read_binary(data, chunks),
+            (Self::PeerJsJson, data) => data::read_json(data),
+            (Self::PeerJsRaw, data) => data::read_raw(data),
             (Self::Text, ChannelData::Text(text)) => ChannelMessage::decode(text),
             (Self::Text, ChannelData::Binary(_)) => ChannelMessage::Other,
-        }
+        })
+    }
+
+    /// Whether clients tell each other who they are as soon as a channel opens.
+    pub fn greets(self) -> bool {
+        self == Self::Text
     }
 }
 
@@ -108,6 +126,8 @@ pub enum ChannelMessage {
     ForeignChat { bytes: u32 },
     /// The list of participants that clients send as soon as a channel opens.
     ParticipantList,
+    /// The sender wants the channel closed.
+    Close,
     /// Anything else.
     Other,
 }
@@ -171,9 +191,15 @@ impl ChannelMessage {
 
     /// Reads what came in; never fails, for anybody may send anything.
     pub fn decode(text: &str) -> Self {
-        let Ok(message) = serde_json::from_str::<Envelope<'_>>(text) else {
-            return Self::Other;
-        };
+        serde_json::from_str::<Envelope<'_>>(text).map_or(Self::Other, Self::of)
+    }
+
+    /// The same of what is read already.
+    pub fn decode_value(value: &serde_json::Value) -> Self {
+        Envelope::deserialize(value).map_or(Self::Other, Self::of)
+    }
+
+    fn of(message: Envelope<'_>) -> Self {
         match (message.kind.as_ref(), message.data) {
             ("participant-list", _) => Self::ParticipantList,
             ("chat-message", Some(data)) => {

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use super::{Message, Waste};
+use super::{ChannelFormat, Message, Waste};
 
 /// One client's end of a protocol: messages into frames, frames into messages. It does no I/O and reads no clock;
 /// what it has to remember of a conversation it keeps itself.
@@ -17,6 +17,14 @@ pub trait Codec: fmt::Debug + Send + Sync {
 
     /// What it says from time to time, or the server takes the socket for dead.
     fn keepalive(&self) -> Option<Keepalive> {
+        None
+    }
+
+    /// The next answer to `remote` is to the offer of theirs with that fingerprint.
+    fn answering(&mut self, _remote: &str, _offer: u64) {}
+
+    /// How the present connection with `remote` carries data, where that is a matter of who has offered it.
+    fn channel_format(&self, _remote: &str) -> Option<ChannelFormat> {
         None
     }
 

@@ -9,8 +9,10 @@ mod codec;
 pub mod custom;
 mod dashboard;
 mod message;
+mod peerjs;
 mod protocol;
 mod sdp;
+mod simplewebrtc;
 
 pub use broken::{broken_sdp, broken_text};
 pub use carried::Capability;
@@ -19,5 +21,7 @@ pub use codec::{Codec, Keepalive, Reading};
 pub use custom::{Custom, Described};
 pub use dashboard::Dashboard;
 pub use message::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
+pub use peerjs::{Chunks, PeerJs, PeerJsOptions, Serialization};
 pub use protocol::{Abilities, Address, Protocol, RosterBy, Topology};
 pub use sdp::with_steady_origin;
+pub use simplewebrtc::SimpleWebRtc;

@@ -1,6 +1,8 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use super::{ChannelFormat, Codec, Custom, Dashboard, Described};
+use super::{
+    ChannelFormat, Codec, Custom, Dashboard, Described, PeerJs, PeerJsOptions, SimpleWebRtc,
+};
 
 /// A signaling protocol, with what a user can choose of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -10,6 +12,10 @@ pub enum Protocol {
     /// The WebRTC Dashboard's frames, which the bundled reference server speaks.
     #[default]
     Dashboard,
+    /// PeerJS's, which npm's `peer` serves.
+    PeerJs(PeerJsOptions),
+    /// SimpleWebRTC's events over Socket.IO, as `signal-master` speaks them.
+    SimpleWebRtc,
 }
 
 /// How the ends of links are found.
@@ -52,6 +58,8 @@ pub struct Abilities {
     pub pings: bool,
     /// Candidates are told one by one (RFC 8838).
     pub trickles: bool,
+    /// Members are told who has left.
+    pub tells_departures: bool,
     /// The server tells members, after each change, everybody who is there.
     pub tells_rosters: bool,
     /// There are sound frames that a server has to refuse.
@@ -69,8 +77,17 @@ impl Abilities {
         resumes: true,
         pings: true,
         trickles: true,
+        tells_departures: true,
         tells_rosters: true,
         misplaced: true,
+    };
+
+    /// An id is taken by opening a socket for it.
+    pub const PEERJS: Self = Self {
+        roster_by: RosterBy::Harness,
+        socket_is_membership: true,
+        tells_rosters: false,
+        ..Self::DASHBOARD
     };
 
     /// Whether the harness has to tell its peers who is who on the wire.
@@ -84,6 +101,21 @@ impl Abilities {
         refuses_joins: false,
         tells_rosters: false,
         ..Self::DASHBOARD
+    };
+
+    /// Rooms of Socket.IO: who comes is told by nobody, and the server gives ids.
+    pub const SIMPLEWEBRTC: Self = Self {
+        topology: Topology::Mesh,
+        roster_by: RosterBy::ServerOnce,
+        ids_by_server: true,
+        socket_is_membership: false,
+        refuses_joins: true,
+        resumes: false,
+        pings: true,
+        trickles: true,
+        tells_departures: true,
+        tells_rosters: false,
+        misplaced: false,
     };
 }
 
@@ -104,6 +136,8 @@ impl Protocol {
         match self {
             Self::Custom(_) => "custom",
             Self::Dashboard => "dashboard",
+            Self::PeerJs(_) => "peerjs",
+            Self::SimpleWebRtc => "simplewebrtc",
         }
     }
 
@@ -123,6 +157,8 @@ impl Protocol {
         match self {
             Self::Custom(custom) => custom.abilities(),
             Self::Dashboard => Abilities::DASHBOARD,
+            Self::PeerJs(_) => Abilities::PEERJS,
+            Self::SimpleWebRtc => Abilities::SIMPLEWEBRTC,
         }
     }
 
@@ -143,6 +179,7 @@ impl Protocol {
                 Some(format!("its `{key}` is not what docs/PROTOCOL.md says"))
             }
             Self::Dashboard => None,
+            Self::PeerJs(_) | Self::SimpleWebRtc => Some("it is another one".to_owned()),
         }
     }
 
@@ -151,13 +188,16 @@ impl Protocol {
         match self {
             Self::Custom(custom) => Box::new(Described::new(custom.clone(), room_id, user_id)),
             Self::Dashboard => Box::new(Dashboard::new(room_id, user_id)),
+            Self::PeerJs(options) => Box::new(PeerJs::new(options, user_id)),
+            Self::SimpleWebRtc => Box::new(SimpleWebRtc::new(room_id)),
         }
     }
 
     /// How its clients write on data channels.
     pub fn channel_format(&self) -> ChannelFormat {
         match self {
-            Self::Custom(_) | Self::Dashboard => ChannelFormat::Text,
+            Self::Custom(_) | Self::Dashboard | Self::SimpleWebRtc => ChannelFormat::Text,
+            Self::PeerJs(options) => options.serialization.format(),
         }
     }
 
@@ -166,6 +206,12 @@ impl Protocol {
         match self {
             Self::Custom(custom) => Described::new(custom.clone(), room_id, user_id).address(),
             Self::Dashboard => Address::default(),
+            Self::PeerJs(options) => options.address(room_id, user_id),
+            Self::SimpleWebRtc => Address {
+                path: Some("socket.io/".into()),
+                query: vec![("EIO".into(), "3".to_owned()), ("transport".into(), "websocket".to_owned())],
+                subprotocol: None,
+            },
         }
     }
 }

@@ -131,13 +131,22 @@ impl World for SimWorld {
         true
     }
 
-    fn ice_servers(&self, ice: &Ice, user: &str) -> Vec<RTCIceServer> {
-        if ice.servers != IceServers::Bundled {
-            return Vec::new();
-        }
-        let mut internet = self.runtime.network.internet();
-        let turn = internet.start_turn(EPOCH_UNIX_MS, self.seed);
-        turn.ice_servers(ice, user, self.now())
+    /// Servers that are named or fetched are out of reach.
+    fn ice_servers(
+        &self,
+        _peer: PeerId,
+        ice: &Ice,
+        user: &str,
+    ) -> BoxFuture<Result<Vec<RTCIceServer>, SignalingEnd>> {
+        let servers = match ice.servers {
+            IceServers::Bundled => {
+                let mut internet = self.runtime.network.internet();
+                let turn = internet.start_turn(EPOCH_UNIX_MS, self.seed);
+                turn.ice_servers(ice, user, self.now())
+            }
+            IceServers::None | IceServers::Named(_) => Vec::new(),
+        };
+        Box::pin(std::future::ready(Ok(servers)))
     }
 
     fn rebind_nat(&self, peer: PeerId) -> bool {

@@ -25,6 +25,8 @@ pub struct Judged<'a> {
     pub aborted: bool,
     /// Commands for the server that failed: what the scenario wanted done to it was not done.
     pub server_commands_failed: u64,
+    /// Signaling sockets that had to wait for their turn: what is measured of them holds that wait.
+    pub sockets_held_back: u64,
     /// What a task said that panicked, if one did.
     pub panicked: Option<&'a str>,
     /// The target or the configuration turned out to be wrong after the run began.
@@ -84,6 +86,8 @@ pub enum Reason {
     OfferedLoadNotReached,
     /// So many commands for the server failed.
     ServerCommandsFailed(u64),
+    /// So many signaling sockets had to wait for their turn.
+    SocketsHeldBack(u64),
     /// Not one link connected.
     NothingConnected,
     /// An invariant was broken.
@@ -158,6 +162,10 @@ pub fn judge(run: Judged<'_>) -> Verdict {
         let list = if spoils { &mut reasons } else { &mut warnings };
         list.push(Reason::OfferedLoadNotReached);
     }
+    // The user has asked for it: it changes no verdict, but what the figures mean.
+    if run.sockets_held_back > 0 {
+        warnings.push(Reason::SocketsHeldBack(run.sockets_held_back));
+    }
     if run.server_commands_failed > 0 {
         reasons.push(Reason::ServerCommandsFailed(run.server_commands_failed));
     }
@@ -169,6 +177,15 @@ pub fn judge(run: Judged<'_>) -> Verdict {
         reasons,
         warnings,
         exit_code,
+    }
+}
+
+impl Verdict {
+    /// What makes a run prove nothing, each once, by names for programs.
+    pub fn invalid_by(&self) -> impl Iterator<Item = &'static str> {
+        let mut names: Vec<_> = self.reasons.iter().filter_map(Reason::invalid_by).collect();
+        names.dedup();
+        names.into_iter()
     }
 }
 
@@ -187,6 +204,25 @@ impl Decision {
 }
 
 impl Reason {
+    /// How programs are told that this alone makes a run prove nothing; `None`: it does not.
+    pub fn invalid_by(&self) -> Option<&'static str> {
+        match self {
+            Self::Panicked(_) => Some("panicked"),
+            Self::EventsDropped(_) | Self::LogNotWhole(_) => Some("evidence_lost"),
+            Self::NoSamples(_) => Some("no_samples"),
+            Self::Saturated(_) => Some("saturated"),
+            Self::OfferedLoadNotReached => Some("load_not_offered"),
+            Self::ServerCommandsFailed(_) => Some("server_commands_failed"),
+            Self::ConfigError
+            | Self::Interrupted
+            | Self::Aborted
+            | Self::SocketsHeldBack(_)
+            | Self::NothingConnected
+            | Self::InvariantBroken(_)
+            | Self::ThresholdFailed { .. } => None,
+        }
+    }
+
     /// What this reason alone makes the process exit with.
     pub fn exit_code(&self) -> ExitCode {
         match self {
@@ -194,6 +230,8 @@ impl Reason {
             Self::ConfigError => ExitCode::Configuration,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Aborted => ExitCode::Aborted,
+            // It is told as a warning alone.
+            Self::SocketsHeldBack(_) => ExitCode::Pass,
             Self::EventsDropped(_)
             | Self::LogNotWhole(_)
             | Self::NoSamples(_)
@@ -248,6 +286,10 @@ impl fmt::Display for Reason {
                 f,
                 "{failed} of the commands for the server failed (`target.control`): what was to happen to it did not"
             ),
+            Self::SocketsHeldBack(count) => write!(
+                f,
+                "signaling sockets waited for their turn {count} times (`--max-rate`): the figures hold that wait"
+            ),
             Self::OfferedLoadNotReached => {
                 f.write_str("the offered load was not reached: a planned step never began")
             }
@@ -287,6 +329,7 @@ mod tests {
         interrupted: false,
         aborted: false,
         server_commands_failed: 0,
+        sockets_held_back: 0,
         panicked: None,
         config_error: false,
     };
@@ -381,6 +424,25 @@ mod tests {
     }
 
     #[test]
+    fn sockets_that_waited_for_their_turn_change_no_verdict_and_are_told() {
+        let held_back = Judged {
+            sockets_held_back: 12,
+            ..GOOD
+        };
+        const WAITED: &str = "warning: signaling sockets waited for their turn 12 times (`--max-rate`): the figures hold that wait";
+        check(held_back, 0, &["PASS", WAITED]);
+        let thresholds = &[failed()];
+        check(
+            Judged {
+                thresholds,
+                ..held_back
+            },
+            99,
+            &["FAIL", FAILED, WAITED],
+        );
+    }
+
+    #[test]
     fn lost_evidence_makes_any_run_invalid() {
         let dropped = Judged {
             events_dropped: 12,
@@ -464,6 +526,7 @@ mod tests {
             broken in any::<bool>(), late in any::<bool>(), reached in any::<bool>(),
             interrupted in any::<bool>(), aborted in any::<bool>(), config_error in any::<bool>(),
             panicked in any::<bool>(), server_commands_failed in 0..2_u64, events_dropped in 0..2_u64, log_broken in any::<bool>(),
+            sockets_held_back in 0..2_u64,
         ) {
             let thresholds: Vec<_> = statuses.iter().map(|status| match status {
                 0 => passed(),
@@ -478,7 +541,7 @@ mod tests {
                 nothing_connected: false,
                 offered_load_reached: reached,
                 panicked: panicked.then_some("no"),
-                interrupted, aborted, config_error, server_commands_failed,
+                interrupted, aborted, config_error, server_commands_failed, sockets_held_back,
             });
             prop_assert_eq!(verdict.exit_code == ExitCode::Pass, verdict.reasons.is_empty());
             let ranks: Vec<_> = verdict.reasons.iter().map(|reason| {

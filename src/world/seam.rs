@@ -114,9 +114,21 @@ pub trait World: Send + Sync + 'static {
         false
     }
 
-    /// The STUN and TURN servers of a connection that `user` begins now, with credentials of their own.
-    fn ice_servers(&self, _ice: &Ice, _user: &str) -> Vec<RTCIceServer> {
-        Vec::new()
+    /// Fetches what that peer's connections will need of STUN and TURN servers and does not have yet: who gets none does not
+    /// come in. It takes no longer than the scenario says. `None`: there is nothing to be fetched.
+    fn fetch_ice_servers(&self, _peer: PeerId, _ice: &Ice) -> Option<BoxFuture<Result<(), SignalingEnd>>> {
+        None
+    }
+
+    /// The STUN and TURN servers of a connection that a peer, on the wire `user`, begins now, with credentials of their
+    /// own. Fetched ones that have ended are fetched anew, which may fail.
+    fn ice_servers(
+        &self,
+        _peer: PeerId,
+        _ice: &Ice,
+        _user: &str,
+    ) -> BoxFuture<Result<Vec<RTCIceServer>, SignalingEnd>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     /// Opens streams to TURN servers, where connections may reach some by them.

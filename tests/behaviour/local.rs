@@ -98,6 +98,7 @@ async fn play_before(
     let events = Events::default();
     let options = run::Options {
         ice_servers: Vec::new(),
+        max_rate: None,
         tricks: Tricks::default(),
         interrupt: Box::pin(std::future::pending()),
     };

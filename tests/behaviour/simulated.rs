@@ -29,6 +29,7 @@ pub fn play(plan: &Arc<Plan>, schedule: Schedule) -> (Vec<RunEvent>, Duration) {
     let events = Events::default();
     let options = run::Options {
         ice_servers: Vec::new(),
+        max_rate: None,
         tricks: Tricks::default(),
         interrupt: Box::pin(std::future::pending()),
     };

@@ -40,10 +40,10 @@ async fn a_direct_path_is_taken_where_there_is_one() {
 }
 
 #[test]
-#[ignore = "the interop tests need coturn: run tests/interop/run"]
+#[ignore = "the interop tests need coturn: run tests/interop/turn"]
 fn interop_with_coturn() {
     let root = env!("CARGO_MANIFEST_DIR");
-    let played = std::process::Command::new(format!("{root}/tests/interop/run"))
+    let played = std::process::Command::new(format!("{root}/tests/interop/turn"))
         .env("RTCSTORM", env!("CARGO_BIN_EXE_rtcstorm"))
         .status();
     assert!(played.expect("it starts").success());

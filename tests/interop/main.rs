@@ -1,6 +1,8 @@
 //! rtcstorm against real signaling servers that nobody here wrote. `tests/interop/run` installs them and runs these.
 
+mod peerjs;
 #[allow(dead_code)]
 #[path = "../behaviour/cli/program.rs"]
 mod program;
 mod server;
+mod simplewebrtc;

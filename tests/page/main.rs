@@ -3,6 +3,7 @@
 
 mod browser;
 mod checks;
+mod peerjs;
 mod room;
 
 use std::{

@@ -240,7 +240,7 @@ async fn natives(folder: &Path, scenario: &str) -> (Run, String) {
     (run, url)
 }
 
-fn assert_passes(mut run: Run, folder: &Path) {
+pub fn assert_passes(mut run: Run, folder: &Path) {
     let code = run.0.wait().expect("it ends").code();
     let said = fs::read_to_string(folder.join("stdout")).unwrap_or_default();
     assert_eq!(code, Some(0), "{said}");

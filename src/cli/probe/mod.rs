@@ -167,6 +167,7 @@ async fn listen(args: &ProbeArgs, scenario: &Scenario, plan: Plan, run_id: &str)
     let options = Options {
         ice_servers: Vec::new(),
         tricks: Tricks::default(),
+        max_rate: None,
         interrupt: Box::pin(async move {
             tokio::select! {
                 () = by_user => {}

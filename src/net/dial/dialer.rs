@@ -1,9 +1,6 @@
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
-use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{http::Uri, protocol::WebSocketConfig},
@@ -12,55 +9,35 @@ use tokio_tungstenite::{
 use super::{
     Transport,
     credentials::read_rows,
+    fetch::Fetcher,
     handshake::{Opening, refusal},
+    ice_answer::FetchedServers,
     jwt::Mint,
-    proxy::Proxy,
     secrets::Secrets,
-    tcp::{Pins, connect},
-    texts::{Values, read},
-    tls::{connector, secure},
+    visitors::{Guests, Visitors},
+    way::Way,
 };
 use crate::{
-    base::{PeerId, SignalingEnd, SignalingFailure},
-    scenario::Access,
+    base::{IceUrl, PeerId, SignalingEnd, SignalingFailure},
+    scenario::{Access, IceFetch},
     signaling::Address,
 };
 
-/// Whom a run's peers are on the wire.
-#[derive(Debug, Clone, Default)]
-pub struct Guests {
-    /// The run's id, if it has one there.
-    pub run: String,
-    /// By peer.
-    pub peers: Vec<Guest>,
-    /// How many there are in the whole plan, of which this may be a segment.
-    pub of: usize,
-}
-
-/// One peer.
-#[derive(Debug, Clone)]
-pub struct Guest {
-    /// Its place in the whole plan.
-    pub number: usize,
-    /// Its user id.
-    pub user: String,
-    /// Its room's id.
-    pub room: String,
-    /// What its protocol puts behind the target's URL.
-    pub address: Address,
-}
-
-/// The way to one signaling server, for every peer of a run.
+/// The way to one signaling server, and to whoever gives ICE servers out, for every peer of a run.
 pub struct Dialer {
-    host: String,
-    port: u16,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
-    pins: Pins,
-    proxy: Option<Proxy>,
+    way: Way,
     opening: Opening,
-    mint: Option<Mint>,
-    guests: Guests,
-    secrets: Secrets,
+    fetchers: Vec<Fetcher>,
+    visitors: Visitors,
+}
+
+/// Whom else peers ask before they come in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fetches<'a> {
+    /// For what.
+    pub all: &'a [IceFetch],
+    /// Authorities that they are trusted by, beside the target's.
+    pub trusted: &'a [CertificateDer<'static>],
 }
 
 impl Dialer {
@@ -68,44 +45,25 @@ impl Dialer {
     ///
     /// # Errors
     /// In words, without any secret: what is missing, or can't be used.
-    pub fn new(url: &str, access: &Access, guests: Guests) -> Result<Self, String> {
+    pub fn new(url: &str, access: &Access, guests: Guests, fetches: Fetches<'_>) -> Result<Self, String> {
         let mut secrets = Secrets::default();
         let uri: Uri = url
             .parse()
             .map_err(|error| format!("the target's URL: {error}"))?;
-        let host = uri.host().ok_or("the target's URL has no host")?;
-        let host = host.trim_matches(['[', ']']).to_owned();
-        let tls = match uri.scheme_str() {
-            Some("wss") => {
-                let name = ServerName::try_from(host.clone());
-                let name = name.map_err(|error| format!("the target's host `{host}`: {error}"))?;
-                Some((connector(&access.tls)?, name))
-            }
-            _ => None,
-        };
-        let proxy = match &access.proxy {
-            None => None,
-            Some(secret) => {
-                let text = match secret {
-                    crate::scenario::Secret::Literal(text) => text.clone(),
-                    outside => read(outside, &mut secrets)?,
-                };
-                let proxy = Proxy::parse(&text).ok_or(
-                    "the proxy's URL is none\n  help: write `http://host:port` or `socks5://host:port`, with `user:password@` if it wants them",
-                )?;
-                if let Some(password) = proxy.secret() {
-                    secrets.add(password);
-                }
-                Some(proxy)
-            }
-        };
+        let way = Way::new("the target's URL", &uri, access, &[], &mut secrets)?;
         let agent = user_agent(&guests.run, access.contact.as_deref());
-        let opening = Opening::new(&uri, access, agent, &mut secrets)?;
+        let opening = Opening::new(&uri, access, agent.clone(), &mut secrets)?;
+        let fetchers = fetches
+            .all
+            .iter()
+            .map(|of| Fetcher::new(of, (&uri, access), fetches.trusted, agent.clone(), &mut secrets));
+        let fetchers: Vec<Fetcher> = fetchers.collect::<Result<_, String>>()?;
         let mint = access.jwt.as_ref().map(|jwt| Mint::new(jwt, &mut secrets));
         let mint = mint.transpose()?;
         if let Some(credentials) = &access.credentials {
             let of_claims = mint.iter().flat_map(Mint::columns);
-            let needed: Vec<&str> = opening.columns().chain(of_claims).collect();
+            let of_fetches = fetchers.iter().flat_map(Fetcher::columns);
+            let needed: Vec<&str> = opening.columns().chain(of_claims).chain(of_fetches).collect();
             let mut all = read_rows(&credentials.file, &needed, guests.of)?;
             let own = guests
                 .peers
@@ -114,21 +72,20 @@ impl Dialer {
             secrets = secrets.with_rows(Arc::new(own.collect()));
         }
         Ok(Self {
-            port: uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 }),
-            host,
-            tls,
-            pins: Pins::new(&access.resolve),
-            proxy,
+            way,
             opening,
-            mint,
-            guests,
-            secrets,
+            fetchers,
+            visitors: Visitors {
+                guests,
+                mint,
+                secrets,
+            },
         })
     }
 
     /// What of this nobody has to see.
     pub(crate) fn secrets(&self) -> &Secrets {
-        &self.secrets
+        &self.visitors.secrets
     }
 
     /// A WebSocket for that peer; whoever waits for it knows how long.
@@ -143,7 +100,7 @@ impl Dialer {
 
     /// The same without what is a secret.
     pub(crate) fn told(&self, peer: PeerId, end: SignalingEnd) -> SignalingEnd {
-        let why = self.secrets.hide(Some(peer), &end.why);
+        let why = self.secrets().hide(Some(peer), &end.why);
         SignalingEnd::new(end.failure, why)
     }
 
@@ -152,38 +109,49 @@ impl Dialer {
         peer: PeerId,
         config: WebSocketConfig,
     ) -> Result<WebSocketStream<Transport>, SignalingEnd> {
-        let own = |why: String| SignalingEnd::new(SignalingFailure::Other, why);
-        let guest = self.guests.peers.get(peer.index());
-        let mut values = Values {
-            peer: guest.map_or(peer.index(), |guest| guest.number),
-            user: guest.map_or("", |guest| &guest.user),
-            room: guest.map_or("", |guest| &guest.room),
-            run: &self.guests.run,
-            row: self.secrets.row(peer),
-            jwt: "",
-        };
-        let token;
-        if let Some(mint) = &self.mint {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            token = mint.token(&values, now.as_secs()).map_err(own)?;
-            values.jwt = &token;
-        }
         let plain = Address::default();
+        let guest = self.visitors.guests.peers.get(peer.index());
         let address = guest.map_or(&plain, |guest| &guest.address);
-        let request = self.opening.request(&values, address).map_err(own)?;
-        let stream = match &self.proxy {
-            Some(proxy) => proxy.connect(&self.pins, &self.host, self.port).await?,
-            None => connect(&self.pins, &self.host, self.port).await?,
-        };
-        let stream = match &self.tls {
-            Some((connector, name)) => {
-                Transport::Tls(Box::new(secure(connector, name.clone(), stream).await?))
-            }
-            None => Transport::Plain(stream),
-        };
+        let request = self
+            .visitors
+            .with(peer, |values| self.opening.request(values, address));
+        let request = request.map_err(own)?;
+        let stream = self.way.open().await?;
         let opened = client_async_with_config(request, stream, Some(config)).await;
         opened.map(|(socket, _)| socket).map_err(refusal)
     }
+
+    /// What that peer is given when it asks `of` for its ICE servers; `named`: the URLs that the scenario says. It is a secret
+    /// from here on.
+    pub(crate) async fn fetch(
+        &self,
+        peer: PeerId,
+        of: &IceFetch,
+        named: &[IceUrl],
+    ) -> Result<FetchedServers, SignalingEnd> {
+        let fetched = self.try_fetch(peer, of, named).await.map_err(|end| {
+            let why = format!("ICE servers of {}: {}", of.host(), end.why);
+            self.told(peer, SignalingEnd { why, ..end })
+        })?;
+        self.secrets().lend(peer, &fetched.servers);
+        Ok(fetched)
+    }
+
+    async fn try_fetch(
+        &self,
+        peer: PeerId,
+        of: &IceFetch,
+        named: &[IceUrl],
+    ) -> Result<FetchedServers, SignalingEnd> {
+        let fetcher = self.fetchers.iter().find(|fetcher| fetcher.of == *of);
+        let fetcher = fetcher.ok_or_else(|| own("nobody knows the way there".to_owned()))?;
+        let request = self.visitors.with(peer, |values| fetcher.request(values));
+        fetcher.ask(request.map_err(own)?, named).await
+    }
+}
+
+fn own(why: String) -> SignalingEnd {
+    SignalingEnd::new(SignalingFailure::Other, why)
 }
 
 /// What we are, and how we are stopped: whoever finds us in a log has our address already.

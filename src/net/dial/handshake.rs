@@ -4,8 +4,8 @@ use tokio_tungstenite::tungstenite::{
     self,
     client::IntoClientRequest,
     error::ProtocolError,
-    handshake::client::{Request, Response},
-    http::{HeaderName, HeaderValue, Uri, header},
+    handshake::client::Request,
+    http::{HeaderName, HeaderValue, Response, Uri, header},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     base::{SignalingEnd, SignalingFailure},
-    scenario::{Access, Secret, url_without_secrets},
+    scenario::{Access, Secret, is_secret_name, url_without_secrets},
     signaling::Address,
 };
 
@@ -29,6 +29,58 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
 /// A name or value as it stands in a query.
 pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, QUERY).to_string()
+}
+
+/// Values by name, but for what is each peer's own.
+pub(super) fn texts(
+    pairs: &[(String, Secret)],
+    secrets: &mut Secrets,
+) -> Result<Vec<(String, Text)>, String> {
+    let resolved = pairs
+        .iter()
+        .map(|(name, secret)| Ok((name.clone(), Text::resolve_named(name, secret, secrets)?)));
+    resolved.collect()
+}
+
+/// The same of cookies: what they say is a secret, whatever they are called.
+pub(super) fn cookies(
+    pairs: &[(String, Secret)],
+    secrets: &mut Secrets,
+) -> Result<Vec<(String, Text)>, String> {
+    let texts = texts(pairs, secrets)?;
+    texts.iter().for_each(|(_, text)| text.be_secret(secrets));
+    Ok(texts)
+}
+
+/// The same by headers.
+pub(super) fn header_texts(texts: Vec<(String, Text)>) -> Result<Vec<(HeaderName, Text)>, String> {
+    let headers = texts.into_iter().map(|(name, text)| {
+        let parsed = HeaderName::try_from(&name);
+        Ok((
+            parsed.map_err(|error| format!("the header `{name}`: {error}"))?,
+            text,
+        ))
+    });
+    headers.collect()
+}
+
+/// The URL's user information, as `Authorization` has it. It and what looks like a secret in the query are secrets from
+/// here on.
+pub(super) fn account(url: &Uri, secrets: &mut Secrets) -> Option<String> {
+    for pair in url.query().into_iter().flat_map(|query| query.split('&')) {
+        match pair.split_once('=') {
+            Some((name, value)) if is_secret_name(name) => secrets.add(value),
+            Some((_, value)) => secrets.add_words(value),
+            None => secrets.add_words(pair),
+        }
+    }
+    let (account, _) = url.authority()?.as_str().rsplit_once('@')?;
+    let account = percent_decode_str(account).decode_utf8_lossy();
+    if let Some((_, password)) = account.split_once(':') {
+        secrets.add(password);
+    }
+    secrets.add(&account);
+    Some(format!("Basic {}", STANDARD.encode(account.as_bytes())))
 }
 
 /// The opening handshake (RFC 6455, section 4.1), but for what is each peer's own.
@@ -55,44 +107,18 @@ impl Opening {
         user_agent: String,
         secrets: &mut Secrets,
     ) -> Result<Self, String> {
-        let pairs = |pairs: &[(String, Secret)], secrets: &mut Secrets| {
-            let resolved = pairs
-                .iter()
-                .map(|(name, secret)| Ok((name.clone(), Text::resolve(secret, secrets)?)));
-            resolved.collect::<Result<Vec<(String, Text)>, String>>()
-        };
-        let headers = pairs(&access.headers, secrets)?;
-        let headers = headers.into_iter().map(|(name, text)| {
-            let parsed = HeaderName::try_from(&name);
-            Ok((
-                parsed.map_err(|error| format!("the header `{name}`: {error}"))?,
-                text,
-            ))
-        });
+        let headers = header_texts(texts(&access.headers, secrets)?)?;
         let subprotocols = access.subprotocols.iter().map(|one| Text::resolve(one, secrets));
         let subprotocols = subprotocols.collect::<Result<_, String>>()?;
-        let account = url.authority().and_then(|authority| {
-            let (account, _) = authority.as_str().rsplit_once('@')?;
-            let decoded = percent_decode_str(account).decode_utf8_lossy();
-            Some(decoded.into_owned())
-        });
-        if let Some((_, password)) = account.as_ref().and_then(|account| account.split_once(':')) {
-            secrets.add(password);
-        }
-        if let Some(account) = &account {
-            secrets.add(account);
-        }
-        for pair in url.query().into_iter().flat_map(|query| query.split('&')) {
-            secrets.add_words(pair.split_once('=').map_or(pair, |(_, value)| value));
-        }
+        let account = account(url, secrets);
         Ok(Self {
             url: url.clone(),
             user_agent,
-            account: account.map(|account| format!("Basic {}", STANDARD.encode(account))),
+            account,
             origin: access.origin.clone(),
-            headers: headers.collect::<Result<_, String>>()?,
-            cookies: pairs(&access.cookies, secrets)?,
-            query: pairs(&access.query, secrets)?,
+            headers,
+            cookies: cookies(&access.cookies, secrets)?,
+            query: texts(&access.query, secrets)?,
             subprotocols,
         })
     }
@@ -209,7 +235,7 @@ pub(super) fn refusal(error: tungstenite::Error) -> SignalingEnd {
 }
 
 /// `302 Found, to https://login.example.org/`.
-fn status_line(response: &Response) -> String {
+pub(super) fn status_line<B>(response: &Response<B>) -> String {
     let status = response.status();
     let location = response.headers().get(header::LOCATION);
     match location.and_then(|location| location.to_str().ok()) {

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 
 use super::{
     secrets::Secrets,
-    texts::{Text, Values, read},
+    texts::{Text, Values, long_enough, read},
 };
 use crate::scenario::{Claim, Jwt, JwtAlgorithm};
 
@@ -41,6 +41,7 @@ impl Mint {
     /// In words: the key is not there, or is none for that algorithm.
     pub fn new(jwt: &Jwt, secrets: &mut Secrets) -> Result<Self, String> {
         let text = read(&jwt.key, secrets).map_err(|why| format!("the key of `jwt`: {why}"))?;
+        long_enough("the key of `jwt`", text.len())?;
         let (algorithm, key) = match jwt.algorithm {
             JwtAlgorithm::Hs256 => (
                 "HS256",
@@ -231,6 +232,21 @@ mod tests {
         let header = URL_SAFE_NO_PAD.decode(signed.split('.').next().unwrap_or_default());
         let header: Value = serde_json::from_slice(&header.expect("base64url")).expect("JSON");
         assert_eq!(header, json!({ "alg": "HS256", "typ": "JWT", "kid": "k1" }));
+    }
+
+    /// RFC 7515, appendix A.2.
+    #[test]
+    fn rs256_signs_as_the_rfc_does() {
+        let input = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+        let expected = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
+        for key in [
+            include_str!("../../../tests/data/jwt/rs256.pem"),
+            include_str!("../../../tests/data/jwt/rs256.pkcs1.pem"),
+        ] {
+            let mint = Mint::new(&jwt(JwtAlgorithm::Rs256, key), &mut Secrets::default());
+            let signature = mint.expect("a key").sign(input.as_bytes()).expect("it signs");
+            assert_eq!(URL_SAFE_NO_PAD.encode(signature), expected);
+        }
     }
 
     #[test]

@@ -1,15 +1,24 @@
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::base::PeerId;
+use crate::{
+    base::PeerId,
+    scenario::{IceAccount, IceServer},
+};
 
 /// What stands where a secret was.
 const HIDDEN: &str = "[hidden]";
 /// A shorter one is a part of words: hiding it would hide everything.
-const LEAST: usize = 4;
+pub(super) const LEAST: usize = 4;
 /// A shorter word of a text in a scenario is the name of a scheme, not a secret.
 const LEAST_WORD: usize = 8;
+/// Of credentials that were fetched, the latest so many of a peer's are known: the earlier ones have ended.
+const MAX_LENT: usize = 32;
 /// How the text of a JSON Web Token begins: `{"` in base64.
 const JWT_BEGIN: &str = "eyJ";
 
@@ -22,6 +31,8 @@ pub struct Secrets {
     known: Vec<String>,
     /// Each peer's own.
     rows: Arc<Vec<Row>>,
+    /// What each peer was given while the run went on.
+    lent: Arc<Mutex<BTreeMap<PeerId, VecDeque<String>>>>,
 }
 
 impl Secrets {
@@ -48,6 +59,27 @@ impl Secrets {
         self
     }
 
+    /// That peer was given credentials of these servers. A user name that is a word is none.
+    pub(super) fn lend(&self, peer: PeerId, servers: &[IceServer]) {
+        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = lent.entry(peer).or_default();
+        for server in servers {
+            let IceAccount::LongTerm { username, credential } = &server.account else {
+                continue;
+            };
+            let name = Some(username).filter(|name| name.len() >= LEAST_WORD);
+            for form in forms(credential)
+                .into_iter()
+                .chain(name.into_iter().flat_map(|name| forms(name)))
+            {
+                if form.len() >= LEAST && !own.contains(&form) {
+                    own.push_back(form);
+                }
+            }
+        }
+        own.drain(..own.len().saturating_sub(MAX_LENT));
+    }
+
     /// That peer's row of credentials.
     pub(super) fn row(&self, peer: PeerId) -> Option<&Row> {
         self.rows.get(peer.index())
@@ -57,10 +89,17 @@ impl Secrets {
     pub fn hide<'t>(&self, peer: Option<PeerId>, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         let row = peer.and_then(|peer| self.rows.get(peer.index()));
+        let lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        let lent = peer
+            .and_then(|peer| lent.get(&peer))
+            .into_iter()
+            .flatten()
+            .cloned();
         let own: Vec<String> = row
             .into_iter()
             .flat_map(|row| row.values().flat_map(|value| forms(value)))
             .filter(|form| form.len() >= LEAST)
+            .chain(lent)
             .collect();
         for secret in self.known.iter().chain(&own) {
             if text.contains(secret.as_str()) {
@@ -131,6 +170,19 @@ mod tests {
             secrets.hide(Some(PeerId(1)), said),
             "alpha [hidden] [hidden], [hidden]"
         );
+        secrets.lend(
+            PeerId(1),
+            &[IceServer {
+                urls: Vec::new(),
+                account: IceAccount::LongTerm {
+                    username: "1795473642:ann".to_owned(),
+                    credential: "rhW49yt2+/".to_owned(),
+                },
+            }],
+        );
+        let said = "no 1795473642%3Aann with rhW49yt2+/";
+        assert_eq!(secrets.hide(Some(PeerId(1)), said), "no [hidden] with [hidden]");
+        assert_eq!(secrets.hide(Some(PeerId(0)), said), said);
         assert_eq!(
             secrets.hide(Some(PeerId(1)), "cut off: beta"),
             "cut off: [hidden]"

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, fs};
 
-use super::secrets::Secrets;
-use crate::scenario::{Part, PeerVariable, Secret, Template};
+use super::secrets::{LEAST, Secrets};
+use crate::scenario::{Part, PeerVariable, Secret, Template, is_scheme, is_secret_name};
 
 /// A text as it is sent, but for what is each peer's own.
 #[derive(Clone)]
@@ -47,6 +47,32 @@ impl Text {
         }
     }
 
+    /// The same of what has that name, and is a secret if that is a secret's.
+    ///
+    /// # Errors
+    /// Also: it is too short to be hidden.
+    pub fn resolve_named(name: &str, of: &Secret, secrets: &mut Secrets) -> Result<Self, String> {
+        let text = Self::resolve(of, secrets)?;
+        if is_secret_name(name) {
+            text.be_secret(secrets);
+            if let [Piece::Plain(plain)] | [Piece::Plain(_), Piece::Plain(plain)] = &text.0[..] {
+                long_enough(&format!("`{name}`"), without_scheme(plain).len())?;
+            }
+        }
+        Ok(text)
+    }
+
+    /// What of it is the same for every peer is a secret from here on, but for the name of a scheme.
+    pub fn be_secret(&self, secrets: &mut Secrets) {
+        for piece in &self.0 {
+            if let Piece::Plain(text) = piece {
+                let secret = without_scheme(text);
+                secrets.add(&secret);
+                secret.split(' ').for_each(|word| secrets.add(word));
+            }
+        }
+    }
+
     pub fn of(template: &Template, secrets: &mut Secrets) -> Result<Self, String> {
         let pieces = template.0.iter().map(|part| {
             Ok(match part {
@@ -89,6 +115,25 @@ impl Text {
         }
         text
     }
+}
+
+/// The words but for the names of schemes.
+fn without_scheme(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().filter(|word| !is_scheme(word)).collect();
+    words.join(" ")
+}
+
+/// Whether a secret of that length can be hidden in what a server says again.
+///
+/// # Errors
+/// In words: it can't, for words would be.
+pub(super) fn long_enough(what: &str, length: usize) -> Result<(), String> {
+    if length >= LEAST {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} is a secret of {length} characters, and so short a one cannot be hidden in what a server says again\n  help: use one of {LEAST} characters or more"
+    ))
 }
 
 /// What is kept outside of the scenario.

@@ -18,11 +18,14 @@ use crate::{
     scenario::TargetTls,
 };
 
-/// What TLS to a server begins with.
+/// What TLS to a server begins with. `trusted`: authorities beside those of `terms`.
 ///
 /// # Errors
 /// In words: a file cannot be read, or what is in it cannot be used.
-pub(super) fn connector(terms: &TargetTls) -> Result<TlsConnector, String> {
+pub(super) fn connector(
+    terms: &TargetTls,
+    trusted: &[CertificateDer<'static>],
+) -> Result<TlsConnector, String> {
     let provider = Arc::new(ring::default_provider());
     let broken = |what: &str, path: &str, error: &dyn std::fmt::Display| format!("{what}: {path}: {error}");
     let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -36,6 +39,10 @@ pub(super) fn connector(terms: &TargetTls) -> Result<TlsConnector, String> {
         let mut roots = RootCertStore::empty();
         // A store that can't be read is one without authorities: `ca` may be all that is needed.
         let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        for authority in trusted {
+            let added = roots.add(authority.clone());
+            added.map_err(|error| format!("an authority (--ice-ca): {error}"))?;
+        }
         if let Some(path) = &terms.ca {
             let more = fs::read(path).and_then(|pem| certificates(&pem));
             for certificate in more.map_err(|error| broken("`tls.ca` (--ca)", path, &error))? {

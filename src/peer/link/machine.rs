@@ -177,6 +177,12 @@ impl Link {
         self.generation
     }
 
+    /// The fingerprint of the offer that `answer` is to.
+    pub fn answered(&self, answer: &Description) -> Option<u64> {
+        let (offer, last) = self.connection.as_ref()?.answer.as_ref()?;
+        (last == answer).then_some(*offer)
+    }
+
     /// Running timers.
     pub fn timers(&self) -> usize {
         self.timers.len()
@@ -185,6 +191,13 @@ impl Link {
     /// Whether data can be sent.
     pub fn is_open(&self) -> bool {
         self.connection.as_ref().is_some_and(|c| c.open_channels > 0)
+    }
+
+    /// Whether its channel was open and is closed, though nobody here has closed it.
+    pub fn is_closed_by_remote(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|c| c.was_open && c.open_channels == 0)
     }
 
     /// Whether the channel that is open was opened through a relay of this end.

@@ -15,6 +15,8 @@ pub struct CapacityReport {
     pub machine: String,
     /// What had to hold, each as `connect_ms: p(95)<2000`.
     pub metrics: Vec<String>,
+    /// What the 95th percentile of `connect_ms` has to be below, if that is asked for.
+    pub p95_below_ms: Option<f64>,
     /// Peers that one unit of load is.
     pub unit: u32,
     /// What is raised: `rooms` or `peers` in each room.
@@ -61,12 +63,13 @@ pub struct StepLine {
 }
 
 impl StepLine {
-    /// `held`, `broke` or `saturated`.
+    /// `held`, `broke`, `saturated` or `unproven`.
     pub fn word(&self) -> &'static str {
         match self.outcome {
             Outcome::Held => "held",
             Outcome::Broke => "broke",
             Outcome::Saturated => "saturated",
+            Outcome::Unproven => "unproven",
         }
     }
 }
@@ -77,12 +80,13 @@ impl CapacityReport {
         load.saturating_mul(self.unit)
     }
 
-    /// `server`, `generator` or `neither`.
+    /// `server`, `generator`, `neither` or `unproven`.
     pub fn limit(&self) -> &'static str {
         match self.knee.limit {
             Limit::Server => "server",
             Limit::Generator => "generator",
             Limit::Neither => "neither",
+            Limit::Unproven => "unproven",
         }
     }
 
@@ -104,19 +108,26 @@ impl CapacityReport {
             (Some(holds), None) if self.knee.limit == Limit::Neither => {
                 format!("Everything held, up to {holds} peers, the largest load: the knee is farther up.")
             }
+            (Some(holds), None) if self.knee.limit == Limit::Unproven => {
+                format!("Up to {holds} peers everything held, {times}; of more nothing could be proved.")
+            }
             (Some(holds), None) => {
                 format!("Up to {holds} peers everything held, {times}; farther up no load failed as often.")
             }
             (None, Some(breaks)) => {
                 format!("With {breaks} peers it did not hold, {times}, and no smaller load held as often.")
             }
+            (None, None) if self.knee.limit == Limit::Unproven => {
+                "Too many runs proved nothing: where the knee lies is not known.".to_owned()
+            }
             (None, None) => "No load did the same often enough to be told.".to_owned(),
         }
     }
 
-    /// Whose end that is, in a sentence.
+    /// Whose end that is, in a sentence; nothing if nothing was measured.
     pub fn whose(&self) -> &'static str {
         match self.knee.limit {
+            _ if self.steps.is_empty() => "",
             Limit::Server => {
                 "It is the server's: the generator was within its own limits when the figures were not."
             }
@@ -124,6 +135,9 @@ impl CapacityReport {
                 "It is the generator's, not the server's: the generator was at its own limits. Of the server it is known only that it bears what held. Use more cores, or more machines with `--segment K/N`."
             }
             Limit::Neither => "Nobody came to an end.",
+            Limit::Unproven => {
+                "Whose end it would be can't be told: runs proved nothing, and not for their generator, so the search ended. Each says why."
+            }
         }
     }
 }

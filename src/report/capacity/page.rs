@@ -5,6 +5,11 @@ use crate::report::{chart, html as report_page};
 
 /// The search as a page: one file that needs nothing else.
 pub fn page(report: &CapacityReport) -> Vec<u8> {
+    let failed: Vec<_> = report
+        .steps
+        .iter()
+        .filter(|step| !step.reasons.is_empty())
+        .collect();
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -27,12 +32,14 @@ pub fn page(report: &CapacityReport) -> Vec<u8> {
                         @if report.interrupted {
                             p.about { "It was interrupted: this is of what was measured until then." }
                         }
-                        section { (chart::curve(report).markup()) }
-                        section {
-                            h3 { "Why loads did not hold" }
-                            ul.reasons {
-                                @for step in report.steps.iter().filter(|step| !step.reasons.is_empty()) {
-                                    li { (step.peers) " peers, seed " (step.seed) ": " (step.reasons.join("; ")) }
+                        @if !report.steps.is_empty() { section { (chart::curve(report).markup()) } }
+                        @if !failed.is_empty() {
+                            section {
+                                h3 { "Why loads did not hold" }
+                                ul.reasons {
+                                    @for step in failed {
+                                        li { (step.peers) " peers, seed " (step.seed) ": " (step.reasons.join("; ")) }
+                                    }
                                 }
                             }
                         }

@@ -1,19 +1,25 @@
 use super::{CapacityReport, StepLine};
 use crate::report::{
-    paper::{Ink, Paper, right},
+    drawing::bar,
+    paper::{Ink, Paper, left, right},
     terminal::Look,
     units,
 };
 
-/// The longest bar of the curve.
-const MAX_BAR: usize = 30;
-const HEAD: [(&str, usize); 6] = [
-    ("peers", 7),
-    ("p95", 8),
-    ("failed", 7),
-    ("server CPU", 11),
-    ("own CPU", 8),
-    ("own lag", 8),
+/// The longest bar of a curve.
+const MAX_BAR: usize = 16;
+/// A shorter one says nothing.
+const MIN_BAR: usize = 4;
+/// Of one word for an outcome.
+const WORD: usize = 9;
+/// Each figure's width; a bar stands behind those that have a curve.
+const HEAD: [(&str, usize, bool); 6] = [
+    ("peers", 6, false),
+    ("p95", 8, true),
+    ("failed", 7, true),
+    ("server CPU", 11, true),
+    ("own CPU", 8, false),
+    ("own lag", 8, false),
 ];
 
 /// One run, while the search goes on.
@@ -34,7 +40,9 @@ pub fn summary(report: &CapacityReport, look: Look) -> String {
     let title = format!("{}: {}", report.scenario, report.metrics.join(", "));
     paper.wrapped(Ink::Bold, "KNEE  ", &title);
     paper.wrapped(Ink::Plain, "  ", &report.found());
-    paper.wrapped(Ink::Plain, "  ", report.whose());
+    if !report.steps.is_empty() {
+        paper.wrapped(Ink::Plain, "  ", report.whose());
+    }
     if report.interrupted {
         paper.wrapped(
             Ink::Odd,
@@ -44,26 +52,61 @@ pub fn summary(report: &CapacityReport, look: Look) -> String {
     }
     paper.wrapped(Ink::Dim, "  target   ", &report.target);
     paper.wrapped(Ink::Dim, "  machine  ", &report.machine);
-    paper.heading("Every run, by its load");
-    let heads: String = HEAD.iter().map(|(name, width)| right(name, *width)).collect();
-    paper.line(format!("  {heads}"));
-    let mut steps: Vec<&StepLine> = report.steps.iter().collect();
-    steps.sort_by_key(|step| step.peers);
-    let finite = |step: &&StepLine| step.connect_ms_p95.filter(|ms| ms.is_finite());
-    let most = steps.iter().filter_map(finite).fold(0.0_f64, f64::max);
-    let used: usize = HEAD.iter().map(|(_, width)| width).sum();
-    let room = look.width.saturating_sub(used + 14).min(MAX_BAR);
-    for step in steps {
-        paper.line(row(&paper, step, most, room));
+    if !report.steps.is_empty() {
+        curves(&mut paper, report, look);
     }
     paper.line("");
     paper.wrapped(Ink::Dim, "  again  ", &report.repeat);
     paper.into_text()
 }
 
-fn row(paper: &Paper, step: &StepLine, most: f64, room: usize) -> String {
+/// Every run, by its load, with a bar for each of the figures that have a curve.
+fn curves(paper: &mut Paper, report: &CapacityReport, look: Look) {
+    paper.heading("Every run, by its load");
+    let used: usize = HEAD.iter().map(|(_, width, _)| width).sum();
+    let curves = HEAD.iter().filter(|(.., has_curve)| *has_curve).count();
+    // Two blanks, the figures, a blank, the word; and a blank before each bar.
+    let room = look.width.saturating_sub(2 + used + 1 + WORD) / curves;
+    let room = room.saturating_sub(1).min(MAX_BAR);
+    let room = if room < MIN_BAR { 0 } else { room };
+    let heads = HEAD
+        .iter()
+        .map(|(name, width, has_curve)| cell(name, *width, has_curve.then_some(""), room));
+    paper.line(format!("  {}", heads.collect::<String>()));
+    let mut steps: Vec<&StepLine> = report.steps.iter().collect();
+    steps.sort_by_key(|step| step.peers);
+    let most = CURVES.map(|of| {
+        let finite = steps
+            .iter()
+            .filter_map(|step| of(step))
+            .filter(|value| value.is_finite());
+        finite.fold(0.0_f64, f64::max)
+    });
+    for step in steps {
+        let row = row(paper, step, most, room);
+        paper.line(row);
+    }
+}
+
+/// What has a bar, in the order of its columns.
+const CURVES: [fn(&StepLine) -> Option<f64>; 3] = [
+    |step| step.connect_ms_p95,
+    |step| step.failed,
+    |step| step.server_cpu_percent,
+];
+
+/// A figure, and behind it the bar of a curve.
+fn cell(figure: &str, width: usize, curve: Option<&str>, room: usize) -> String {
+    let figure = right(figure, width);
+    match curve {
+        Some(bar) if room > 0 => format!("{figure} {}", left(bar, room)),
+        _ => figure,
+    }
+}
+
+fn row(paper: &Paper, step: &StepLine, most: [f64; 3], room: usize) -> String {
     let cpu = |percent: Option<f64>| percent.map_or("-".to_owned(), |percent| format!("{percent:.0}%"));
-    let cells = [
+    let figures = [
         step.peers.to_string(),
         units::duration(step.connect_ms_p95),
         units::percent(step.failed),
@@ -71,21 +114,20 @@ fn row(paper: &Paper, step: &StepLine, most: f64, room: usize) -> String {
         cpu(step.generator_cpu_percent),
         units::duration(step.generator_lag_ms_p99),
     ];
-    let cells = cells
-        .iter()
-        .zip(HEAD)
-        .map(|(cell, (_, width))| right(cell, width));
-    let share = match step.connect_ms_p95 {
-        Some(ms) if ms.is_infinite() => 1.0,
-        Some(ms) if most > 0.0 => ms / most,
-        _ => 0.0,
-    };
+    let mut curves = CURVES.iter().zip(most).map(|(of, most)| match of(step) {
+        Some(value) if value.is_infinite() => bar(1, 1, room, true),
+        Some(value) if most > 0.0 => bar((value / most * 1e6) as u64, 1_000_000, room, false),
+        _ => String::new(),
+    });
+    let cells = figures.iter().zip(HEAD).map(|(figure, (_, width, has_curve))| {
+        let curve = if has_curve { curves.next() } else { None };
+        cell(figure, width, curve.as_deref(), room)
+    });
+    let cells: String = cells.collect();
     let ink = match step.word() {
         "held" => Ink::Good,
         "broke" => Ink::Bad,
         _ => Ink::Odd,
     };
-    let word = paper.paint(ink, &format!("{:9}", step.word()));
-    let bar = "█".repeat((share * room as f64).round() as usize);
-    format!("  {} {word} {bar}", cells.collect::<String>())
+    format!("  {cells} {}", paper.paint(ink, step.word()))
 }

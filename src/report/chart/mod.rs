@@ -8,6 +8,7 @@ mod axis;
 mod curve;
 mod figure;
 mod histogram;
+mod loads;
 mod percentiles;
 mod phases;
 mod sequence;

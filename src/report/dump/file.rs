@@ -138,11 +138,13 @@ fn configuration(peer: Option<&PeerPlan>) -> String {
     let servers: Vec<String> = match &ice.servers {
         IceServers::None => Vec::new(),
         IceServers::Bundled => vec!["turn:bundled".to_owned()],
-        IceServers::Named(servers) => servers
-            .iter()
-            .flat_map(|server| &server.urls)
-            .map(ToString::to_string)
-            .collect(),
+        IceServers::Named(servers) => {
+            let urls = servers.iter().flat_map(|server| &server.urls);
+            let fetched = servers.iter().filter(|server| server.urls.is_empty());
+            urls.map(ToString::to_string)
+                .chain(fetched.map(|_| "turn:fetched".to_owned()))
+                .collect()
+        }
     };
     let servers: Vec<_> = servers.iter().map(|url| json!({ "urls": [url] })).collect();
     let policy = match ice.policy {

@@ -21,6 +21,7 @@ use crate::{
     plan::Cut,
     run::{
         connection::Stack,
+        pace::Pace,
         signaling::{FRAMES, Signaling},
     },
     world::{BoxFuture, PeerNetwork, SignalingSocket, Tricks, Usage, World},
@@ -168,6 +169,11 @@ struct Stage {
 impl Stage {
     /// The socket is wanted, and nothing has been done about it.
     fn new() -> Self {
+        Self::paced(Pace::new(None))
+    }
+
+    /// The same, in a run that opens its sockets no faster than that.
+    fn paced(pace: Pace) -> Self {
         let (say, said) = mpsc::unbounded_channel();
         let (sees, seen) = mpsc::unbounded_channel();
         let full = Arc::new(AtomicBool::new(false));
@@ -193,7 +199,7 @@ impl Stage {
         Self {
             signaling: Signaling::open(
                 stack.clone(),
-                network.clone(),
+                (network.clone(), Arc::new(pace)),
                 (PeerId(0), 1),
                 Duration::from_secs(10),
             ),
@@ -287,6 +293,47 @@ fn lost(failure: SignalingFailure, why: &str) -> PeerInput {
 
 fn sent(text: &str) -> Seen {
     Seen::Frame(text.to_owned())
+}
+
+/// One socket in 15 s, and another peer's has just been opened.
+fn crowded() -> Stage {
+    let pace = Pace::new(Some("4/m".parse().expect("a rate")));
+    assert_eq!(pace.admit(Instant::START), Instant::START);
+    Stage::paced(pace)
+}
+
+#[test]
+fn a_socket_waits_for_its_turn_and_the_servers_time_begins_then() {
+    let mut stage = crowded();
+    assert_eq!(stage.heard(), []);
+    stage.pass(14_999);
+    assert_eq!(stage.heard(), [], "it is not the server that does not answer");
+    assert!(
+        stage
+            .world
+            .next_socket
+            .lock()
+            .expect("nobody else has it")
+            .is_some()
+    );
+    stage.pass(1);
+    assert_eq!(stage.heard(), [PeerInput::SignalingOpened(1)]);
+    let waited = stage.signaling.take_held_back();
+    assert_eq!(waited, Some(Duration::from_secs(15)));
+    assert_eq!(stage.signaling.take_held_back(), None, "told once");
+}
+
+#[test]
+fn whose_network_is_away_when_its_turn_comes_waits_for_another() {
+    let mut stage = crowded();
+    assert_eq!(stage.heard(), []);
+    let (from, until) = (Instant::from_millis(14_000), Instant::from_millis(15_500));
+    let dropped = stage.network.drop_network(Scope::Both, Remotes::All, from, until);
+    dropped.expect("one outage");
+    for (ms, opened) in [(15_000, false), (1_000, false), (13_999, false), (1, true)] {
+        stage.pass(ms);
+        assert_eq!(!stage.heard().is_empty(), opened, "{ms}");
+    }
 }
 
 #[test]

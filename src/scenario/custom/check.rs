@@ -150,13 +150,10 @@ fn check_rosters(reader: &mut Reader<'_>, custom: &Custom, send: &Entry, receive
             }
         }
         RosterBy::Harness => {
-            for says in [Says::Left, Says::Roster] {
-                if has(custom, says) {
-                    let message =
-                        format!("`{says}`, but `welcome` has no `members` and there is no `joined`");
-                    let help = "a server that tells who leaves has to tell who is there; without rooms, who is there is told by the harness";
-                    reader.mistake_help(at, message, help);
-                }
+            if has(custom, Says::Roster) {
+                let message = "a `roster`, but `welcome` has no `members` and there is no `joined`";
+                let help = "a server that tells who is there tells newcomers, too: `members: {list: /members, id: /id}` in `welcome`";
+                reader.mistake_help(at, message, help);
             }
         }
     }

@@ -9,7 +9,9 @@ use super::{
 use crate::scenario::{
     access::{MAX_ENTRIES, MAX_PATH, MAX_WORD, TLS_KEYS},
     credentials::{JWT_ALGORITHMS, JWT_KEYS},
+    ice_fetch::{FETCH_METHODS, ICE_FETCH_KEYS},
     secret::{MAX_SECRET, SECRET_KEYS},
+    target::MAX_URL,
 };
 
 pub(super) fn access(key: &str) -> Value {
@@ -20,11 +22,7 @@ pub(super) fn access(key: &str) -> Value {
             other => missing(other),
         }),
         "origin" => json!({ "type": "string", "maxLength": MAX_WORD, "pattern": "^(null|[^/]+://[^/]+)$" }),
-        "headers" | "cookies" | "query" => json!({
-            "type": "object",
-            "maxProperties": MAX_ENTRIES,
-            "additionalProperties": secret(),
-        }),
+        "headers" | "cookies" | "query" => secrets_by_name(),
         "subprotocols" => one_or_more(secret()),
         "proxy" => secret(),
         "resolve" => {
@@ -44,6 +42,24 @@ pub(super) fn access(key: &str) -> Value {
         }),
         other => missing(other),
     }
+}
+
+/// Whom an ICE server's credentials are asked of.
+pub(super) fn fetch() -> Value {
+    let url = json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^https?://[^/]" });
+    let long = object(&ICE_FETCH_KEYS, &["url"], |key| match key {
+        "url" => url.clone(),
+        "method" => one_of(FETCH_METHODS.map(|(word, _)| word)),
+        "headers" | "query" => secrets_by_name(),
+        "body" => secret(),
+        "within" => defined("positiveDuration"),
+        other => missing(other),
+    });
+    json!({ "anyOf": [url, long] })
+}
+
+fn secrets_by_name() -> Value {
+    json!({ "type": "object", "maxProperties": MAX_ENTRIES, "additionalProperties": secret() })
 }
 
 /// A text with variables in it, or where it is kept.

@@ -13,19 +13,12 @@ use crate::{
             CONDITION_KEYS, CONNECT_KEYS, CUSTOM_KEYS, KEEPALIVE_KEYS, MATCHER_KEYS, MAX_MATCHERS, MAX_TEXT,
             MEMBERS_KEYS, send_keys,
         },
-        protocol::{CUSTOM, PROTOCOLS},
         read::{MAX_ABOUT, MAX_NAME},
     },
     signaling::custom::{Field, Kind, Says},
 };
 
-/// A name, or a description under `custom`.
-pub(super) fn protocol() -> Value {
-    let described = object(&[CUSTOM], &[CUSTOM], |_| defined(CUSTOM));
-    json!({ "anyOf": [one_of(PROTOCOLS), described] })
-}
-
-/// What [`protocol`] refers to.
+/// What stands under `custom`.
 pub(super) fn custom() -> Value {
     let keys = object(&CUSTOM_KEYS, &["send", "receive"], |key| match key {
         "name" => text(MAX_NAME),

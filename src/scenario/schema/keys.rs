@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    access::access,
-    custom::{custom, protocol},
+    access::{access, fetch},
+    custom::custom,
     missing, object,
     steps::{step, steps},
     values::{count, defined, definitions, flag, one_of, parties, text},
@@ -23,6 +23,7 @@ use crate::{
         nat::{NAT_KEYS, NAT_PORTS, nat_words},
         network::{JITTER_KEYS, LOSS_KEYS, NETWORK_KEYS, TO_KEYS, WAY_KEYS},
         profiles::{PROFILES, client_keys},
+        protocol::{CUSTOM, MAX_KEY, PEERJS_KEYS, PROTOCOLS, SERIALIZATIONS},
         read::{KEYS, MAX_ABOUT, MAX_NAME},
         rooms::{GROUP_KEYS, ROOM_KEYS},
         target::{MAX_URL, RELAY_MODES, target_keys},
@@ -161,6 +162,18 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
     }
 }
 
+/// A name, or a map of one to what is chosen of it.
+fn protocol() -> Value {
+    let peerjs = object(&PEERJS_KEYS, &[], |key| match key {
+        "key" => text(MAX_KEY),
+        "serialization" => one_of(SERIALIZATIONS.map(|(word, _)| word)),
+        other => missing(other),
+    });
+    let chosen = object(&["peerjs"], &["peerjs"], |_| peerjs.clone());
+    let described = object(&[CUSTOM], &[CUSTOM], |_| defined(CUSTOM));
+    json!({ "anyOf": [one_of(PROTOCOLS), chosen, described] })
+}
+
 fn arrive() -> Value {
     let stage = object(&STAGE_KEYS, &STAGE_KEYS, |key| match key {
         "over" => defined("duration"),
@@ -258,14 +271,20 @@ fn ice() -> Value {
     let urls = json!({
         "anyOf": [url, { "type": "array", "minItems": 1, "maxItems": MAX_ICE_SERVERS, "items": url }],
     });
-    let server = object(&ICE_SERVER_KEYS, &["urls"], |key| match key {
+    let server = object(&ICE_SERVER_KEYS, &[], |key| match key {
         "urls" => urls.clone(),
         "username" | "credential" | "secret" => text(MAX_ICE_TEXT),
+        "fetch" => fetch(),
         other => missing(other),
     });
     let credentials_are_whole = json!({
         "dependentRequired": { "username": ["credential"], "credential": ["username"] },
-        "not": { "required": ["username", "secret"] },
+        "anyOf": [{ "required": ["urls"] }, { "required": ["fetch"] }],
+        "not": { "anyOf": [
+            { "required": ["username", "secret"] },
+            { "required": ["username", "fetch"] },
+            { "required": ["secret", "fetch"] },
+        ] },
     });
     let server = with(server, credentials_are_whole);
     let servers = json!({ "type": "array", "minItems": 1, "maxItems": MAX_ICE_SERVERS, "items": server });

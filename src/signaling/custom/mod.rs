@@ -147,6 +147,7 @@ impl Custom {
             resumes: welcome(Field::Token) && join.is_some_and(|frames| frames.iter().any(token)),
             pings: self.send.get(When::Ping).is_some(),
             trickles: self.send.get(When::Candidate).is_some(),
+            tells_departures: says(Says::Left),
             tells_rosters: roster_by == RosterBy::Server && says(Says::Roster),
             misplaced: self.send.get(When::Misplaced).is_some(),
         }

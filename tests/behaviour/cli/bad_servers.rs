@@ -1,18 +1,59 @@
 //! Servers that refuse, break or say nothing: each failure has its name in the report, and nothing hangs.
 
-use std::{io::Write, net::TcpStream, sync::Arc};
-
-use tokio_rustls::rustls::{
-    RootCertStore, ServerConfig, ServerConnection, StreamOwned,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::WebPkiClientVerifier,
-};
+use std::{io::Write, net::TcpStream};
 
 use super::{
     door::{Door, Paper, accept, answer, hold},
     program::{Desk, Output},
+    secure::secure,
 };
+
+/// A server that opens the WebSocket, and then never says a word: whether a client pings, waits for its join, or leaves.
+#[test]
+fn a_server_that_lets_everybody_in_and_never_speaks_is_told() {
+    for (client, wait, least) in [
+        ("heartbeat_every: 1s, heartbeat_within: 500ms", "8s", 4),
+        ("heartbeat_every: none", "2s", 2),
+        ("heartbeat_every: none", "40s", 2),
+    ] {
+        let door = Door::new(|stream, head| {
+            accept(stream, head, "");
+            hold(stream);
+        });
+        let desk = Desk::new(&format!("bad-mute-{least}-{wait}"));
+        let text = scenario(&door.url())
+            .replace("reconnect_attempts: 1", client)
+            .replace("within: 3s", &format!("within: {wait}"));
+        desk.write("bad.yaml", &text);
+        let args = [
+            "run",
+            "bad.yaml",
+            "--out",
+            "out",
+            "--quiet",
+            "--report",
+            "html,junit,markdown",
+        ];
+        desk.run(&args).assert_code(99).assert_sane();
+        let summary = desk.json("out/summary.json");
+        let told = summary["reasons"].to_string();
+        assert!(told.contains(" said_nothing"), "{client}: {told}");
+        for file in ["out/report.md", "out/junit.xml", "out/report.html"] {
+            assert!(desk.read(file).contains("said_nothing"), "not in {file}");
+        }
+        let lost = desk.events("out");
+        let lost: Vec<_> = lost
+            .iter()
+            .filter(|event| event["kind"] == "signaling_lost")
+            .collect();
+        assert!(
+            lost.len() >= least && lost.iter().all(|event| event["failure"] == "said_nothing"),
+            "{client}: {lost:?}"
+        );
+        let ended = desk.events("out").last().and_then(|event| event["ms"].as_f64());
+        assert!(ended.is_some_and(|ms| ms < 60_000.0), "{client}: {ended:?}");
+    }
+}
 
 /// Two peers who try twice. What a socket may take is short, for what never answers.
 fn scenario(url: &str) -> String {
@@ -241,37 +282,6 @@ fn garbage_in_sound_frames_breaks_nothing_and_lets_nobody_in() {
         summary["reasons"].to_string().contains("not one link connected"),
         "{summary}"
     );
-}
-
-/// TLS with that certificate, and an answer on it; `strict`: to clients that have one of the same authority.
-fn secure(paper: &Paper, strict: bool) -> Door {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(paper.server.0.as_bytes())
-        .collect::<Result<_, _>>()
-        .expect("a certificate");
-    let key = PrivateKeyDer::from_pem_slice(paper.server.1.as_bytes()).expect("a key");
-    let provider = Arc::new(ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    let authority = CertificateDer::from_pem_slice(paper.ca.as_bytes()).expect("a certificate");
-    roots.add(authority).expect("an authority");
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    let builder = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("TLS 1.2 and 1.3");
-    let builder = match strict {
-        true => builder.with_client_cert_verifier(verifier.build().expect("it has an authority")),
-        false => builder.with_no_client_auth(),
-    };
-    let config = builder.with_single_cert(chain, key).expect("a pair");
-    let config = Arc::new(config);
-    Door::raw(move |stream, _| {
-        let connection = ServerConnection::new(config.clone()).expect("it is sound");
-        let Ok(stream) = stream.try_clone() else { return };
-        let mut secured = StreamOwned::new(connection, stream);
-        let _ = secured.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
-        let _ = secured.flush();
-        let mut stream = secured.sock;
-        hold(&mut stream);
-    })
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn the_knee_of_a_slow_server_is_found_and_two_searches_agree() {
 
     let rows = desk.read("one/capacity.csv");
     assert!(rows.starts_with("peers,seed,outcome,"), "{rows}");
-    assert!(desk.read("one/capacity.html").contains("Time to connect by load"));
+    assert!(desk.read("one/capacity.html").contains("peers (log)"));
 }
 
 #[test]
@@ -170,6 +170,62 @@ fn what_makes_no_sense_is_told_and_nothing_is_played() {
     run("reconnect_ms p(95)<250", "6", "9", &["--", "--sim"])
         .assert_code(104)
         .assert_says("reconnect_ms had no samples");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_whose_evidence_was_lost_is_nobodys_end() {
+    let desk = Desk::new("capacity-lost");
+    desk.write(
+        "talk.yaml",
+        "
+name: talk
+rooms: { peers: 2 }
+steps: [join, { wait: connected }, { chat: { every: 100ms, size: 64, count: 200 } }]
+",
+    );
+    let args = [
+        "capacity",
+        "talk.yaml",
+        "--metric",
+        "connect_ms p(95)<2000",
+        "--from",
+        "2",
+        "--to",
+        "40",
+        "--tries",
+        "2",
+        "--out",
+        "out",
+        "--",
+        "--sim",
+    ];
+    // The log of two peers has room, that of four has not.
+    let output = desk.run_with_files_up_to(150, &args);
+    output
+        .assert_code(98)
+        .assert_says("2 peers: held")
+        .assert_says("4 peers: unproven, connect p95 ")
+        .assert_says("the event log is not whole");
+    assert!(output.stdout.contains("can't be told"), "{output:#?}");
+    assert!(!output.stdout.contains("generator's"), "{output:#?}");
+    let found = desk.json("out/capacity.json");
+    assert_eq!(found["knee"]["limit"], "unproven", "{found:#}");
+    let outcomes = found["steps"].as_array().into_iter().flatten();
+    let outcomes: Vec<_> = outcomes
+        .map(|step| step["outcome"].as_str().unwrap_or_default())
+        .collect();
+    assert_eq!(
+        outcomes,
+        ["held", "unproven", "unproven"],
+        "tried again, and then left"
+    );
+    let summary = desk.json("out/runs/002-4/summary.json");
+    assert_eq!(
+        summary["invalid_by"].to_string(),
+        r#"["evidence_lost"]"#,
+        "{summary:#}"
+    );
 }
 
 #[cfg(unix)]

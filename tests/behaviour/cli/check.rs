@@ -179,10 +179,14 @@ fn a_value_that_does_not_fit_is_told_with_the_flag_it_came_by() {
         ("--ice-server", "turn:a:1,user", "turn:host:port,USER,CREDENTIAL"),
         (
             "--ice-server",
-            "turn:a:1?transport=tcp,user,word",
+            "turn:a:1?transport=tcp,user,${env:WORD}",
             "asked over UDP only",
         ),
-        ("--ice-server", "turns:a:1,user,word", "name it in the scenario"),
+        (
+            "--ice-server",
+            "turns:a:1,user,${env:WORD}",
+            "name it in the scenario",
+        ),
     ] {
         let output = desk.run(&["run", "smoke", flag, value]);
         output

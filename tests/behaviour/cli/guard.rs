@@ -5,7 +5,7 @@ use super::{
     program::{Desk, wait_until},
 };
 
-const FOREIGN: [&str; 4] = ["run", "smoke", "--url", "wss://rtc.example.org/ws/?token=secret"];
+const FOREIGN: [&str; 4] = ["run", "smoke", "--url", "wss://rtc.example.org/ws/"];
 
 #[test]
 fn a_dry_run_tells_what_would_be_done_and_does_nothing() {
@@ -25,8 +25,6 @@ steps: [join, { wait: connected }, { chat: { every: 100ms, size: 50, for: 5s } }
         "run",
         "chat.yaml",
         "--dry-run",
-        "--url",
-        "wss://rtc.example.org/ws/?token=secret",
         "--allow-target",
         "rtc.example.org",
         "--max-error-rate",
@@ -36,7 +34,8 @@ steps: [join, { wait: connected }, { chat: { every: 100ms, size: 50, for: 5s } }
         "--report",
         "html",
     ];
-    let output = desk.run(&args);
+    let env = [("RTCSTORM_URL", "wss://rtc.example.org/ws/?token=secret")];
+    let output = desk.run_with(&env, &args);
     output.assert_code(0);
     for told in [
         "nothing is done (--dry-run)",
@@ -47,7 +46,7 @@ steps: [join, { wait: connected }, { chat: { every: 100ms, size: 50, for: 5s } }
         "at most 120 a second",
         "1m at most: everybody leaves then",
         "turn:turn.example.org:3478",
-        "20/s joins, the default against a target that is not this machine",
+        "20/s joins and sockets, the default against a target that is not this machine",
         "10% of joins and links may fail in 10s, of 20 or more",
         "in out: summary.json, ",
         "report.html",

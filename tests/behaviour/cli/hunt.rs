@@ -347,3 +347,37 @@ fn mutants_are_hunted_until_each_is_caught() {
     output.assert_code(104);
     assert!(output.stderr.contains("none.yaml has no mutants"), "{output:#?}");
 }
+
+#[test]
+fn nobody_joins_a_hunt_from_outside_and_a_scenario_that_waits_for_that_is_refused() {
+    let desk = Desk::new("hunt-external");
+    let hunt = |scenario: &str, more: &[&str]| {
+        desk.write("open.yaml", scenario);
+        let output = desk.run(&[&["hunt", "open.yaml", "--seeds", "2", "--out", "out"], more].concat());
+        output
+            .assert_code(104)
+            .assert_no_data()
+            .assert_says("error: open.yaml: a hunt plays in virtual time, where nobody joins from outside")
+            .assert_says("help: ");
+        assert!(!desk.path("out").exists(), "at once: nothing was played");
+        output
+    };
+    let alike = "
+name: open
+rooms: { peers: 2 }
+steps: [join, { wait: connected }, { wait: { for: external, within: 1h } }]
+";
+    hunt(alike, &[]).assert_says("a step waits for that (`wait: external`)");
+    let mutants = format!("{alike}mutants: [{{ dedupe_offers: false }}]\n");
+    hunt(&mutants, &["--mutants"]);
+    hunt(
+        "
+name: open
+groups:
+  - { name: host, peers: 1, steps: [join, { wait: connected }] }
+  - { name: door, peers: 1, steps: [join, { wait: connected }, { wait: { for: external, count: 0 } }] }
+",
+        &[],
+    )
+    .assert_says("the group `door` waits for that");
+}

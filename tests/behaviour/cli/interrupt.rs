@@ -148,3 +148,36 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, frozen: Option<Arc<AtomicBool
     }
     let _ = to.shutdown(Shutdown::Write);
 }
+
+/// The terminal that a run is in goes away, as a window that is closed does: the system says so by SIGHUP, and from then on
+/// nothing can be written there.
+#[cfg(target_os = "linux")]
+#[test]
+fn whoever_loses_the_terminal_leaves_first() {
+    let desk = Desk::new("hung-up");
+    desk.write("long.yaml", super::LONG);
+    let command = format!("'{}' run long.yaml --out out", env!("CARGO_BIN_EXE_rtcstorm"));
+    // A terminal of its own.
+    let mut terminal = std::process::Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .current_dir(desk.path(""))
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("script, of util-linux, is there");
+    let count = |kind: &str| match desk.path("out/events.ndjson").exists() {
+        true => desk
+            .events("out")
+            .iter()
+            .filter(|event| event["kind"] == kind)
+            .count(),
+        false => 0,
+    };
+    wait_until("both are connected", || count("wait_satisfied") == 2);
+    terminal.kill().expect("it is there");
+    let _ = terminal.wait();
+    wait_until("the report is written", || desk.path("out/summary.json").exists());
+    assert_eq!(count("left"), 2);
+    let summary = desk.json("out/summary.json");
+    assert_eq!(summary["verdict"], "interrupted", "{summary}");
+}

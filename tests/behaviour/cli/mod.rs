@@ -3,6 +3,8 @@
 mod abort;
 mod bad_servers;
 mod capacity;
+#[cfg(target_os = "linux")]
+mod capacity_interrupt;
 mod check;
 mod compare;
 mod control;
@@ -11,20 +13,29 @@ mod guard;
 mod http;
 mod hunt;
 #[cfg(unix)]
+mod ice_fetch;
+#[cfg(unix)]
 mod interrupt;
 mod junit;
 mod language;
 mod live;
 mod merge;
 mod otlp;
+#[cfg(unix)]
+mod pace;
 mod page;
 mod probe;
 pub mod program;
+mod published;
 mod report;
 mod report_formats;
 mod report_samples;
 mod report_schemas;
 mod run;
+#[cfg(unix)]
+mod secrets;
+mod secure;
+mod session_schemas;
 mod simulation;
 #[cfg(unix)]
 mod target;

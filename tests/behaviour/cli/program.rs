@@ -86,10 +86,23 @@ impl Desk {
     }
 
     fn start_with(&self, env: &[(&str, &str)], args: &[&str]) -> Running {
+        self.start_by(Command::new(env!("CARGO_BIN_EXE_rtcstorm")), env, args)
+    }
+
+    /// Runs it to its end where no file may become larger than that, as on a disk that is full.
+    #[cfg(unix)]
+    pub fn run_with_files_up_to(&self, kib: u32, args: &[&str]) -> Output {
+        let mut shell = Command::new("sh");
+        // Blocks of 512 bytes. What writes more gets an error instead of a signal.
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_rtcstorm")]);
+        self.start_by(shell, &[], args).wait()
+    }
+
+    fn start_by(&self, mut command: Command, env: &[(&str, &str)], args: &[&str]) -> Running {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let [stdout, stderr] = ["stdout", "stderr"].map(|name| self.root.join(format!("{number}.{name}")));
         let file = |path| fs::File::create(path).expect("the folder for tests can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rtcstorm"));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if ["RTCSTORM_", "GITHUB_"].iter().any(|ours| text.starts_with(ours)) || text == "NO_COLOR" {
@@ -150,6 +163,15 @@ impl Running {
         self.child.wait().expect("a child can be waited for");
     }
 
+    /// The processes that it has started and that are there.
+    #[cfg(target_os = "linux")]
+    pub fn children(&self) -> Vec<u32> {
+        let parent = self.child.id();
+        let all = fs::read_dir("/proc").expect("Linux has it").flatten();
+        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+    }
+
     /// Ctrl-C.
     #[cfg(unix)]
     pub fn interrupt(&self) {
@@ -204,6 +226,23 @@ impl Output {
         assert!(!self.stderr.contains("panicked"), "{self:#?}");
         self
     }
+}
+
+/// Whose child a process is that is there, and has not ended.
+#[cfg(target_os = "linux")]
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind its name, which may hold anything: a state and the parent.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let is_over = fields.next()? == "Z";
+    let parent = fields.next()?.parse().ok()?;
+    (!is_over).then_some(parent)
+}
+
+/// Whether a process is there, and has not ended.
+#[cfg(target_os = "linux")]
+pub fn is_alive(pid: u32) -> bool {
+    parent_of(pid).is_some()
 }
 
 #[track_caller]

@@ -1,15 +1,13 @@
 //! The published JSON Schemas against what runs write.
 
-use std::{collections::BTreeSet, fs, path::Path};
-
-use boon::{Compiler, SchemaIndex, Schemas};
-use rtcstorm::scenario::{bundled, faults, races};
-use serde_json::Value;
+use std::{collections::BTreeSet, fs};
 
 use super::{
     EARLY, QUICK,
     program::{Desk, json},
+    published::{Published, everywhere, keys, properties},
 };
+use rtcstorm::scenario::{bundled, faults, races};
 
 /// A run with outages, failures and findings.
 const FAILING: [&str; 6] = [
@@ -20,67 +18,6 @@ const FAILING: [&str; 6] = [
     "--set",
     "client.resume_membership=false",
 ];
-
-struct Published {
-    schema: Value,
-    schemas: Schemas,
-    index: SchemaIndex,
-}
-
-impl Published {
-    fn of(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{name}.schema.json"));
-        let schema = json(&fs::read_to_string(path).expect("it is published"));
-        let mut compiler = Compiler::new();
-        let mut schemas = Schemas::new();
-        compiler
-            .add_resource("schema.json", schema.clone())
-            .expect("a resource");
-        let index = compiler.compile("schema.json", &mut schemas);
-        let index = index.unwrap_or_else(|error| panic!("{name}: {error:#}"));
-        Self {
-            schema,
-            schemas,
-            index,
-        }
-    }
-
-    #[track_caller]
-    fn assert_takes(&self, what: &str, value: &Value) {
-        if let Err(error) = self.schemas.validate(value, self.index) {
-            panic!("{what}: {error:#}");
-        }
-    }
-
-    fn takes(&self, value: &Value) -> bool {
-        self.schemas.validate(value, self.index).is_ok()
-    }
-}
-
-/// Every name of a property in a schema.
-fn properties(schema: &Value, into: &mut BTreeSet<String>) {
-    match schema {
-        Value::Object(map) => {
-            let named = map.get("properties").and_then(Value::as_object);
-            into.extend(named.into_iter().flatten().map(|(name, _)| name.clone()));
-            map.values().for_each(|inner| properties(inner, into));
-        }
-        Value::Array(all) => all.iter().for_each(|inner| properties(inner, into)),
-        _ => {}
-    }
-}
-
-/// Every key of a value.
-fn keys(value: &Value, into: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(map) => {
-            into.extend(map.keys().cloned());
-            map.values().for_each(|inner| keys(inner, into));
-        }
-        Value::Array(all) => all.iter().for_each(|inner| keys(inner, into)),
-        _ => {}
-    }
-}
 
 #[test]
 fn what_every_bundled_scenario_writes_is_as_published_and_no_published_key_is_made_up() {
@@ -178,29 +115,6 @@ fn what_every_bundled_scenario_writes_is_as_published_and_no_published_key_is_ma
 
 #[test]
 fn a_key_that_is_not_published_is_refused_wherever_it_is() {
-    fn everywhere(value: &Value, at: &str, then: &mut dyn FnMut(&str, Value)) {
-        if let Value::Object(map) = value {
-            let mut more = map.clone();
-            more.insert("surplus".to_owned(), "x".into());
-            then(at, Value::Object(more));
-            for (key, inner) in map {
-                everywhere(inner, &format!("{at}/{key}"), &mut |at, new| {
-                    let mut map = map.clone();
-                    map.insert(key.clone(), new);
-                    then(at, Value::Object(map));
-                });
-            }
-        }
-        if let Value::Array(all) = value {
-            for (index, inner) in all.iter().enumerate() {
-                everywhere(inner, &format!("{at}/{index}"), &mut |at, new| {
-                    let mut all = all.clone();
-                    all[index] = new;
-                    then(at, Value::Array(all));
-                });
-            }
-        }
-    }
     let desk = Desk::new("surplus");
     desk.run(&[&FAILING as &[&str], &["--out", "out"]].concat())
         .assert_code(99);
@@ -227,7 +141,7 @@ fn a_key_that_is_not_published_is_refused_wherever_it_is() {
 #[test]
 fn the_program_prints_what_is_published_and_the_language_if_nothing_is_named() {
     let desk = Desk::new("schema-of");
-    for name in ["summary", "machine", "run", "event"] {
+    for name in ["summary", "machine", "run", "event", "comparison", "capacity"] {
         let output = desk.run(&["schema", name]);
         output.assert_code(0);
         let published = Published::of(name);

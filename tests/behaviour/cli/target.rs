@@ -9,18 +9,24 @@ use std::{
     thread,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
+};
+use serde_json::Value;
+
 use super::{
     control::server,
     door::{Door, Paper, accept, answer, hold},
     program::{Desk, wait_until},
 };
 
-fn head_of(door: &Door) -> String {
+pub fn head_of(door: &Door) -> String {
     let knocks = door.knocks();
     knocks.first().cloned().expect("somebody has knocked")
 }
 
-fn scenario(url: &str, more: &str) -> String {
+pub fn scenario(url: &str, more: &str) -> String {
     format!(
         "name: door\ntarget:\n  url: '{url}'\n{more}rooms: {{ peers: 2 }}\nconnect_timeout: 2s\n\
          client: {{ reconnect_attempts: 1, socket_within: 1s }}\n\
@@ -34,7 +40,7 @@ fn the_request_says_what_the_scenario_says() {
     let desk = Desk::new("target-request");
     desk.write("query.txt", "fi le\n");
     let more = "  origin: https://app.example.org\n  headers: { X-Two: '${env:TWO}/${peer}', X-Raw: { env: RAW } }\n  \
-                cookies: { session: abc, lang: en }\n  query: { token: { file: query.txt }, 'a b': '&' }\n  \
+                cookies: { session: abcd, lang: en }\n  query: { token: { file: query.txt }, 'a b': '&' }\n  \
                 subprotocols: [chat, superchat]\n  contact: load@example.org\n";
     desk.write("door.yaml", &scenario(&format!("{}?old=1", door.url()), more));
     let env = [("TWO", "two-word"), ("RAW", "raw ${user}")];
@@ -60,7 +66,7 @@ fn the_request_says_what_the_scenario_says() {
         "x-two: two-word/0\r\n",
         "x-two: two-word/1\r\n",
         "x-raw: raw ${user}\r\n",
-        "cookie: session=abc; lang=en\r\n",
+        "cookie: session=abcd; lang=en\r\n",
         "Sec-WebSocket-Protocol: chat, superchat\r\n",
         "user-agent: rtcstorm/",
         "to stop it: end process ",
@@ -137,8 +143,88 @@ fn each_peer_has_a_row_and_a_token_of_its_own() {
     }
 }
 
+/// A server that lets nobody in, but tells whose token is good (404) from whose is not (401): signed by that key, with
+/// the claims of its peer, and valid now.
+fn verifier(algorithm: &'static dyn VerificationAlgorithm, name: &'static str, key: Vec<u8>) -> Door {
+    Door::new(move |stream, head| {
+        let good = || {
+            let jwt = head.split("authorization: Bearer ").nth(1)?.split('\r').next()?;
+            let (signed, signature) = jwt.rsplit_once('.')?;
+            let (header, claims) = signed.split_once('.')?;
+            let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+            let public = UnparsedPublicKey::new(algorithm, &key);
+            public.verify(signed.as_bytes(), &signature).ok()?;
+            let json = |text: &str| serde_json::from_str::<Value>(&base64_url(text)).ok();
+            let (header, claims) = (json(header)?, json(claims)?);
+            let user = head.split("x-user: ").nth(1)?.split('\r').next()?;
+            let now = std::time::UNIX_EPOCH.elapsed().ok()?.as_secs();
+            let ends = claims["exp"].as_u64()?;
+            let own = claims["sub"] == user && claims["room"].as_str()?.contains("room-0000");
+            (header["alg"] == name && header["kid"] == "k1" && own && (now..now + 700).contains(&ends))
+                .then_some(())
+        };
+        match good() {
+            Some(()) => answer(stream, "404 Not Found", ""),
+            None => answer(stream, "401 Unauthorized", ""),
+        }
+    })
+}
+
+#[test]
+fn a_server_that_has_the_public_key_takes_the_tokens_of_each_peer() {
+    let rsa = include_str!("../../data/jwt/rs256.pem");
+    let public = include_str!("../../data/jwt/rs256.pub.pem").lines();
+    let public: String = public.skip(2).filter(|line| !line.starts_with('-')).collect();
+    let public = base64::engine::general_purpose::STANDARD
+        .decode(public)
+        .expect("DER");
+    let [pair, other] = [(); 2].map(|()| rcgen::KeyPair::generate().expect("a key of P-256"));
+    let point = rcgen::PublicKeyData::der_bytes(&pair).to_vec();
+    for (name, algorithm, public, key, code) in [
+        (
+            "RS256",
+            &RSA_PKCS1_2048_8192_SHA256 as &dyn VerificationAlgorithm,
+            public,
+            rsa.to_owned(),
+            "http_404",
+        ),
+        (
+            "ES256",
+            &ECDSA_P256_SHA256_FIXED,
+            point.clone(),
+            pair.serialize_pem(),
+            "http_404",
+        ),
+        (
+            "ES256",
+            &ECDSA_P256_SHA256_FIXED,
+            point,
+            other.serialize_pem(),
+            "http_401",
+        ),
+    ] {
+        let door = verifier(algorithm, name, public);
+        let desk = Desk::new(&format!("target-{name}-{code}"));
+        desk.write("key.pem", &key);
+        let more = format!(
+            "  headers: {{ Authorization: 'Bearer ${{jwt}}', X-User: '${{user}}' }}\n  jwt: {{ algorithm: {name}, key: \
+             {{ file: key.pem }}, key_id: k1, claims: {{ sub: '${{user}}', room: '${{room}}' }}, ttl: 10m }}\n"
+        );
+        desk.write("door.yaml", &scenario(&door.url(), &more));
+        desk.run(&["run", "door.yaml", "--out", "out", "--quiet"])
+            .assert_sane();
+        let summary = desk.read("out/summary.json");
+        assert!(summary.contains(&format!("4 {code}")), "{name}: {summary}");
+        let users: std::collections::BTreeSet<String> = door
+            .knocks()
+            .iter()
+            .filter_map(|head| Some(head.split("x-user: ").nth(1)?.split('\r').next()?.to_owned()))
+            .collect();
+        assert_eq!(users.len(), 2, "each peer is another: {users:?}");
+    }
+}
+
 fn base64_url(text: &str) -> String {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     let bytes = URL_SAFE_NO_PAD.decode(text).expect("base64url");
     String::from_utf8(bytes).expect("JSON")
 }

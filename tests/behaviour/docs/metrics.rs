@@ -133,6 +133,7 @@ fn report() -> RunReport {
             word: VerdictWord::Pass,
             exit_code: 0,
             reasons: Vec::new(),
+            invalid_by: Vec::new(),
             warnings: Vec::new(),
         },
         metrics,

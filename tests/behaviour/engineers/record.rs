@@ -110,6 +110,7 @@ fn of(name: &str, (events, plan, took): Run) -> RunRecord {
             word: VerdictWord::Pass,
             exit_code: 0,
             reasons: Vec::new(),
+            invalid_by: Vec::new(),
             warnings: Vec::new(),
         },
         metrics: recorder.snapshot(),

@@ -297,7 +297,11 @@ impl Stage {
                         self.tell_peer(peer, input);
                     }
                 }
-                PeerOutput::Withdraw => self.directory.withdraw(me),
+                PeerOutput::Withdraw(reason) => {
+                    for (peer, input) in self.directory.withdraw(me, reason) {
+                        self.tell_peer(peer, input);
+                    }
+                }
                 PeerOutput::ReachBarrier(barrier) => {
                     let release = self.coordinator.reach_barrier(me, barrier);
                     self.release(release);

@@ -1,0 +1,114 @@
+//! A PeerJS server: npm's `peer`.
+
+use serde_json::Value;
+
+use crate::{program::Desk, server::Server};
+
+const ROOM: u64 = 3;
+const STORM: u64 = 5;
+
+/// The invariants but those that nothing of a run at such a server shows: rosters, which no server without rooms has,
+/// and what grows in minutes.
+fn assert_judged(summary: &Value) {
+    let invariants = summary["invariants"].as_array().expect("they are listed");
+    for invariant in invariants {
+        let status = invariant["status"].as_str();
+        let hidden = matches!(invariant["number"].as_u64(), Some(6 | 8));
+        let expected = if hidden { "not_applicable" } else { "held" };
+        assert_eq!(status, Some(expected), "{invariant}");
+    }
+    assert_eq!(invariants.len(), 8);
+}
+
+#[test]
+#[ignore = "needs a PeerJS server: tests/interop/run"]
+fn smoke() {
+    let server = Server::start("peerjs");
+    assert_judged(&server.passes("peerjs", "smoke", ROOM, &[]));
+}
+
+#[test]
+#[ignore = "needs a PeerJS server: tests/interop/run"]
+fn json_is_carried_too() {
+    let server = Server::start("peerjs");
+    let json = ["--set", "target.protocol={peerjs: {serialization: json}}"];
+    assert_judged(&server.passes("peerjs", "smoke", ROOM, &json));
+}
+
+#[test]
+#[ignore = "needs a PeerJS server: tests/interop/run"]
+fn leave_and_rejoin() {
+    let server = Server::start("peerjs");
+    let summary = server.passes("peerjs", "leave-rejoin", ROOM, &[]);
+    assert_judged(&summary);
+}
+
+#[test]
+#[ignore = "needs a PeerJS server: tests/interop/run"]
+fn join_storm() {
+    let server = Server::start("peerjs");
+    assert_judged(&server.passes("peerjs", "join-storm", STORM, &[]));
+}
+
+#[test]
+#[ignore = "needs a PeerJS server: tests/interop/run"]
+fn a_server_that_is_killed_and_started_again() {
+    let server = Server::start("peerjs");
+    assert_judged(&server.survives_restart("peerjs", &[]));
+}
+
+/// Both are told to call themselves the same: who comes second is refused, in the server's words.
+#[test]
+#[ignore = "needs a PeerJS server: tests/interop/run"]
+fn an_id_that_is_taken() {
+    let server = Server::start("peerjs");
+    let scenario = "
+name: taken
+groups:
+  - name: first
+    peers: 1
+    steps: [join, wait: joined, barrier: in, barrier: over]
+  - name: second
+    peers: 1
+    steps: [barrier: in, join: { expect: rejected }, wait: rejected, barrier: over]
+thresholds:
+  wait_expired: ['count==0']
+  joins_confirmed: ['count==1']
+";
+    let run = run(
+        &server,
+        "taken",
+        scenario,
+        &["--protocol", "peerjs", "--query", "id=taken"],
+    );
+    assert_eq!(run.0, Some(0), "{}", run.1);
+    assert!(run.2.contains(r#""kind":"join_rejected""#) && run.2.contains("ID-TAKEN"));
+}
+
+#[test]
+#[ignore = "needs a PeerJS server: tests/interop/run"]
+fn a_wrong_key() {
+    let server = Server::start("peerjs");
+    let scenario = "
+name: key
+rooms: { peers: 2 }
+steps: [join: { expect: rejected }, wait: rejected]
+thresholds:
+  wait_expired: ['count==0']
+  joins_confirmed: ['count==0']
+";
+    let key = ["--set", "target.protocol={peerjs: {key: wrong}}"];
+    let run = run(&server, "key", scenario, &key);
+    assert_eq!(run.0, Some(0), "{}", run.1);
+    assert!(run.2.contains("Invalid key provided"), "the server's own words");
+}
+
+/// Code, what was printed, and the events.
+fn run(server: &Server, name: &str, scenario: &str, more: &[&str]) -> (Option<i32>, String, String) {
+    let desk = Desk::new(&format!("peerjs-{name}"));
+    desk.write("own.yaml", scenario);
+    let mut arguments = vec!["run", "own.yaml", "--url", &server.url, "--out", "out"];
+    arguments.extend(more);
+    let run = desk.run(&arguments);
+    (run.code, run.stdout + &run.stderr, desk.read("out/events.ndjson"))
+}
