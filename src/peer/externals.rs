@@ -187,6 +187,8 @@ impl Peer {
             link.transmit(text);
         }
         self.drain_link(remote, now);
+        // It may have been heard already: the stack hands a message on ahead of the word that the channel is open.
+        self.check_wait(now);
     }
 
     /// It has said something.

@@ -16,6 +16,7 @@ mod layout;
 mod link_parity;
 mod local;
 mod nats;
+mod mixed;
 mod negotiation;
 mod offerer;
 mod planned_faults;
