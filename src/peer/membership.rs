@@ -65,6 +65,7 @@ impl Peer {
 
     pub(super) fn join(&mut self, name: String, expect_rejected: bool, planned: Instant, now: Instant) {
         self.incarnation = self.incarnation.next();
+        self.join_planned = planned;
         self.next_seq = 0;
         self.seen = SinceJoin::default();
         self.server_roster.clear();
@@ -413,7 +414,8 @@ impl Peer {
             if remote != self.plan.id && self.members.insert(remote) {
                 self.seen.left.remove(&remote);
                 if remote.is_external() {
-                    self.event_of(Some(remote), EventKind::MemberJoined { again: false });
+                    // Over a new socket of a membership that goes on: it came meanwhile.
+                    self.external_joined(remote, if goes_on { now } else { self.join_planned });
                 }
                 if resumed && !goes_on {
                     // A new client took over what a crashed one left: nobody is told that it joined.
@@ -434,7 +436,11 @@ impl Peer {
     fn member_joined(&mut self, remote: PeerId, again: bool, stays: bool, now: Instant) {
         let known = !self.members.insert(remote);
         let again = again || self.announces() && known;
-        self.event_of(Some(remote), EventKind::MemberJoined { again });
+        if remote.is_external() {
+            self.external_joined(remote, now);
+        } else {
+            self.event_of(Some(remote), EventKind::MemberJoined { again });
+        }
         self.seen.left.remove(&remote);
         if self.survives(remote) || stays {
             return self.member_is_back(remote, now);

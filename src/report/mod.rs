@@ -17,6 +17,7 @@ mod evidence;
 mod exposition;
 #[cfg(test)]
 mod extremes;
+mod externals;
 mod fanout;
 mod format;
 mod generation;

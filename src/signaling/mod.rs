@@ -12,4 +12,4 @@ pub use broken::{broken_sdp, broken_text};
 pub use channel::{ChannelMessage, ChatId, Seq};
 pub use dashboard::Dashboard;
 pub use message::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
-pub use sdp::with_steady_origin;
+pub use sdp::{SessionVersions, with_origin};

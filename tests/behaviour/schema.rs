@@ -22,6 +22,7 @@ const ONLY_MEANT_WRONG: [&str; 32] = [
     "barriers",
     "control-bundled",
     "control-lacking",
+    "deployed-rejected",
     "faults-alone",
     "faults-parties",
     "faults-peers",
