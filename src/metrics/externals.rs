@@ -143,14 +143,7 @@ impl Externals {
         }
     }
 
-    fn cut(
-        &mut self,
-        id: ExternalId,
-        at: Instant,
-        cut: Cut,
-        tally: &mut Tally,
-        deadlines: &mut Deadlines,
-    ) {
+    fn cut(&mut self, id: ExternalId, at: Instant, cut: Cut, tally: &mut Tally, deadlines: &mut Deadlines) {
         let timeout = self.timeout;
         let Some(met) = self.get_mut(id) else {
             return;
@@ -278,7 +271,12 @@ mod tests {
 
     #[test]
     fn what_does_not_open_in_time_is_infinite_and_what_is_cut_short_is_abandoned() {
-        let story = || Story::of(1).join(0, A, 1).joined(5, A, 1).peer(100, A, joined(100));
+        let story = || {
+            Story::of(1)
+                .join(0, A, 1)
+                .joined(5, A, 1)
+                .peer(100, A, joined(100))
+        };
         let figures = |run: Story, end| {
             let run = run.end(end);
             (
@@ -289,12 +287,18 @@ mod tests {
         let failed = || ("0 ok, 1 failed".to_owned(), 0);
         assert_eq!(figures(story(), 30_101), failed());
         assert_eq!(figures(story().peer(30_101, A, opened(1)), 40_000), failed());
-        assert_eq!(figures(story().peer(30_100, A, opened(1)), 40_000).0, "1 ok 30000 ms");
+        assert_eq!(
+            figures(story().peer(30_100, A, opened(1)), 40_000).0,
+            "1 ok 30000 ms"
+        );
         assert_eq!(figures(story().peer(30_101, A, left()), 40_000), failed());
         for cut in [
             story().peer(200, A, left()),
             story().leave(200, A, 1),
-            story().peer(200, A, joined(200)).peer(201, A, left()).leave(202, A, 1),
+            story()
+                .peer(200, A, joined(200))
+                .peer(201, A, left())
+                .leave(202, A, 1),
         ] {
             let (trend, abandoned) = figures(cut, 60_000);
             assert_eq!(trend, "");

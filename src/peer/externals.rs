@@ -123,7 +123,9 @@ impl Externals {
             self.ignored.insert(external.clone());
             told.push(EventKind::ExternalIgnored { external });
         } else if !std::mem::replace(&mut self.overlooked, true) {
-            told.push(limit(format!("{IGNORED_MAX} members from outside that are ignored")));
+            told.push(limit(format!(
+                "{IGNORED_MAX} members from outside that are ignored"
+            )));
         }
         told
     }

@@ -23,13 +23,18 @@ mod tests {
     fn who_was_ignored_is_told_and_why() {
         let told = |ignored| {
             let mut metrics = Snapshot::default();
-            metrics.counters.insert(MetricKey::new("externals_ignored"), ignored);
+            metrics
+                .counters
+                .insert(MetricKey::new("externals_ignored"), ignored);
             ignored_externals(&metrics)
         };
         assert_eq!(told(0), None);
         assert_eq!(ignored_externals(&Snapshot::default()), None);
         let why = "peers meet such where a step of their room waits for `external`, each up to 64.";
         assert_eq!(told(1), Some(format!("1 member from outside was ignored: {why}")));
-        assert_eq!(told(3), Some(format!("3 members from outside were ignored: {why}")));
+        assert_eq!(
+            told(3),
+            Some(format!("3 members from outside were ignored: {why}"))
+        );
     }
 }

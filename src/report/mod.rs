@@ -15,9 +15,9 @@ mod escape;
 pub mod events;
 mod evidence;
 mod exposition;
+mod externals;
 #[cfg(test)]
 mod extremes;
-mod externals;
 mod fanout;
 mod format;
 mod generation;

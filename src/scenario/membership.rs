@@ -9,12 +9,7 @@ use super::{
 
 /// Reports steps that don't fit the peer's place at that moment. `alone`: nobody else is in its room. `relay_mode`: that
 /// of its server.
-pub(super) fn check_membership(
-    reader: &mut Reader<'_>,
-    steps: &[Step],
-    alone: bool,
-    relay_mode: RelayMode,
-) {
+pub(super) fn check_membership(reader: &mut Reader<'_>, steps: &[Step], alone: bool, relay_mode: RelayMode) {
     let mut walk = Walk {
         reader,
         place: Place::Outside(Before::Nothing),
@@ -98,7 +93,8 @@ impl Walk<'_, '_> {
                     let message =
                         "`join: {expect: rejected}` beside `relay_mode: deployed`: that server refuses nobody"
                             .to_owned();
-                    let help = "leave out the `expect`, or play it where rooms are kept apart (`relay_mode: rooms`)";
+                    let help =
+                        "leave out the `expect`, or play it where rooms are kept apart (`relay_mode: rooms`)";
                     self.blame(span, message, help);
                 }
                 self.place = match expect_rejected {

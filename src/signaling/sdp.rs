@@ -61,9 +61,7 @@ impl SessionVersions {
             return false;
         };
         let newest = self.0.iter().find(|(session, _)| session == id);
-        newest.is_some_and(|(_, newest)| {
-            (1..=MAX_VERSIONS_BACK).contains(&newest.saturating_sub(version))
-        })
+        newest.is_some_and(|(_, newest)| (1..=MAX_VERSIONS_BACK).contains(&newest.saturating_sub(version)))
     }
 }
 
@@ -101,7 +99,10 @@ mod tests {
         }
         let newer = |versions: &SessionVersions, id, version| versions.has_newer_than(&of(id, version));
         assert!(newer(&versions, 7, 1) && newer(&versions, 7, 3));
-        assert!(!newer(&versions, 7, 4) && !newer(&versions, 7, 5), "the newest, and a newer one");
+        assert!(
+            !newer(&versions, 7, 4) && !newer(&versions, 7, 5),
+            "the newest, and a newer one"
+        );
         assert!(!newer(&versions, 8, 1), "another session");
         versions.note(&of(8, 900_000_000));
         assert!(!newer(&versions, 8, 500_000_000), "that stack draws its versions");

@@ -108,9 +108,8 @@ async fn serve(relay_mode: RelayMode) -> Arc<Bundled> {
 
 /// Plays several scenarios at once on one server, in rooms of the same names. Nobody of one is in the plan of another.
 pub async fn play_together<const N: usize>(texts: [&str; N]) -> [Played; N] {
-    let scenarios = texts.map(|text| {
-        parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()))
-    });
+    let scenarios =
+        texts.map(|text| parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing())));
     let server = serve(scenarios[0].target.relay_mode).await;
     let runs = scenarios.iter().enumerate().map(|(number, scenario)| {
         let mut plan = expand(scenario, 0, &plan::Options::default());

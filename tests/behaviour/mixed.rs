@@ -10,7 +10,7 @@ use rtcstorm::{
 };
 use serde_json::{Value, json};
 
-use crate::local::{play_together, runtime, Played, Unjudged};
+use crate::local::{Played, Unjudged, play_together, runtime};
 
 fn planned(text: &str) -> Plan {
     let scenario = parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
@@ -86,10 +86,7 @@ const WAITING: &str =
 fn what_an_external_says_before_its_channel_is_known_to_be_open_counts() {
     let mut native = Native::joining(WAITING);
     native.hears("existing-participants", json!({"participants": []}));
-    native.hears(
-        "user-joined-room",
-        json!({"userId": "user-z", "userName": "Zoe"}),
-    );
+    native.hears("user-joined-room", json!({"userId": "user-z", "userName": "Zoe"}));
     let [zoe] = native.made[..] else {
         panic!("{:?}", native.made)
     };
@@ -121,10 +118,7 @@ fn connecting_counts_from_the_later_join_as_far_as_that_is_known() {
     let there = json!([{"id": "user-y", "name": "Yan"}]);
     native.hears("existing-participants", json!({"participants": there}));
     native.now = Instant::from_millis(700);
-    native.hears(
-        "user-joined-room",
-        json!({"userId": "user-z", "userName": "Zoe"}),
-    );
+    native.hears("user-joined-room", json!({"userId": "user-z", "userName": "Zoe"}));
     assert_eq!(
         native.since(),
         [Instant::START, native.now],
@@ -187,15 +181,22 @@ fn alone(mode: &str, name: &str, steps: &str) -> String {
 
 #[test]
 fn members_from_outside_are_met_in_both_orders_and_after_a_rejoin() {
-    let talk = "{ wait: { for: external, count: 1, within: 30s } }, { chat: { every: 20ms, count: 5, size: 32 } }";
+    let talk =
+        "{ wait: { for: external, count: 1, within: 30s } }, { chat: { every: 20ms, count: 5, size: 32 } }";
     let gone = "{ wait: { for: external, count: 0, within: 30s } }";
     for mode in MODES {
         let staying = format!("join, {talk}, {gone}, {talk}, {gone}");
-        let coming = format!("{{ pause: 300ms }}, join, {talk}, {{ pause: 300ms }}, leave, {{ pause: 1s }}, join, {talk}, {{ pause: 300ms }}");
+        let coming = format!(
+            "{{ pause: 300ms }}, join, {talk}, {{ pause: 300ms }}, leave, {{ pause: 1s }}, join, {talk}, {{ pause: 300ms }}"
+        );
         for played in run_together([alone(mode, "Ann", &staying), alone(mode, "Zoe", &coming)]) {
             let of = |name| count(&played.snapshot, name);
             assert_eq!(of("wait_expired"), 0, "{mode}");
-            assert_eq!((of("externals_joined"), of("externals_ignored")), (2, 0), "{mode}");
+            assert_eq!(
+                (of("externals_joined"), of("externals_ignored")),
+                (2, 0),
+                "{mode}"
+            );
             assert_eq!(connects(&played.snapshot), (2, 0), "{mode}");
             assert_eq!(
                 (of("external_messages_sent"), of("external_messages_received")),
