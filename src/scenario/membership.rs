@@ -4,16 +4,18 @@ use super::{
     TurnFault,
     fields::Reader,
     source::Span,
-    types::{Step, StepKind, WaitFor},
+    types::{RelayMode, Step, StepKind, WaitFor},
 };
 
-/// Reports steps that don't fit the peer's place at that moment. `alone`: nobody else is in its room.
-pub(super) fn check_membership(reader: &mut Reader<'_>, steps: &[Step], alone: bool) {
+/// Reports steps that don't fit the peer's place at that moment. `alone`: nobody else is in its room. `relay_mode`: that
+/// of its server.
+pub(super) fn check_membership(reader: &mut Reader<'_>, steps: &[Step], alone: bool, relay_mode: RelayMode) {
     let mut walk = Walk {
         reader,
         place: Place::Outside(Before::Nothing),
         broken: false,
         alone,
+        relay_mode,
         left: false,
         blamed: BTreeSet::new(),
         rounds: 0,
@@ -53,6 +55,7 @@ struct Walk<'r, 's> {
     /// There was a fault or a restart, from which one can recover.
     broken: bool,
     alone: bool,
+    relay_mode: RelayMode,
     /// A membership has ended with a `leave`.
     left: bool,
     blamed: BTreeSet<Span>,
@@ -85,6 +88,14 @@ impl Walk<'_, '_> {
                 if self.place == Place::Inside {
                     let message = "`join` while in the room".to_owned();
                     self.blame(span, message, "`leave` before it, or say `rejoin`");
+                }
+                if *expect_rejected && self.relay_mode == RelayMode::Deployed {
+                    let message =
+                        "`join: {expect: rejected}` beside `relay_mode: deployed`: that server refuses nobody"
+                            .to_owned();
+                    let help =
+                        "leave out the `expect`, or play it where rooms are kept apart (`relay_mode: rooms`)";
+                    self.blame(span, message, help);
                 }
                 self.place = match expect_rejected {
                     true => Place::Refused,

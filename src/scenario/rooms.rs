@@ -17,7 +17,7 @@ use super::{
     steps::read_steps,
     tree::Entry,
     turn::check_turn,
-    types::{Group, MAX_PEERS, Step, Target},
+    types::{Group, MAX_PEERS, RelayMode, Step, Target},
 };
 use crate::impair::Nat;
 
@@ -256,13 +256,14 @@ pub(super) fn check_groups(
     target: Option<&Target>,
 ) {
     let mut bounded = true;
+    let relay_mode = target.map_or(RelayMode::Rooms, |target| target.relay_mode);
     let drafts = groups.iter().flatten();
     for group in drafts.clone() {
         let Some(steps) = group.steps.as_deref() else {
             continue;
         };
         bounded &= check_length(reader, steps);
-        check_membership(reader, steps, peers == Some(1));
+        check_membership(reader, steps, peers == Some(1), relay_mode);
         check_contradictions(reader, steps, group.ice.as_ref());
         check_signaling(reader, steps);
     }
