@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use crate::base::{Instant, PeerId};
 
-use super::{messages::MessageId, pairs::PairId};
+use super::{externals::ExternalId, messages::MessageId, pairs::PairId};
 
 /// What runs out when its instant comes. What is settled before takes its deadline back, so an entry
 /// always belongs to what is pending now.
@@ -18,6 +18,8 @@ pub(super) enum Due {
     Fault(PairId),
     /// A member has no signaling socket: a failure.
     Resumption(PeerId),
+    /// A peer has no open channel to a member who is not in the plan: a failure.
+    External(ExternalId),
     /// A delivery found no message that was sent, and waits no longer for one.
     Unmatched(MessageId),
 }

@@ -307,8 +307,15 @@ pub enum EventKind {
     },
 
     // ---- members who are not in the plan; `external` is the user id that one joined with
-    /// It is in the room, as the server told this peer: this peer links to it from here on.
-    ExternalJoined { external: String, name: String },
+    /// It is in the room, as the server told this peer: this peer links to it from here on. `planned`: the later of this
+    /// peer's planned join and, if it came after that, now.
+    ExternalJoined {
+        external: String,
+        name: String,
+        planned: Instant,
+    },
+    /// It is in the room, and nothing to this peer: the room is not open to such, or it is one too many. Told once of each.
+    ExternalIgnored { external: String },
     /// It has left, as the server told this peer.
     ExternalLeft { external: String, reason: String },
     /// Its data channel is open at this end; `planned`: when this end made the connection.

@@ -1,5 +1,5 @@
 use crate::{
-    base::{Incarnation, Instant, PeerId},
+    base::{Incarnation, Instant, PeerId, RoomId},
     plan::{Action, JoinOutcome, Plan},
 };
 
@@ -104,6 +104,11 @@ impl Members {
 
     pub(super) fn scripts_ended(&self) -> bool {
         self.members.iter().all(|member| member.script_ended)
+    }
+
+    /// The room that `peer` is planned into.
+    pub(super) fn room(&self, peer: PeerId) -> Option<RoomId> {
+        Some(RoomId(u32::try_from(self.get(peer)?.room).ok()?))
     }
 
     /// The other peers planned into the room of `peer`, ascending.

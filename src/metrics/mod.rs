@@ -8,6 +8,7 @@ mod counts;
 mod crash;
 mod deadlines;
 mod event;
+mod externals;
 mod failures;
 mod fault;
 #[cfg(test)]

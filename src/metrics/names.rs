@@ -204,6 +204,12 @@ pub const CATALOGUE: &[Metric] = &[
          or not taken over within `connect_timeout`, is a failure.",
     ),
     trend(
+        "external_connect_ms",
+        &[],
+        "From a peer's planned join, or from when it was told that a member who is not in the plan has joined after it, \
+         until its data channel to that member was open; not so within `connect_timeout` is a failure.",
+    ),
+    trend(
         "message_ms",
         &[],
         "From the planned instant of a chat message until it was delivered to the receiving script; unsent and lost \
@@ -444,6 +450,16 @@ pub const CATALOGUE: &[Metric] = &[
         "operations_failed",
         &[],
         "Calls on a connection that the stack or its state refused.",
+    ),
+    counter(
+        "external_connects_abandoned",
+        &[],
+        "Cases of `external_connect_ms` that a leave or the run's end cut short before their time-out.",
+    ),
+    counter(
+        "externals_ignored",
+        &[],
+        "Members who are not in the plan and whom the peers of their room ignored.",
     ),
     counter(
         "externals_joined",

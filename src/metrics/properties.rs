@@ -48,6 +48,7 @@ fn kinds() -> impl Strategy<Value = EventKind> {
         ]
     };
     let reason = String::new;
+    let external = || "user-z".to_owned();
     prop_oneof![
         3 => (planned(), incarnation(), prop::bool::weighted(0.1)).prop_map(move |(planned, incarnation, expect_rejected)| {
             EventKind::JoinStarted { planned, incarnation, name: String::new(), expect_rejected }
@@ -61,6 +62,17 @@ fn kinds() -> impl Strategy<Value = EventKind> {
         1 => (planned(), incarnation()).prop_map(|(planned, incarnation)| EventKind::Crashed { planned, incarnation }),
         1 => Just(EventKind::SignalingLost { failure: SignalingFailure::Closed, reason: reason() }),
         1 => incarnation().prop_map(|incarnation| EventKind::MembershipResumed { incarnation }),
+        1 => planned().prop_map(move |planned| EventKind::ExternalJoined {
+            external: external(), name: String::new(), planned,
+        }),
+        1 => (generation(), planned()).prop_map(move |(generation, planned)| EventKind::ExternalOpened {
+            external: external(), generation, planned,
+        }),
+        1 => generation().prop_map(move |generation| EventKind::ExternalClosed {
+            external: external(), generation, cause: String::new(),
+        }),
+        1 => Just(EventKind::ExternalLeft { external: external(), reason: reason() }),
+        1 => Just(EventKind::ExternalIgnored { external: external() }),
         4 => (cause(), planned(), planned()).prop_map(|(cause, planned, ends)| {
             EventKind::FaultStarted { cause, planned, ends }
         }),
@@ -277,6 +289,7 @@ fn the_catalogue_has_nothing_that_is_never_recorded() {
         include_str!("recorder.rs"),
         include_str!("counts.rs"),
         include_str!("crash.rs"),
+        include_str!("externals.rs"),
         include_str!("faults.rs"),
         include_str!("overlap.rs"),
         include_str!("resumptions.rs"),

@@ -9,6 +9,7 @@ use super::{
     EventKind, Live, MetricKey, RunEvent, Sample, Snapshot,
     counts::{amounts_of, counter_of, is_of_the_run, lost_by, planned_of},
     deadlines::{Deadlines, Due},
+    externals::Externals,
     faults::{self, Faults},
     joins::{FailedJoin, Joins},
     link_event::{LinkEvent, link_event},
@@ -49,6 +50,7 @@ pub struct Recorder {
     faults: Faults,
     joins: Joins,
     resumptions: Resumptions,
+    externals: Externals,
     messages: Messages,
     tally: Tally,
     deadlines: Deadlines,
@@ -72,6 +74,7 @@ impl Recorder {
             faults: Faults::new(plan.connect_timeout, plan.message_timeout),
             joins: Joins::new(plan.connect_timeout),
             resumptions: Resumptions::new(plan.connect_timeout),
+            externals: Externals::new(plan.connect_timeout),
             messages: Messages::new(plan.message_timeout),
             tally: Tally::new(Instant::START + plan.warm_up),
             deadlines: Deadlines::default(),
@@ -132,6 +135,7 @@ impl Recorder {
                 }
                 Due::Fault(pair) => self.faults.end_of_run(pair, self.now, &mut self.tally),
                 Due::Resumption(peer) => self.resumptions.end_of_run(peer, &mut self.tally),
+                Due::External(id) => self.externals.end_of_run(id, &mut self.tally),
                 Due::Message(id) => self.messages.abandon(id, &mut self.tally),
                 Due::Unmatched(id) => self.messages.expire_early(id, &mut self.tally),
             }
@@ -161,6 +165,7 @@ impl Recorder {
             Some(Subject::Joins) => self.joins.pending_since(),
             Some(Subject::Signaling) => self.resumptions.pending_since(),
             Some(Subject::Recovery) => earlier(self.faults.pending_since(), self.pairs.pending_since()),
+            Some(Subject::Externals) => self.externals.pending_since(),
             Some(Subject::Links) => self.pairs.pending_since(),
             Some(Subject::Messages) => self.messages.pending_since(),
             None => None,
@@ -214,6 +219,7 @@ impl Recorder {
             Due::Join(peer) => self.joins.expire(peer, &mut self.tally),
             Due::Fault(pair) => self.faults.expire(pair, &mut self.tally),
             Due::Resumption(peer) => self.resumptions.expire(peer, &mut self.tally),
+            Due::External(id) => self.externals.expire(id, &mut self.tally),
             Due::Message(id) => self.messages.expire(id, &self.faults, &mut self.tally),
             Due::Unmatched(id) => self.messages.expire_early(id, &mut self.tally),
         }
@@ -304,10 +310,43 @@ impl Recorder {
                 self.resumptions
                     .resumed(peer, incarnation, at, &mut self.tally, &mut self.deadlines);
             }
+            EventKind::ExternalIgnored { ref external } => {
+                let room = self.members.room(peer);
+                if room.is_some_and(|room| self.externals.is_new_in(room, external)) {
+                    self.tally.of_the_run(at).count("externals_ignored");
+                }
+            }
             _ => {
+                self.external(peer, at, kind);
                 self.degrade(peer, kind);
                 self.fault_without_link(kind);
             }
+        }
+    }
+
+    /// Something happened between a peer and a member who is not in the plan.
+    fn external(&mut self, peer: PeerId, at: Instant, kind: &EventKind) {
+        let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
+        match kind {
+            EventKind::ExternalJoined {
+                external, planned, ..
+            } => {
+                self.externals
+                    .begin((peer, external), *planned, at, tally, deadlines);
+            }
+            EventKind::ExternalOpened {
+                external, generation, ..
+            } => {
+                let ends = (peer, external.as_str());
+                self.externals.opened(ends, *generation, at, tally, deadlines);
+            }
+            EventKind::ExternalClosed {
+                external, generation, ..
+            } => self.externals.closed((peer, external), *generation),
+            EventKind::ExternalLeft { external, .. } => {
+                self.externals.left((peer, external), at, tally, deadlines);
+            }
+            _ => {}
         }
     }
 
@@ -394,6 +433,7 @@ impl Recorder {
         let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
         self.joins.end(peer, at, cut, tally, deadlines);
         self.resumptions.end(peer, at, cut, tally, deadlines);
+        self.externals.end(peer, at, cut, tally, deadlines);
         for mate in self.members.mates(peer) {
             self.pairs.end((peer, mate), at, cut, tally, deadlines);
             self.joins.forget(mate, peer, tally, deadlines);

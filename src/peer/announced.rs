@@ -95,7 +95,9 @@ impl Peer {
                 if self.members.insert(remote) {
                     self.seen.left.remove(&remote);
                     if remote.is_external() {
-                        self.event_of(Some(remote), EventKind::MemberJoined { again: false });
+                        // Who acts on a join was there before it.
+                        let before = self.relayed_at.is_some();
+                        self.external_joined(remote, if before { self.join_planned } else { now });
                     }
                 }
                 self.confirm_join();

@@ -1,6 +1,6 @@
 //! Members of the room who are not in the plan: a browser, or any other client that speaks the protocol.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{link::Link, machine::Peer};
 use crate::{
@@ -12,6 +12,8 @@ use crate::{
 
 /// Bytes of a user id; what the reference server takes. Who has a longer one is not met.
 const MAX_USER_ID: usize = 128;
+/// User ids of those who are not met, that one peer tells of.
+const IGNORED_MAX: usize = 1_024;
 
 /// Those whom one peer has met. Each has an id of this peer's own making, the same as long as the peer runs.
 #[derive(Debug, Default)]
@@ -23,6 +25,10 @@ pub(super) struct Externals {
     by_user_id: BTreeMap<String, PeerId>,
     /// The limit was hit.
     full: bool,
+    /// The user ids of those who are not met.
+    ignored: BTreeSet<String>,
+    /// There were more.
+    overlooked: bool,
 }
 
 #[derive(Debug)]
@@ -30,6 +36,8 @@ struct External {
     user_id: String,
     /// What it was called when it joined last.
     name: String,
+    /// Since when a channel to it is waited for.
+    awaited: Instant,
     /// When the present connection to it was made.
     connecting: Instant,
     /// It has said something on the present channel.
@@ -67,32 +75,66 @@ impl Externals {
         self.known.get_mut(place as usize)
     }
 
-    fn meet(&mut self, member: &Member) -> Met {
+    /// The id of one whom the plan wants to be met, as long as there are not too many.
+    fn meet(&mut self, member: &Member) -> Option<PeerId> {
         if !self.open || member.user_id.len() > MAX_USER_ID {
-            return Met::Ignored;
+            return None;
         }
         if let Some(remote) = self.peer_of(&member.user_id) {
             if let Some(external) = self.get_mut(remote) {
                 external.name.clone_from(&member.name);
             }
-            return Met::Known(remote);
+            return Some(remote);
         }
         let place = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
         if place >= EXTERNALS_MAX {
-            return match std::mem::replace(&mut self.full, true) {
-                true => Met::Ignored,
-                false => Met::OneTooMany,
-            };
+            return None;
         }
         let remote = PeerId(PeerId::FIRST_EXTERNAL + place);
         self.by_user_id.insert(member.user_id.clone(), remote);
         self.known.push(External {
             user_id: member.user_id.clone(),
             name: member.name.clone(),
+            awaited: Instant::START,
             connecting: Instant::START,
             heard: false,
         });
-        Met::Known(remote)
+        Some(remote)
+    }
+
+    /// What there is to tell of one who is not met: nothing the second time.
+    fn ignore(&mut self, user_id: &str) -> Vec<EventKind> {
+        let limit = |limit: String| EventKind::LimitHit {
+            of: LimitOf::Harness,
+            limit,
+        };
+        let mut told = Vec::new();
+        let external: String = user_id.chars().take(MAX_USER_ID).collect();
+        if self.ignored.contains(&external) {
+            return told;
+        }
+        let fits = user_id.len() <= MAX_USER_ID;
+        if self.open && fits && !std::mem::replace(&mut self.full, true) {
+            told.push(limit(format!(
+                "{EXTERNALS_MAX} members from outside of the plan in one run"
+            )));
+        }
+        if self.ignored.len() < IGNORED_MAX {
+            self.ignored.insert(external.clone());
+            told.push(EventKind::ExternalIgnored { external });
+        } else if !std::mem::replace(&mut self.overlooked, true) {
+            told.push(limit(format!(
+                "{IGNORED_MAX} members from outside that are ignored"
+            )));
+        }
+        told
+    }
+
+    /// It is in the room: a channel to it is waited for since then.
+    fn awaited(&mut self, remote: PeerId, since: Instant) {
+        if let Some(external) = self.get_mut(remote) {
+            external.awaited = since;
+        }
     }
 
     /// A connection to `remote` is made.
@@ -108,6 +150,7 @@ impl Externals {
         let External {
             user_id,
             name,
+            awaited,
             connecting,
             ..
         } = self.get(remote)?;
@@ -116,6 +159,7 @@ impl Externals {
             EventKind::MemberJoined { .. } => EventKind::ExternalJoined {
                 external,
                 name: name.clone(),
+                planned: *awaited,
             },
             EventKind::MemberLeft { reason } => EventKind::ExternalLeft { external, reason },
             EventKind::ChannelOpened { generation, .. } => EventKind::ExternalOpened {
@@ -148,28 +192,21 @@ impl Externals {
     }
 }
 
-/// What becomes of a member who is not in the plan.
-#[derive(Debug, PartialEq, Eq)]
-enum Met {
-    Known(PeerId),
-    /// The first beyond the limit.
-    OneTooMany,
-    Ignored,
-}
-
 impl Peer {
     pub(super) fn meet_external(&mut self, member: &Member) -> Option<PeerId> {
-        match self.externals.meet(member) {
-            Met::Known(remote) => Some(remote),
-            Met::OneTooMany => {
-                self.event(EventKind::LimitHit {
-                    of: LimitOf::Harness,
-                    limit: format!("{EXTERNALS_MAX} members from outside of the plan in one run"),
-                });
-                None
+        let met = self.externals.meet(member);
+        if met.is_none() {
+            for told in self.externals.ignore(&member.user_id) {
+                self.event(told);
             }
-            Met::Ignored => None,
         }
+        met
+    }
+
+    /// A member who is not in the plan is in the room. `since`: the later of the two joins, as far as that is known.
+    pub(super) fn external_joined(&mut self, remote: PeerId, since: Instant) {
+        self.externals.awaited(remote, since);
+        self.event_of(Some(remote), EventKind::MemberJoined { again: false });
     }
 
     /// The user id of a roommate, or of whoever was met.
@@ -187,6 +224,8 @@ impl Peer {
             self.transmit(remote, &participant);
         }
         self.drain_link(remote, now);
+        // It may have been heard already: the stack hands a message on ahead of the word that the channel is open.
+        self.check_wait(now);
     }
 
     /// It has said something.
@@ -278,24 +317,42 @@ mod tests {
         let mut externals = Externals::new(true);
         let first = PeerId(PeerId::FIRST_EXTERNAL);
         assert!(first.is_external());
-        assert_eq!(externals.meet(&member("user-0")), Met::Known(first));
+        assert_eq!(externals.meet(&member("user-0")), Some(first));
         for number in 1..EXTERNALS_MAX {
             let met = externals.meet(&member(&format!("user-{number}")));
-            assert_eq!(met, Met::Known(PeerId(first.0 + number)));
+            assert_eq!(met, Some(PeerId(first.0 + number)));
         }
-        assert_eq!(externals.meet(&member("one more")), Met::OneTooMany);
-        assert_eq!(externals.meet(&member("another")), Met::Ignored);
-        assert_eq!(externals.meet(&member("user-0")), Met::Known(first));
-        assert_eq!(
-            externals.meet(&member(&"x".repeat(MAX_USER_ID + 1))),
-            Met::Ignored
+        assert_eq!(externals.meet(&member("one more")), None);
+        let told = externals.ignore("one more");
+        assert!(
+            matches!(
+                &told[..],
+                [EventKind::LimitHit { .. }, EventKind::ExternalIgnored { .. }]
+            ),
+            "{told:?}"
         );
+        assert_eq!(externals.meet(&member("another")), None);
+        assert_eq!(externals.ignore("another").len(), 1);
+        assert_eq!(externals.meet(&member("user-0")), Some(first));
+        assert_eq!(externals.meet(&member(&"x".repeat(MAX_USER_ID + 1))), None);
     }
 
     #[test]
-    fn where_nobody_waits_for_them_nobody_is_met() {
+    fn where_nobody_waits_for_them_nobody_is_met_and_each_is_told_once() {
         let mut externals = Externals::new(false);
-        assert_eq!(externals.meet(&member("user-0")), Met::Ignored);
+        assert_eq!(externals.meet(&member("user-0")), None);
         assert_eq!(externals.places(), 0);
+        let told = |user_id: &str| EventKind::ExternalIgnored {
+            external: user_id.to_owned(),
+        };
+        assert_eq!(externals.ignore("user-0"), [told("user-0")]);
+        assert_eq!(externals.ignore("user-0"), []);
+        let long = "\u{e9}".repeat(MAX_USER_ID + 1);
+        assert_eq!(externals.ignore(&long), [told(&"\u{e9}".repeat(MAX_USER_ID))]);
+        let more: Vec<EventKind> = (0..IGNORED_MAX + 10)
+            .flat_map(|number| externals.ignore(&format!("more-{number}")))
+            .collect();
+        assert_eq!(more.len(), IGNORED_MAX - 2 + 1);
+        assert!(matches!(more.last(), Some(EventKind::LimitHit { .. })));
     }
 }

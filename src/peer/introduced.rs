@@ -53,8 +53,8 @@ pub(super) struct List {
 #[derive(Debug)]
 struct Heard {
     since: Instant,
-    /// The server has named it as a member.
-    present: bool,
+    /// The server has named it as a member: when what is between it and this peer began.
+    present: Option<Instant>,
     messages: Vec<Message>,
 }
 
@@ -205,10 +205,10 @@ impl Peer {
     }
 
     /// The server has named somebody as a member: whether that may yet turn out to be one of the plan.
-    pub(super) fn awaits_introduction(&mut self, member: &Member, now: Instant) -> bool {
+    pub(super) fn awaits_introduction(&mut self, member: &Member, began: Instant, now: Instant) -> bool {
         let unknown = self.abilities.ids_by_server && self.peer_of(&member.user_id).is_none();
         if unknown {
-            self.stranger(member.user_id.clone(), now).present = true;
+            self.stranger(member.user_id.clone(), now).present = Some(began);
         }
         unknown
     }
@@ -219,7 +219,7 @@ impl Peer {
         }
         self.strangers.heard.entry(user_id).or_insert(Heard {
             since: now,
-            present: false,
+            present: None,
             messages: Vec::new(),
         })
     }
@@ -230,11 +230,11 @@ impl Peer {
             return;
         };
         self.strangers.kept -= heard.messages.len();
-        if heard.present
+        if let Some(began) = heard.present
             && self.is_member()
             && let Some(remote) = self.peer_of(user_id)
         {
-            self.is_there(remote, false, now);
+            self.is_there(remote, false, began, now);
         }
         for message in heard.messages {
             self.handle_message(message, now);

@@ -79,6 +79,8 @@ pub struct Peer {
     pub(super) incoming: Incoming,
     pub(super) membership: Membership,
     pub(super) incarnation: Incarnation,
+    /// When the last join was planned.
+    pub(super) join_planned: Instant,
     pub(super) joining_as: Option<String>,
     pub(super) token: Option<String>,
     /// Joins sent on this socket that the server has not answered.
@@ -304,6 +306,7 @@ impl Peer {
             incoming: Incoming::default(),
             membership: Membership::Outside,
             incarnation: Incarnation(0),
+            join_planned: Instant::START,
             joining_as: None,
             token: None,
             unanswered_joins: 0,

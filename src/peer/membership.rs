@@ -65,6 +65,7 @@ impl Peer {
 
     pub(super) fn join(&mut self, name: String, expect_rejected: bool, planned: Instant, now: Instant) {
         self.incarnation = self.incarnation.next();
+        self.join_planned = planned;
         self.next_seq = 0;
         self.seen = SinceJoin::default();
         self.server_roster.clear();
@@ -449,8 +450,10 @@ impl Peer {
         // Where nothing has changed for the others, no other roster follows.
         self.server_roster = present.clone();
         self.server_roster.insert(self.plan.id);
+        // Over a new socket of a membership that goes on: whoever is from outside came meanwhile.
+        let began = if goes_on { now } else { self.join_planned };
         for member in members {
-            match self.awaits_introduction(member, now) {
+            match self.awaits_introduction(member, began, now) {
                 true => {}
                 false => present.extend(self.meet(member)),
             }
@@ -466,7 +469,7 @@ impl Peer {
         }
         for remote in present {
             // A new client took over what a crashed one left: nobody is told that it joined.
-            self.is_there(remote, resumed && !goes_on, now);
+            self.is_there(remote, resumed && !goes_on, began, now);
         }
         if goes_on {
             self.resume_signaling(resumed, now);
@@ -474,14 +477,14 @@ impl Peer {
         self.check_wait(now);
     }
 
-    /// A member was in the room before this peer, which offers to it if nobody else is going to.
-    pub(super) fn is_there(&mut self, remote: PeerId, untold: bool, now: Instant) {
+    /// A member was in the room before this peer, or has come by `began`; this peer offers to it if nobody else is going to.
+    pub(super) fn is_there(&mut self, remote: PeerId, untold: bool, began: Instant, now: Instant) {
         if remote == self.plan.id || !self.members.insert(remote) {
             return;
         }
         self.seen.left.remove(&remote);
         if remote.is_external() {
-            self.event_of(Some(remote), EventKind::MemberJoined { again: false });
+            self.external_joined(remote, began);
         }
         if untold || self.abilities.roster_by == RosterBy::ServerOnce {
             self.link(remote).offer();
@@ -495,7 +498,11 @@ impl Peer {
     fn member_joined(&mut self, remote: PeerId, again: bool, stays: bool, now: Instant) {
         let known = !self.members.insert(remote);
         let again = again || self.announces() && known;
-        self.event_of(Some(remote), EventKind::MemberJoined { again });
+        if remote.is_external() {
+            self.external_joined(remote, now);
+        } else {
+            self.event_of(Some(remote), EventKind::MemberJoined { again });
+        }
         self.seen.left.remove(&remote);
         if self.survives(remote) || stays {
             return self.member_is_back(remote, now);

@@ -271,7 +271,12 @@ pub fn what(kind: &EventKind) -> String {
         }
         ProbeReceived { generation, .. } => format!("got a probe on {generation}"),
 
-        ExternalJoined { external, name } => format!("was told that {name} ({external}) joined from outside"),
+        ExternalJoined { external, name, .. } => {
+            format!("was told that {name} ({external}) joined from outside")
+        }
+        ExternalIgnored { external } => {
+            format!("was told of {external}, from outside, and ignored it")
+        }
         ExternalLeft { external, reason } => {
             format!("was told that {external}, from outside, left ({reason})")
         }

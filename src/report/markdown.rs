@@ -7,6 +7,7 @@ use super::{
     RunRecord, RunReport,
     escape::{block, code, html, markdown},
     evidence::Evidence,
+    externals::ignored_externals,
     fanout::fanout,
     model::{ThresholdLine, ThresholdStatus, VerdictWord},
     outages, tables, terminal, units,
@@ -144,6 +145,7 @@ fn blocks_of(run: &RunRecord) -> Vec<Block> {
         (Rank::Outages, outages_of(report)),
         (Rank::Figures, figures(report)),
         (Rank::Figures, waste(report)),
+        (Rank::Figures, outsiders(report)),
         (Rank::Verdict, again(report)),
     ]
     .into_iter()
@@ -306,6 +308,14 @@ fn failures(report: &RunReport) -> String {
 fn waste(report: &RunReport) -> String {
     match fanout(&report.metrics) {
         Some(sentences) => format!("### Fan-out waste\n\n{}\n", sentences.join(" ")),
+        None => String::new(),
+    }
+}
+
+/// Who came from outside, and nobody wanted it.
+fn outsiders(report: &RunReport) -> String {
+    match ignored_externals(&report.metrics) {
+        Some(sentence) => format!("### From outside\n\n{sentence}\n"),
         None => String::new(),
     }
 }

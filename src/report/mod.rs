@@ -15,6 +15,7 @@ mod escape;
 pub mod events;
 mod evidence;
 mod exposition;
+mod externals;
 #[cfg(test)]
 mod extremes;
 mod fanout;

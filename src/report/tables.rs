@@ -17,7 +17,7 @@ const MAX_RATES_SHOWN: usize = 30;
 const MAX_COUNTERS_SHOWN: usize = 60;
 
 /// The order of metrics as a run goes: in, connected, torn and mended, talking. Others come after.
-pub(super) const ORDER: [&str; 14] = [
+pub(super) const ORDER: [&str; 15] = [
     "signaling_ms",
     "join_ms",
     "connect_ms",
@@ -29,6 +29,7 @@ pub(super) const ORDER: [&str; 14] = [
     "detect_ms",
     "outage_ms",
     "reconnect_ms",
+    "external_connect_ms",
     "message_ms",
     "message_round_trip_ms",
     "generator_lag_ms",

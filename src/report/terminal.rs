@@ -10,6 +10,7 @@ use crate::{
 use super::{
     describe::{describe, place},
     drawing,
+    externals::ignored_externals,
     fanout::fanout,
     model::{RunReport, ThresholdLine, ThresholdStatus, VerdictWord},
     outages::outages,
@@ -46,6 +47,10 @@ pub fn summary(report: &RunReport, look: Look) -> String {
         for sentence in sentences {
             paper.wrapped(Ink::Plain, "  ", &sentence);
         }
+    }
+    if let Some(sentence) = ignored_externals(&report.metrics) {
+        paper.heading("From outside");
+        paper.wrapped(Ink::Plain, "  ", &sentence);
     }
     invariants(&mut paper, &report.invariants);
     failures(&mut paper, report);

@@ -21,7 +21,7 @@ use crate::{
     metrics::{CandidateKind, SignalingState},
     peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
     scenario::{ClientRules, Ice, IcePolicy},
-    signaling::{Candidate, ChannelData, ChannelMessage, Description, SdpType, with_steady_origin},
+    signaling::{Candidate, ChannelData, ChannelMessage, Description, SdpType, with_origin},
     world::{
         Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, UdpAddr, World,
     },
@@ -149,6 +149,8 @@ struct Connection {
     channel: Option<Arc<dyn DataChannel>>,
     signaling: SignalingState,
     has_remote: bool,
+    /// Descriptions that it has made: their session versions. The stack's own are no count.
+    described: u64,
     driver: DriverWaker,
     world: Arc<dyn World>,
     /// Told when gathering is complete.
@@ -224,6 +226,7 @@ impl Connection {
             channel,
             signaling: SignalingState::Stable,
             has_remote: false,
+            described: 0,
             driver,
             world: stack.world.clone(),
             gathering,
@@ -304,25 +307,23 @@ impl Connection {
     }
 
     async fn call(
-        &self,
+        &mut self,
         operation: &ConnectionOperation,
     ) -> Result<Option<Description>, webrtc::error::Error> {
-        let pc = &self.peer_connection;
+        let pc = self.peer_connection.clone();
         match operation {
             ConnectionOperation::Offer { ice_restart } => {
                 let options = RTCOfferOptions {
                     ice_restart: *ice_restart,
                 };
                 let offer = pc.create_offer(Some(options)).await?;
-                self.set_local(offer)
-                    .await
-                    .map(|offer| Some(ours(SdpType::Offer, &offer)))
+                let offer = self.set_local(offer).await?;
+                Ok(Some(self.ours(SdpType::Offer, &offer)))
             }
             ConnectionOperation::Answer { .. } => {
                 let answer = pc.create_answer(None).await?;
-                self.set_local(answer)
-                    .await
-                    .map(|answer| Some(ours(SdpType::Answer, &answer)))
+                let answer = self.set_local(answer).await?;
+                Ok(Some(self.ours(SdpType::Answer, &answer)))
             }
             ConnectionOperation::SetRemote(description) => {
                 let theirs = theirs(description)?;
@@ -374,6 +375,15 @@ impl Connection {
         }
         let complete = self.peer_connection.local_description().await;
         Ok(complete.unwrap_or(description))
+    }
+
+    /// As it is signaled. Its session version is one higher than that of the last one (RFC 9429, 5.2.2).
+    fn ours(&mut self, sdp_type: SdpType, description: &RTCSessionDescription) -> Description {
+        self.described += 1;
+        Description {
+            sdp_type,
+            sdp: with_origin(&description.sdp, self.described).into(),
+        }
     }
 
     async fn transmit(&self, data: ChannelData) {
@@ -484,13 +494,6 @@ fn settings(world: &dyn World, whose: &Identity, begin: &Begin) -> SettingEngine
 
 fn text_of(data: &BytesMut) -> String {
     String::from_utf8_lossy(data).into_owned()
-}
-
-fn ours(sdp_type: SdpType, description: &RTCSessionDescription) -> Description {
-    Description {
-        sdp_type,
-        sdp: with_steady_origin(&description.sdp).into(),
-    }
 }
 
 fn theirs(description: &Description) -> Result<RTCSessionDescription, webrtc::error::Error> {

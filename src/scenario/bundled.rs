@@ -83,6 +83,7 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
         "faults/corrupt-frames",
         "faults/duplicate-descriptions",
         "faults/stale-offer",
+        "faults/rolled-back-offer",
         "faults/join-twice",
         "faults/raw-frames",
         "faults/half-open",

@@ -98,6 +98,8 @@ rules! {
     refuse_broken: bool = true;
     /// An offer is dropped that was taken from the remote in an earlier membership
     refuse_stale: bool = true;
+    /// An offer is dropped that its maker has rolled back: a description with a higher session version (`o=`, RFC 8866, 5.2) has come from it
+    refuse_rolled_back: bool = true;
     /// A newcomer to whom a member has not offered in time offers itself
     offer_fallback: bool = true;
     /// How long it waits for that offer

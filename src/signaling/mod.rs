@@ -23,5 +23,5 @@ pub use dashboard::Dashboard;
 pub use message::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
 pub use peerjs::{Chunks, PeerJs, PeerJsOptions, Serialization};
 pub use protocol::{Abilities, Address, Protocol, RosterBy, Topology};
-pub use sdp::with_steady_origin;
+pub use sdp::{SessionVersions, with_origin};
 pub use simplewebrtc::SimpleWebRtc;

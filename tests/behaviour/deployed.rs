@@ -249,11 +249,7 @@ fn no_name_is_refused() {
     let figures = figures(&run);
     let of = |name| count(&figures, name);
     assert_eq!(
-        (
-            of("joins_rejected"),
-            of("joins_unexpected"),
-            of("joins_confirmed")
-        ),
+        (of("joins_rejected"), of("joins_failed"), of("joins_confirmed")),
         (0, 0, 2)
     );
 }

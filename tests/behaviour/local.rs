@@ -12,7 +12,7 @@ use rtcstorm::{
     net::{Bundled, IceSide, NetWorld, Target},
     plan::{self, RelayMode, expand},
     run::{self, EventReader, RunSummary},
-    scenario::{ThresholdCheck, ThresholdMistake, parse},
+    scenario::{Scenario, ThresholdCheck, ThresholdMistake, parse},
     verdict::invariants::{Checkers, InvariantResult, Visibility},
     world::{Census, Tricks},
 };
@@ -56,8 +56,13 @@ impl ThresholdCheck for Unjudged {
 /// Plays a scenario to its end.
 pub async fn play(text: &str) -> Played {
     let (summary, plan, events) = play_before(text, Vec::new()).await;
-    let mut recorder = Recorder::new(&plan);
-    let mut checkers = Checkers::new(&plan, Visibility::of(plan.abilities(), true));
+    judged(&plan, summary, events)
+}
+
+/// What a run was, by its events.
+fn judged(plan: &plan::Plan, summary: RunSummary, events: Vec<RunEvent>) -> Played {
+    let mut recorder = Recorder::new(plan);
+    let mut checkers = Checkers::new(plan, Visibility::of(plan.abilities(), true));
     for event in &events {
         recorder.record(event);
         checkers.observe(event);
@@ -80,9 +85,17 @@ async fn play_before(
     let scenario = parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
     let options = plan::Options::default();
     let plan = Arc::new(expand(&scenario, scenario.seed.unwrap_or(0), &options));
+    let server = serve(plan.relay_mode).await;
+    let (summary, events) = play_on(&server, &scenario, plan.clone(), more).await;
+    server.shutdown().await;
+    (summary, plan, events)
+}
+
+/// A server.
+async fn serve(relay_mode: RelayMode) -> Arc<Bundled> {
     let config = Config {
         hub: HubConfig {
-            relay_mode: match plan.relay_mode {
+            relay_mode: match relay_mode {
                 RelayMode::Rooms => ServerMode::Rooms,
                 RelayMode::Deployed => ServerMode::Deployed,
             },
@@ -90,10 +103,39 @@ async fn play_before(
         },
         ..Config::default()
     };
-    let server = Bundled::start(config).await.expect("a free port");
+    Bundled::start(config).await.expect("a free port")
+}
+
+/// Plays several scenarios at once on one server, in rooms of the same names. Nobody of one is in the plan of another.
+pub async fn play_together<const N: usize>(texts: [&str; N]) -> [Played; N] {
+    let scenarios =
+        texts.map(|text| parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing())));
+    let server = serve(scenarios[0].target.relay_mode).await;
+    let runs = scenarios.iter().enumerate().map(|(number, scenario)| {
+        let mut plan = expand(scenario, 0, &plan::Options::default());
+        for peer in &mut plan.peers {
+            peer.user_id = format!("{number}-{}", peer.user_id);
+        }
+        let (server, plan) = (&server, Arc::new(plan));
+        async move {
+            let (summary, events) = play_on(server, scenario, plan.clone(), Vec::new()).await;
+            judged(&plan, summary, events)
+        }
+    });
+    let played = futures_util::future::join_all(runs).await;
+    server.shutdown().await;
+    played.try_into().unwrap_or_else(|_| unreachable!("one for each"))
+}
+
+async fn play_on(
+    server: &Arc<Bundled>,
+    scenario: &Scenario,
+    plan: Arc<plan::Plan>,
+    more: Vec<Box<dyn EventReader>>,
+) -> (RunSummary, Vec<RunEvent>) {
     let census = Arc::new(Census::default());
     let target = Target::Bundled(server.clone());
-    let ice = IceSide::start(&scenario, &[]).await.expect("a free port");
+    let ice = IceSide::start(scenario, &[]).await.expect("a free port");
     let world = Arc::new(NetWorld::new(target, ice, census.clone()).expect("threads can be started"));
     let events = Events::default();
     let options = run::Options {
@@ -104,10 +146,9 @@ async fn play_before(
     };
     let mut readers: Vec<Box<dyn EventReader>> = vec![Box::new(events.clone())];
     readers.extend(more);
-    let summary = run::execute(world, census.clone(), plan.clone(), options, readers).await;
+    let summary = run::execute(world, census.clone(), plan, options, readers).await;
     assert!(census.is_empty(), "still held: {census:?}");
-    server.shutdown().await;
-    (summary, plan, events.take())
+    (summary, events.take())
 }
 
 /// A bug of ours.

@@ -418,9 +418,9 @@ fn an_offer_that_waits_outlives_the_connection_it_waited_for() {
 
 /// Rules that no random race shows: three are masked by others (`negotiation.rs`, `rules.rs`), the others need a
 /// join that is refused, a signaling socket that breaks (by itself or all at once), a server that ends (`server_restart.rs`), a machine that
-/// moves (`host_steps.rs`), and frames that are broken or come again out of another membership
+/// moves (`host_steps.rs`), and frames that are broken, late, or come again out of another membership
 /// (`signaling_faults.rs`). To replace at once what has failed, without a restart, is no bug (`recovery.rs`).
-const NOT_DRAWN: [&str; 11] = [
+const NOT_DRAWN: [&str; 12] = [
     "restart_failed",
     "dedupe_answers",
     "forget_on_leave",
@@ -430,6 +430,7 @@ const NOT_DRAWN: [&str; 11] = [
     "offer_fallback",
     "refuse_broken",
     "refuse_stale",
+    "refuse_rolled_back",
     "restart_on_roam",
     "reconnect_jitter",
 ];

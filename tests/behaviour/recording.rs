@@ -3,8 +3,17 @@
 
 use std::{collections::BTreeMap, fs};
 
-use rtcstorm::signaling::{Candidate, Dashboard, Description, Member, Message, Received, SdpType, Waste};
+use rtcstorm::{
+    base::{Instant, PeerId},
+    metrics::EventKind,
+    peer::{Peer, PeerInput, PeerOutput},
+    plan::{self, expand},
+    scenario::parse,
+    signaling::{Candidate, Dashboard, Description, Member, Message, Received, SdpType, Waste},
+};
 use serde_json::Value;
+
+use crate::local::Unjudged;
 
 const ROOM: &str = "room-1";
 
@@ -138,6 +147,113 @@ fn every_frame_that_a_client_of_the_deployment_received_is_read_as_it_was_meant(
         let words = |all: &[Received]| all.iter().map(word).collect::<Vec<_>>();
         assert_eq!(words(&heard[&who]), words(&meant), "what {who} hears");
     }
+}
+
+/// Frames and bytes: of all, and of those that are of no use to the client's room, by whose they are.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counted {
+    all: (u64, u64),
+    other_room: (u64, u64),
+    other_member: (u64, u64),
+    server: (u64, u64),
+}
+
+/// By what the frames say, not by how the adapter reads them.
+fn counted_by_hand<'a>(me: &str, frames: impl Iterator<Item = &'a str>) -> Counted {
+    let mut counted = Counted::default();
+    for text in frames {
+        let frame: Value = serde_json::from_str(text).expect("JSON");
+        let body = frame.get("data").unwrap_or(&frame);
+        let room = body.get("roomId").and_then(Value::as_str).unwrap_or(ROOM);
+        let to = body.get("toUserId").and_then(Value::as_str).unwrap_or(me);
+        let mut add = |to: fn(&mut Counted) -> &mut (u64, u64)| {
+            let amount = to(&mut counted);
+            *amount = (amount.0 + 1, amount.1 + text.len() as u64);
+        };
+        add(|counted| &mut counted.all);
+        match frame["type"].as_str() {
+            Some("client_count" | "server-room-list" | "echo") => add(|counted| &mut counted.server),
+            _ if room != ROOM => add(|counted| &mut counted.other_room),
+            _ if to != me => add(|counted| &mut counted.other_member),
+            _ => {}
+        }
+    }
+    counted
+}
+
+/// What a peer in the place of that client tells of what it got.
+fn counted_by_a_peer(me: &str, frames: &[&str]) -> Counted {
+    let text =
+        "{ name: x, target: { relay_mode: deployed }, rooms: { peers: 1 }, steps: [join, { pause: 1m }] }";
+    let scenario = parse("scenario", text, &Unjudged).unwrap_or_else(|e| panic!("{}", e.listing()));
+    let mut plan = expand(&scenario, 1, &plan::Options::default());
+    plan.rooms[0].wire_id = ROOM.to_owned();
+    plan.peers[0].user_id = me.to_owned();
+    let mut peer = Peer::new(&plan, PeerId(0), 0);
+    let mut counted = Counted::default();
+    let mut socket = 0;
+    // They are told with the first frame that comes 5 s later.
+    let (last, before) = frames.split_last().expect("it has got some");
+    let frame = |text: &&str| (PeerInput::Frame(1, (*text).to_owned()), Instant::START);
+    let last = (frame(last).0, Instant::from_millis(5_000));
+    let inputs = [PeerInput::Arrive, PeerInput::SignalingOpened(1)].map(|input| (input, Instant::START));
+    for (input, at) in inputs.into_iter().chain(before.iter().map(frame)).chain([last]) {
+        peer.handle(input, at);
+        while let Some(output) = peer.poll_output() {
+            match output {
+                PeerOutput::OpenSignaling(number) => socket = number,
+                PeerOutput::Event {
+                    kind:
+                        EventKind::SignalingReceived {
+                            frames,
+                            bytes,
+                            other_room_frames,
+                            other_room_bytes,
+                            other_member_frames,
+                            other_member_bytes,
+                            server_frames,
+                            server_bytes,
+                        },
+                    ..
+                } => {
+                    counted = Counted {
+                        all: (frames, bytes),
+                        other_room: (other_room_frames, other_room_bytes),
+                        other_member: (other_member_frames, other_member_bytes),
+                        server: (server_frames, server_bytes),
+                    };
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(socket, 1);
+    counted
+}
+
+#[test]
+fn what_of_the_recording_is_of_no_use_to_a_client_is_counted_in_frames_and_bytes() {
+    let recording = recording();
+    for (who, other_room, server) in [('A', 1, 7), ('B', 1, 9), ('C', 0, 5)] {
+        let me = format!("user-{}", who.to_ascii_lowercase());
+        let received = recording.iter().filter(|line| line.received && line.who == who);
+        let frames: Vec<&str> = received.map(|line| line.frame.as_str()).collect();
+        let counted = counted_by_a_peer(&me, &frames);
+        assert_eq!(counted, counted_by_hand(&me, frames.iter().copied()), "{who}");
+        assert_eq!(
+            (counted.other_room.0, counted.server.0),
+            (other_room, server),
+            "{who}"
+        );
+    }
+    // All that A and B say to each other is nothing to another member of their room.
+    let theirs = recording
+        .iter()
+        .filter(|line| line.received && line.frame.contains("webrtc-signaling"));
+    let frames: Vec<&str> = theirs.map(|line| line.frame.as_str()).collect();
+    let counted = counted_by_a_peer("user-d", &frames);
+    assert_eq!(counted, counted_by_hand("user-d", frames.iter().copied()));
+    assert_eq!((counted.all.0, counted.other_member.0), (3, 3));
 }
 
 /// The keys at every level, in order; ids that a client gives itself may be others.

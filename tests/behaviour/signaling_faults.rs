@@ -76,6 +76,7 @@ fn links_that_a_broken_or_stale_offer_tears_fail_the_thresholds() {
     let desk = Desk::new("torn-by-offers");
     for (fault, rule) in [
         ("faults/stale-offer", "client.refuse_stale=false"),
+        ("faults/rolled-back-offer", "client.refuse_rolled_back=false"),
         ("faults/corrupt-frames", "client.refuse_broken=false"),
         ("faults/lost-offer", "client.repeat_unanswered=false"),
     ] {

@@ -75,6 +75,41 @@ thresholds:
   external_messages_sent: ['count>0']
 ";
 
+/// Natives that come when the page has been in the room for a while, and do what it takes to know that they hear it.
+fn after_the_page(mode: &str) -> String {
+    format!(
+        "
+name: page-first
+target: {{ relay_mode: {mode} }}
+rooms: {{ peers: 2 }}
+steps:
+  - pause: {NATIVES_COME_AFTER_S}s
+  - join
+  - wait: {{ for: connected, within: 5m }}
+  - wait: {{ for: external, count: 1, within: 5m }}
+  - barrier: {{ name: met, within: 5m }}
+  - chat: {{ every: 100ms, count: 20, size: 32 }}
+  - wait: {{ for: external, count: 0, within: 5m }}
+  - barrier: {{ name: gone, within: 5m }}
+  - wait: {{ for: external, count: 1, within: 5m }}
+  - barrier: {{ name: back, within: 5m }}
+  - chat: {{ every: 100ms, count: 20, size: 32 }}
+  - wait: {{ for: external, count: 0, within: 5m }}
+thresholds:
+  wait_expired: ['count==0']
+  barrier_expired: ['count==0']
+  externals_joined: ['count==4']
+  external_connect_ms: ['max<30000']
+  external_channels_opened: ['count==4']
+  external_messages_received: ['count==4']
+  external_messages_sent: ['count>0']
+"
+    )
+}
+
+/// By then a browser is in the room, on any machine that can be used.
+const NATIVES_COME_AFTER_S: u64 = 20;
+
 /// How many peers the members' list shows as connected.
 const CONNECTED: &str = "document.querySelectorAll('#members li[data-state=open]').length";
 
@@ -221,6 +256,58 @@ async fn a_browser_and_a_native_peer_find_each_other_where_joins_are_not_confirm
             std::future::ready((satisfied >= waits).then_some(()))
         })
         .await;
+    }
+    page.assert_no_errors();
+    assert_passes(run, &folder);
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium: tests/interop/page"]
+async fn a_page_that_is_in_the_room_before_any_native_is_found_by_all_of_them() {
+    comes_first("rooms").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium: tests/interop/page"]
+async fn where_joins_are_not_confirmed_the_first_member_may_be_a_page() {
+    comes_first("deployed").await;
+}
+
+async fn comes_first(mode: &str) {
+    let folder = folder(&format!("page-first-{mode}"));
+    let (run, url) = natives(&folder, &after_the_page(mode)).await;
+    let browser = Browser::start(&folder).await;
+    let mut page = browser.page().await;
+    page.open(&url).await;
+    join(&mut page, "Ann").await;
+    page.until("it is in the room", "!document.getElementById('talk').hidden")
+        .await;
+    let log = folder.join("out/events.ndjson");
+    let told = || fs::read_to_string(&log).unwrap_or_default();
+    assert!(!told().contains("\"join_started\""), "the natives were first");
+    for (words, times) in [("Hello", 1), ("Hello again", 2)] {
+        page.until("both natives are connected", &format!("{CONNECTED} === 2"))
+            .await;
+        for name in ["peer-1", "peer-2"] {
+            page.until(&format!("{name} is heard"), &has_heard(name)).await;
+        }
+        say(&mut page, words).await;
+        browser::until("both natives have heard it", || {
+            let heard = told().matches("\"external_message_received\"").count();
+            std::future::ready((heard >= 2 * times).then_some(()))
+        })
+        .await;
+        leave(&mut page).await;
+        // Connected, met and gone; then met and gone again.
+        let waits = [6, 10][times - 1];
+        browser::until("both natives have waited for its coming and its going", || {
+            let satisfied = told().matches("\"wait_satisfied\"").count();
+            std::future::ready((satisfied >= waits).then_some(()))
+        })
+        .await;
+        if times == 1 {
+            join(&mut page, "Ann").await;
+        }
     }
     page.assert_no_errors();
     assert_passes(run, &folder);

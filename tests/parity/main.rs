@@ -65,6 +65,11 @@ const MUTANTS: &[(&str, &str, &str)] = &[
         "recoveries_started count==0",
     ),
     (
+        "faults/rolled-back-offer",
+        "client.refuse_rolled_back=false",
+        "recoveries_started count==0",
+    ),
+    (
         "faults/turn-dies",
         "client.restart_within=none",
         "reconnect_ms{cause:turn} max<20000",

@@ -183,9 +183,12 @@ export class Link {
 
   adopt(channel) {
     const pc = this.pc;
+    let isKnown = false;
     this.channel = channel;
+    // One that comes in is open already, and says so once more.
     channel.onopen = () => {
-      if (this.pc !== pc) return;
+      if (this.pc !== pc || isKnown) return;
+      isKnown = true;
       this.replacements = 0;
       clearTimeout(this.replace);
       this.opened();

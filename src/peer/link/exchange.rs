@@ -27,6 +27,7 @@ impl Link {
             fingerprint,
         });
         if self.admits(&description, now) {
+            self.memory.versions.note(&description.sdp);
             self.take_description(description, now);
         }
         self.release_locks(now);
@@ -118,6 +119,9 @@ impl Link {
             self.ignore(&description, IgnoreReason::Duplicate);
             return self.repeat_answer(&description);
         }
+        if self.is_rolled_back(&description) {
+            return self.ignore(&description, IgnoreReason::Stale);
+        }
         if self.is_busy() && self.rules.queue_descriptions {
             if self.queued.len() == MAX_QUEUED_DESCRIPTIONS {
                 return self.ignore(&description, IgnoreReason::QueueFull);
@@ -129,6 +133,14 @@ impl Link {
             SdpType::Offer => self.take_offer(description, now),
             SdpType::Answer => self.take_answer(description, now),
         }
+    }
+
+    /// Whether it is an offer that its maker has given up: only who has no offer open any more makes another
+    /// description, and that one has come. It was held up on its way, or a socket that was given up has kept a copy.
+    fn is_rolled_back(&self, description: &Description) -> bool {
+        self.rules.refuse_rolled_back
+            && description.sdp_type == SdpType::Offer
+            && self.memory.versions.has_newer_than(&description.sdp)
     }
 
     fn take_offer(&mut self, offer: Description, now: Instant) {

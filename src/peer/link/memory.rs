@@ -3,7 +3,7 @@ use std::{collections::VecDeque, time::Duration};
 use crate::{
     base::Instant,
     scenario::ClientRules,
-    signaling::{Description, SdpType},
+    signaling::{Description, SdpType, SessionVersions},
 };
 
 /// Descriptions of each kind that are remembered to drop repetitions.
@@ -15,6 +15,8 @@ const MAX_REMEMBERED: usize = 16;
 pub struct Memory {
     pub(super) offers: Remembered,
     pub(super) answers: Remembered,
+    /// How far the remote's descriptions have come.
+    pub(super) versions: SessionVersions,
     pub(super) offer_lock: Lock,
     pub(super) answer_lock: Lock,
     /// ICE restarts since it was connected.

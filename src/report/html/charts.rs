@@ -3,7 +3,7 @@ use maud::{Markup, html};
 use super::outages::outages;
 use crate::{
     metrics::{MetricKey, Trend},
-    report::{RunReport, chart, drawing::by_path, fanout::fanout},
+    report::{RunReport, chart, drawing::by_path, externals::ignored_externals, fanout::fanout},
 };
 
 /// The metrics whose distributions are drawn, each with its section's heading and what its samples are.
@@ -44,6 +44,12 @@ pub(super) fn drawn(report: &RunReport, prefix: &str) -> Markup {
                 section id={ (prefix) "-fanout" } {
                     h3 { "Fan-out waste" }
                     @for sentence in sentences { p { (sentence) } }
+                }
+            }
+            @if let Some(sentence) = ignored_externals(&report.metrics) {
+                section id={ (prefix) "-externals" } {
+                    h3 { "From outside" }
+                    p { (sentence) }
                 }
             }
         }

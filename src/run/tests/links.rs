@@ -49,6 +49,25 @@ async fn every_description_carries_the_host_candidate() {
     pair.close().await;
 }
 
+/// The stack's own versions are nanoseconds of the clock, each anew.
+#[tokio::test]
+async fn each_description_of_a_connection_has_the_next_session_version() {
+    let mut pair = Pair::new(Tricks::default(), |_| false);
+    assert!(pair.open(PATIENCE, false).await);
+    pair.renegotiate(0).await;
+    let origin = |sdp: &str| {
+        let line = sdp.lines().find(|line| line.starts_with("o="));
+        let mut fields = line.expect("it has an origin").split(' ').skip(1);
+        let id = fields.next().expect("of a session").to_owned();
+        (id, fields.next().and_then(|version| version.parse::<u64>().ok()))
+    };
+    let origins: Vec<_> = pair.descriptions.iter().map(|d| origin(&d.sdp)).collect();
+    let versions: Vec<_> = origins.iter().map(|(_, version)| *version).collect();
+    assert_eq!(versions, [Some(1), Some(1), Some(2), Some(2)]);
+    assert_eq!(origins[0].0, origins[2].0);
+    pair.close().await;
+}
+
 /// The driver is woken for a candidate that is added; and a pair whose remote candidate is peer-reflexive,
 /// which is what the silent end's one becomes, is good enough at once.
 #[tokio::test]

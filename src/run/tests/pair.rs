@@ -291,20 +291,40 @@ impl Pair {
             if self.ends.iter().all(|end| end.link.is_open()) {
                 return true;
             }
-            let [a, b] = &mut self.ends;
-            let (me, input) = tokio::select! {
-                input = a.inputs.recv() => (0, input),
-                input = b.inputs.recv() => (1, input),
-                () = tokio::time::sleep_until(until) => return false,
-            };
-            if let Some(PeerInput::Connection {
-                generation, event, ..
-            }) = input
-            {
-                let now = self.stack.world.now();
-                self.ends[me].link.handle_connection(generation, event, now);
+            if !self.turn(until).await {
+                return false;
             }
         }
+    }
+
+    /// Lets one end offer anew, until each has made one more description.
+    pub(super) async fn renegotiate(&mut self, me: usize) {
+        let wanted = self.descriptions.len() + 2;
+        let until = tokio::time::Instant::now() + PATIENCE;
+        assert!(self.ends[me].link.renegotiate());
+        self.drain();
+        while self.descriptions.len() < wanted {
+            assert!(self.turn(until).await);
+            self.drain();
+        }
+    }
+
+    /// The next thing happens; `false` if nothing does until then.
+    async fn turn(&mut self, until: tokio::time::Instant) -> bool {
+        let [a, b] = &mut self.ends;
+        let (me, input) = tokio::select! {
+            input = a.inputs.recv() => (0, input),
+            input = b.inputs.recv() => (1, input),
+            () = tokio::time::sleep_until(until) => return false,
+        };
+        if let Some(PeerInput::Connection {
+            generation, event, ..
+        }) = input
+        {
+            let now = self.stack.world.now();
+            self.ends[me].link.handle_connection(generation, event, now);
+        }
+        true
     }
 
     pub(super) async fn close(mut self) -> Arc<Census> {
