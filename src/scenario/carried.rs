@@ -63,8 +63,7 @@ impl Check<'_, '_> {
     }
 
     fn step(&mut self, step: &Step) {
-        let nobody =
-            "nobody is refused there: leave `rejected` out, or play it where somebody is (`relay_mode: rooms`)";
+        let nobody = "nobody is refused there: leave `rejected` out, or play it where somebody is (`relay_mode: rooms`)";
         match &step.kind {
             StepKind::Repeat { steps, .. } => self.steps(steps),
             StepKind::Join {

@@ -23,7 +23,8 @@ pub(super) const SERIALIZATIONS: [(&str, Serialization); 2] =
 /// The longest key of a PeerJS server.
 pub(super) const MAX_KEY: usize = 200;
 
-const WANTS: &str = "`dashboard`, a map like `{peerjs: {serialization: json}}`, or a description under `custom`";
+const WANTS: &str =
+    "`dashboard`, a map like `{peerjs: {serialization: json}}`, or a description under `custom`";
 
 /// Reads `target.protocol`: a name, or a map of a name to what is chosen of it.
 pub(super) fn read_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<Protocol> {

@@ -1,8 +1,6 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use super::{
-    ChannelFormat, Codec, Custom, Dashboard, Described, PeerJs, PeerJsOptions, SimpleWebRtc,
-};
+use super::{ChannelFormat, Codec, Custom, Dashboard, Described, PeerJs, PeerJsOptions, SimpleWebRtc};
 
 /// A signaling protocol, with what a user can choose of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -209,7 +207,10 @@ impl Protocol {
             Self::PeerJs(options) => options.address(room_id, user_id),
             Self::SimpleWebRtc => Address {
                 path: Some("socket.io/".into()),
-                query: vec![("EIO".into(), "3".to_owned()), ("transport".into(), "websocket".to_owned())],
+                query: vec![
+                    ("EIO".into(), "3".to_owned()),
+                    ("transport".into(), "websocket".to_owned()),
+                ],
                 subprotocol: None,
             },
         }

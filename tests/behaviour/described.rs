@@ -255,11 +255,17 @@ fn a_socket_style_conversation_is_read() {
         matches!(&read(r#"430["full"]"#).messages[..], [Message::JoinRejected { reason, .. }] if reason == "full")
     );
     assert_eq!(read("2").replies, ["3"]);
-    assert_eq!(read("3").messages, [Message::Pong]);
+    assert!(read("3").messages.is_empty());
+    let echo = r#"42["message",{"to":"me-1","type":"echo","from":"me-1"}]"#;
+    assert_eq!(read(echo).messages, [Message::Pong]);
+    assert_ne!(
+        read(&echo.replace(r#""from":"me-1""#, r#""from":"x""#)).messages,
+        [Message::Pong]
+    );
     let unread = codec.unread(r#"42["message",{"from":"x","type":"offer","payload":{}}]"#);
     assert_eq!(
         unread.as_deref(),
-        Some("fits `offer` (8), but has no `sdp` at `/1/payload/sdp`")
+        Some("fits `offer` (9), but has no `sdp` at `/1/payload/sdp`")
     );
     // Another socket, another id.
     codec.opened();

@@ -19,3 +19,14 @@ fn a_room_talks_on_while_the_server_is_killed_and_comes_back() {
     let server = Server::start("signalmaster");
     server.survives_restart(PROTOCOL, &[]);
 }
+
+/// The same server by a description, without a line of code for it.
+#[test]
+#[ignore = "needs signal-master: tests/interop/run"]
+fn a_description_speaks_to_it_as_well() {
+    let server = Server::start("signalmaster");
+    for scenario in ["smoke", "leave-rejoin"] {
+        server.passes("protocols/signal-master", scenario, 4, &[]);
+    }
+    server.survives_restart("protocols/signal-master", &[]);
+}
