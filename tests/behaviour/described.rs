@@ -1,6 +1,6 @@
 //! Protocols that are described: the dashboard as a description is the dashboard.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use rtcstorm::{
@@ -323,6 +323,12 @@ async fn without_pings_a_run_still_comes_to_its_end() {
         "name: x\ntarget:\n  protocol:\n    custom:\n{indented}      settles_within: 200ms\nrooms: {{ peers: 2 }}\nsteps: [join, {{ wait: connected }}]\n"
     );
     let played = local::play(&text).await;
+    // Nothing has waited for an answer until it gave up.
+    assert!(
+        played.summary.duration < Duration::from_secs(5),
+        "{:?}",
+        played.summary.duration
+    );
     assert!(
         played.invariants.iter().all(|invariant| !invariant.is_broken()),
         "{:?}",
