@@ -199,6 +199,10 @@ fn protocol(named: &str) -> Option<Override> {
     if let Some((_, text)) = shipped.filter(|_| !path.is_file()) {
         return Some(Override::description(named, *text));
     }
+    let names = || {
+        let names = scenario::described_protocols().iter().map(|(name, _)| *name);
+        names.collect::<Vec<_>>().join(", ")
+    };
     let extension = path.extension().and_then(|extension| extension.to_str());
     if !extension.is_some_and(|extension| DESCRIPTIONS.contains(&extension)) {
         return Some(Override::protocol("--protocol", named));
@@ -206,10 +210,6 @@ fn protocol(named: &str) -> Option<Override> {
     match fs::read_to_string(path) {
         Ok(text) => Some(Override::description(named, text)),
         Err(error) => {
-            let names: Vec<&str> = scenario::described_protocols()
-                .iter()
-                .map(|(name, _)| *name)
-                .collect();
             eprintln!(
                 "error: --protocol: {named} cannot be read: {error}\n  help: the descriptions that come with the program are {}",
                 names.join(", ")

@@ -102,6 +102,26 @@ fn the_described_dashboard_plays_as_the_built_in_one() {
     }
 }
 
+/// Where a relay passes joins on and nobody answers them.
+#[test]
+fn the_described_deployment_plays_as_the_built_in_one() {
+    const TEXT: &str = include_str!("../data/protocol/deployed.yaml");
+    let deployed = || Override::set("--set", "target.relay_mode=deployed");
+    for name in ["smoke", "leave-rejoin", "network-drops", "crash-and-return"] {
+        let read = |overrides: &[Override]| {
+            let read = Scenario::with_overrides(name, text_of(name), overrides, &Unjudged);
+            read.unwrap_or_else(|mistakes| panic!("{}", mistakes.listing()))
+        };
+        let plain = read(&[deployed()]);
+        let custom = read(&[deployed(), Override::description("deployed", TEXT)]);
+        for (schedule, seed) in [(Schedule::Fifo, 1), (Schedule::Random, 2)] {
+            let (expected, _) = simulated::play(&two_rooms(&plain, seed), schedule);
+            let (played, _) = simulated::play(&two_rooms(&custom, seed), schedule);
+            assert_eq!(log(&expected), log(&played), "{name}, seed {seed}");
+        }
+    }
+}
+
 fn messages(remote: &str, text: &str, optional: bool) -> Vec<Message> {
     let description = |sdp_type| Message::Description {
         remote: remote.to_owned(),
