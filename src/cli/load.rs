@@ -205,6 +205,13 @@ fn protocol(named: &str) -> Option<Override> {
     };
     let extension = path.extension().and_then(|extension| extension.to_str());
     if !extension.is_some_and(|extension| DESCRIPTIONS.contains(&extension)) {
+        if named.contains('/') {
+            eprintln!(
+                "error: --protocol: no description that comes with the program is called {named}\n  help: they are {}; a file ends in .yaml, .yml or .json",
+                names()
+            );
+            return None;
+        }
         return Some(Override::protocol("--protocol", named));
     }
     match fs::read_to_string(path) {
@@ -212,7 +219,7 @@ fn protocol(named: &str) -> Option<Override> {
         Err(error) => {
             eprintln!(
                 "error: --protocol: {named} cannot be read: {error}\n  help: the descriptions that come with the program are {}",
-                names.join(", ")
+                names()
             );
             None
         }

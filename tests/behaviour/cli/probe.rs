@@ -96,6 +96,10 @@ fn a_wrong_description_is_told_by_what_is_not_understood() {
         "{}",
         output.stderr
     );
+    let output = desk.run(&["probe", &url, "--protocol", "protocols/dashbord"]);
+    output.assert_code(104);
+    let told = "they are protocols/dashboard, ";
+    assert!(output.stderr.contains(told), "{}", output.stderr);
     server.kill();
 }
 
