@@ -487,6 +487,10 @@ pub(super) fn repeat_words(named: &str, args: &RunArgs, seed: u64) -> Vec<String
     if args.segment.segment != Segment::WHOLE {
         add("--segment", args.segment.segment.to_string());
     }
+    // It holds sockets back, so it is part of what happened.
+    if let Some(rate) = args.guard.max_rate {
+        add("--max-rate", rate.to_string());
+    }
     for set in &change.set {
         add("--set", set_without_secrets(set));
     }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{place::sim_world, readers::Normal};
 use crate::{
-    base::Instant,
+    base::{Instant, Rate},
     hunt::{self, Failure},
     metrics::RunEvent,
     plan::{self, Plan},
@@ -52,7 +52,7 @@ pub(super) struct Simulated {
 pub(super) fn simulate(scenario: &Scenario, seed: u64, schedule: Schedule) -> Simulated {
     let plan = Arc::new(plan::expand(scenario, seed, &plan::Options::default()));
     let events = Kept::default();
-    let played = play(scenario, &plan, schedule, Box::new(events.clone()));
+    let played = play(scenario, &plan, (schedule, None), Box::new(events.clone()));
     let events = events.take();
     let failure = match played {
         Ok(summary) => hunt::judge(scenario, &plan, &events, Instant::START + summary.duration),
@@ -68,13 +68,13 @@ pub(super) fn simulate(scenario: &Scenario, seed: u64, schedule: Schedule) -> Si
 pub(super) fn play(
     scenario: &Scenario,
     plan: &Arc<Plan>,
-    schedule: Schedule,
+    (schedule, max_rate): (Schedule, Option<Rate>),
     reader: Box<dyn EventReader>,
 ) -> Result<RunSummary, Stalled> {
     let world = Arc::new(sim_world(&scenario.target, schedule, plan.seed));
     let options = Options {
         ice_servers: Vec::new(),
-        max_rate: None,
+        max_rate,
         tricks: Tricks::default(),
         interrupt: Box::pin(std::future::pending()),
     };
@@ -128,7 +128,13 @@ mod tests {
         let scenario = parse("short", text, &Grammar).expect("it is sound");
         let plan = Arc::new(plan::expand(&scenario, 7, &plan::Options::default()));
         let told = Arc::new(Mutex::new(Vec::new()));
-        play(&scenario, &plan, Schedule::Fifo, Box::new(Asks(told.clone()))).expect("it makes progress");
+        play(
+            &scenario,
+            &plan,
+            (Schedule::Fifo, None),
+            Box::new(Asks(told.clone())),
+        )
+        .expect("it makes progress");
         let told = told.lock().expect("nobody panics");
         assert!(
             !told.is_empty() && told.iter().all(|seed| *seed == Some(7)),

@@ -15,7 +15,7 @@ use super::{
     simulate,
 };
 use crate::{
-    base::Fnv1a,
+    base::{Fnv1a, Rate},
     metrics::RunEvent,
     plan::{self, Plan},
     report::events,
@@ -57,7 +57,12 @@ pub(super) fn only_log(args: &RunArgs, loaded: &Loaded) -> ExitCode {
         // A reader that is gone has seen enough.
         let _ = stdout.write_all(line.as_bytes());
     });
-    match play(&loaded.scenario, &loaded.plan, args.schedule.into(), printer) {
+    match play(
+        &loaded.scenario,
+        &loaded.plan,
+        (args.schedule.into(), args.guard.max_rate),
+        printer,
+    ) {
         Ok(()) => ExitCode::Pass,
         Err(trouble) => {
             eprintln!("error: {trouble}");
@@ -68,14 +73,14 @@ pub(super) fn only_log(args: &RunArgs, loaded: &Loaded) -> ExitCode {
 
 /// The hash that all four logs have, and how many events that is.
 fn verify_one(args: &RunArgs, named: &str, loaded: &Loaded) -> Result<(u64, usize), String> {
-    let schedule: Schedule = args.schedule.into();
+    let how: (Schedule, Option<Rate>) = (args.schedule.into(), args.guard.max_rate);
     let (scenario, plan, seed) = (&loaded.scenario, &loaded.plan, loaded.plan.seed);
     let first = Arc::new(Mutex::new(First::default()));
     let keep = first.clone();
     play(
         scenario,
         plan,
-        schedule,
+        how,
         Lines::new(move |line: &str| lock(&keep).take(line)),
     )?;
     let first = Arc::new(std::mem::take(&mut *lock(&first)));
@@ -87,14 +92,14 @@ fn verify_one(args: &RunArgs, named: &str, loaded: &Loaded) -> Result<(u64, usiz
     };
     for other in 1..=OTHER_SEEDS {
         let other = plan::expand(&loaded.scenario, seed.wrapping_add(other), &options);
-        play(scenario, &other, schedule, Lines::new(|_: &str| {}))?;
+        play(scenario, &other, how, Lines::new(|_: &str| {}))?;
     }
     let (after, reader) = Follower::of(&first);
-    play(scenario, plan, schedule, reader)?;
+    play(scenario, plan, how, reader)?;
     lock(&after).told(&format!("after {OTHER_SEEDS} other seeds"))?;
 
     let (elsewhere, reader) = Follower::of(&first);
-    thread::scope(|scope| scope.spawn(|| play(scenario, plan, schedule, reader)).join())
+    thread::scope(|scope| scope.spawn(|| play(scenario, plan, how, reader)).join())
         .unwrap_or_else(|_| Err("the simulation has ended early on another thread".to_owned()))?;
     lock(&elsewhere).told("on another thread")?;
 
@@ -107,10 +112,10 @@ fn verify_one(args: &RunArgs, named: &str, loaded: &Loaded) -> Result<(u64, usiz
 fn play(
     scenario: &Scenario,
     plan: &Plan,
-    schedule: Schedule,
+    how: (Schedule, Option<Rate>),
     reader: impl EventReader + 'static,
 ) -> Result<(), String> {
-    match simulate::play(scenario, &Arc::new(plan.clone()), schedule, Box::new(reader)) {
+    match simulate::play(scenario, &Arc::new(plan.clone()), how, Box::new(reader)) {
         Ok(_) => Ok(()),
         Err(stalled) => Err(place::stalled(stalled)),
     }

@@ -43,6 +43,47 @@ fn a_simulation_is_the_same_command_with_virtual_durations() {
     assert_eq!(machine["folder"], "again");
 }
 
+/// Sockets that wait for their turn are part of what happens: whoever repeats the run repeats that.
+#[test]
+fn a_limit_of_sockets_is_in_the_line_that_repeats_a_run() {
+    let desk = Desk::new("sim-max-rate");
+    let args = [
+        "run",
+        "faults/server-restart",
+        "--sim",
+        "--max-rate",
+        "8/s",
+        "--json",
+    ];
+    let played = desk.run(&args);
+    let summary = json(&played.stdout);
+    assert!(
+        summary["repeat"]
+            .as_str()
+            .is_some_and(|line| line.contains("--max-rate 8/s")),
+        "{played:#?}"
+    );
+    let hash = summary["log_hash"].as_str().expect("it was simulated");
+    let verified = desk.run(&[
+        "run",
+        "faults/server-restart",
+        "--sim",
+        "--max-rate",
+        "8/s",
+        "--verify",
+    ]);
+    assert!(verified.stdout.contains(hash), "{hash}: {verified:#?}");
+    let without = json(
+        &desk
+            .run(&["run", "faults/server-restart", "--sim", "--json"])
+            .stdout,
+    );
+    assert_ne!(
+        without["log_hash"], summary["log_hash"],
+        "some sockets have waited"
+    );
+}
+
 #[test]
 fn the_terminal_shows_the_hash_of_a_simulations_log() {
     let desk = Desk::new("sim-hash");
