@@ -4,7 +4,7 @@ use super::{
     print::quoted,
     source::Span,
     tree::{Entry, Value},
-    types::RelayMode,
+    types::{RelayMode, Step, StepKind},
 };
 use crate::signaling::{PeerJsOptions, Protocol, Serialization};
 
@@ -17,6 +17,9 @@ pub(super) const SERIALIZATIONS: [(&str, Serialization); 2] =
     [("binary", Serialization::Binary), ("json", Serialization::Json)];
 /// The longest key of a PeerJS server.
 pub(super) const MAX_KEY: usize = 200;
+
+/// What PeerJS's client can send as JSON, 16,299 bytes, less what is around the content of a message.
+const MAX_JSON_BYTES: u32 = 15 * 1024;
 
 const WANTS: &str = "`dashboard`, or a map like `{peerjs: {serialization: json}}`";
 
@@ -103,5 +106,23 @@ pub(super) fn check_server(
     if relay_mode == Some(RelayMode::Deployed) {
         let message = format!("`protocol: {protocol}` with `relay_mode: deployed`: that is a form of the dashboard's");
         reader.mistake_help(span, message, "leave one of them out");
+    }
+}
+
+/// Reports messages that are longer than the protocol's clients can send.
+pub(super) fn check_sizes(reader: &mut Reader<'_>, protocol: &Protocol, steps: &[Step]) {
+    if !matches!(protocol, Protocol::PeerJs(options) if options.serialization == Serialization::Json) {
+        return;
+    }
+    for step in steps {
+        match &step.kind {
+            StepKind::Chat { size, .. } if *size > MAX_JSON_BYTES => {
+                let message = format!("a message of {size} bytes is more than PeerJS's clients send as JSON");
+                let help = format!("the limit is {MAX_JSON_BYTES} bytes (15KiB); `serialization: binary` has none");
+                reader.mistake_help(step.span, message, help);
+            }
+            StepKind::Repeat { steps, .. } => check_sizes(reader, protocol, steps),
+            _ => {}
+        }
     }
 }

@@ -176,7 +176,7 @@ async fn a_page_with_the_client_of_peerjs_talks_in_json_and_comes_back() {
 #[tokio::test]
 #[ignore = "needs Chromium: tests/interop/page"]
 async fn it_talks_in_binary_and_in_pieces_too() {
-    talks("peerjs-binary", "binary", "binary", 40_000).await;
+    talks("peerjs-binary", "binary", "binary", 16_384).await;
 }
 
 #[tokio::test]
