@@ -392,7 +392,10 @@ impl Peer {
     }
 
     pub(super) fn signal(&mut self, remote: PeerId, description: Description, stamp: Instant, now: Instant) {
-        let answered = self.links.get(&remote).and_then(|link| link.answered(&description));
+        let answered = self
+            .links
+            .get(&remote)
+            .and_then(|link| link.answered(&description));
         let remote = self.user_id_of(remote);
         if let Some(offer) = answered {
             self.codec.answering(&remote, offer);

@@ -138,9 +138,7 @@ impl Peer {
 
     /// Somebody else is not on the list any more. Where the server tells of that too, it does so in the order of its own.
     pub(super) fn parted(&mut self, remote: PeerId, reason: LeaveReason, now: Instant) {
-        if self.abilities.roster_by == RosterBy::Harness
-            && self.is_member()
-            && self.members.contains(&remote)
+        if self.abilities.roster_by == RosterBy::Harness && self.is_member() && self.members.contains(&remote)
         {
             self.member_left(remote, reason, now);
         }

@@ -25,7 +25,10 @@ use crate::{
     metrics::EventKind,
     plan::{PeerPlan, Plan, ServerFault, SleepingClock},
     scenario::{ClientRules, TurnFault},
-    signaling::{Abilities, ChannelData, ChannelFormat, ChannelMessage, Chunks, Codec, LeaveReason, Member, Message, Seq},
+    signaling::{
+        Abilities, ChannelData, ChannelFormat, ChannelMessage, Chunks, Codec, LeaveReason, Member, Message,
+        Seq,
+    },
 };
 
 /// How long the server may take to answer the ping that ends a script.
@@ -549,7 +552,10 @@ impl Peer {
         let Some(link) = self.links.get_mut(&remote).filter(|link| link.is_open()) else {
             return false;
         };
-        let user_id = self.externals.user_id(remote).or_else(|| Some(self.roommates.get(&remote)?.as_str()));
+        let user_id = self
+            .externals
+            .user_id(remote)
+            .or_else(|| Some(self.roommates.get(&remote)?.as_str()));
         let format = user_id.and_then(|user_id| self.codec.channel_format(user_id));
         let number = self.next_message;
         self.next_message = number.wrapping_add(1);
@@ -568,7 +574,10 @@ impl Peer {
     ) -> Option<ChannelMessage> {
         let format = self.codec.channel_format(&self.user_id_of(remote));
         let format = format.unwrap_or(self.channel_format);
-        let (of, chunks) = self.chunks.entry(remote).or_insert_with(|| (generation, Chunks::default()));
+        let (of, chunks) = self
+            .chunks
+            .entry(remote)
+            .or_insert_with(|| (generation, Chunks::default()));
         if *of != generation {
             (*of, *chunks) = (generation, Chunks::default());
         }

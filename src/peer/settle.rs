@@ -160,7 +160,8 @@ impl Peer {
             .filter(|m| !m.is_external())
             .all(|m| self.links.get(m).is_some_and(|link| has_ended(m, link)));
         // Where nobody tells the roster, there is none to wait for.
-        let rosters_agree = self.learns_of_members() || !self.is_member() || self.server_roster == self.believed();
+        let rosters_agree =
+            self.learns_of_members() || !self.is_member() || self.server_roster == self.believed();
         *pong && all_fins && rosters_agree && self.faults.is_empty()
     }
 

@@ -39,7 +39,11 @@ pub(super) fn read_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<Pr
     match peerjs {
         Some(options) => Some(Protocol::PeerJs(options?)),
         None => {
-            reader.mistake_help(entry.value.span, "`protocol` names none", format!("expected {WANTS}"));
+            reader.mistake_help(
+                entry.value.span,
+                "`protocol` names none",
+                format!("expected {WANTS}"),
+            );
             None
         }
     }
@@ -104,7 +108,8 @@ pub(super) fn check_server(
         reader.mistake_help(span, message, "name the server's `url`, or leave `protocol` out");
     }
     if relay_mode == Some(RelayMode::Deployed) {
-        let message = format!("`protocol: {protocol}` with `relay_mode: deployed`: that is a form of the dashboard's");
+        let message =
+            format!("`protocol: {protocol}` with `relay_mode: deployed`: that is a form of the dashboard's");
         reader.mistake_help(span, message, "leave one of them out");
     }
 }
@@ -118,7 +123,9 @@ pub(super) fn check_sizes(reader: &mut Reader<'_>, protocol: &Protocol, steps: &
         match &step.kind {
             StepKind::Chat { size, .. } if *size > MAX_JSON_BYTES => {
                 let message = format!("a message of {size} bytes is more than PeerJS's clients send as JSON");
-                let help = format!("the limit is {MAX_JSON_BYTES} bytes (15KiB); `serialization: binary` has none");
+                let help = format!(
+                    "the limit is {MAX_JSON_BYTES} bytes (15KiB); `serialization: binary` takes more"
+                );
                 reader.mistake_help(step.span, message, help);
             }
             StepKind::Repeat { steps, .. } => check_sizes(reader, protocol, steps),

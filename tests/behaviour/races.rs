@@ -130,7 +130,9 @@ fn race_of(seed: u64, rules: ClientRules) -> Race {
 }
 
 fn is_one_of(frame: &str, types: &[&str]) -> bool {
-    types.iter().any(|kind| frame.starts_with(&format!(r#"{{"type":"{kind}""#)))
+    types
+        .iter()
+        .any(|kind| frame.starts_with(&format!(r#"{{"type":"{kind}""#)))
 }
 
 fn join(name: &str) -> Action {

@@ -17,7 +17,9 @@ fn assert_judged(summary: &Value, hidden: &[u64]) {
     let invariants = summary["invariants"].as_array().expect("they are listed");
     for invariant in invariants {
         let status = invariant["status"].as_str();
-        let is_hidden = invariant["number"].as_u64().is_some_and(|number| hidden.contains(&number));
+        let is_hidden = invariant["number"]
+            .as_u64()
+            .is_some_and(|number| hidden.contains(&number));
         let expected = if is_hidden { "not_applicable" } else { "held" };
         assert_eq!(status, Some(expected), "{invariant}");
     }
@@ -81,7 +83,12 @@ thresholds:
   wait_expired: ['count==0']
   joins_confirmed: ['count==1']
 ";
-    let run = run(&server, "taken", scenario, &["--protocol", "peerjs", "--query", "id=taken"]);
+    let run = run(
+        &server,
+        "taken",
+        scenario,
+        &["--protocol", "peerjs", "--query", "id=taken"],
+    );
     assert_eq!(run.0, Some(0), "{}", run.1);
     assert!(run.2.contains(r#""kind":"join_rejected""#) && run.2.contains("ID-TAKEN"));
 }

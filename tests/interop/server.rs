@@ -57,7 +57,9 @@ impl Server {
         let command = |what: &str| format!("target.control.{what}=[{script}, {what}, {}]", self.name);
         let (start, stop) = (command("start"), command("stop"));
         let mut arguments = vec!["run", "faults/server-restart", "--protocol", protocol];
-        arguments.extend(["--url", &self.url, "--set", &start, "--set", &stop, "--out", "out"]);
+        arguments.extend([
+            "--url", &self.url, "--set", &start, "--set", &stop, "--out", "out",
+        ]);
         arguments.extend(more);
         let run = desk.run(&arguments);
         assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
@@ -68,6 +70,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let stopped = Command::new(script()).args(["stop", self.name]).status();
-        assert!(stopped.is_ok_and(|status| status.success()), "{} has not stopped", self.name);
+        assert!(
+            stopped.is_ok_and(|status| status.success()),
+            "{} has not stopped",
+            self.name
+        );
     }
 }

@@ -36,7 +36,10 @@ fn script(what: &str) -> String {
         .output()
         .expect("the script runs");
     assert!(output.status.success(), "{what} has failed");
-    String::from_utf8(output.stdout).expect("a URL is ASCII").trim().to_owned()
+    String::from_utf8(output.stdout)
+        .expect("a URL is ASCII")
+        .trim()
+        .to_owned()
 }
 
 impl Server {
@@ -46,7 +49,9 @@ impl Server {
         let pages = Router::new()
             .route("/", get(async || Html(include_str!("peerjs.html"))))
             .route("/peerjs.min.js", get(async move || (script_type, client.clone())));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         tokio::spawn(async move { axum::serve(listener, pages).await });
         Self {
@@ -164,7 +169,11 @@ async fn talks(test: &str, target: &str, serialization: &str, size: u32) {
     assert_eq!(count(&log, "external_joined"), 4);
     let told = fs::read_to_string(&log).expect("events are written");
     let long = told.matches("\"bytes\":40003").count();
-    assert_eq!(long, if serialization == "binary" { 4 } else { 0 }, "long messages are put together");
+    assert_eq!(
+        long,
+        if serialization == "binary" { 4 } else { 0 },
+        "long messages are put together"
+    );
 }
 
 #[tokio::test]

@@ -195,7 +195,9 @@ impl Link {
 
     /// Whether its channel was open and is closed, though nobody here has closed it.
     pub fn is_closed_by_remote(&self) -> bool {
-        self.connection.as_ref().is_some_and(|c| c.was_open && c.open_channels == 0)
+        self.connection
+            .as_ref()
+            .is_some_and(|c| c.was_open && c.open_channels == 0)
     }
 
     /// Whether the channel that is open was opened through a relay of this end.

@@ -196,7 +196,11 @@ impl<'a> Reader<'a> {
     /// A whole number of so many bytes.
     fn number(&mut self, bytes: usize) -> Option<u64> {
         let taken = self.take(bytes)?;
-        Some(taken.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        Some(
+            taken
+                .iter()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte)),
+        )
     }
 
     fn length(&mut self, bytes: usize) -> Option<usize> {
@@ -304,10 +308,7 @@ mod tests {
             "[0.5,-1.25,3.141592653589793,1732800000000]",
             "94cb3fe0000000000000cbbff4000000000000cb400921fb54442d18d30000019372edb000",
         ),
-        (
-            "\"xxxxxxxxxxxxxxxx\"",
-            "d8001078787878787878787878787878787878",
-        ),
+        ("\"xxxxxxxxxxxxxxxx\"", "d8001078787878787878787878787878787878"),
         ("\"grüße 🙂\"", "bc6772c3bcc39f6520f09f9982"),
         (
             r#"{"__peerData":{"type":"close"},"a":{"b":[1,"2"]}}"#,
@@ -320,7 +321,10 @@ mod tests {
     }
 
     fn bytes(hex: &str) -> Vec<u8> {
-        let pairs = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        let pairs = hex
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| std::str::from_utf8(pair).unwrap());
         pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
     }
 
@@ -350,9 +354,15 @@ mod tests {
 
     #[test]
     fn the_largest_number_and_long_lists_and_objects_too() {
-        assert_eq!(hex(&pack(&Packed::Large(18_446_744_073_709_549_568))), "cffffffffffffff800");
+        assert_eq!(
+            hex(&pack(&Packed::Large(18_446_744_073_709_549_568))),
+            "cffffffffffffff800"
+        );
         let twenty = Packed::List((0..20).map(Packed::Integer).collect());
-        assert_eq!(hex(&pack(&twenty)), "dc0014000102030405060708090a0b0c0d0e0f10111213");
+        assert_eq!(
+            hex(&pack(&twenty)),
+            "dc0014000102030405060708090a0b0c0d0e0f10111213"
+        );
         let many = (0..17).map(|n| (format!("k{n}"), Packed::Integer(n)));
         let packed = hex(&pack(&Packed::Map(many.collect())));
         assert!(packed.starts_with("de0011b26b3000b26b3101"), "{packed}");
@@ -360,7 +370,17 @@ mod tests {
 
     #[test]
     fn what_is_cut_short_or_goes_on_is_none() {
-        for packed in ["", "91", "d8ffff", "dd7fffffff", "dfffffffff01", "a3ff", "c9", "0101", "81c0c0"] {
+        for packed in [
+            "",
+            "91",
+            "d8ffff",
+            "dd7fffffff",
+            "dfffffffff01",
+            "a3ff",
+            "c9",
+            "0101",
+            "81c0c0",
+        ] {
             assert_eq!(unpack(&bytes(packed)), None, "{packed}");
         }
         assert_eq!(unpack(&[0x91; 1_000]), None, "too deep");

@@ -8,8 +8,8 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{PeerJsOptions, Serialization, short_hash};
 use crate::signaling::{
-    Candidate, ChannelFormat, ChannelMessage, Codec, Description, Keepalive, LeaveReason, Message, Reading, SdpType,
-    Waste,
+    Candidate, ChannelFormat, ChannelMessage, Codec, Description, Keepalive, LeaveReason, Message, Reading,
+    SdpType, Waste,
 };
 
 /// How often the client says that it is there, and what.
@@ -282,7 +282,10 @@ impl PeerJs {
             "OFFER" => {
                 let description = description(SdpType::Offer, payload.sdp?)?;
                 let known = self.remotes.entry(remote.clone()).or_default();
-                let offer = (description.fingerprint(), payload.connection_id.unwrap_or_default());
+                let offer = (
+                    description.fingerprint(),
+                    payload.connection_id.unwrap_or_default(),
+                );
                 if let Some(number) = number_of(&offer.1) {
                     if number < known.latest {
                         // Overtaken by a later one.
@@ -595,7 +598,10 @@ mod tests {
             "sdp": { "type": "offer", "sdp": &*offer.sdp }, "type": "data", "connectionId": id,
             "label": "chat", "reliable": true, "serialization": "json",
         });
-        assert_eq!(frame, json!({ "type": "OFFER", "payload": payload, "dst": "run1-p00001" }));
+        assert_eq!(
+            frame,
+            json!({ "type": "OFFER", "payload": payload, "dst": "run1-p00001" })
+        );
         assert_eq!(ann.channel_format("run1-p00001"), Some(ChannelFormat::PeerJsJson));
     }
 
@@ -606,7 +612,10 @@ mod tests {
         let [Message::Description { remote, description }] = reading.messages.as_slice() else {
             panic!("{reading:?}");
         };
-        assert_eq!((remote.as_str(), description), ("page 1", &sdp(SdpType::Offer, "AA")));
+        assert_eq!(
+            (remote.as_str(), description),
+            ("page 1", &sdp(SdpType::Offer, "AA"))
+        );
         let candidate = Candidate {
             candidate: "candidate:1 1 udp 2113937151 127.0.0.1 50000 typ host".to_owned(),
             sdp_mid: Some("0".to_owned()),
@@ -624,7 +633,10 @@ mod tests {
         let payload = json!({
             "sdp": { "type": "answer", "sdp": &*answer.sdp }, "type": "data", "connectionId": "dc_nwo8qp2r8v",
         });
-        assert_eq!(frame, json!({ "type": "ANSWER", "payload": payload, "dst": "page 1" }));
+        assert_eq!(
+            frame,
+            json!({ "type": "ANSWER", "payload": payload, "dst": "page 1" })
+        );
         let mut trickled = value(CANDIDATE);
         trickled["dst"] = "page 1".into();
         trickled.as_object_mut().unwrap().remove("src");
@@ -677,14 +689,24 @@ mod tests {
         });
         assert_eq!(bob.read(&second).messages.len(), 1);
         assert_eq!(bob.read(&first), Reading::default());
-        assert_eq!(bob.read(&second).messages.len(), 1, "a copy of the latest is read");
+        assert_eq!(
+            bob.read(&second).messages.len(),
+            1,
+            "a copy of the latest is read"
+        );
     }
 
     #[test]
     fn who_leaves_or_is_not_there_is_no_member() {
-        assert_eq!(bob().read(LEAVE), left("run1-p00000".to_owned(), LeaveReason::Left));
+        assert_eq!(
+            bob().read(LEAVE),
+            left("run1-p00000".to_owned(), LeaveReason::Left)
+        );
         assert_eq!(ann().read(EXPIRE), left("absent".to_owned(), LeaveReason::Closed));
-        assert!(ann().encode(&Message::Leave, 7).is_empty(), "the client closes its socket");
+        assert!(
+            ann().encode(&Message::Leave, 7).is_empty(),
+            "the client closes its socket"
+        );
     }
 
     #[test]
@@ -707,8 +729,15 @@ mod tests {
         let [(_, key), (_, id), (_, token), (_, version)] = address.query.as_slice() else {
             panic!("{address:?}");
         };
-        assert_eq!((key.as_str(), id.as_str(), version.as_str()), ("a key", "run1-p0000", "1.5.5"));
-        assert_eq!(options.address("run1-room-0000", "run1-p0000"), address, "it may be taken over");
+        assert_eq!(
+            (key.as_str(), id.as_str(), version.as_str()),
+            ("a key", "run1-p0000", "1.5.5")
+        );
+        assert_eq!(
+            options.address("run1-room-0000", "run1-p0000"),
+            address,
+            "it may be taken over"
+        );
         for (room, user) in [("run1-room-0000", "run1-p0001"), ("run2-room-0000", "run1-p0000")] {
             assert_ne!(&options.address(room, user).query[2].1, token);
         }

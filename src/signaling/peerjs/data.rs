@@ -205,7 +205,10 @@ mod tests {
             assert_eq!(written.len(), pieces, "{size}");
             assert!(lengths(&written).iter().all(|length| *length <= CHUNKED_MTU + 40));
             let mut chunks = Chunks::default();
-            let read: Vec<_> = written.iter().map(|data| read_binary(data, &mut chunks)).collect();
+            let read: Vec<_> = written
+                .iter()
+                .map(|data| read_binary(data, &mut chunks))
+                .collect();
             let (last, before) = read.split_last().unwrap();
             assert_eq!(last.as_ref(), Some(&message));
             assert!(before.iter().all(Option::is_none));
@@ -246,12 +249,21 @@ mod tests {
             let data = ChannelData::Binary(pack(&value.into()));
             read_binary(&data, &mut Chunks::default()).unwrap()
         };
-        for (text, length) in [(r#""hello""#, 6), ("7", 1), ("null", 1), (r#"{"a":[1]}"#, 5), ("[]", 1)] {
+        for (text, length) in [
+            (r#""hello""#, 6),
+            ("7", 1),
+            ("null", 1),
+            (r#"{"a":[1]}"#, 5),
+            ("[]", 1),
+        ] {
             assert_eq!(json(text), foreign(text.len() as u32), "{text}");
             assert_eq!(packed(text), foreign(length), "{text}");
         }
         let close = r#"{"__peerData":{"type":"close"}}"#;
-        assert_eq!((json(close), packed(close)), (ChannelMessage::Close, ChannelMessage::Close));
+        assert_eq!(
+            (json(close), packed(close)),
+            (ChannelMessage::Close, ChannelMessage::Close)
+        );
         assert_eq!(json(r#"{"__peerData":{"type":"open"}}"#), foreign(30));
         let (ours, message) = chat(3);
         assert_eq!((json(&ours), packed(&ours)), (message.clone(), message));

@@ -44,7 +44,12 @@ impl PeerServer {
             }
         }
         self.ids.insert(socket, id.to_owned());
-        for message in self.queues.remove(id).into_iter().flat_map(|(_, messages)| messages) {
+        for message in self
+            .queues
+            .remove(id)
+            .into_iter()
+            .flat_map(|(_, messages)| messages)
+        {
             self.said.push_back((socket, Some(message.to_string())));
         }
     }
@@ -65,7 +70,10 @@ impl PeerServer {
             return;
         }
         message["src"] = id.as_str().into();
-        let to = message["dst"].as_str().expect("clients address what they send").to_owned();
+        let to = message["dst"]
+            .as_str()
+            .expect("clients address what they send")
+            .to_owned();
         match self.clients.get(&to) {
             Some((_, of)) => self.said.push_back((*of, Some(message.to_string()))),
             None => {
@@ -76,14 +84,20 @@ impl PeerServer {
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.queues.values().map(|(since, _)| *since + EXPIRES_AFTER).min()
+        self.queues
+            .values()
+            .map(|(since, _)| *since + EXPIRES_AFTER)
+            .min()
     }
 
     /// Tells whoever has sent something to somebody who has not come.
     pub fn expire(&mut self, now: Instant) {
         let is_due = |_: &String, (since, _): &mut (Instant, Vec<Value>)| now.since(*since) >= EXPIRES_AFTER;
         for (absent, (_, messages)) in self.queues.extract_if(.., is_due).collect::<Vec<_>>() {
-            let mut told: Vec<&str> = messages.iter().filter_map(|message| message["src"].as_str()).collect();
+            let mut told: Vec<&str> = messages
+                .iter()
+                .filter_map(|message| message["src"].as_str())
+                .collect();
             told.sort_unstable();
             told.dedup();
             for to in told {
