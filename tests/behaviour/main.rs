@@ -18,6 +18,7 @@ mod local;
 mod nats;
 mod negotiation;
 mod offerer;
+mod peerjs;
 mod planned_faults;
 mod plans;
 mod profiles;
