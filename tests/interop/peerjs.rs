@@ -65,6 +65,30 @@ fn a_server_that_is_killed_and_started_again() {
     assert_judged(&server.survives_restart("peerjs", &[]), &HIDDEN);
 }
 
+/// One socket ends, or falls silent while the server holds it: the next one takes the id over, which the server
+/// confirms in the first case alone.
+#[test]
+#[ignore = "needs a PeerJS server: tests/interop/run"]
+fn sockets_that_are_cut_and_sockets_that_fall_silent() {
+    let server = Server::start("peerjs");
+    for scenario in ["faults/cut-signaling", "faults/half-open"] {
+        let desk = Desk::new(&format!("peerjs-{scenario}").replace('/', "-"));
+        let arguments = [
+            "run",
+            scenario,
+            "--protocol",
+            "peerjs",
+            "--url",
+            &server.url,
+            "--out",
+            "out",
+        ];
+        let run = desk.run(&arguments);
+        assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+        assert_judged(&desk.json("out/summary.json"), &HIDDEN);
+    }
+}
+
 /// Both are told to call themselves the same: who comes second is refused, in the server's words.
 #[test]
 #[ignore = "needs a PeerJS server: tests/interop/run"]

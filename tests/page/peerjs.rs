@@ -168,6 +168,8 @@ async fn talks(test: &str, target: &str, serialization: &str, size: u32) {
     assert_passes(run, &folder);
     assert_eq!(count(&log, "external_joined"), 4);
     let told = fs::read_to_string(&log).expect("events are written");
+    let left = told.matches(r#""external":"page 1","reason":"left""#).count();
+    assert_eq!(left, 4, "nobody had to find out that it was gone");
     let long = told.matches("\"bytes\":40003").count();
     assert_eq!(
         long,
