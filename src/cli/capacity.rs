@@ -307,6 +307,9 @@ fn load_of(args: &CapacityArgs, options: &RunArgs) -> Option<Load> {
     let mut change = options.change.clone();
     change.set.extend(relay_mode(args));
     let loaded = load::load(&args.scenario, &change, Segment::WHOLE, None)?;
+    if args.url.is_none() && !load::is_spoken_here(&args.scenario, &loaded.scenario) {
+        return None;
+    }
     let unit = match args.raise {
         Raise::Rooms => loaded.scenario.peers,
         Raise::Peers => loaded.scenario.rooms,

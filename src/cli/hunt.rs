@@ -99,6 +99,9 @@ fn scenario(args: &HuntArgs) -> Option<Scenario> {
         .splice(..0, args.client.iter().map(|client| format!("client={client}")));
     let loaded = load::load(&args.scenario, &change, Segment::WHOLE, None)?;
     let mut scenario = loaded.scenario;
+    if !load::is_spoken_here(&scenario.name, &scenario) {
+        return None;
+    }
     if !args.thresholds {
         scenario.thresholds.clear();
     }

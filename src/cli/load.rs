@@ -8,6 +8,7 @@ use super::{args::ChangeArgs, machine, no_color};
 use crate::{
     plan::{self, Plan, Segment, check_limits},
     scenario::{self, Diagnostics, Override, Scenario, ThresholdCheck, ThresholdMistake},
+    signaling::Protocol,
     verdict::{Threshold, ThresholdPart},
 };
 
@@ -80,6 +81,19 @@ pub(super) fn is_loopback(scenario: &Scenario) -> bool {
         None => scenario.target.url.is_none(),
         Some(host) => is_this_machine(host),
     }
+}
+
+/// Whether the server that comes with the program speaks the scenario's protocol, in simulations too; if not, that has
+/// been printed.
+pub(super) fn is_spoken_here(named: &str, scenario: &Scenario) -> bool {
+    let protocol = &scenario.target.protocol;
+    let spoken = *protocol == Protocol::Dashboard;
+    if !spoken {
+        eprintln!(
+            "error: {named}: `protocol: {protocol}` is spoken by no server here, and by none in simulations\n  help: `rtcstorm run` it with a `url`, and without `--sim`; or leave the protocol out"
+        );
+    }
+    spoken
 }
 
 /// Whether a URL's host is this machine.

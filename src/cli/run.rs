@@ -162,6 +162,9 @@ fn is_possible(loaded: &Loaded, args: &RunArgs) -> bool {
         );
         return false;
     }
+    if args.sim && !load::is_spoken_here(&scenario.name, scenario) {
+        return false;
+    }
     let possible = args.sim || scenario.groups.iter().all(|group| group.nat.is_none());
     if !possible {
         eprintln!(

@@ -318,7 +318,8 @@ fn the_reference_survives_ice_that_no_restart_brings_back() {
 #[test]
 fn the_reference_survives_a_server_that_knows_no_rooms() {
     let survives = |seed| {
-        let mut race = race_with(Failing::Dtls, seed);
+        let failing = [Failing::Dtls, Failing::Ice, Failing::IceForGood][(seed % 3) as usize];
+        let mut race = race_with(failing, seed);
         race.stage = race.stage.at_peer_server();
         assert_race_survived(seed, race);
     };

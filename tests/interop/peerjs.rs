@@ -32,6 +32,8 @@ fn smoke() {
     let server = Server::start("peerjs");
     let summary = server.passes("peerjs", "smoke", ROOM, &[]);
     assert_judged(&summary, &HIDDEN);
+    let repeat = summary["repeat"].as_str().expect("how to play it again");
+    assert!(repeat.contains("--protocol peerjs"), "{repeat}");
 }
 
 #[test]
