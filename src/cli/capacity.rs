@@ -20,6 +20,7 @@ use super::{
     load, machine, print_data,
     run::{RUNS, quoted, stamp},
     session::{Ended, RunCommand, runtime},
+    simulate,
 };
 use crate::{
     capacity::{Limit, Range, Search, Tried},
@@ -312,6 +313,9 @@ fn load_of(args: &CapacityArgs, options: &RunArgs) -> Option<Load> {
     let mut change = options.change.clone();
     change.set.extend(relay_mode(args));
     let loaded = load::load(&args.scenario, &change, Segment::WHOLE, None)?;
+    if args.url.is_none() && !simulate::speaks_its_protocol(&loaded.scenario) {
+        return None;
+    }
     let unit = match args.raise {
         Raise::Rooms => loaded.scenario.peers,
         Raise::Peers => loaded.scenario.rooms,

@@ -27,14 +27,14 @@ pub(super) fn seed_at_hand() -> Option<u64> {
     SEED.get()
 }
 
-/// Whether the simulated server, which is the bundled one, speaks what the scenario's peers do. `false`: it has been
+/// Whether the bundled server, with which simulations play, speaks what the scenario's peers do. `false`: it has been
 /// printed.
 pub(super) fn speaks_its_protocol(scenario: &Scenario) -> bool {
     let deployed = scenario.target.relay_mode == RelayMode::Deployed;
     let foreign = scenario.target.protocol.foreign_to_bundled(deployed);
     if let Some(what) = &foreign {
         eprintln!(
-            "error: {}: the simulated server does not speak `protocol: {}` ({what})\n  help: leave out `--sim`, or the `protocol`",
+            "error: {}: the bundled server, which simulations play with, does not speak `protocol: {}` ({what})\n  help: name the `--url` of one that does, without `--sim`; or leave the `protocol` out",
             scenario.name, scenario.target.protocol
         );
     }

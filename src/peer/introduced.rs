@@ -105,7 +105,10 @@ impl Peer {
                 self.welcomed(&members, None, false, now);
                 self.hear_early(now);
             }
-            Membership::Member => self.announced_again(now),
+            Membership::Member => {
+                self.announced_again(now);
+                self.check_wait(now);
+            }
         }
     }
 

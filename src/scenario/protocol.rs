@@ -7,7 +7,7 @@ use super::{
     print::quoted,
     source::Span,
     tree::{Entry, Value},
-    types::RelayMode,
+    types::{RelayMode, Step, StepKind},
 };
 use crate::signaling::{PeerJsOptions, Protocol, Serialization};
 
@@ -22,6 +22,9 @@ pub(super) const SERIALIZATIONS: [(&str, Serialization); 2] =
     [("binary", Serialization::Binary), ("json", Serialization::Json)];
 /// The longest key of a PeerJS server.
 pub(super) const MAX_KEY: usize = 200;
+
+/// What PeerJS's client can send as JSON, 16,299 bytes, less what is around the content of a message.
+const MAX_JSON_BYTES: u32 = 15 * 1024;
 
 const WANTS: &str =
     "`dashboard`, a map like `{peerjs: {serialization: json}}`, or a description under `custom`";
@@ -132,5 +135,25 @@ pub(super) fn check_server(
         let message =
             format!("`protocol: {protocol}` with `relay_mode: deployed`: that is a form of the dashboard's");
         reader.mistake_help(span, message, "leave one of them out");
+    }
+}
+
+/// Reports messages that are longer than the protocol's clients can send.
+pub(super) fn check_sizes(reader: &mut Reader<'_>, protocol: &Protocol, steps: &[Step]) {
+    if !matches!(protocol, Protocol::PeerJs(options) if options.serialization == Serialization::Json) {
+        return;
+    }
+    for step in steps {
+        match &step.kind {
+            StepKind::Chat { size, .. } if *size > MAX_JSON_BYTES => {
+                let message = format!("a message of {size} bytes is more than PeerJS's clients send as JSON");
+                let help = format!(
+                    "the limit is {MAX_JSON_BYTES} bytes (15KiB); `serialization: binary` takes more"
+                );
+                reader.mistake_help(step.span, message, help);
+            }
+            StepKind::Repeat { steps, .. } => check_sizes(reader, protocol, steps),
+            _ => {}
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::{
     overlaps::check_overlaps,
     parties::{check_networks, check_parties},
     profiles::read_client,
+    protocol::check_sizes,
     read::read_name,
     server::check_server,
     signaling::check_signaling,
@@ -265,6 +266,9 @@ pub(super) fn check_groups(
         check_membership(reader, steps, peers == Some(1));
         check_contradictions(reader, steps, group.ice.as_ref());
         check_signaling(reader, steps);
+        if let Some(target) = target {
+            check_sizes(reader, &target.protocol, steps);
+        }
     }
     let parts: Option<Vec<Part<'_>>> = drafts
         .clone()

@@ -20,6 +20,7 @@ mod mixed;
 mod nats;
 mod negotiation;
 mod offerer;
+mod peerjs;
 mod planned_faults;
 mod plans;
 mod profiles;

@@ -43,6 +43,7 @@ fn overrides(text: &str) -> Vec<Override> {
         .map(|(flag, value)| match flag {
             "set" => Override::set("--set", value),
             "url" => Override::url("--url", value),
+            "protocol" => Override::protocol("--protocol", value),
             "peers" => Override::peers("--peers", value),
             "seed" => Override::seed("--seed", value),
             "duration" => Override::duration("--duration", value),

@@ -168,6 +168,8 @@ async fn talks(test: &str, target: &str, serialization: &str, size: u32) {
     assert_passes(run, &folder);
     assert_eq!(count(&log, "external_joined"), 4);
     let told = fs::read_to_string(&log).expect("events are written");
+    let left = told.matches(r#""external":"page 1","reason":"left""#).count();
+    assert_eq!(left, 4, "nobody had to find out that it was gone");
     let long = told.matches("\"bytes\":40003").count();
     assert_eq!(
         long,
@@ -185,7 +187,7 @@ async fn a_page_with_the_client_of_peerjs_talks_in_json_and_comes_back() {
 #[tokio::test]
 #[ignore = "needs Chromium: tests/interop/page"]
 async fn it_talks_in_binary_and_in_pieces_too() {
-    talks("peerjs-binary", "binary", "binary", 40_000).await;
+    talks("peerjs-binary", "binary", "binary", 16_384).await;
 }
 
 #[tokio::test]

@@ -34,16 +34,20 @@ pub struct PeerJs {
     open: bool,
     /// The joins sent over it.
     joins: u32,
+    /// The connections that were offered, over all sockets.
+    connections: u32,
     remotes: BTreeMap<String, Remote>,
 }
 
 /// What is known of the connections with one other id.
 #[derive(Debug, Clone, Default)]
 struct Remote {
-    /// The one that was offered to it last.
-    offered: Option<String>,
+    /// The one that was offered to it last, and the certificate in that.
+    offered: Option<(String, String)>,
     /// Those that it has offered, by the fingerprints of the offers.
     heard: VecDeque<(u64, String)>,
+    /// Which of its connections the latest of them is, where it numbers them.
+    latest: u32,
     /// The one that the next answer is of.
     answered: Option<String>,
     /// The one that the last description to it was of: candidates are of the same.
@@ -158,6 +162,7 @@ impl PeerJs {
             socket: 0,
             open: false,
             joins: 0,
+            connections: 0,
             remotes: BTreeMap::new(),
         }
     }
@@ -195,14 +200,20 @@ impl PeerJs {
     }
 
     /// The connection that an offer is of: that of the certificate in it. One that is negotiated anew keeps its id.
+    /// Ids are numbered, so that whoever reads them knows which is the latest: one that went out over the last socket
+    /// may be overtaken by one over the next.
     fn offering(&mut self, remote: &str, offer: &Description) -> String {
         let certificate = offer.dtls_fingerprint().unwrap_or(&offer.sdp);
-        let id = format!("dc_{}", short_hash([&self.user_id, remote, certificate]));
-        let format = self.serialization.format();
         let known = self.remotes.entry(remote.to_owned()).or_default();
-        known.format = Some(format);
-        known.offered = Some(id.clone());
+        known.format = Some(self.serialization.format());
+        let same = known.offered.take().filter(|(_, of)| of == certificate);
+        let (id, certificate) = same.unwrap_or_else(|| {
+            self.connections += 1;
+            let hash = short_hash([&self.user_id, remote, certificate]);
+            (format!("dc_{}-{hash}", self.connections), certificate.to_owned())
+        });
         known.current.clone_from(&id);
+        known.offered = Some((id.clone(), certificate));
         id
     }
 
@@ -275,6 +286,13 @@ impl PeerJs {
                     description.fingerprint(),
                     payload.connection_id.unwrap_or_default(),
                 );
+                if let Some(number) = number_of(&offer.1) {
+                    if number < known.latest {
+                        // Overtaken by a later one.
+                        return None;
+                    }
+                    known.latest = number;
+                }
                 known.heard.retain(|(known, _)| *known != offer.0);
                 known.heard.push_back(offer);
                 if known.heard.len() > MAX_HEARD {
@@ -289,6 +307,7 @@ impl PeerJs {
             }
             "ANSWER" => {
                 let offered = self.remotes.get(&remote).and_then(|known| known.offered.as_ref());
+                let offered = offered.map(|(id, _)| id);
                 if offered != payload.connection_id.as_ref() {
                     // Of a connection that was given up.
                     return None;
@@ -403,6 +422,12 @@ impl Codec for PeerJs {
     fn boxed(&self) -> Box<dyn Codec> {
         Box::new(self.clone())
     }
+}
+
+/// Which of its connections a native peer has given that id. A page's are a matter of chance, without a dash.
+fn number_of(connection_id: &str) -> Option<u32> {
+    let (number, _) = connection_id.strip_prefix("dc_")?.split_once('-')?;
+    number.parse().ok()
 }
 
 fn frame(kind: &'static str, payload: impl Serialize, dst: &str) -> String {
@@ -652,6 +677,23 @@ mod tests {
         assert_eq!(ann.read(&answers[1]).messages.len(), 1);
         answers[1] = answers[1].replace("run1-p00000", "run1-p00007");
         assert_eq!(ann.read(&answers[1]), Waste::OtherMember.into());
+    }
+
+    #[test]
+    fn an_offer_that_a_later_one_has_overtaken_is_none() {
+        let (mut ann, mut bob) = (ann(), bob());
+        let [first, second] = ["AA", "CC"].map(|certificate| {
+            let frame = only(&mut ann, &to("run1-p00001", sdp(SdpType::Offer, certificate)));
+            ann.opened();
+            relayed(&frame, "run1-p00000")
+        });
+        assert_eq!(bob.read(&second).messages.len(), 1);
+        assert_eq!(bob.read(&first), Reading::default());
+        assert_eq!(
+            bob.read(&second).messages.len(),
+            1,
+            "a copy of the latest is read"
+        );
     }
 
     #[test]

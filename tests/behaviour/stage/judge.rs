@@ -18,7 +18,7 @@ impl Stage {
 
     /// The invariants that were broken, with what was found.
     pub fn breaches(&self) -> Vec<InvariantResult> {
-        let mut checkers = Checkers::new(&self.plan, Visibility::BUNDLED);
+        let mut checkers = Checkers::new(&self.plan, Visibility::of(self.plan.abilities(), true));
         for event in &self.events {
             checkers.observe(event);
         }

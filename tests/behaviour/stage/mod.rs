@@ -5,6 +5,7 @@ mod agenda;
 mod connection;
 mod judge;
 mod links;
+mod peer_server;
 mod plan;
 mod play;
 

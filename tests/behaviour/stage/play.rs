@@ -8,13 +8,14 @@ use rtcstorm::{
     plan::{Action, Condition, JoinOutcome, PeerPlan, Plan},
     run::{Coordinator, Directory, Release},
     scenario::ClientRules,
-    signaling::ChannelData,
+    signaling::{ChannelData, PeerJsOptions, Protocol},
 };
 
 use super::{
     Latency, Script, Way,
     agenda::{Agenda, Delivery, End, Lane, calm},
     connection::Connection,
+    peer_server::PeerServer,
     plan::plan,
     script,
 };
@@ -44,6 +45,8 @@ pub struct Stage {
     pub plan: Plan,
     pub events: Vec<RunEvent>,
     hub: Hub,
+    /// The server, where it is one of PeerJS.
+    peer_server: Option<PeerServer>,
     peers: Vec<Peer>,
     coordinator: Coordinator,
     directory: Directory,
@@ -80,6 +83,7 @@ impl Stage {
         }
         Self {
             hub: Hub::new(HubConfig::default(), [7; 32]),
+            peer_server: None,
             peers: plan
                 .peers
                 .iter()
@@ -121,6 +125,15 @@ impl Stage {
         };
         let scripts = ["Ann", "Bob"].map(|name| script(&[(0, join(name)), (0, wait.clone())], 0));
         Self::new(rules, &[0, apart], scripts.into())
+    }
+
+    /// The same at a server of PeerJS.
+    pub fn at_peer_server(mut self) -> Self {
+        self.plan.protocol = Protocol::PeerJs(PeerJsOptions::default());
+        let peers = self.plan.peers.iter();
+        self.peers = peers.map(|peer| Peer::new(&self.plan, peer.id, 0)).collect();
+        self.peer_server = Some(PeerServer::default());
+        self
     }
 
     /// Decides what becomes of frames from peers.
@@ -205,14 +218,20 @@ impl Stage {
     fn step(&mut self) -> bool {
         let delivery = self.agenda.next();
         let timer = self.peers.iter().filter_map(Peer::next_timeout).min();
-        let hub = self.hub.poll_timeout().map(|d| Instant::START + d);
+        let hub = match &self.peer_server {
+            Some(server) => server.next_timeout(),
+            None => self.hub.poll_timeout().map(|d| Instant::START + d),
+        };
         let Some(next) = [delivery, timer, hub].into_iter().flatten().min() else {
             return false;
         };
         self.now = next.max(self.now);
         if hub.is_some_and(|at| at <= self.now) {
             let now = self.hub_now();
-            self.hub.handle_timeout(now);
+            match &mut self.peer_server {
+                Some(server) => server.expire(self.now),
+                None => self.hub.handle_timeout(now),
+            }
             self.drain_hub();
         } else if delivery.is_some_and(|at| at <= self.now) {
             let delivery = self.agenda.pop().expect("it was there");
@@ -232,14 +251,13 @@ impl Stage {
         match delivery {
             Delivery::ToServer(client, frame) => {
                 let now = self.hub_now();
-                self.hub.frame(client, &frame, now);
+                match &mut self.peer_server {
+                    Some(server) => server.frame(client, &frame, self.now),
+                    None => self.hub.frame(client, &frame, now),
+                }
                 self.drain_hub();
             }
-            Delivery::Disconnect(client) => {
-                let now = self.hub_now();
-                self.hub.disconnect(client, now);
-                self.drain_hub();
-            }
+            Delivery::Disconnect(client) => self.disconnect(client),
             Delivery::FromServer(peer, client, input) => {
                 if self.sockets.get(&peer) == Some(&client) {
                     if matches!(input, PeerInput::SignalingLost(..)) {
@@ -335,7 +353,24 @@ impl Stage {
         let opened = Delivery::FromServer(me, client, PeerInput::SignalingOpened(number));
         self.agenda.follow(Lane::Down(client), at, opened);
         let now = self.hub_now();
-        self.hub.connect(client, now);
+        match &mut self.peer_server {
+            Some(server) => {
+                let user_id = &self.plan.peers[me.index()].user_id;
+                let address = self.plan.protocol.address("room-0000", user_id);
+                let token = address.query.iter().find(|(name, _)| *name == "token");
+                server.connect(client, user_id, &token.expect("it has one").1);
+            }
+            None => self.hub.connect(client, now),
+        }
+        self.drain_hub();
+    }
+
+    fn disconnect(&mut self, client: ClientId) {
+        let now = self.hub_now();
+        match &mut self.peer_server {
+            Some(server) => server.disconnect(client),
+            None => self.hub.disconnect(client, now),
+        }
         self.drain_hub();
     }
 
@@ -377,21 +412,34 @@ impl Stage {
                     (client, PeerInput::SignalingLost(self.numbers[&client], reason))
                 }
             };
-            let whose = self.sockets.iter().find(|(_, client)| **client == to);
-            if let Some(peer) = whose.map(|(peer, _)| *peer) {
-                let at = self.after(Way::Down);
-                let delivery = Delivery::FromServer(peer, to, input);
-                self.agenda.follow(Lane::Down(to), at, delivery);
-            }
+            self.tell_socket(to, input);
+        }
+        while let Some((to, said)) = self.peer_server.as_mut().and_then(PeerServer::poll) {
+            let number = self.numbers[&to];
+            let closed = || SignalingEnd::new(SignalingFailure::Closed, "closed by the server");
+            self.tell_socket(
+                to,
+                match said {
+                    Some(frame) => PeerInput::Frame(number, frame),
+                    None => PeerInput::SignalingLost(number, closed()),
+                },
+            );
+        }
+    }
+
+    fn tell_socket(&mut self, to: ClientId, input: PeerInput) {
+        let whose = self.sockets.iter().find(|(_, client)| **client == to);
+        if let Some(peer) = whose.map(|(peer, _)| *peer) {
+            let at = self.after(Way::Down);
+            let delivery = Delivery::FromServer(peer, to, input);
+            self.agenda.follow(Lane::Down(to), at, delivery);
         }
     }
 
     /// The server sees it at once, the peer a little later; what is on its way is lost.
     fn cut(&mut self, peer: PeerId) {
         if let Some(client) = self.sockets.remove(&peer) {
-            let now = self.hub_now();
-            self.hub.disconnect(client, now);
-            self.drain_hub();
+            self.disconnect(client);
             let at = self.after(Way::Down);
             let lost = PeerInput::SignalingLost(
                 self.numbers[&client],
@@ -405,7 +453,7 @@ impl Stage {
 
     fn release(&mut self, release: Release) {
         for (room, after_end) in [(release.settled, false), (release.ended, true)] {
-            if room.is_some() {
+            if room.is_some() && self.peer_server.is_none() {
                 let roster = self.hub.room("room-0000");
                 let is_in =
                     |peer: &PeerPlan| roster.as_ref().is_some_and(|r| r.member(&peer.user_id).is_some());
