@@ -177,7 +177,7 @@ impl Protocol {
                 Some(format!("its `{key}` is not what docs/PROTOCOL.md says"))
             }
             Self::Dashboard => None,
-            Self::PeerJs(_) | Self::SimpleWebRtc => Some("it is another one".to_owned()),
+            Self::PeerJs(_) | Self::SimpleWebRtc => Some("its frames are other ones".to_owned()),
         }
     }
 
