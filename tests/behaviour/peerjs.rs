@@ -60,11 +60,11 @@ impl Ann {
 
     fn drain(&mut self) -> Vec<PeerOutput> {
         let outputs: Vec<_> = std::iter::from_fn(|| self.peer.poll_output()).collect();
-        let opened = outputs.iter().filter_map(|output| match output {
-            PeerOutput::OpenSignaling(number) => Some(*number),
-            _ => None,
-        });
-        self.socket = opened.last().unwrap_or(self.socket);
+        for output in &outputs {
+            if let PeerOutput::OpenSignaling(number) = output {
+                self.socket = *number;
+            }
+        }
         outputs
     }
 

@@ -478,7 +478,8 @@ mod tests {
     const WRONG_KEY: &str = r#"{"type":"ERROR","payload":{"msg":"Invalid key provided"}}"#;
     const LEAVE: &str = r#"{"type":"LEAVE","src":"run1-p00000","dst":"run1-p00001"}"#;
     const EXPIRE: &str = r#"{"type":"EXPIRE","src":"absent","dst":"run1-p00000"}"#;
-    /// What `peerjs` 1.5.5 sent in Chromium, as the server passed it on; the SDP is shortened.
+    /// In the shape that the source of `peerjs` 1.5.5 gives them, as the server passes them on; the SDP is shortened. In
+    /// `tests/page/peerjs.rs` that client sends its own.
     const OFFER: &str = r#"{"type":"OFFER","src":"page 1","dst":"run1-p00000","payload":{"sdp":{"type":"offer","sdp":"v=0\r\na=fingerprint:sha-256 AA\r\n"},"type":"data","connectionId":"dc_nwo8qp2r8v","label":"chat","reliable":true,"serialization":"json"}}"#;
     const CANDIDATE: &str = r#"{"type":"CANDIDATE","src":"page 1","dst":"run1-p00000","payload":{"candidate":{"candidate":"candidate:1 1 udp 2113937151 127.0.0.1 50000 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"},"type":"data","connectionId":"dc_nwo8qp2r8v"}}"#;
 
