@@ -1,3 +1,5 @@
+//! One end of the conversation: messages into frames, frames into messages.
+
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
