@@ -88,9 +88,9 @@ impl Abilities {
         ..Self::DASHBOARD
     };
 
-    /// Whether the harness has to tell its peers who is who on the wire.
+    /// Whether the harness has to tell its peers who is who on the wire, or who is back on another socket.
     pub fn is_introduced(&self) -> bool {
-        self.ids_by_server || self.roster_by == RosterBy::Harness
+        self.ids_by_server || matches!(self.roster_by, RosterBy::Harness | RosterBy::ServerOnce)
     }
 
     /// The dashboard as it is deployed.

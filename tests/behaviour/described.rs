@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use rtcstorm::{
+    base::Instant,
+    hunt::judge,
     metrics::RunEvent,
-    plan::{self, Plan, expand},
+    plan::{self, Plan, RosterBy, expand},
     report::{Normaliser, events::ndjson},
     scenario::{Override, Scenario, described_protocols, shipped},
     signaling::{Candidate, Codec, Dashboard, Description, Member, Message, Protocol, SdpType},
@@ -118,6 +120,45 @@ fn the_described_deployment_plays_as_the_built_in_one() {
             let (expected, _) = simulated::play(&two_rooms(&plain, seed), schedule);
             let (played, _) = simulated::play(&two_rooms(&custom, seed), schedule);
             assert_eq!(log(&expected), log(&played), "{name}, seed {seed}");
+        }
+    }
+}
+
+/// The same wire as a client hears it that is told who is there and who goes, and by nobody who comes.
+fn told_once() -> String {
+    let text = description(DASHBOARD);
+    let (before, from_joined) = text.split_once("  - as: joined\n").expect("it tells who comes");
+    let (_, after) = from_joined
+        .split_once("  - as: left\n")
+        .expect("it tells who goes");
+    let text = format!("{before}  - as: left\n{after}")
+        .replace("    id: *user\n", "    id: /data/userId or /userId\n");
+    // A roster would tell it, too.
+    text.replace(
+        "  - as: roster\n    when: { /type: room-status }\n    members: *participants\n",
+        "",
+    )
+}
+
+/// Newcomers offer then, and after a restart those who are back hear of each other by the harness's list.
+#[test]
+fn where_nobody_tells_who_comes_links_are_made_and_recover_all_the_same() {
+    let text = told_once();
+    let once = [Override::description("once", text)];
+    for name in [
+        "smoke",
+        "crash-and-return",
+        "network-drops",
+        "faults/server-restart",
+    ] {
+        let scenario = Scenario::with_overrides(name, text_of(name), &once, &Unjudged);
+        let scenario = scenario.unwrap_or_else(|mistakes| panic!("{}", mistakes.listing()));
+        for seed in 5..10 {
+            let plan = Arc::new(expand(&scenario, seed, &plan::Options::default()));
+            assert_eq!(plan.abilities().roster_by, RosterBy::ServerOnce);
+            let (events, took) = simulated::play(&plan, Schedule::Random);
+            let failure = judge(&scenario, &plan, &events, Instant::START + took);
+            assert!(failure.is_none(), "{name}, seed {seed}: {failure:#?}");
         }
     }
 }
