@@ -37,6 +37,7 @@ use crate::{
     report::{LAUNCH_SCHEMA, Launch, MachineLine, RunReport, StartedAt, json, terminal},
     run::{EventReader, Options},
     scenario::{Scenario, set_without_secrets, url_without_secrets},
+    signaling::Protocol,
     verdict::{ExitCode, GeneratorUse, Grants, invariants::Visibility},
     world::{Census, Tricks},
 };
@@ -345,6 +346,10 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
 /// Whom it is played against, as every report says it; loud where nobody is checked.
 fn target(scenario: &Scenario, place: &Place, sim: bool) -> String {
     let target = url_without_secrets(&place.target());
+    let target = match &scenario.target.protocol {
+        Protocol::Dashboard => target,
+        other => format!("{target}, by {}", other.title()),
+    };
     let access = scenario.target.access.as_ref();
     if sim || !access.is_some_and(|access| access.tls.insecure) {
         return target;

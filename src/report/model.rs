@@ -13,7 +13,8 @@ pub struct RunReport {
     pub scenario: ScenarioLine,
     /// `local`, `live` or `sim`.
     pub world: String,
-    /// Whom the peers talked to, as it may be shown: no tokens, no credentials.
+    /// Whom the peers talked to, as it may be shown: no tokens, no credentials; and by what protocol, if it is not the
+    /// dashboard's.
     pub target: String,
     /// When the run began, by the wall clock.
     pub started_at: StartedAt,

@@ -367,9 +367,12 @@ fn the_described_dashboard_passes_where_the_built_in_one_does() {
             "--protocol",
             DASHBOARD,
             "--out",
-            &scenario.replace('/', "-"),
+            scenario,
         ]);
         output.assert_code(0);
+        let summary = desk.json(&format!("{scenario}/summary.json"));
+        let target = summary["target"].as_str().expect("text");
+        assert!(target.ends_with("/ws/, by custom (dashboard)"), "{target}");
     }
 }
 
