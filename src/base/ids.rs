@@ -87,6 +87,9 @@ impl PeerId {
     /// Where ids begin that no plan gives away: those of members who join from outside.
     pub const FIRST_EXTERNAL: u32 = 1 << 31;
 
+    /// Stands for the server where it is the other end of a link.
+    pub const SERVER: Self = Self(Self::FIRST_EXTERNAL - 1);
+
     /// Whether it is of a member who is not in the plan. Only the peer that met it knows the id.
     pub fn is_external(self) -> bool {
         self.0 >= Self::FIRST_EXTERNAL

@@ -167,9 +167,7 @@ fn guests(scenario: &Scenario, plan: &Plan, run_id: &str) -> Guests {
         number: peer.number.index(),
         user: peer.user_id.clone(),
         room: plan.rooms[peer.room.index()].wire_id.clone(),
-        address: plan
-            .protocol
-            .address(&plan.rooms[peer.room.index()].wire_id, &peer.user_id),
+        address: plan.protocol.address(plan.client(peer)),
     });
     Guests {
         run: run_id.to_owned(),

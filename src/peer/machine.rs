@@ -296,7 +296,7 @@ impl Peer {
             channel_format: plan.protocol.channel_format(),
             chunks: BTreeMap::new(),
             next_message: 1,
-            codec: plan.protocol.codec(&room.wire_id, &mine.user_id),
+            codec: plan.protocol.codec(plan.client(&mine)),
             socket: Socket::Closed,
             socket_number: 0,
             backoff: RootSeed(plan.seed).peer(mine.number, Purpose::SignalingBackoff),

@@ -151,6 +151,13 @@ impl Peer {
             Message::Pong => (FrameKind::Pong, None),
             Message::Error { .. } => (FrameKind::Error, None),
             Message::Other { .. } => (FrameKind::Other, None),
+            Message::RequestOffer { remote, .. } | Message::Ended { remote, .. } => {
+                (FrameKind::Other, Some(remote))
+            }
+            Message::Published { user_id } | Message::Unpublished { user_id } => {
+                (FrameKind::Other, Some(user_id))
+            }
+            Message::Relayed { remote, .. } => (FrameKind::Other, remote.as_ref()),
             Message::Description { remote, description } => match description.sdp_type {
                 SdpType::Offer => (FrameKind::Offer, Some(remote)),
                 SdpType::Answer => (FrameKind::Answer, Some(remote)),

@@ -10,7 +10,7 @@ use crate::{
         ClientRules, Cut, Ice, RawFrames, RelayMode, RestartLinks, Scope, ServerFault, SleepingClock,
         SocketOnRoam, TurnFault, Ways,
     },
-    signaling::{Abilities, Protocol},
+    signaling::{Abilities, Client, Protocol},
 };
 
 /// What every peer will do and when. Complete: running it draws no further decision from the scenario.
@@ -61,6 +61,15 @@ impl Plan {
     pub fn abilities(&self) -> Abilities {
         self.protocol
             .abilities_with(self.relay_mode == RelayMode::Deployed)
+    }
+
+    /// Who a peer is to its signaling server.
+    pub fn client<'a>(&'a self, peer: &'a PeerPlan) -> Client<'a> {
+        Client {
+            room_id: &self.rooms[peer.room.index()].wire_id,
+            user_id: &peer.user_id,
+            number: peer.number.0,
+        }
     }
 
     /// Whether the peers of a room meet members who are not in the plan: one of them waits for some.

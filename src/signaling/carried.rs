@@ -77,6 +77,7 @@ impl Abilities {
             RosterBy::ServerOnce => "the server, once",
             RosterBy::Members => "the members",
             RosterBy::Harness => "the harness",
+            RosterBy::Nobody => "nobody",
         };
         let ids = if self.ids_by_server {
             "the server"

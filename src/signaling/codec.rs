@@ -38,6 +38,22 @@ pub trait Codec: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Where signaling goes on over a data channel to the server: what a client says there as soon as it is open.
+    fn channel_opened(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The texts on that channel that say a message, beside what [`Codec::encode`] makes of it. Where there is such a
+    /// channel, a message may go over either of the two, or both.
+    fn encode_on_channel(&mut self, _message: &Message, _unix_ms: u64) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Reads a text of that channel; its replies go over the channel, too. Survives any text.
+    fn read_channel(&mut self, _text: &str) -> Reading {
+        Reading::default()
+    }
+
     /// Sound frames that contradict what is so: a server must refuse each, and tell nobody else of it.
     fn misplaced(&self) -> Vec<String> {
         Vec::new()

@@ -20,6 +20,9 @@ pub enum Message {
     Leave,
     /// Ask for a [`Message::Pong`]: everything sent before is then known to be processed.
     Ping,
+    /// Have the server offer what `remote` publishes, on a connection that is new to it; `ice_restart`: on the present
+    /// one, with new ICE credentials. Only a server that is the other end of links is asked for that.
+    RequestOffer { remote: String, ice_restart: bool },
 
     // ---- from the server
     /// The join is confirmed: who is there already, and the token of the membership. `resumed`: it was one
@@ -39,6 +42,12 @@ pub enum Message {
         again: bool,
         knows_me: bool,
     },
+    /// What a member publishes can be had from the server from now on.
+    Published { user_id: String },
+    /// It publishes nothing any more, and may still be a member.
+    Unpublished { user_id: String },
+    /// The server has ended the connection for `remote`, or will not make it.
+    Ended { remote: String, reason: String },
     /// Somebody else is no member any more.
     MemberLeft { user_id: String, reason: LeaveReason },
     /// Everybody who is a member now, oneself included.
@@ -64,6 +73,14 @@ pub enum Message {
     },
     /// A trickled candidate (RFC 8838).
     Candidate { remote: String, candidate: Candidate },
+    /// A text that the server passes on, outgoing without a `remote` to everybody else in the room.
+    Relayed { remote: Option<String>, text: String },
+}
+
+impl Message {
+    /// Stands for the server where a `remote` is asked for: what is to be had from it, or is told to it, is a link's other
+    /// end. No member has it for an id.
+    pub const SERVER: &'static str = "";
 }
 
 /// What a frame is to the client that it has come to.

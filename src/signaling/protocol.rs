@@ -1,6 +1,9 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use super::{ChannelFormat, Codec, Custom, Dashboard, Described, PeerJs, PeerJsOptions, SimpleWebRtc};
+use super::{
+    ChannelFormat, Codec, Custom, Dashboard, Described, Janus, JanusOptions, JanusPlugin, PeerJs,
+    PeerJsOptions, SimpleWebRtc, Whep, Whip, WhipOptions,
+};
 
 /// A signaling protocol, with what a user can choose of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -10,10 +13,36 @@ pub enum Protocol {
     /// The WebRTC Dashboard's frames, which the bundled reference server speaks.
     #[default]
     Dashboard,
+    /// Janus's, over its WebSocket transport.
+    Janus(JanusOptions),
     /// PeerJS's, which npm's `peer` serves.
     PeerJs(PeerJsOptions),
     /// SimpleWebRTC's events over Socket.IO, as `signal-master` speaks them.
     SimpleWebRtc,
+    /// WebRTC-HTTP egress (draft-ietf-wish-whep): each peer has what one resource sends.
+    Whep(WhipOptions),
+    /// WebRTC-HTTP ingestion (RFC 9725): each peer publishes to a resource.
+    Whip(WhipOptions),
+}
+
+/// What carries a protocol's frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// Text messages of a WebSocket (RFC 6455).
+    WebSocket,
+    /// Requests and responses of HTTP, one exchange after the other. A frame is a whole message of HTTP/1.1, as text.
+    Http,
+}
+
+/// Which client of a protocol it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client<'a> {
+    /// Its room's id on the wire.
+    pub room_id: &'a str,
+    /// Its own.
+    pub user_id: &'a str,
+    /// Its number in the whole run, from 0.
+    pub number: u32,
 }
 
 /// How the ends of links are found.
@@ -21,6 +50,43 @@ pub enum Protocol {
 pub enum Topology {
     /// Every two members of a room have a connection of their own.
     Mesh,
+    /// Each member has a connection on which it publishes media to the server, and one for what each other member
+    /// publishes.
+    Sfu,
+    /// Each member has one connection, to the server, which passes messages on between them.
+    Hub,
+    /// Each member has one connection, on which it publishes media to the server, and knows of nobody else.
+    Ingest,
+    /// Each member has one connection, on which it has media from the server, and knows of nobody else.
+    Egress,
+}
+
+impl Topology {
+    /// Whether the members of a room are linked in pairs, by a connection of their own or through the server.
+    pub fn has_pairs(self) -> bool {
+        matches!(self, Self::Mesh | Self::Sfu | Self::Hub)
+    }
+
+    /// Whether each member has a connection whose other end is the server itself.
+    pub fn has_server_link(self) -> bool {
+        self != Self::Mesh
+    }
+
+    /// Whether connections carry media, and no messages.
+    pub fn is_media(self) -> bool {
+        matches!(self, Self::Sfu | Self::Ingest | Self::Egress)
+    }
+
+    /// Its word in the documentation's table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mesh => "mesh",
+            Self::Sfu => "SFU",
+            Self::Hub => "hub",
+            Self::Ingest => "ingest",
+            Self::Egress => "egress",
+        }
+    }
 }
 
 /// Who tells a member of the others.
@@ -35,6 +101,8 @@ pub enum RosterBy {
     Members,
     /// Nobody: there are no rooms. An application has a list of its own of who is there; here it is the harness's.
     Harness,
+    /// Nobody, and nobody has to know: each member has to do with the server alone.
+    Nobody,
 }
 
 /// What a protocol carries. A scenario that asks for more is refused.
@@ -115,6 +183,48 @@ impl Abilities {
         tells_rosters: false,
         misplaced: false,
     };
+
+    /// Rooms of Janus's VideoRoom plugin.
+    pub const JANUS_VIDEOROOM: Self = Self {
+        topology: Topology::Sfu,
+        roster_by: RosterBy::Server,
+        ids_by_server: false,
+        socket_is_membership: false,
+        refuses_joins: true,
+        resumes: false,
+        pings: true,
+        trickles: true,
+        tells_departures: true,
+        tells_rosters: false,
+        misplaced: false,
+    };
+
+    /// Rooms of Janus's TextRoom plugin: after the first exchange all is said over the data channel.
+    pub const JANUS_TEXTROOM: Self = Self {
+        topology: Topology::Hub,
+        ..Self::JANUS_VIDEOROOM
+    };
+
+    /// A resource of HTTP is created by an offer, which is the join.
+    pub const WHIP: Self = Self {
+        topology: Topology::Ingest,
+        roster_by: RosterBy::Nobody,
+        ids_by_server: false,
+        socket_is_membership: false,
+        refuses_joins: true,
+        resumes: false,
+        pings: false,
+        trickles: true,
+        tells_departures: false,
+        tells_rosters: false,
+        misplaced: false,
+    };
+
+    /// The same the other way.
+    pub const WHEP: Self = Self {
+        topology: Topology::Egress,
+        ..Self::WHIP
+    };
 }
 
 /// What a client's socket is opened with, behind what the target's URL says.
@@ -134,8 +244,11 @@ impl Protocol {
         match self {
             Self::Custom(_) => "custom",
             Self::Dashboard => "dashboard",
+            Self::Janus(_) => "janus",
             Self::PeerJs(_) => "peerjs",
             Self::SimpleWebRtc => "simplewebrtc",
+            Self::Whep(_) => "whep",
+            Self::Whip(_) => "whip",
         }
     }
 
@@ -155,8 +268,14 @@ impl Protocol {
         match self {
             Self::Custom(custom) => custom.abilities(),
             Self::Dashboard => Abilities::DASHBOARD,
+            Self::Janus(options) => match options.plugin {
+                JanusPlugin::VideoRoom => Abilities::JANUS_VIDEOROOM,
+                JanusPlugin::TextRoom => Abilities::JANUS_TEXTROOM,
+            },
             Self::PeerJs(_) => Abilities::PEERJS,
             Self::SimpleWebRtc => Abilities::SIMPLEWEBRTC,
+            Self::Whep(_) => Abilities::WHEP,
+            Self::Whip(_) => Abilities::WHIP,
         }
     }
 
@@ -177,33 +296,58 @@ impl Protocol {
                 Some(format!("its `{key}` is not what docs/PROTOCOL.md says"))
             }
             Self::Dashboard => None,
-            Self::PeerJs(_) | Self::SimpleWebRtc => Some("its frames are other ones".to_owned()),
+            Self::Janus(_) | Self::PeerJs(_) | Self::SimpleWebRtc | Self::Whep(_) | Self::Whip(_) => {
+                Some("its frames are other ones".to_owned())
+            }
         }
     }
 
-    /// The end of a client that is `user_id` in the room `room_id`.
-    pub fn codec(&self, room_id: &str, user_id: &str) -> Box<dyn Codec> {
+    /// What carries its frames.
+    pub fn carrier(&self) -> Carrier {
+        match self {
+            Self::Whep(_) | Self::Whip(_) => Carrier::Http,
+            _ => Carrier::WebSocket,
+        }
+    }
+
+    /// That client's end.
+    pub fn codec(&self, client: Client<'_>) -> Box<dyn Codec> {
+        let Client { room_id, user_id, .. } = client;
         match self {
             Self::Custom(custom) => Box::new(Described::new(custom.clone(), room_id, user_id)),
             Self::Dashboard => Box::new(Dashboard::new(room_id, user_id)),
+            Self::Janus(options) => Box::new(Janus::new(options, room_id, user_id)),
             Self::PeerJs(options) => Box::new(PeerJs::new(options, user_id)),
             Self::SimpleWebRtc => Box::new(SimpleWebRtc::new(room_id)),
+            Self::Whep(options) => Box::new(Whep::new(options, client)),
+            Self::Whip(options) => Box::new(Whip::new(options, client)),
         }
     }
 
     /// How its clients write on data channels.
     pub fn channel_format(&self) -> ChannelFormat {
         match self {
-            Self::Custom(_) | Self::Dashboard | Self::SimpleWebRtc => ChannelFormat::Text,
+            Self::Custom(_)
+            | Self::Dashboard
+            | Self::Janus(_)
+            | Self::SimpleWebRtc
+            | Self::Whep(_)
+            | Self::Whip(_) => ChannelFormat::Text,
             Self::PeerJs(options) => options.serialization.format(),
         }
     }
 
     /// Where such a client's socket is opened.
-    pub fn address(&self, room_id: &str, user_id: &str) -> Address {
+    pub fn address(&self, client: Client<'_>) -> Address {
+        let Client { room_id, user_id, .. } = client;
         match self {
             Self::Custom(custom) => Described::new(custom.clone(), room_id, user_id).address(),
-            Self::Dashboard => Address::default(),
+            // A resource's path is in each request.
+            Self::Dashboard | Self::Whep(_) | Self::Whip(_) => Address::default(),
+            Self::Janus(_) => Address {
+                subprotocol: Some("janus-protocol".into()),
+                ..Address::default()
+            },
             Self::PeerJs(options) => options.address(room_id, user_id),
             Self::SimpleWebRtc => Address {
                 path: Some("socket.io/".into()),

@@ -10,7 +10,7 @@ use rtcstorm::{
     plan::{self, Plan, RosterBy, expand},
     report::{Normaliser, events::ndjson},
     scenario::{Override, Scenario, described_protocols, shipped},
-    signaling::{Candidate, Codec, Dashboard, Description, Member, Message, Protocol, SdpType},
+    signaling::{Candidate, Client, Codec, Dashboard, Description, Member, Message, Protocol, SdpType},
     sim::Schedule,
 };
 use serde_json::{Value, json};
@@ -47,7 +47,11 @@ fn codec(room: &str, user: &str) -> Box<dyn Codec> {
     described("smoke", text_of("smoke"))
         .target
         .protocol
-        .codec(room, user)
+        .codec(Client {
+            room_id: room,
+            user_id: user,
+            number: 0,
+        })
 }
 
 /// A scenario's first two rooms.
@@ -266,7 +270,11 @@ fn described_socket_style() -> Box<dyn Codec> {
         Override::description("signal-master", description("protocols/signal-master")),
     ];
     let scenario = Scenario::with_overrides("smoke", text_of("smoke"), &set, &Unjudged).expect("it is sound");
-    scenario.target.protocol.codec("room-1", "ann")
+    scenario.target.protocol.codec(Client {
+        room_id: "room-1",
+        user_id: "ann",
+        number: 0,
+    })
 }
 
 /// As signal-master 1.0.1 has said it.

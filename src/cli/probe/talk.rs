@@ -40,6 +40,7 @@ fn carried(abilities: &Abilities) -> String {
         RosterBy::ServerOnce => "the server tells a newcomer who is there",
         RosterBy::Members => "the members tell each other who is there",
         RosterBy::Harness => "nobody tells who is there but this harness",
+        RosterBy::Nobody => "nobody tells who is there, for each has to do with the server alone",
     };
     let all = Capability::ALL.iter();
     let (carried, lacking): (Vec<_>, Vec<_>) = all.partition(|(_, one)| abilities.carries(*one));
@@ -96,11 +97,8 @@ impl EventReader for Listener {
 
 impl Talk {
     pub(super) fn new(plan: Arc<Plan>, full: bool, over: Arc<Notify>) -> Self {
-        let codec = |room: &str, user: &str| plan.protocol.codec(room, user);
-        let codecs = plan.peers.iter().map(|peer| {
-            let room = &plan.rooms[peer.room.index()].wire_id;
-            (peer.id, codec(room, &peer.user_id))
-        });
+        let codecs = plan.peers.iter();
+        let codecs = codecs.map(|peer| (peer.id, plan.protocol.codec(plan.client(peer))));
         Self {
             codecs: codecs.collect(),
             plan,
@@ -276,13 +274,27 @@ fn message_told(message: &Message) -> String {
         Message::Error { reason, message, .. } => format!("error: {reason} {message}"),
         Message::Other { kind } => format!("`{kind}`, which links do not need"),
         Message::Description { remote, description } => match description.sdp_type {
-            SdpType::Offer => format!("offer from {remote}"),
-            SdpType::Answer => format!("answer from {remote}"),
+            SdpType::Offer => format!("offer from {}", end(remote)),
+            SdpType::Answer => format!("answer from {}", end(remote)),
         },
         Message::Candidate { remote, candidate } => match candidate.candidate.is_empty() {
-            true => format!("end of candidates from {remote}"),
-            false => format!("candidate from {remote}"),
+            true => format!("end of candidates from {}", end(remote)),
+            false => format!("candidate from {}", end(remote)),
         },
-        Message::Join { .. } | Message::Leave | Message::Ping => "what only clients say".to_owned(),
+        Message::Published { user_id } => format!("{user_id} publishes"),
+        Message::Unpublished { user_id } => format!("{user_id} publishes no more"),
+        Message::Ended { remote, reason } => format!("the connection for {} has ended: {reason}", end(remote)),
+        Message::Relayed { remote, .. } => {
+            format!("a message from {}", remote.as_deref().map_or("nobody", end))
+        }
+        Message::Join { .. } | Message::Leave | Message::Ping | Message::RequestOffer { .. } => "what only clients say".to_owned(),
+    }
+}
+
+/// Who is at the other end of a link.
+fn end(remote: &str) -> &str {
+    match remote {
+        Message::SERVER => "the server",
+        remote => remote,
     }
 }

@@ -156,6 +156,8 @@ fn check_rosters(reader: &mut Reader<'_>, custom: &Custom, send: &Entry, receive
                 reader.mistake_help(at, message, help);
             }
         }
+        // No description says so.
+        RosterBy::Nobody => {}
     }
     let joined_without_welcome = abilities.roster_by == RosterBy::Server;
     let names_those_there = custom.receive.iter().any(|matcher| {

@@ -355,8 +355,9 @@ impl Stage {
         let now = self.hub_now();
         match &mut self.peer_server {
             Some(server) => {
-                let user_id = &self.plan.peers[me.index()].user_id;
-                let address = self.plan.protocol.address("room-0000", user_id);
+                let peer = &self.plan.peers[me.index()];
+                let user_id = &peer.user_id;
+                let address = self.plan.protocol.address(self.plan.client(peer));
                 let token = address.query.iter().find(|(name, _)| *name == "token");
                 server.connect(client, user_id, &token.expect("it has one").1);
             }
