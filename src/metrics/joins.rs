@@ -95,7 +95,7 @@ impl Joins {
         let order = (stay.planned, peer);
         let mut links = BTreeMap::new();
         for (mate, theirs) in members {
-            if (theirs.planned, *mate) < order {
+            if *mate == PeerId::SERVER || (theirs.planned, *mate) < order {
                 links.insert(*mate, None);
             } else if let Some(join) = self.pending.get_mut(mate) {
                 // It was planned to come later and got to its join first: it waits for this one too.

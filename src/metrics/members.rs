@@ -14,6 +14,17 @@ pub(super) struct Stay {
     pub(super) after_crash: bool,
 }
 
+impl Stay {
+    /// The server's side of it: it was there before.
+    pub(super) fn of_server(self) -> Self {
+        Self {
+            planned: Instant::START,
+            after_crash: false,
+            ..self
+        }
+    }
+}
+
 /// Where a peer is, as its own events tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whereabouts {
@@ -60,6 +71,8 @@ struct Member {
 /// Who is in which room, who was, and who is still to come.
 #[derive(Debug)]
 pub(super) struct Members {
+    /// Nobody has to do with anybody but the server.
+    with_server: bool,
     rooms: Vec<Vec<PeerId>>,
     /// Indexed by [`PeerId`]; events of peers that are not in the plan find nobody.
     members: Vec<Member>,
@@ -78,6 +91,7 @@ impl Members {
             )
         };
         Self {
+            with_server: !plan.abilities().topology.has_pairs(),
             rooms: plan.rooms.iter().map(|room| room.peers.clone()).collect(),
             members: plan
                 .peers
@@ -111,8 +125,11 @@ impl Members {
         Some(RoomId(u32::try_from(self.get(peer)?.room).ok()?))
     }
 
-    /// The other peers planned into the room of `peer`, ascending.
+    /// The other ends of the links that are planned for `peer`: the other peers of its room, ascending, or the server.
     pub(super) fn mates(&self, peer: PeerId) -> Vec<PeerId> {
+        if self.with_server {
+            return vec![PeerId::SERVER];
+        }
         let room = self.get(peer).and_then(|member| self.rooms.get(member.room));
         room.map_or(Vec::new(), |peers| {
             peers.iter().copied().filter(|mate| *mate != peer).collect()
@@ -161,10 +178,11 @@ impl Members {
 
     /// Whether a link to `peer` is to be expected at some time: it is in the room, or may come.
     pub(super) fn is_expected(&self, peer: PeerId) -> bool {
-        self.get(peer).is_some_and(|member| match member.whereabouts {
-            Whereabouts::Joining(stay) | Whereabouts::In(stay) => !stay.expect_rejected,
-            Whereabouts::Out { .. } => member.plans_to_join && !member.script_ended,
-        })
+        peer == PeerId::SERVER && self.with_server
+            || self.get(peer).is_some_and(|member| match member.whereabouts {
+                Whereabouts::Joining(stay) | Whereabouts::In(stay) => !stay.expect_rejected,
+                Whereabouts::Out { .. } => member.plans_to_join && !member.script_ended,
+            })
     }
 
     /// A join began. Tells whether the peer has been a member before.

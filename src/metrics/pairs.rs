@@ -13,7 +13,7 @@ use super::{
     tally::Tally,
 };
 
-/// Two peers of one room, the lower id first.
+/// Two peers of one room, the lower id first; or one and the server.
 pub(super) type PairId = (PeerId, PeerId);
 
 /// The pair of these two, and which of its ends is `peer`.
@@ -219,6 +219,10 @@ impl Pairs {
         let (id, side) = pair_of(peer, remote);
         let pair = self.pairs.get_mut(&id)?;
         let was_open = pair.is_open();
+        // The server tells nothing of its end: it is taken to be where this one is.
+        if remote == PeerId::SERVER {
+            pair.note(1 - side, generation, event, at);
+        }
         let settled = if pair.note(side, generation, event, at) {
             pair.advance(id, self.timeout, tally, deadlines)
         } else {

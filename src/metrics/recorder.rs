@@ -390,7 +390,10 @@ impl Recorder {
             .members
             .mates(peer)
             .into_iter()
-            .filter_map(|mate| Some((mate, self.members.measured(mate)?)))
+            .filter_map(|mate| match mate {
+                PeerId::SERVER => Some((mate, stay.of_server())),
+                mate => Some((mate, self.members.measured(mate)?)),
+            })
             .collect();
         for member in &members {
             let covered = self.faults.covers(pair_of(peer, member.0).0);

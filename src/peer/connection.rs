@@ -9,14 +9,56 @@ use crate::{
 /// connection are carried out in order, one at a time (W3C's operations chain).
 #[derive(Debug, Clone, PartialEq)]
 pub enum ConnectionCommand {
-    /// Make it. `offerer`: with the data channel, so that its first offer contains one.
-    Create { offerer: bool },
+    /// Make it. `offerer`: with what it carries, so that its first offer contains that.
+    Create { offerer: bool, carries: Carries },
     /// Call an operation; an [`ConnectionEvent::OperationDone`] answers it.
     Perform(ConnectionOperation),
     /// Send a message on the data channel.
     Transmit(ChannelData),
+    /// Tell when the next packet of media has come in, by [`ConnectionEvent::PacketArrived`] with that number.
+    AwaitPacket(u32),
     /// Close it; [`ConnectionEvent::Closed`] answers when nothing of it is left.
     Close,
+}
+
+/// What the connections of a link carry, and with whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Carries {
+    /// The data channel of two peers. Either of them may offer.
+    #[default]
+    Channel,
+    /// A data channel to the server, which offers. The channel is this end's, under that label.
+    ServerChannel(&'static str),
+    /// Media that this end publishes to the server. This end offers.
+    Published,
+    /// Media that the server sends and offers.
+    Subscribed,
+    /// Media that the server sends. This end offers.
+    Received,
+    /// Nothing of its own: what is sent goes to the server over the channel there is, which passes it on.
+    Relayed,
+}
+
+impl Carries {
+    /// Whether the other end is the server, which is never asked to make up for anything.
+    pub fn is_with_server(self) -> bool {
+        self != Self::Channel
+    }
+
+    /// Whether this end can only ask for an offer.
+    pub fn is_offered_by_server(self) -> bool {
+        matches!(self, Self::ServerChannel(_) | Self::Subscribed)
+    }
+
+    /// Whether nothing that is sent to the other end is ever answered.
+    pub fn is_unproven(self) -> bool {
+        matches!(self, Self::ServerChannel(_))
+    }
+
+    /// Whether media comes in.
+    pub fn comes_in(self) -> bool {
+        matches!(self, Self::Subscribed | Self::Received)
+    }
 }
 
 /// An operation that takes its turn in the chain.
@@ -63,12 +105,14 @@ pub enum ConnectionEvent {
     IceState(TransportState),
     /// `connectionState` changed.
     State(TransportState),
-    /// A data channel is open.
+    /// A data channel is open; or DTLS is connected for what is published, or the first packet of media has come in.
     ChannelOpened { pair: CandidateKind },
     /// A data channel is closed.
     ChannelClosed,
     /// A message came in on the data channel.
     Received(ChannelData),
+    /// A packet of media has come in after that was asked for.
+    PacketArrived(u32),
     /// A message could not be handed to the data channel.
     TransmitFailed(String),
     /// The lost-flight repair sent the last DTLS flight again.

@@ -7,7 +7,7 @@ use crate::{
     base::{Generation, Instant, PeerId},
     metrics::{EventKind, LimitOf},
     scenario::EXTERNALS_MAX,
-    signaling::{ChannelData, ChannelMessage, LeaveReason, Member, RosterBy},
+    signaling::{ChannelData, ChannelMessage, LeaveReason, Member, Message, RosterBy},
 };
 
 /// Bytes of a user id; what the reference server takes. Who has a longer one is not met.
@@ -213,6 +213,7 @@ impl Peer {
     pub(super) fn user_id_of(&self, remote: PeerId) -> String {
         match self.externals.user_id(remote) {
             Some(user_id) => user_id.to_owned(),
+            None if remote == PeerId::SERVER => Message::SERVER.to_owned(),
             None => self.roommates[&remote].clone(),
         }
     }
@@ -293,7 +294,7 @@ impl Peer {
     }
 
     /// It answers no probes: that ICE is connected again has to do.
-    pub(super) fn trust_external(&mut self, remote: PeerId) {
+    pub(super) fn trust(&mut self, remote: PeerId) {
         if let Some(link) = self.links.get_mut(&remote) {
             link.probe_sent(0);
             link.probe_returned(0);

@@ -196,7 +196,7 @@ impl Peer {
         ends: Instant,
         now: Instant,
     ) {
-        if remote.is_external() {
+        if !self.is_planned(remote) {
             // It answers no probes: nothing could be proven.
             return;
         }
@@ -267,8 +267,14 @@ impl Peer {
     /// Sends a probe that wants an echo, if the channel is open.
     pub(super) fn probe(&mut self, remote: PeerId, now: Instant) {
         let number = self.next_probe;
-        let text = self.chat_text(Seq::Probe(number), 0, now);
-        if !self.transmit(remote, &text) {
+        let asked = match self.exchanges_messages() {
+            true => {
+                let text = self.chat_text(Seq::Probe(number), 0, now);
+                self.transmit(remote, &text)
+            }
+            false => self.await_media(remote, number),
+        };
+        if !asked {
             return;
         }
         self.next_probe += 1;
@@ -286,6 +292,7 @@ impl Peer {
         {
             fault.probe.get_or_insert(number);
         }
+        self.hear_from_ice(now);
         self.drain_link(remote, now);
     }
 

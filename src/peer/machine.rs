@@ -7,7 +7,7 @@ use std::{
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    connection::{ConnectionCommand, ConnectionEvent},
+    connection::{Carries, ConnectionCommand, ConnectionEvent},
     externals::Externals,
     faults::{Copies, Fault, NetworkCommand, Offered},
     introduced::{Introduction, List, Strangers},
@@ -60,6 +60,10 @@ pub struct Peer {
     epoch_unix_ms: u64,
     /// What the protocol carries.
     pub(super) abilities: Abilities,
+    /// The label of data channels to the server.
+    pub(super) channel_label: &'static str,
+    /// Signs of life that ICE has given, by remote and number.
+    pub(super) answered_by_ice: Vec<(PeerId, u32)>,
 
     pub(super) codec: Box<dyn Codec>,
     pub(super) channel_format: ChannelFormat,
@@ -277,15 +281,22 @@ impl Peer {
         let user_ids: BTreeMap<PeerId, String> = room
             .peers
             .iter()
-            .map(|peer| (*peer, plan.peers[peer.index()].user_id.clone()))
+            .map(|peer| {
+                let user_id = &plan.peers[peer.index()].user_id;
+                (*peer, plan.protocol.id_on_wire(user_id))
+            })
             .collect();
+        let has_pairs = plan.abilities().topology.has_pairs();
         Self {
             room_wire_id: room.wire_id.clone(),
             by_user_id: user_ids
                 .iter()
                 .map(|(peer, user)| (user.clone(), *peer))
                 .collect(),
-            roommates: user_ids.into_iter().filter(|(peer, _)| *peer != id).collect(),
+            roommates: match has_pairs {
+                true => user_ids.into_iter().filter(|(peer, _)| *peer != id).collect(),
+                false => [(PeerId::SERVER, Message::SERVER.to_owned())].into(),
+            },
             externals: Externals::new(plan.is_open_to_externals(mine.room)),
             strangers: Strangers::default(),
             list: List::default(),
@@ -293,6 +304,8 @@ impl Peer {
             settle_within: plan.connect_timeout.max(plan.message_timeout),
             epoch_unix_ms,
             abilities: plan.abilities(),
+            channel_label: plan.protocol.channel_label(),
+            answered_by_ice: Vec::new(),
             channel_format: plan.protocol.channel_format(),
             chunks: BTreeMap::new(),
             next_message: 1,
@@ -462,6 +475,9 @@ impl Peer {
             self.check_settled(now);
         }
         self.check_parted(remote, now);
+        if remote == PeerId::SERVER {
+            return self.check_server_channel(now);
+        }
         // A member whose socket closed, and who went on talking to us until now.
         let deserted = |link: &Link| !link.is_open() || link.is_unwell();
         if !self.members.contains(&remote) && self.links.get(&remote).is_some_and(deserted) {
@@ -478,6 +494,10 @@ impl Peer {
         while let Some(output) = self.links.get_mut(&remote).and_then(Link::poll_output) {
             match output {
                 LinkOutput::Connection(generation, command) => {
+                    if self.carries_to(remote) == Carries::Relayed {
+                        self.relay(remote, generation, command, now);
+                        continue;
+                    }
                     if matches!(command, ConnectionCommand::Create { .. }) {
                         self.generations.insert(remote, generation);
                         self.live.insert((remote, generation));
@@ -494,9 +514,20 @@ impl Peer {
                     let remote = self.user_id_of(remote);
                     self.send(&Message::Candidate { remote, candidate }, now);
                 }
-                LinkOutput::Opened(_) => self.link_opened(remote, now),
-                LinkOutput::Probe | LinkOutput::Restarted if remote.is_external() => {
-                    self.trust_external(remote);
+                LinkOutput::RequestOffer { ice_restart } => {
+                    let message = Message::RequestOffer {
+                        remote: self.user_id_of(remote),
+                        ice_restart,
+                    };
+                    self.send(&message, now);
+                    self.link(remote).expect_offer(now);
+                }
+                LinkOutput::Opened(generation) => self.link_opened(remote, generation, now),
+                LinkOutput::Flowed(number) => self.echo_received(remote, number, now),
+                LinkOutput::Probe | LinkOutput::Restarted
+                    if remote.is_external() || self.carries_to(remote).is_unproven() =>
+                {
+                    self.trust(remote);
                 }
                 LinkOutput::Probe | LinkOutput::Restarted => self.probe(remote, now),
                 LinkOutput::Acted(path) => self.acted(remote, path),
@@ -507,13 +538,19 @@ impl Peer {
         }
     }
 
-    fn link_opened(&mut self, remote: PeerId, now: Instant) {
+    fn link_opened(&mut self, remote: PeerId, generation: Generation, now: Instant) {
         if remote.is_external() {
             return self.external_opened(remote, now);
         }
         self.seen.opened.insert(remote);
-        let probe = self.chat_text(Seq::Probe(0), 0, now);
-        self.transmit(remote, &probe);
+        if !self.is_planned(remote) {
+            self.server_channel_opened(now);
+        } else if self.exchanges_messages() {
+            let probe = self.chat_text(Seq::Probe(0), 0, now);
+            self.transmit(remote, &probe);
+        } else {
+            self.media_opened(remote, generation);
+        }
         if self.faults.contains_key(&remote) {
             self.probe(remote, now);
         }
@@ -522,9 +559,18 @@ impl Peer {
         self.check_settled(now);
     }
 
-    fn received(&mut self, remote: PeerId, generation: Generation, data: &ChannelData, now: Instant) {
+    pub(super) fn received(
+        &mut self,
+        remote: PeerId,
+        generation: Generation,
+        data: &ChannelData,
+        now: Instant,
+    ) {
         if remote.is_external() {
             return self.heard_external(remote, generation, data, now);
+        }
+        if remote == PeerId::SERVER {
+            return self.heard_on_channel(data, now);
         }
         let Some(ChannelMessage::Chat { id, bytes }) = self.read_channel(remote, generation, data) else {
             return;

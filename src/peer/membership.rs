@@ -7,7 +7,7 @@ use super::{
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId, Purpose},
     metrics::{DescriptionKind, EventKind, IgnoreReason},
-    signaling::{Description, LeaveReason, Member, Message, RosterBy, SdpType},
+    signaling::{Description, LeaveReason, Member, Message, RosterBy, SdpType, Topology},
 };
 
 /// Offers of a remote that are known to belong to earlier memberships of it, the latest.
@@ -56,7 +56,7 @@ impl Peer {
     /// Everybody whom this peer believes to be in the room, itself included.
     pub(super) fn believed(&self) -> BTreeSet<PeerId> {
         let mut believed = self.members.clone();
-        believed.retain(|member| !member.is_external());
+        believed.retain(|member| !member.is_external() && *member != PeerId::SERVER);
         believed.insert(self.plan.id);
         believed
     }
@@ -109,6 +109,7 @@ impl Peer {
         } else {
             self.send(&message, now);
         }
+        self.offer_with_join(now);
         self.join_once_more(now);
     }
 
@@ -287,6 +288,7 @@ impl Peer {
                     self.ask_again(now);
                 }
             }
+            message if self.is_of_server_link(&message) => self.handle_link_message(message, now),
             // On a socket that has confirmed no join yet they can't be about an earlier membership: something held the
             // confirmation up.
             message if self.membership == Membership::Joining && (!self.was_welcomed || self.announces()) => {
@@ -303,11 +305,36 @@ impl Peer {
                     self.let_in(&members, (token, user_id), resumed, now);
                 }
             }
+            message @ (Message::Description { .. } | Message::Candidate { .. }) => {
+                self.handle_link_message(message, now);
+            }
+            Message::Welcome {
+                members,
+                token,
+                resumed,
+                user_id,
+            } => {
+                let is_own = self.is_own_answer();
+                if is_own && !self.is_outside() {
+                    self.let_in(&members, (token, user_id), resumed, now);
+                }
+            }
+            // Before the join is confirmed they are about the membership before it.
+            message if self.is_member() => {
+                self.handle_roster_message(message.clone(), now);
+                self.hear_server(message, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_link_message(&mut self, message: Message, now: Instant) {
+        match message {
             Message::Description { remote, description } => {
                 let Some(remote) = self.peer_of(&remote) else {
                     return;
                 };
-                let refused = match self.members.contains(&remote) {
+                let refused = match self.members.contains(&remote) || remote == PeerId::SERVER {
                     false => Some(IgnoreReason::NotAMember),
                     true if self.was_taken_before(remote, &description) => Some(IgnoreReason::Stale),
                     true => None,
@@ -329,26 +356,13 @@ impl Peer {
             }
             Message::Candidate { remote, candidate } => {
                 if let Some(remote) = self.peer_of(&remote)
-                    && self.members.contains(&remote)
+                    && (self.members.contains(&remote) || remote == PeerId::SERVER)
                 {
                     self.link(remote).handle_candidate(candidate);
                     self.drain_link(remote, now);
                 }
             }
-            Message::Welcome {
-                members,
-                token,
-                resumed,
-                user_id,
-            } => {
-                let is_own = self.is_own_answer();
-                if is_own && !self.is_outside() {
-                    self.let_in(&members, (token, user_id), resumed, now);
-                }
-            }
-            // Before the join is confirmed they are about the membership before it.
-            message if self.is_member() => self.handle_roster_message(message, now),
-            _ => {}
+            message => self.hear_server(message, now),
         }
     }
 
@@ -467,6 +481,7 @@ impl Peer {
                 self.member_left(remote, LeaveReason::Closed, now);
             }
         }
+        self.meet_server(goes_on, now);
         for remote in present {
             // A new client took over what a crashed one left: nobody is told that it joined.
             self.is_there(remote, resumed && !goes_on, began, now);
@@ -485,6 +500,10 @@ impl Peer {
         self.seen.left.remove(&remote);
         if remote.is_external() {
             self.external_joined(remote, began);
+        }
+        if self.abilities.topology != Topology::Mesh {
+            self.link_through_server(remote, now);
+            return;
         }
         if untold || self.abilities.roster_by == RosterBy::ServerOnce {
             self.link(remote).offer();
@@ -508,6 +527,10 @@ impl Peer {
             return self.member_is_back(remote, now);
         }
         // Whatever is left of its earlier membership belongs to a client that is gone.
+        if self.abilities.topology != Topology::Mesh {
+            self.let_go(remote, "replaced", now);
+            return self.link_through_server(remote, now);
+        }
         if self.rules().close_on_leave && !self.rules().keep_living {
             self.let_go(remote, "replaced", now);
         }
@@ -587,6 +610,7 @@ impl Peer {
     /// The link to `remote`, made if there is none.
     pub(super) fn link(&mut self, remote: PeerId) -> &mut Link {
         let last = self.generations.get(&remote).copied().unwrap_or(Generation(0));
+        let carries = self.carries_to(remote);
         let (rules, me, incarnation) = (*self.rules(), self.plan.id, self.incarnation);
         let (links, memories, seed) = (&mut self.links, &mut self.memories, self.seed);
         let seat = self.plan.seat();
@@ -599,6 +623,7 @@ impl Peer {
             Link::new(rules, me, remote, incarnation, last)
                 .with_politeness(polite.unwrap_or(me < remote))
                 .with_memory(memory)
+                .carrying(carries)
                 .with_jitter(seed.connection(seat.number, seat.number_of(remote), last, Purpose::Recovery))
         })
     }
@@ -612,6 +637,9 @@ impl Peer {
     }
 
     pub(super) fn peer_of(&self, user_id: &str) -> Option<PeerId> {
+        if user_id == Message::SERVER && self.abilities.topology.has_server_link() {
+            return Some(PeerId::SERVER);
+        }
         let planned = self.by_user_id.get(user_id).copied();
         planned.or_else(|| self.externals.peer_of(user_id))
     }

@@ -14,13 +14,16 @@ mod membership;
 mod received;
 mod restart;
 mod script;
+mod server_link;
 mod settle;
 mod socket;
 mod tampering;
 mod timers;
 mod turn;
 
-pub use connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState};
+pub use connection::{
+    Carries, ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, TransportState,
+};
 pub use faults::NetworkCommand;
 pub use introduced::Introduction;
 pub use link::{Link, LinkOutput, Memory};

@@ -45,7 +45,7 @@ impl Peer {
         }
         self.restarted = Some(now);
         let Some(ends) = ends else { return };
-        for remote in self.open_links(|remote| !remote.is_external()) {
+        for remote in self.open_links(|remote| self.is_planned(*remote)) {
             let fault = self.owe_data(remote, cause, planned, ends, now);
             fault.restarted = Some(now);
         }

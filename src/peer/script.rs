@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::{
     faults::{CopyStep, NetworkCommand},
+    link::Link,
     machine::{Peer, PeerOutput, PeerTimer},
 };
 use crate::{
@@ -288,8 +289,13 @@ impl Peer {
         } else {
             self.roommates.keys().copied().collect()
         };
+        let said = self.say_to_all(&text, now);
         for remote in due {
-            let kind = if self.transmit(remote, &text) {
+            let sent = match said {
+                true => self.links.get(&remote).is_some_and(Link::is_open),
+                false => self.transmit(remote, &text),
+            };
+            let kind = if sent {
                 EventKind::MessageSent {
                     planned,
                     incarnation,

@@ -114,7 +114,7 @@ impl Peer {
             .members
             .iter()
             .copied()
-            .filter(|m| !m.is_external() && !fin_sent.contains(m))
+            .filter(|m| !m.is_external() && !fin_sent.contains(m) && self.exchanges_messages())
             .filter(|m| self.links.get(m).is_some_and(super::Link::is_open))
             .collect();
         for remote in due {
@@ -134,7 +134,7 @@ impl Peer {
 
     /// Whether descriptions are under way between peers of the plan. What comes from others is nobody's promise.
     fn is_exchanging(&self) -> bool {
-        let mut planned = self.links.iter().filter(|(remote, _)| !remote.is_external());
+        let mut planned = self.links.iter().filter(|(remote, _)| self.is_planned(**remote));
         planned.any(|(_, link)| link.is_exchanging())
     }
 
@@ -151,8 +151,9 @@ impl Peer {
             return false;
         };
         // A connection that is being replaced has said its last, and the next one has still to open.
+        let silent = !self.exchanges_messages();
         let has_ended = |m: &PeerId, link: &super::Link| {
-            link.is_given_up() || link.is_open() && fins.contains(m) && fin_sent.contains(m)
+            link.is_given_up() || link.is_open() && (silent || fins.contains(m) && fin_sent.contains(m))
         };
         let all_fins = self
             .members
@@ -167,7 +168,7 @@ impl Peer {
 
     /// A fresh channel is open: a last message that went out on the one before it may have been lost with that.
     pub(super) fn repeat_fin(&mut self, remote: PeerId, now: Instant) {
-        if remote.is_external() {
+        if !self.is_planned(remote) || !self.exchanges_messages() {
             return;
         }
         match &mut self.phase {
@@ -197,7 +198,11 @@ impl Peer {
                 believed: self.believed().into_iter().collect(),
             };
             self.event(kind);
-            let links: Vec<_> = self.links.iter().map(|(r, link)| (*r, link.settled())).collect();
+            let links = self
+                .links
+                .iter()
+                .filter(|(remote, _)| **remote != PeerId::SERVER || self.is_planned(**remote));
+            let links: Vec<_> = links.map(|(r, link)| (*r, link.settled())).collect();
             for (remote, kind) in links {
                 self.event_of(Some(remote), kind);
             }

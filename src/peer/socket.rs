@@ -198,6 +198,13 @@ impl Peer {
             }
             self.put_out(message, frame, now);
         }
+        let texts = self.codec.encode_on_channel(message, unix_ms);
+        if !texts.is_empty() {
+            if *message != Message::Ping {
+                self.pings.expect_more();
+            }
+            self.say_on_channel(texts, now);
+        }
     }
 
     /// The frames that give the membership up, for whoever finds the peer broken: nothing of its state is asked for

@@ -3,29 +3,35 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use rtc::peer_connection::configuration::RTCOfferOptions;
+use rtc::peer_connection::{configuration::RTCOfferOptions, transport::RTCDtlsRole};
 use tokio::sync::{Notify, mpsc};
 use tracing::Instrument;
 use webrtc::{
     data_channel::{DataChannel, DataChannelEvent},
+    media_stream::track_remote::TrackRemote,
     peer_connection::{
-        MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfiguration,
+        PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfiguration,
         RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState,
         RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionIceEvent,
         RTCPeerConnectionState, RTCSdpType, RTCSessionDescription, SettingEngine, SettingEngineBuilder,
+        transport::DtlsTransport,
     },
 };
 
 use crate::{
     base::{Generation, PeerId, Seat},
     metrics::{CandidateKind, SignalingState},
-    peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState},
+    peer::{
+        Carries, ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState,
+    },
     scenario::{ClientRules, Ice, IcePolicy},
     signaling::{Candidate, ChannelData, ChannelMessage, Description, SdpType, with_origin},
     world::{
         Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, UdpAddr, World,
     },
 };
+
+use super::media::{self, Media};
 
 /// Between two ICE connectivity checks of a pair, and how many there are at most.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
@@ -48,6 +54,7 @@ pub(super) struct Stack {
 #[derive(Clone)]
 pub(super) struct Begin {
     pub offerer: bool,
+    pub carries: Carries,
     /// How long a description waits for the candidates that are there at once: the host's.
     pub gather_within: Duration,
     /// Its peer is going to move to another network. Every restart of ICE then breaks before it makes: it binds
@@ -66,9 +73,10 @@ pub(super) struct Path {
 
 impl Begin {
     /// In a client of these rules.
-    pub fn of(rules: &ClientRules, path: Path, offerer: bool) -> Self {
+    pub fn of(rules: &ClientRules, path: Path, (offerer, carries): (bool, Carries)) -> Self {
         Self {
             offerer,
+            carries,
             gather_within: rules.gather_within,
             roams: false,
             path,
@@ -155,6 +163,13 @@ struct Connection {
     world: Arc<dyn World>,
     /// Told when gathering is complete.
     gathering: Arc<Notify>,
+    /// Told when ICE and DTLS are connected.
+    connected: Arc<Notify>,
+    media: Media,
+    /// Whether media goes out or has come in.
+    is_flowing: bool,
+    /// What the next packet is the answer to.
+    awaited: Vec<u32>,
     gather_within: Duration,
     _counted: crate::world::Counted,
 }
@@ -197,15 +212,19 @@ impl Connection {
         let driver = runtime.waker();
         let (channels, incoming) = mpsc::channel(8);
         let gathering = Arc::new(Notify::new());
+        let connected = Arc::new(Notify::new());
+        let (tracks, incoming_tracks) = mpsc::channel(8);
         let handler = Handler {
             identity: identity.clone(),
             gathering: gathering.clone(),
+            connected: connected.clone(),
             channels,
+            tracks,
         };
         let peer_connection: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
                 .with_configuration(configuration)
-                .with_media_engine(MediaEngine::default())
+                .with_media_engine(media::engine(begin.carries).map_err(text)?)
                 .with_setting_engine(settings(&*stack.world, &identity, &begin))
                 .with_runtime(Arc::new(runtime))
                 .with_handler(Arc::new(handler))
@@ -214,12 +233,24 @@ impl Connection {
                 .await
                 .map_err(text)?,
         );
-        let channel = if begin.offerer {
-            let channel = peer_connection.create_data_channel(ChannelMessage::LABEL, None);
-            Some(channel.await.map_err(text)?)
-        } else {
-            None
+        let label = match begin.carries {
+            Carries::Channel => begin.offerer.then_some(ChannelMessage::LABEL),
+            Carries::ServerChannel(label) => Some(label),
+            _ => None,
         };
+        let channel = match label {
+            Some(label) => Some(
+                peer_connection
+                    .create_data_channel(label, None)
+                    .await
+                    .map_err(text)?,
+            ),
+            None => None,
+        };
+        let seat = identity.peer;
+        let whose = (seat.number, seat.number_of(identity.remote), identity.generation);
+        let media = Media::of(&*peer_connection, begin.carries, whose, incoming_tracks);
+        let media = media.await.map_err(text)?;
         let connection = Self {
             identity,
             peer_connection,
@@ -230,6 +261,10 @@ impl Connection {
             driver,
             world: stack.world.clone(),
             gathering,
+            connected,
+            media,
+            is_flowing: false,
+            awaited: Vec::new(),
             gather_within: begin.gather_within,
             _counted: counted,
         };
@@ -249,6 +284,14 @@ impl Connection {
                     None => std::future::pending().await,
                 }
             };
+            let world = self.world.clone();
+            let due = self.media.next();
+            let packet_due = async {
+                match due {
+                    Some(at) => world.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
@@ -256,16 +299,34 @@ impl Connection {
                     Some(ConnectionCommand::Create { .. }) => {}
                     Some(ConnectionCommand::Perform(operation)) => self.perform(operation).await,
                     Some(ConnectionCommand::Transmit(data)) => self.transmit(data).await,
+                    Some(ConnectionCommand::AwaitPacket(number)) => self.awaited.push(number),
                 },
                 event = channel_event => match event {
                     Some(event) => self.handle_channel(event).await,
                     None => self.channel = None,
                 },
                 Some(channel) = channels.recv() => self.channel = Some(channel),
+                () = self.connected.notified(), if self.media.publishes() => {
+                    self.media.start(self.world.now());
+                    self.media_flows().await;
+                }
+                () = packet_due => self.media.send(self.world.now()).await,
+                () = self.media.arrived() => self.media_flows().await,
             }
         }
         // An error here means that it is closed already.
         let _ = self.peer_connection.close().await;
+    }
+
+    /// Media goes out, or a packet has come in.
+    async fn media_flows(&mut self) {
+        if !std::mem::replace(&mut self.is_flowing, true) {
+            let pair = self.media_pair().await;
+            self.identity.tell(ConnectionEvent::ChannelOpened { pair }).await;
+        }
+        for number in std::mem::take(&mut self.awaited) {
+            self.identity.tell(ConnectionEvent::PacketArrived(number)).await;
+        }
     }
 
     async fn perform(&mut self, operation: ConnectionOperation) {
@@ -417,21 +478,36 @@ impl Connection {
 
     /// The type of the local candidate in use.
     async fn selected_pair(&self) -> CandidateKind {
-        let Some(sctp) = self.peer_connection.sctp().await else {
-            return CandidateKind::Unknown;
+        match self.peer_connection.sctp().await {
+            Some(sctp) => kind_of_pair(&*sctp.transport()).await,
+            None => CandidateKind::Unknown,
+        }
+    }
+
+    /// The same of a connection that carries media.
+    async fn media_pair(&self) -> CandidateKind {
+        let transport = match self.peer_connection.get_senders().await.first() {
+            Some(sender) => sender.transport().await,
+            None => match self.peer_connection.get_receivers().await.first() {
+                Some(receiver) => receiver.transport().await,
+                None => return CandidateKind::Unknown,
+            },
         };
-        let selected = sctp
-            .transport()
-            .ice_transport()
-            .get_selected_candidate_pair()
-            .await;
-        match selected.ok().flatten().map(|pair| pair.local().typ) {
-            Some(RTCIceCandidateType::Host) => CandidateKind::Host,
-            Some(RTCIceCandidateType::Srflx) => CandidateKind::Srflx,
-            Some(RTCIceCandidateType::Prflx) => CandidateKind::Prflx,
-            Some(RTCIceCandidateType::Relay) => CandidateKind::Relay,
+        match transport {
+            Ok(Some(transport)) => kind_of_pair(&*transport).await,
             _ => CandidateKind::Unknown,
         }
+    }
+}
+
+async fn kind_of_pair(transport: &dyn DtlsTransport) -> CandidateKind {
+    let selected = transport.ice_transport().get_selected_candidate_pair().await;
+    match selected.ok().flatten().map(|pair| pair.local().typ) {
+        Some(RTCIceCandidateType::Host) => CandidateKind::Host,
+        Some(RTCIceCandidateType::Srflx) => CandidateKind::Srflx,
+        Some(RTCIceCandidateType::Prflx) => CandidateKind::Prflx,
+        Some(RTCIceCandidateType::Relay) => CandidateKind::Relay,
+        _ => CandidateKind::Unknown,
     }
 }
 
@@ -485,6 +561,11 @@ fn settings(world: &dyn World, whose: &Identity, begin: &Begin) -> SettingEngine
         .with_relay_acceptance_min_wait(Some(relay_acceptance))
         // The addresses of the network that was left are nobody's any more.
         .with_discard_local_candidates_during_ice_restart(begin.roams);
+    if begin.carries.is_offered_by_server() {
+        // As the DTLS client this end would send its first flight while the server still takes the answer, and wait a
+        // second before it sends that again.
+        settings = settings.with_answering_dtls_role(RTCDtlsRole::Server);
+    }
     let numbers = (whose.peer.number, whose.peer.number_of(whose.remote));
     if let Some(provider) = world.crypto_provider(numbers.0, numbers.1, whose.generation) {
         settings = settings.with_crypto_provider(provider);
@@ -508,7 +589,9 @@ fn theirs(description: &Description) -> Result<RTCSessionDescription, webrtc::er
 struct Handler {
     identity: Identity,
     gathering: Arc<Notify>,
+    connected: Arc<Notify>,
     channels: mpsc::Sender<Arc<dyn DataChannel>>,
+    tracks: mpsc::Sender<Arc<dyn TrackRemote>>,
 }
 
 #[async_trait::async_trait]
@@ -558,6 +641,13 @@ impl PeerConnectionEventHandler for Handler {
             _ => TransportState::New,
         };
         self.identity.tell(ConnectionEvent::State(state)).await;
+        if state == TransportState::Connected {
+            self.connected.notify_one();
+        }
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        let _ = self.tracks.send(track).await;
     }
 
     async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {

@@ -574,7 +574,7 @@ impl PeerTask {
     }
 
     fn command(&mut self, remote: PeerId, generation: Generation, command: ConnectionCommand) {
-        if let ConnectionCommand::Create { offerer } = command {
+        if let ConnectionCommand::Create { offerer, carries } = command {
             let inputs = self.shared.inputs[self.id.index()].clone();
             let planned = &self.shared.plan.peers[self.id.index()];
             let path = connection::Path {
@@ -586,7 +586,7 @@ impl PeerTask {
                 &self.network,
                 (planned.seat(), remote),
                 generation,
-                connection::Begin::of(&planned.rules, path, offerer).roaming(planned.roams()),
+                connection::Begin::of(&planned.rules, path, (offerer, carries)).roaming(planned.roams()),
                 inputs,
             );
             self.connections.insert((remote, generation), commands);
@@ -617,7 +617,9 @@ impl PeerTask {
                 result: Err(error),
             }),
             ConnectionCommand::Transmit(_) => ConnectionEvent::TransmitFailed(error),
-            ConnectionCommand::Create { .. } | ConnectionCommand::Close => return,
+            ConnectionCommand::Create { .. }
+            | ConnectionCommand::AwaitPacket(_)
+            | ConnectionCommand::Close => return,
         };
         let inputs = self.shared.inputs[self.id.index()].clone();
         self.shared.stack.world.spawn(Box::pin(async move {

@@ -1,8 +1,8 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::{
-    ChannelFormat, Codec, Custom, Dashboard, Described, Janus, JanusOptions, JanusPlugin, PeerJs,
-    PeerJsOptions, SimpleWebRtc, Whep, Whip, WhipOptions,
+    ChannelFormat, ChannelMessage, Codec, Custom, Dashboard, Described, Janus, JanusOptions, JanusPlugin,
+    PeerJs, PeerJsOptions, SimpleWebRtc, Whep, Whip, WhipOptions,
 };
 
 /// A signaling protocol, with what a user can choose of it.
@@ -300,6 +300,19 @@ impl Protocol {
                 Some("its frames are other ones".to_owned())
             }
         }
+    }
+
+    /// The label of a data channel: the one between two peers, or the one to the server.
+    pub fn channel_label(&self) -> &'static str {
+        match self {
+            Self::Janus(_) => "JanusDataChannel",
+            _ => ChannelMessage::LABEL,
+        }
+    }
+
+    /// What others call who is planned as `user_id`.
+    pub fn id_on_wire(&self, user_id: &str) -> String {
+        user_id.to_owned()
     }
 
     /// What carries its frames.

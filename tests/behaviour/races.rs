@@ -424,7 +424,7 @@ fn an_offer_that_waits_outlives_the_connection_it_waited_for() {
     let mut taken = Vec::new();
     while let Some(output) = link.poll_output() {
         match output {
-            LinkOutput::Connection(generation, ConnectionCommand::Create { offerer }) => {
+            LinkOutput::Connection(generation, ConnectionCommand::Create { offerer, .. }) => {
                 connections.insert(generation, Connection::new(generation.0, offerer));
             }
             LinkOutput::Connection(generation, ConnectionCommand::Perform(operation)) => {

@@ -3,12 +3,12 @@
 
 use super::{
     connection::{Connection, Exchange},
-    machine::{Link, LinkTimer},
+    machine::{Link, LinkOutput, LinkTimer},
 };
 use crate::{
-    base::Generation,
+    base::{Generation, Instant},
     metrics::{EventKind, RecoveryPath},
-    peer::connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation},
+    peer::connection::{Carries, ConnectionCommand, ConnectionEvent, ConnectionOperation},
 };
 
 impl Link {
@@ -43,8 +43,14 @@ impl Link {
 
     /// Replaces the connection by one that is offered, unless that was in vain too often.
     pub(super) fn offer_anew(&mut self) {
-        if !self.may_replace() {
+        // What the server passes on comes back with the connection to it.
+        if self.carries == Carries::Relayed || !self.may_replace() {
             return;
+        }
+        if self.carries.is_offered_by_server() {
+            self.close_connection("replaced");
+            self.act(RecoveryPath::Replace);
+            return self.request_offer();
         }
         self.replace(true);
         self.act(RecoveryPath::Replace);
@@ -54,12 +60,29 @@ impl Link {
         );
     }
 
+    /// Has the server offer on a connection of its own that is a new one.
+    pub(super) fn request_offer(&mut self) {
+        self.stand_down();
+        self.outputs
+            .push_back(LinkOutput::RequestOffer { ice_restart: false });
+    }
+
+    /// The server has ended the connection, or does not make it.
+    pub fn ended(&mut self, now: Instant) {
+        if self.connection.is_some() {
+            self.replace_dead(self.generation, now);
+        } else if self.carries.is_offered_by_server() {
+            self.expect_offer(now);
+        }
+    }
+
     pub(super) fn create(&mut self, offerer: bool) {
         self.last = self.last.next();
         self.generation = self.last;
         self.recovery_on_new_connection();
         self.connection = Some(Connection::new(self.generation));
-        self.command(self.generation, ConnectionCommand::Create { offerer });
+        let carries = self.carries;
+        self.command(self.generation, ConnectionCommand::Create { offerer, carries });
         self.event(EventKind::ConnectionCreated {
             generation: self.generation,
             incarnation: self.incarnation,

@@ -11,12 +11,15 @@ use crate::{
     base::{Generation, Incarnation, Instant, PeerId},
     metrics::{CandidateKind, EventKind, Operation, RecoveryPath, SignalingState},
     peer::{
-        connection::{ConnectionCommand, ConnectionEvent, ConnectionOperation, TransportState},
+        connection::{Carries, ConnectionCommand, ConnectionEvent, ConnectionOperation, TransportState},
         timers::Timers,
     },
     scenario::ClientRules,
     signaling::{Candidate, ChannelData, Description},
 };
+
+/// How long the server may take to offer when it was asked for that.
+const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 
 /// Negotiates with one remote during one membership, through as many connections as it takes.
 ///
@@ -26,6 +29,7 @@ pub struct Link {
     pub(super) rules: ClientRules,
     /// In a collision the lower id is polite.
     pub(super) polite: bool,
+    pub(super) carries: Carries,
     pub(super) incarnation: Incarnation,
     /// That of the current connection, or of the last one.
     pub(super) generation: Generation,
@@ -85,10 +89,14 @@ pub enum LinkOutput {
     SendDescription(Description),
     /// Signal a candidate to the remote.
     SendCandidate(Candidate),
+    /// Ask the server for an offer: on a connection that is new to it, or one that restarts ICE.
+    RequestOffer { ice_restart: bool },
     /// The channel of the current connection has opened.
     Opened(Generation),
     /// A message came in on that generation's channel.
     Received(Generation, ChannelData),
+    /// A packet of media has come in since it was asked for that.
+    Flowed(u32),
     /// ICE is back: send a probe, and say [`Link::probe_sent`] and [`Link::probe_returned`].
     Probe,
     /// The restart that the script asked for is done: the selected pair is of the new ICE generation.
@@ -113,6 +121,7 @@ impl Link {
         Self {
             rules,
             polite: me < remote,
+            carries: Carries::default(),
             incarnation,
             generation: last,
             last,
@@ -131,6 +140,12 @@ impl Link {
     /// The same, where the order of user ids is not that of peer ids: the remote is not in the plan.
     pub fn with_politeness(mut self, polite: bool) -> Self {
         self.polite = polite;
+        self
+    }
+
+    /// The same, where it is no data channel between two peers.
+    pub fn carrying(mut self, carries: Carries) -> Self {
+        self.carries = carries;
         self
     }
 
@@ -223,8 +238,14 @@ impl Link {
         }
     }
 
-    /// The remote joined after us: it is ours to offer.
+    /// The remote joined after us: it is ours to offer; or, where the server offers, to ask for that.
     pub fn offer(&mut self) {
+        if self.carries.is_offered_by_server() {
+            return self.request_offer();
+        }
+        if self.carries == Carries::Relayed {
+            return self.create(true);
+        }
         if self.rules.keep_living {
             if self.connection.as_ref().is_some_and(Connection::is_living) {
                 return;
@@ -262,11 +283,18 @@ impl Link {
     /// It is the remote's to offer, for it was there before us or is to replace what has failed; if it doesn't,
     /// we do.
     pub fn expect_offer(&mut self, now: Instant) {
-        if self.rules.offer_fallback && self.lacks_connection() {
-            self.timers.set(
-                LinkTimer::OfferFallback(self.generation),
-                now + self.rules.offer_fallback_after,
-            );
+        let after = match self.carries.is_offered_by_server() {
+            true => Some(REQUEST_WITHIN),
+            false => self
+                .rules
+                .offer_fallback
+                .then_some(self.rules.offer_fallback_after),
+        };
+        if let Some(after) = after
+            && self.lacks_connection()
+        {
+            self.timers
+                .set(LinkTimer::OfferFallback(self.generation), now + after);
         }
     }
 
@@ -274,7 +302,7 @@ impl Link {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((timer, _)) = self.timers.expire(now) {
             match timer {
-                LinkTimer::OfferFallback(generation) => self.offer_overdue(generation),
+                LinkTimer::OfferFallback(generation) => self.offer_overdue(generation, now),
                 LinkTimer::Unanswered(generation) => self.answer_overdue(generation, now),
                 LinkTimer::Doubt(generation) => self.doubt_is_right(generation),
                 LinkTimer::NoIce(generation) | LinkTimer::NotOpen(generation) => {
@@ -296,7 +324,7 @@ impl Link {
         }
     }
 
-    fn offer_overdue(&mut self, generation: Generation) {
+    fn offer_overdue(&mut self, generation: Generation, now: Instant) {
         let current = generation == self.generation && self.lacks_connection();
         if !current && !self.accept_stale(generation, "offer_fallback") {
             return;
@@ -305,6 +333,18 @@ impl Link {
             Some(_) if current => self.offer_anew(),
             _ => self.offer(),
         }
+        if self.carries.is_offered_by_server() {
+            self.expect_offer(now);
+        }
+    }
+
+    /// Has the next packet of media told, if any can come in.
+    pub fn await_packet(&mut self, number: u32) -> bool {
+        let awaits = self.is_open() && self.carries.comes_in();
+        if awaits {
+            self.command(self.generation, ConnectionCommand::AwaitPacket(number));
+        }
+        awaits
     }
 
     /// Sends a message; `false` if no channel is open.
@@ -382,6 +422,7 @@ impl Link {
             ConnectionEvent::Received(data) => {
                 self.outputs.push_back(LinkOutput::Received(generation, data));
             }
+            ConnectionEvent::PacketArrived(number) => self.outputs.push_back(LinkOutput::Flowed(number)),
             ConnectionEvent::TransmitFailed(error) => self.event(EventKind::OperationFailed {
                 generation,
                 operation: Operation::Send,
@@ -458,6 +499,7 @@ fn name_of(event: &ConnectionEvent) -> &'static str {
         ConnectionEvent::ChannelOpened { .. } => "channel_opened",
         ConnectionEvent::ChannelClosed => "channel_closed",
         ConnectionEvent::Received(_) => "received",
+        ConnectionEvent::PacketArrived(_) => "packet_arrived",
         ConnectionEvent::TransmitFailed(_) => "transmit_failed",
         ConnectionEvent::FlightRepeated => "flight_repeated",
         ConnectionEvent::Closed => "closed",

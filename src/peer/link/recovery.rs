@@ -109,6 +109,12 @@ impl Link {
             return;
         }
         if let Some(Wanted { ice_restart }) = self.recovery.wanted.take() {
+            if self.carries.is_offered_by_server() {
+                if ice_restart {
+                    self.outputs.push_back(LinkOutput::RequestOffer { ice_restart });
+                }
+                return;
+            }
             if let Some(connection) = &mut self.connection {
                 connection.restarts = ice_restart;
             }
@@ -123,7 +129,7 @@ impl Link {
 
     /// The signaling socket is a new one: what the last one carried may be lost.
     pub fn signaling_resumed(&mut self) {
-        if !self.rules.repeat_unanswered {
+        if !self.rules.repeat_unanswered || self.carries.is_with_server() {
             return;
         }
         let unsure = self.connection.as_ref().and_then(|c| match c.signaling {
@@ -140,7 +146,7 @@ impl Link {
     /// offered to. Only one's own open offer may be needed still: a copy of an old answer would be taken for the
     /// answer to what is offered anew.
     pub fn signaling_renewed(&mut self) {
-        if self.signaling() == SignalingState::HaveLocalOffer {
+        if self.signaling() == SignalingState::HaveLocalOffer && !self.carries.is_with_server() {
             self.repeat_offer();
         }
     }
@@ -244,7 +250,7 @@ impl Link {
 
     /// How much longer than the other this end waits before it replaces a connection.
     fn polite_wait(&self) -> Duration {
-        match self.polite {
+        match self.polite && !self.carries.is_with_server() {
             true => self.rules.polite_replace_after,
             false => Duration::ZERO,
         }
@@ -278,7 +284,7 @@ impl Link {
 
     /// How much longer than the other this end waits before it restarts ICE.
     fn impolite_wait(&self) -> Duration {
-        match self.polite {
+        match self.polite || self.carries.is_with_server() {
             true => Duration::ZERO,
             false => self.rules.impolite_restart_after,
         }
@@ -317,7 +323,7 @@ impl Link {
                 // The impolite side makes a new one, the other takes its offer.
                 match self.rules.replace_failed {
                     true if self.is_being_restarted() => {}
-                    true if self.polite => self.expect_offer(now),
+                    true if self.polite && !self.carries.is_with_server() => self.expect_offer(now),
                     true => self.replace_in_time(now),
                     false => {}
                 }

@@ -32,6 +32,11 @@ impl Link {
         if let Some(within) = self.rules.answer_within
             && self.rules.repeat_unanswered
         {
+            // A server gets no copies: it is waited for as long as for the last of them.
+            let within = match self.carries.is_with_server() {
+                true => LONGEST_WAIT.max(within),
+                false => within,
+            };
             let doubled = within.saturating_mul(2_u32.saturating_pow(connection.repeats));
             let wait = doubled.min(LONGEST_WAIT.max(within));
             let timer = LinkTimer::Unanswered(connection.generation);
@@ -50,6 +55,9 @@ impl Link {
         if connection.busy.is_some() {
             // What may be the answer is being taken.
             return self.expect_answer(now);
+        }
+        if self.carries.is_with_server() {
+            return self.offer_anew();
         }
         // A link that is open has still its data: there is nothing to be won by tearing it.
         if connection.repeats < MAX_REPEATS || connection.was_open {

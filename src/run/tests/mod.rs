@@ -4,6 +4,7 @@
 mod faulty;
 mod flights;
 mod links;
+mod media;
 mod pair;
 mod relay;
 mod signaling;

@@ -10,7 +10,7 @@ use super::faulty::FaultyRuntime;
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId, RootSeed, Seat, SignalingEnd},
     metrics::{EventKind, SignalingState},
-    peer::{ConnectionCommand, Link, LinkOutput, PeerInput},
+    peer::{Carries, ConnectionCommand, Link, LinkOutput, PeerInput},
     run::connection::{self, Stack},
     scenario::ClientRules,
     signaling::{Candidate, Description},
@@ -132,6 +132,10 @@ pub(super) struct Pair {
     ends: [End; 2],
     pub(super) events: Vec<(usize, EventKind)>,
     pub(super) descriptions: Vec<Description>,
+    /// Packets of media that were asked for and have come in.
+    pub(super) flowed: Vec<(usize, u32)>,
+    /// Offers that were asked for, and whether to restart ICE.
+    pub(super) requests: Vec<(usize, bool)>,
     /// Candidates are trickled only, by this end only, and only after both descriptions have been set.
     pub(super) only_trickles: Option<usize>,
     held: Vec<Candidate>,
@@ -178,10 +182,22 @@ impl Pair {
             ends: [end(0, 1), end(1, 0)],
             events: Vec::new(),
             descriptions: Vec::new(),
+            flowed: Vec::new(),
+            requests: Vec::new(),
             only_trickles: None,
             held: Vec::new(),
             ice_connected: [false; 2],
         }
+    }
+
+    /// The same, with links that carry these.
+    pub(super) fn carrying(mut self, carries: [Carries; 2]) -> Self {
+        for ((me, end), carries) in (0..).zip(&mut self.ends).zip(carries) {
+            let (me, remote) = (PeerId(me), PeerId(1 - me));
+            let rules = ClientRules::default();
+            end.link = Link::new(rules, me, remote, Incarnation(1), Generation(0)).carrying(carries);
+        }
+        self
     }
 
     pub(super) fn census(&self) -> &Arc<Census> {
@@ -212,7 +228,10 @@ impl Pair {
                 while let Some(output) = self.ends[me].link.poll_output() {
                     idle = false;
                     match output {
-                        LinkOutput::Connection(generation, ConnectionCommand::Create { offerer }) => {
+                        LinkOutput::Connection(
+                            generation,
+                            ConnectionCommand::Create { offerer, carries },
+                        ) => {
                             let ends = (Seat::of_whole(PeerId(me as u32)), PeerId(1 - me as u32));
                             let sender = self.ends[me].sender.clone();
                             self.ends[me].commands = Some(connection::start(
@@ -223,7 +242,7 @@ impl Pair {
                                 connection::Begin::of(
                                     &ClientRules::default(),
                                     connection::Path::default(),
-                                    offerer,
+                                    (offerer, carries),
                                 ),
                                 sender,
                             ));
@@ -257,6 +276,8 @@ impl Pair {
                             }
                             self.events.push((me, kind));
                         }
+                        LinkOutput::Flowed(number) => self.flowed.push((me, number)),
+                        LinkOutput::RequestOffer { ice_restart } => self.requests.push((me, ice_restart)),
                         LinkOutput::Opened(_)
                         | LinkOutput::Received(..)
                         | LinkOutput::Probe
@@ -325,6 +346,35 @@ impl Pair {
             self.ends[me].link.handle_connection(generation, event, now);
         }
         true
+    }
+
+    /// Lets one end wait for a packet of media.
+    pub(super) async fn flows(&mut self, me: usize) -> bool {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        assert!(self.ends[me].link.await_packet(7));
+        self.drain();
+        while self.flowed.is_empty() {
+            if !self.turn(until).await {
+                return false;
+            }
+            self.drain();
+        }
+        self.flowed == [(me, 7)]
+    }
+
+    /// Lets one end ask the other for an offer that restarts ICE, and the other make it.
+    pub(super) async fn restart_on_request(&mut self, me: usize) {
+        let wanted = self.descriptions.len() + 2;
+        let until = tokio::time::Instant::now() + PATIENCE;
+        assert!(self.ends[me].link.restart_ice());
+        self.drain();
+        assert_eq!(self.requests, [(me, true)]);
+        assert!(self.ends[1 - me].link.restart_ice());
+        self.drain();
+        while self.descriptions.len() < wanted {
+            assert!(self.turn(until).await);
+            self.drain();
+        }
     }
 
     pub(super) async fn close(mut self) -> Arc<Census> {

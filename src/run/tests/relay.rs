@@ -8,7 +8,7 @@ use super::{
 use crate::{
     base::{Generation, PeerId, Seat},
     metrics::{CandidateKind, EventKind},
-    peer::{ConnectionCommand, ConnectionEvent, ConnectionOperation, PeerInput},
+    peer::{Carries, ConnectionCommand, ConnectionEvent, ConnectionOperation, PeerInput},
     run::connection,
     scenario::ClientRules,
     world::Tricks,
@@ -79,7 +79,11 @@ async fn a_close_right_after_a_receive_still_releases_the_turn_allocation() {
         &pair::network(),
         (Seat::of_whole(PeerId(0)), PeerId(1)),
         Generation(0),
-        connection::Begin::of(&ClientRules::default(), connection::Path::default(), true),
+        connection::Begin::of(
+            &ClientRules::default(),
+            connection::Path::default(),
+            (true, Carries::Channel),
+        ),
         sender.clone(),
     );
     let offer = ConnectionCommand::Perform(ConnectionOperation::Offer { ice_restart: false });

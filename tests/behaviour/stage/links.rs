@@ -22,7 +22,7 @@ const FAILED_AFTER: Duration = Duration::from_secs(25);
 impl Stage {
     pub(super) fn perform(&mut self, end: End, command: ConnectionCommand) {
         match command {
-            ConnectionCommand::Create { offerer } => {
+            ConnectionCommand::Create { offerer, .. } => {
                 self.certificates += 1;
                 self.connections
                     .insert(end, Connection::new(self.certificates, offerer));
@@ -47,6 +47,8 @@ impl Stage {
                     self.agenda.push(at, Delivery::GiveUp(end));
                 }
             }
+            // Nothing here carries media.
+            ConnectionCommand::AwaitPacket(_) => {}
             ConnectionCommand::Transmit(text) => {
                 if let Some(far) = self.far_end(end) {
                     match self.connections[&end].lost {

@@ -1,0 +1,276 @@
+//! Links whose other end is the server: what a peer publishes to it, has from it, or has it pass on.
+
+use super::{
+    connection::{Carries, ConnectionCommand, ConnectionEvent},
+    link::Link,
+    machine::Peer,
+};
+use crate::{
+    base::{Generation, Instant, PeerId},
+    metrics::{CandidateKind, EventKind},
+    signaling::{ChannelData, Message, Reading, Topology},
+};
+
+impl Peer {
+    /// Whether the link to `remote` is one of those that the plan speaks of: to another peer, or, where each has to do
+    /// with the server alone, to that. Nothing is proven of others.
+    pub(super) fn is_planned(&self, remote: PeerId) -> bool {
+        match remote {
+            PeerId::SERVER => !self.abilities.topology.has_pairs(),
+            remote => !remote.is_external(),
+        }
+    }
+
+    /// Whether messages can be sent on links.
+    pub(super) fn exchanges_messages(&self) -> bool {
+        !self.abilities.topology.is_media()
+    }
+
+    /// What connections to `remote` carry.
+    pub(super) fn carries_to(&self, remote: PeerId) -> Carries {
+        match (self.abilities.topology, remote == PeerId::SERVER) {
+            (Topology::Mesh, _) => Carries::Channel,
+            (Topology::Sfu, false) => Carries::Subscribed,
+            (Topology::Hub, true) => Carries::ServerChannel(self.channel_label),
+            (Topology::Hub, false) => Carries::Relayed,
+            (Topology::Egress, _) => Carries::Received,
+            (Topology::Sfu | Topology::Ingest, _) => Carries::Published,
+        }
+    }
+
+    /// Where an offer is what joins: makes it. A link that is well is the membership, and goes on without.
+    pub(super) fn offer_with_join(&mut self, now: Instant) {
+        if self.abilities.topology.has_pairs() {
+            return;
+        }
+        let well = |link: &Link| link.is_open() && !link.is_unwell();
+        if self.is_member() && self.links.get(&PeerId::SERVER).is_some_and(well) {
+            self.unanswered_joins = self.unanswered_joins.saturating_sub(1);
+            return self.resume_signaling(true, now);
+        }
+        self.let_go(PeerId::SERVER, "replaced", now);
+        self.link(PeerId::SERVER).offer();
+        self.drain_link(PeerId::SERVER, now);
+    }
+
+    /// A membership has begun, or goes on over another socket: what there is with the server begins, too.
+    pub(super) fn meet_server(&mut self, goes_on: bool, now: Instant) {
+        match self.abilities.topology {
+            Topology::Mesh => {}
+            Topology::Hub => {}
+            Topology::Sfu => {
+                if goes_on {
+                    // The server has ended all that belonged to the last socket.
+                    self.links_are_over("session_over", now);
+                }
+                self.link(PeerId::SERVER).offer();
+                self.drain_link(PeerId::SERVER, now);
+            }
+            Topology::Ingest | Topology::Egress => {
+                self.members.insert(PeerId::SERVER);
+            }
+        }
+    }
+
+    /// Nothing that was between this peer and the others is there any more.
+    pub(super) fn links_are_over(&mut self, cause: &str, now: Instant) {
+        for remote in self.links.keys().copied().collect::<Vec<_>>() {
+            self.let_go(remote, cause, now);
+        }
+        self.survivors.clear();
+        self.members.clear();
+    }
+
+    /// A member is in the room: what there is to be done about the link to it, if that is not told by and by.
+    pub(super) fn link_through_server(&mut self, remote: PeerId, now: Instant) {
+        if self.abilities.topology == Topology::Hub {
+            self.link(remote).open_relayed(now);
+            self.drain_link(remote, now);
+        }
+    }
+
+    /// Whether a message is about a link with the server, which needs no membership.
+    pub(super) fn is_of_server_link(&self, message: &Message) -> bool {
+        let remote = match message {
+            Message::Description { remote, .. }
+            | Message::Candidate { remote, .. }
+            | Message::Ended { remote, .. } => remote,
+            _ => return false,
+        };
+        self.abilities.topology.has_server_link() && remote == Message::SERVER && !self.is_outside()
+    }
+
+    /// The server says something of its links.
+    pub(super) fn hear_server(&mut self, message: Message, now: Instant) {
+        match message {
+            Message::Published { user_id } => {
+                if let Some(remote) = self.peer_of(&user_id)
+                    && self.members.contains(&remote)
+                {
+                    self.let_go(remote, "replaced", now);
+                    self.link(remote).offer();
+                    self.drain_link(remote, now);
+                }
+            }
+            Message::Unpublished { user_id } => {
+                if let Some(remote) = self.peer_of(&user_id) {
+                    self.let_go(remote, "unpublished", now);
+                    self.check_wait(now);
+                }
+            }
+            Message::Ended { remote, reason } => {
+                self.event(EventKind::SignalingError {
+                    reason: "ended".to_owned(),
+                    message: reason,
+                });
+                if let Some(remote) = self.peer_of(&remote)
+                    && let Some(link) = self.links.get_mut(&remote)
+                {
+                    link.ended(now);
+                    self.drain_link(remote, now);
+                }
+            }
+            Message::Relayed {
+                remote: Some(user_id),
+                text,
+            } => {
+                if let Some(remote) = self.peer_of(&user_id)
+                    && let Some(link) = self.links.get(&remote)
+                {
+                    let generation = link.generation();
+                    self.received(remote, generation, &ChannelData::Text(text), now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    // ---- a channel to the server
+
+    /// The server's channel is open: signaling goes on over it.
+    pub(super) fn server_channel_opened(&mut self, now: Instant) {
+        if self.abilities.topology == Topology::Hub {
+            let texts = self.codec.channel_opened();
+            self.say_on_channel(texts, now);
+        }
+    }
+
+    /// A text has come in on it.
+    pub(super) fn heard_on_channel(&mut self, data: &ChannelData, now: Instant) {
+        let ChannelData::Text(text) = data else { return };
+        let Reading {
+            messages, replies, ..
+        } = self.codec.read_channel(text);
+        self.say_on_channel(replies, now);
+        for message in messages {
+            self.handle_message(message, now);
+        }
+    }
+
+    /// It is closed, or the connection that it is part of: nobody can be reached.
+    pub(super) fn check_server_channel(&mut self, now: Instant) {
+        let open = |link: &Link| link.is_open();
+        if self.abilities.topology != Topology::Hub || self.links.get(&PeerId::SERVER).is_some_and(open) {
+            return;
+        }
+        let relayed = self.links.keys().copied();
+        let relayed: Vec<PeerId> = relayed.filter(|remote| *remote != PeerId::SERVER).collect();
+        for remote in relayed {
+            self.members.remove(&remote);
+            self.let_go(remote, "channel_closed", now);
+        }
+    }
+
+    /// Says texts on it; `false`: it is not open.
+    pub(super) fn say_on_channel(&mut self, texts: Vec<String>, now: Instant) -> bool {
+        let Some(link) = self.links.get_mut(&PeerId::SERVER).filter(|link| link.is_open()) else {
+            return false;
+        };
+        for text in texts {
+            link.transmit(ChannelData::Text(text));
+        }
+        self.drain_link(PeerId::SERVER, now);
+        true
+    }
+
+    /// A message that the server passes on to everybody, in one piece; `false`: each has to be sent it.
+    pub(super) fn say_to_all(&mut self, text: &str, now: Instant) -> bool {
+        if self.abilities.topology != Topology::Hub {
+            return false;
+        }
+        let message = Message::Relayed {
+            remote: None,
+            text: text.to_owned(),
+        };
+        let unix_ms = self.unix_ms(now);
+        let texts = self.codec.encode_on_channel(&message, unix_ms);
+        self.say_on_channel(texts, now)
+    }
+
+    /// What a link without a connection of its own wants done with that.
+    pub(super) fn relay(
+        &mut self,
+        remote: PeerId,
+        generation: Generation,
+        command: ConnectionCommand,
+        now: Instant,
+    ) {
+        match command {
+            ConnectionCommand::Create { .. } => _ = self.generations.insert(remote, generation),
+            ConnectionCommand::Transmit(ChannelData::Text(text)) => {
+                let message = Message::Relayed {
+                    remote: Some(self.user_id_of(remote)),
+                    text,
+                };
+                let unix_ms = self.unix_ms(now);
+                let texts = self.codec.encode_on_channel(&message, unix_ms);
+                self.say_on_channel(texts, now);
+            }
+            _ => {}
+        }
+    }
+
+    // ---- media
+
+    /// The link carries media, and some has come in, or may go out.
+    pub(super) fn media_opened(&mut self, remote: PeerId, generation: Generation) {
+        if self.is_planned(remote) {
+            let incarnation = self.incarnation;
+            let kind = EventKind::ProbeReceived {
+                generation,
+                incarnation,
+            };
+            self.event_of(Some(remote), kind);
+        }
+    }
+
+    /// Asks for a sign that media flows: the next packet, or, for what is published, that ICE is connected again: its
+    /// checks are answered, and nothing else is.
+    pub(super) fn await_media(&mut self, remote: PeerId, number: u32) -> bool {
+        let Some(link) = self.links.get_mut(&remote).filter(|link| link.is_open()) else {
+            return false;
+        };
+        if !link.await_packet(number) {
+            self.answered_by_ice.push((remote, number));
+        }
+        true
+    }
+
+    /// The signs that need not be waited for.
+    pub(super) fn hear_from_ice(&mut self, now: Instant) {
+        for (remote, number) in std::mem::take(&mut self.answered_by_ice) {
+            self.echo_received(remote, number, now);
+        }
+    }
+}
+
+impl Link {
+    /// Opens a link that has no connection of its own: the server passes on what is sent.
+    pub(super) fn open_relayed(&mut self, now: Instant) {
+        if !self.is_open() {
+            self.offer();
+            let pair = CandidateKind::Unknown;
+            self.handle_connection(self.generation(), ConnectionEvent::ChannelOpened { pair }, now);
+        }
+    }
+}

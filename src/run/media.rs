@@ -1,0 +1,221 @@
+//! Media of a connection: what it publishes, and what comes in.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use rtc::{
+    media_stream::MediaStreamTrack,
+    rtp,
+    rtp_transceiver::{
+        RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
+        rtp_sender::{
+            RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+            RtpCodecKind,
+        },
+    },
+};
+use tokio::sync::mpsc;
+use webrtc::{
+    error::Error,
+    media_stream::{
+        track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
+        track_remote::{TrackRemote, TrackRemoteEvent},
+    },
+    peer_connection::{MediaEngine, PeerConnection},
+};
+
+use crate::{
+    base::{Fnv1a, Generation, Instant, PeerNumber},
+    peer::Carries,
+};
+
+/// Between two packets that are sent.
+const PACKET_EVERY: Duration = Duration::from_millis(100);
+/// Opus (RFC 7587): its clock, its payload type as everybody offers it, and 20 ms of silence.
+const CLOCK_RATE: u32 = 48_000;
+const PAYLOAD_TYPE: u8 = 111;
+const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
+
+/// The codecs of connections that carry that. Without media there is none.
+///
+/// # Errors
+/// The stack takes no such codec.
+pub(super) fn engine(carries: Carries) -> Result<MediaEngine, Error> {
+    let mut engine = MediaEngine::default();
+    if matches!(
+        carries,
+        Carries::Published | Carries::Subscribed | Carries::Received
+    ) {
+        let parameters = RTCRtpCodecParameters {
+            rtp_codec: opus(),
+            payload_type: PAYLOAD_TYPE,
+        };
+        engine.register_codec(parameters, RtpCodecKind::Audio)?;
+    }
+    Ok(engine)
+}
+
+fn opus() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: "audio/opus".to_owned(),
+        clock_rate: CLOCK_RATE,
+        channels: 2,
+        sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
+        rtcp_feedback: Vec::new(),
+    }
+}
+
+/// What a connection sends and has of media.
+pub(super) struct Media {
+    publishes: Option<Publishes>,
+    incoming: mpsc::Receiver<Arc<dyn TrackRemote>>,
+    track: Option<Arc<dyn TrackRemote>>,
+}
+
+struct Publishes {
+    track: Arc<TrackLocalStaticRTP>,
+    ssrc: u32,
+    sent: u32,
+    /// When the next packet is due; not before DTLS is connected.
+    next: Option<Instant>,
+}
+
+impl Media {
+    /// Of a connection that carries that, before its first description is made.
+    ///
+    /// # Errors
+    /// The stack's.
+    pub(super) async fn of(
+        peer_connection: &dyn PeerConnection,
+        carries: Carries,
+        whose: (PeerNumber, PeerNumber, Generation),
+        incoming: mpsc::Receiver<Arc<dyn TrackRemote>>,
+    ) -> Result<Self, Error> {
+        let init = |direction| {
+            Some(RTCRtpTransceiverInit {
+                direction,
+                streams: Vec::new(),
+                send_encodings: Vec::new(),
+            })
+        };
+        let publishes = match carries {
+            Carries::Published => {
+                let publishes = Publishes::new(whose);
+                let init = init(RTCRtpTransceiverDirection::Sendonly);
+                peer_connection
+                    .add_transceiver_from_track(publishes.track.clone(), init)
+                    .await?;
+                Some(publishes)
+            }
+            Carries::Received => {
+                let init = init(RTCRtpTransceiverDirection::Recvonly);
+                peer_connection
+                    .add_transceiver_from_kind(RtpCodecKind::Audio, init)
+                    .await?;
+                None
+            }
+            _ => None,
+        };
+        Ok(Self {
+            publishes,
+            incoming,
+            track: None,
+        })
+    }
+
+    /// Whether anything is sent.
+    pub(super) fn publishes(&self) -> bool {
+        self.publishes.is_some()
+    }
+
+    /// From now on packets are sent, as long as the connection lives.
+    pub(super) fn start(&mut self, now: Instant) {
+        if let Some(publishes) = &mut self.publishes {
+            publishes.next.get_or_insert(now);
+        }
+    }
+
+    /// When [`Media::send`] is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.publishes.as_ref()?.next
+    }
+
+    /// Sends the packet that is due. While the network is away it is lost, as media is.
+    pub(super) async fn send(&mut self, now: Instant) {
+        let Some(publishes) = &mut self.publishes else {
+            return;
+        };
+        let packet = publishes.packet();
+        publishes.next = Some(now + PACKET_EVERY);
+        // An error means that the connection is being closed.
+        let _ = publishes.track.write_rtp(packet).await;
+    }
+
+    /// Waits for the next packet that comes in.
+    pub(super) async fn arrived(&mut self) {
+        loop {
+            let Some(track) = &self.track else {
+                match self.incoming.recv().await {
+                    Some(track) => self.track = Some(track),
+                    None => std::future::pending().await,
+                }
+                continue;
+            };
+            match track.poll().await {
+                Some(TrackRemoteEvent::OnRtpPacket(_)) => return,
+                Some(_) => {}
+                None => self.track = None,
+            }
+        }
+    }
+}
+
+impl Publishes {
+    fn new((peer, remote, generation): (PeerNumber, PeerNumber, Generation)) -> Self {
+        let mut hash = Fnv1a::default();
+        for part in [peer.0, remote.0, generation.0] {
+            hash.update(&part.to_le_bytes());
+        }
+        let ssrc = (hash.value() as u32).max(1);
+        let coding = RTCRtpEncodingParameters {
+            rtp_coding_parameters: RTCRtpCodingParameters {
+                ssrc: Some(ssrc),
+                ..RTCRtpCodingParameters::default()
+            },
+            codec: opus(),
+            ..RTCRtpEncodingParameters::default()
+        };
+        let name = format!("peer-{}", peer.0);
+        let track = MediaStreamTrack::new(
+            name.clone(),
+            name,
+            "audio".to_owned(),
+            RtpCodecKind::Audio,
+            vec![coding],
+        );
+        Self {
+            track: Arc::new(TrackLocalStaticRTP::new(track)),
+            ssrc,
+            sent: 0,
+            next: None,
+        }
+    }
+
+    fn packet(&mut self) -> rtp::Packet {
+        let ticks = CLOCK_RATE / 1_000 * u32::try_from(PACKET_EVERY.as_millis()).unwrap_or(u32::MAX);
+        let header = rtp::header::Header {
+            version: 2,
+            marker: self.sent == 0,
+            payload_type: PAYLOAD_TYPE,
+            sequence_number: self.sent as u16,
+            timestamp: self.sent.wrapping_mul(ticks),
+            ssrc: self.ssrc,
+            ..rtp::header::Header::default()
+        };
+        self.sent = self.sent.wrapping_add(1);
+        rtp::Packet {
+            header,
+            payload: Bytes::from_static(&SILENCE),
+        }
+    }
+}
