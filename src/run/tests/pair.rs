@@ -51,7 +51,7 @@ impl World for TestWorld {
     }
 
     fn sleep_until(&self, at: Instant) -> BoxFuture<()> {
-        // A connection sleeps for nothing else.
+        // A connection without media sleeps for nothing else.
         if self.gathering == Gathering::Patient {
             return Box::pin(std::future::pending());
         }
@@ -190,8 +190,10 @@ impl Pair {
         }
     }
 
-    /// The same, with links that carry these.
+    /// The same, with links that carry these. Media is sent by the clock.
     pub(super) fn carrying(mut self, carries: [Carries; 2]) -> Self {
+        let tricks = self.stack.tricks;
+        self.stack = stack(self.runtime.clone(), Vec::new(), tricks, Gathering::AsUsual);
         for ((me, end), carries) in (0..).zip(&mut self.ends).zip(carries) {
             let (me, remote) = (PeerId(me), PeerId(1 - me));
             let rules = ClientRules::default();
