@@ -3,7 +3,7 @@
 use crate::server::{PEERS, Server, assert_held, assert_joined};
 
 /// Another plugin than the one that is meant if nothing is said.
-const TEXTROOM: [&str; 2] = ["--set", "target.protocol={janus: {plugin: textroom}}"];
+const TEXTROOM: &str = "{janus: {plugin: textroom}}";
 
 /// Nothing is left after a leave, and operations come in states that allow them: judged wherever somebody is linked.
 const JUDGED: [u64; 2] = [2, 5];
@@ -48,7 +48,7 @@ fn publishers_are_back_when_the_server_is() {
 #[ignore = "needs Janus: tests/interop/run"]
 fn members_of_a_textroom_hear_one_another() {
     let server = Server::start("janus");
-    let summary = server.passes("janus", "smoke", 3, &TEXTROOM);
+    let summary = server.passes(TEXTROOM, "smoke", 3, &[]);
     assert_held(&summary, &JUDGED);
 }
 
@@ -56,7 +56,7 @@ fn members_of_a_textroom_hear_one_another() {
 #[ignore = "needs Janus: tests/interop/run"]
 fn members_leave_a_textroom_and_come_again() {
     let server = Server::start("janus");
-    let summary = server.passes("janus", "leave-rejoin", 4, &TEXTROOM);
+    let summary = server.passes(TEXTROOM, "leave-rejoin", 4, &[]);
     assert_held(&summary, &JUDGED);
 }
 
@@ -66,7 +66,7 @@ fn members_leave_a_textroom_and_come_again() {
 fn textrooms_of_five_and_one_of_sixty_fill_at_once() {
     let server = Server::start("janus");
     for room in [5, PEERS] {
-        let summary = server.passes("janus", "join-storm", room, &TEXTROOM);
+        let summary = server.passes(TEXTROOM, "join-storm", room, &[]);
         assert_held(&summary, &JUDGED);
         assert_joined(&summary, PEERS);
     }
@@ -76,6 +76,6 @@ fn textrooms_of_five_and_one_of_sixty_fill_at_once() {
 #[ignore = "needs Janus: tests/interop/run"]
 fn members_of_a_textroom_are_back_when_the_server_is() {
     let server = Server::start("janus");
-    let summary = server.survives_restart("janus", &TEXTROOM);
+    let summary = server.survives_restart(TEXTROOM, &[]);
     assert_held(&summary, &JUDGED);
 }

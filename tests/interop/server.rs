@@ -26,6 +26,19 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/servers")
 }
 
+/// A map is no name, and `--protocol` would have the last word.
+fn spoken(protocol: &str) -> [String; 2] {
+    let (option, value) = match protocol.starts_with('{') {
+        true => ("--set", format!("target.protocol={protocol}")),
+        false => ("--protocol", protocol.to_owned()),
+    };
+    [option.to_owned(), value]
+}
+
+fn desk(test: &str) -> Desk {
+    Desk::new(&test.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
+}
+
 impl Server {
     pub fn start(name: &'static str) -> Self {
         let output = Command::new(script())
@@ -60,11 +73,13 @@ impl Server {
         desk.run_by(inside, &[arguments, &allowed].concat())
     }
 
-    /// Plays a bundled scenario with 60 peers in rooms of that many, and more arguments; it has to pass.
+    /// Plays a bundled scenario with 60 peers in rooms of that many, and more arguments; it has to pass. `protocol`: a
+    /// name, or what stands in a scenario.
     pub fn passes(&self, protocol: &str, scenario: &str, room: u64, more: &[&str]) -> Value {
-        let desk = Desk::new(&format!("{protocol}-{scenario}-{room}").replace('/', "-"));
+        let desk = desk(&format!("{protocol}-{scenario}-{room}"));
         let (rooms, peers) = ((PEERS / room).to_string(), room.to_string());
-        let mut arguments = vec!["run", scenario, "--protocol", protocol, "--url", &self.url];
+        let protocol = spoken(protocol);
+        let mut arguments = vec!["run", scenario, &protocol[0], &protocol[1], "--url", &self.url];
         arguments.extend(["--rooms", &rooms, "--peers", &peers, "--out", "out"]);
         arguments.extend(more);
         let run = self.run(&desk, &arguments);
@@ -79,12 +94,13 @@ impl Server {
 
     /// The same with another scenario that restarts the server.
     pub fn survives(&self, scenario: &str, protocol: &str, more: &[&str]) -> Value {
-        let desk = Desk::new(&format!("{protocol}-{scenario}").replace('/', "-"));
+        let desk = desk(&format!("{protocol}-{scenario}"));
         let script = script();
         let script = script.display();
         let command = |what: &str| format!("target.control.{what}=[{script}, {what}, {}]", self.name);
         let (start, stop) = (command("start"), command("stop"));
-        let mut arguments = vec!["run", scenario, "--protocol", protocol];
+        let protocol = spoken(protocol);
+        let mut arguments = vec!["run", scenario, &protocol[0], &protocol[1]];
         arguments.extend([
             "--url", &self.url, "--set", &start, "--set", &stop, "--out", "out",
         ]);

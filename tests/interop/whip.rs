@@ -9,13 +9,10 @@ use crate::{
 
 const TOKEN: &str = "INTEROP_WHIP_TOKEN";
 
-/// As the server's script has made them.
-const ENDPOINTS: [&str; 4] = [
-    "--set",
-    "target.protocol={whip: {endpoint: 'whip/endpoint/peer-${peer}'}}",
-    "--header",
-    "Authorization: Bearer ${env:INTEROP_WHIP_TOKEN}",
-];
+const BEARER: [&str; 2] = ["--header", "Authorization: Bearer ${env:INTEROP_WHIP_TOKEN}"];
+
+/// The endpoints are those that the server's script has made.
+const PROTOCOL: &str = "{whip: {endpoint: 'whip/endpoint/peer-${peer}'}}";
 
 /// Nothing is left after a leave, and operations come in states that allow them: judged wherever somebody is linked.
 const JUDGED: [u64; 2] = [2, 5];
@@ -25,7 +22,7 @@ fn start(token: &'static str) -> Server {
 }
 
 fn passes(scenario: &str, room: u64) -> Value {
-    let summary = start("verysecret").passes("whip", scenario, room, &ENDPOINTS);
+    let summary = start("verysecret").passes(PROTOCOL, scenario, room, &BEARER);
     assert_held(&summary, &JUDGED);
     summary
 }
@@ -59,7 +56,7 @@ fn sixty_publish_at_once() {
 #[ignore = "needs simple-whip-server: tests/interop/run"]
 fn publishers_are_back_when_the_server_is() {
     let server = start("verysecret");
-    let summary = server.survives("media/server-restart", "whip", &ENDPOINTS);
+    let summary = server.survives("media/server-restart", PROTOCOL, &BEARER);
     assert_held(&summary, &JUDGED);
 }
 
@@ -97,6 +94,16 @@ fn a_wrong_token_fails_a_run() {
 }
 
 fn publish(server: &Server, desk: &Desk, scenario: &str) -> Output {
-    let arguments = ["run", scenario, "--url", &server.url, "--out", "out"];
-    server.run(desk, &[&arguments[..], &ENDPOINTS].concat())
+    let protocol = format!("target.protocol={PROTOCOL}");
+    let arguments = [
+        "run",
+        scenario,
+        "--set",
+        &protocol,
+        "--url",
+        &server.url,
+        "--out",
+        "out",
+    ];
+    server.run(desk, &[&arguments[..], &BEARER].concat())
 }
