@@ -1,8 +1,10 @@
-//! rtcstorm against real signaling servers that nobody here wrote. `tests/interop/run` installs them and runs these.
+//! rtcstorm against real servers that nobody here wrote. `tests/interop/run` installs them and runs these.
 
+mod janus;
 mod peerjs;
 #[allow(dead_code)]
 #[path = "../behaviour/cli/program.rs"]
 mod program;
 mod server;
 mod simplewebrtc;
+mod whip;

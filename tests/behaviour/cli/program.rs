@@ -89,14 +89,20 @@ impl Desk {
         self.start_by(Command::new(env!("CARGO_BIN_EXE_rtcstorm")), env, args)
     }
 
+    /// Runs it to its end by a command that is given the program, and what that is given, behind what it has.
+    pub fn run_by(&self, mut by: Command, args: &[&str]) -> Output {
+        by.arg(env!("CARGO_BIN_EXE_rtcstorm"));
+        self.start_by(by, &[], args).wait()
+    }
+
     /// Runs it to its end where no file may become larger than that, as on a disk that is full.
     #[cfg(unix)]
     pub fn run_with_files_up_to(&self, kib: u32, args: &[&str]) -> Output {
         let mut shell = Command::new("sh");
         // Blocks of 512 bytes. What writes more gets an error instead of a signal.
         let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
-        shell.args(["-c", &script, env!("CARGO_BIN_EXE_rtcstorm")]);
-        self.start_by(shell, &[], args).wait()
+        shell.args(["-c", &script]);
+        self.run_by(shell, args)
     }
 
     fn start_by(&self, mut command: Command, env: &[(&str, &str)], args: &[&str]) -> Running {
