@@ -337,6 +337,14 @@ impl Protocol {
         }
     }
 
+    /// What frames have for a user's id.
+    pub fn id_on_wire(&self, user_id: &str) -> String {
+        match self {
+            Self::Janus(options) => options.plugin.id_on_wire(user_id),
+            _ => user_id.to_owned(),
+        }
+    }
+
     /// How its clients write on data channels.
     pub fn channel_format(&self) -> ChannelFormat {
         match self {

@@ -1,12 +1,34 @@
 //! Janus's protocol over its WebSocket transport, with the plugins VideoRoom and TextRoom.
+//!
+//! A client has a session on its socket, and handles in it: one in the room, and in a VideoRoom one more for each member
+//! whose media it has. Most requests are answered twice, by an `ack` and later, or before, by an event.
 
-use super::{Codec, Message, Reading};
+mod session;
+mod textroom;
+mod videoroom;
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use self::{textroom::TextRoom, videoroom::VideoRoom};
+use super::{Codec, Keepalive, Message, Reading};
+use crate::base::Fnv1a;
+
+/// Less than half of the time after which Janus takes a session for dead, 60 s by default.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(25);
+/// Janus counts in JSON, and browsers can't count farther.
+const ID_BITS: u32 = 53;
 
 /// What a user can choose of Janus's protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JanusOptions {
     /// Whose rooms.
     pub plugin: JanusPlugin,
+    /// What has to be known to join the rooms; they are created with it, too.
+    pub pin: Option<String>,
+    /// What has to be known to create rooms, where the server wants that (`admin_key` of the plugin).
+    pub admin_key: Option<String>,
 }
 
 /// A plugin with rooms.
@@ -19,30 +41,110 @@ pub enum JanusPlugin {
     TextRoom,
 }
 
+impl JanusPlugin {
+    /// The id of a user in frames: VideoRoom has numbers.
+    pub(super) fn id_on_wire(self, user_id: &str) -> String {
+        match self {
+            Self::VideoRoom => number(user_id).to_string(),
+            Self::TextRoom => user_id.to_owned(),
+        }
+    }
+}
+
 /// A client's end.
 #[derive(Debug, Clone)]
-pub struct Janus;
+pub struct Janus(Room);
+
+#[derive(Debug, Clone)]
+enum Room {
+    Video(Box<VideoRoom>),
+    Text(Box<TextRoom>),
+}
 
 impl Janus {
-    pub fn new(_options: &JanusOptions, _room_id: &str, _user_id: &str) -> Self {
-        Self
+    /// For that user in that room.
+    pub fn new(options: &JanusOptions, room_id: &str, user_id: &str) -> Self {
+        let room = number(room_id);
+        Self(match options.plugin {
+            JanusPlugin::VideoRoom => {
+                Room::Video(Box::new(VideoRoom::new(options.clone(), room, number(user_id))))
+            }
+            JanusPlugin::TextRoom => Room::Text(Box::new(TextRoom::new(options.clone(), room, user_id))),
+        })
     }
 }
 
 impl Codec for Janus {
     fn opened(&mut self) -> Vec<String> {
-        Vec::new()
+        match &mut self.0 {
+            Room::Video(room) => room.opened(),
+            Room::Text(room) => room.opened(),
+        }
     }
 
-    fn encode(&mut self, _message: &Message, _unix_ms: u64) -> Vec<String> {
-        Vec::new()
+    fn encode(&mut self, message: &Message, _unix_ms: u64) -> Vec<String> {
+        match &mut self.0 {
+            Room::Video(room) => room.encode(message),
+            Room::Text(room) => room.encode(message),
+        }
     }
 
-    fn read(&mut self, _text: &str) -> Reading {
-        Reading::default()
+    fn read(&mut self, text: &str) -> Reading {
+        match &mut self.0 {
+            Room::Video(room) => room.read(text),
+            Room::Text(room) => room.read(text),
+        }
+    }
+
+    fn keepalive(&self) -> Option<Keepalive> {
+        let session = match &self.0 {
+            Room::Video(room) => room.session_id(),
+            Room::Text(room) => room.session_id(),
+        };
+        let frame = match session {
+            Some(id) => json!({ "janus": "keepalive", "session_id": id, "transaction": "keepalive" }),
+            // Until there is a session there is none to keep.
+            None => json!({ "janus": "ping", "transaction": "keepalive" }),
+        };
+        Some(Keepalive {
+            every: KEEPALIVE_EVERY,
+            frame: frame.to_string(),
+        })
+    }
+
+    fn channel_opened(&mut self) -> Vec<String> {
+        match &mut self.0 {
+            Room::Video(_) => Vec::new(),
+            Room::Text(room) => room.channel_opened(),
+        }
+    }
+
+    fn encode_on_channel(&mut self, message: &Message, _unix_ms: u64) -> Vec<String> {
+        match &mut self.0 {
+            Room::Video(_) => Vec::new(),
+            Room::Text(room) => room.encode_on_channel(message),
+        }
+    }
+
+    fn read_channel(&mut self, text: &str) -> Reading {
+        match &mut self.0 {
+            Room::Video(_) => Reading::default(),
+            Room::Text(room) => room.read_channel(text),
+        }
     }
 
     fn boxed(&self) -> Box<dyn Codec> {
         Box::new(self.clone())
     }
 }
+
+/// The number that stands for an id, never 0: the same in every run.
+fn number(id: &str) -> u64 {
+    let mut hash = Fnv1a::default();
+    hash.update(id.as_bytes());
+    let hash = hash.value();
+    ((hash ^ (hash >> ID_BITS)) & ((1 << ID_BITS) - 1)).max(1)
+}
+
+#[cfg(test)]
+mod tests;
