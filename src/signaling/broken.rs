@@ -10,12 +10,19 @@ pub fn broken_text(frame: &str) -> String {
 /// The same frame, but each description in it ends in the middle; unchanged if there is none.
 pub fn broken_sdp(frame: &str) -> String {
     let Ok(mut value) = serde_json::from_str(frame) else {
-        return frame.to_owned();
+        return broken_body(frame).unwrap_or_else(|| frame.to_owned());
     };
     match cut(&mut value) {
         true => value.to_string(),
         false => frame.to_owned(),
     }
+}
+
+/// The same of a message of HTTP whose body is a description.
+fn broken_body(frame: &str) -> Option<String> {
+    let (head, body) = frame.split_once("\r\n\r\n")?;
+    let body = body.starts_with("v=0").then(|| body[..middle(body)].trim_end())?;
+    Some(format!("{head}\r\n\r\n{body}"))
 }
 
 /// Whether there was a description to cut.
@@ -68,5 +75,8 @@ mod tests {
         assert_eq!(bob.decode(&broken_text(&frame)), None);
         assert_eq!(broken_sdp(r#"{"type":"ping"}"#), r#"{"type":"ping"}"#);
         assert_eq!(broken_text("äö"), "ä");
+        let post = |body: &str| format!("POST /whip HTTP/1.1\r\nA: b\r\n\r\n{body}");
+        assert_eq!(broken_sdp(&post("v=0\r\no=- 1 2\r\n")), post("v=0\r\no=-"));
+        assert_eq!(broken_sdp(&post("a=ice")), post("a=ice"));
     }
 }

@@ -33,6 +33,9 @@ pub trait Codec: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Another end of that client has said this: whoever only looks on may need it to read what is answered.
+    fn overheard(&mut self, _frame: &str) {}
+
     /// Why [`Codec::read`] makes nothing of a frame, for whoever describes a protocol; `None`: it does, or nobody knows.
     fn unread(&self, _text: &str) -> Option<String> {
         None

@@ -52,6 +52,8 @@ pub enum Message {
     MemberLeft { user_id: String, reason: LeaveReason },
     /// Everybody who is a member now, oneself included.
     Roster { members: Vec<Member> },
+    /// STUN and TURN servers that this peer may use.
+    IceServers { servers: Vec<OfferedIceServer> },
     /// The answer to a [`Message::Ping`].
     Pong,
     /// The server could not do what a frame asked for; `about_join`: that frame was a join, so there is no
@@ -113,6 +115,27 @@ pub struct Member {
     pub user_id: String,
     /// The name it joined under.
     pub name: String,
+}
+
+/// A STUN or TURN server that a signaling server offers (W3C's `RTCIceServer`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct OfferedIceServer {
+    /// As they came.
+    pub urls: Vec<String>,
+    /// Whose its credential is.
+    pub username: Option<String>,
+    /// A secret.
+    pub credential: Option<String>,
+}
+
+impl fmt::Debug for OfferedIceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OfferedIceServer")
+            .field("urls", &self.urls)
+            .field("username", &self.username)
+            .field("credential", &self.credential.as_ref().map(|_| "[hidden]"))
+            .finish()
+    }
 }
 
 /// Why a member is none any more.

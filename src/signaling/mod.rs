@@ -23,9 +23,11 @@ pub use codec::{Codec, Keepalive, Reading};
 pub use custom::{Custom, Described};
 pub use dashboard::Dashboard;
 pub use janus::{Janus, JanusOptions, JanusPlugin};
-pub use message::{Candidate, Description, LeaveReason, Member, Message, Received, SdpType, Waste};
+pub use message::{
+    Candidate, Description, LeaveReason, Member, Message, OfferedIceServer, Received, SdpType, Waste,
+};
 pub use peerjs::{Chunks, PeerJs, PeerJsOptions, Serialization};
 pub use protocol::{Abilities, Address, Carrier, Client, Protocol, RosterBy, Topology};
 pub use sdp::{SessionVersions, with_origin};
 pub use simplewebrtc::SimpleWebRtc;
-pub use whip::{Whep, Whip, WhipOptions};
+pub use whip::{Resource, Whep, Whip, WhipOptions};

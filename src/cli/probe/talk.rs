@@ -151,12 +151,12 @@ impl Talk {
         self.frames[usize::from(comes_in)] += 1;
         let sign = if comes_in { "<-" } else { "->" };
         self.line(at, peer, sign, &shown(told, self.full));
-        if !comes_in {
-            return;
-        }
         let Some(codec) = self.codecs.get_mut(&peer) else {
             return;
         };
+        if !comes_in {
+            return codec.overheard(text);
+        }
         let unread = codec.unread(text);
         let reading = codec.read(text);
         self.unread += u64::from(unread.is_some());
@@ -270,6 +270,10 @@ fn message_told(message: &Message) -> String {
         }
         Message::MemberLeft { user_id, reason } => format!("{user_id} has left ({reason})"),
         Message::Roster { members } => format!("roster: {}", named(members)),
+        Message::IceServers { servers } => match servers.len() {
+            1 => "1 ICE server".to_owned(),
+            n => format!("{n} ICE servers"),
+        },
         Message::Pong => "pong".to_owned(),
         Message::Error { reason, message, .. } => format!("error: {reason} {message}"),
         Message::Other { kind } => format!("`{kind}`, which links do not need"),
