@@ -31,6 +31,7 @@ mod parties;
 mod print;
 mod profiles;
 mod protocol;
+mod protocol_options;
 mod read;
 mod rooms;
 mod rule;
