@@ -6,7 +6,7 @@ use boon::{Compiler, SchemaIndex, Schemas};
 use proptest::prelude::*;
 use rtcstorm::{
     metrics::{CATALOGUE, Kind},
-    scenario::{MetricWords, bundled, parse, races, schema},
+    scenario::{MetricWords, bundled, media, parse, races, schema},
     verdict::Threshold,
 };
 use serde_json::{Value, json};
@@ -133,7 +133,7 @@ fn read(yaml: &str) -> Option<Value> {
 #[test]
 fn every_bundled_scenario_is_valid() {
     let language = Validator::of_the_language();
-    for (name, text) in bundled().iter().chain(races()) {
+    for (name, text) in bundled().iter().chain(media()).chain(races()) {
         let value = read(text).expect("YAML");
         language
             .check(&value)
