@@ -112,11 +112,11 @@ pub(super) enum Command {
 /// What changes a scenario from outside; flag before environment before file.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ChangeArgs {
-    /// Signaling server to use instead of the bundled one (ws:// or wss://)
+    /// Signaling server to use instead of the bundled one (ws:// or wss://; http:// or https:// for WHIP and WHEP)
     #[arg(long, env = "RTCSTORM_URL", value_name = "URL")]
     pub url: Option<String>,
 
-    /// What its clients speak: a name, or a file that describes it (.yaml, .yml, .json; docs/PROTOCOLS.md)
+    /// What its clients speak: dashboard, janus, peerjs, simplewebrtc, whep, whip, or a file that describes it (.yaml, .yml, .json; docs/PROTOCOLS.md)
     #[arg(long, env = "RTCSTORM_PROTOCOL", value_name = "NAME|FILE")]
     pub protocol: Option<String>,
 

@@ -1,9 +1,12 @@
 use super::print_data;
 use crate::{scenario, verdict::ExitCode};
 
-/// `rtcstorm scenarios`: the bundled ones, with what they are about, the faults and the known races.
+/// `rtcstorm scenarios`: the bundled ones, with what they are about, those without messages, the faults and the known
+/// races.
 pub(super) fn scenarios() -> ExitCode {
     print_data(listed(scenario::bundled()));
+    print_data("\nWithout messages, for SFUs, WHIP and WHEP as well (docs/PROTOCOLS.md):\n");
+    print_data(listed(scenario::media()));
     print_data("\nFaults, one after the other (docs/FAULTS.md):\n");
     print_data(listed(scenario::faults()));
     print_data("\nKnown races, to be hunted (`rtcstorm hunt NAME --mutants`):\n");

@@ -104,6 +104,17 @@ pub fn faults() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
+/// Scenarios in which nothing is said over links, so that they also play where links carry media alone
+/// (docs/PROTOCOLS.md).
+pub fn media() -> &'static [(&'static str, &'static str)] {
+    scenarios![
+        "media/smoke",
+        "media/leave-rejoin",
+        "media/join-storm",
+        "media/server-restart",
+    ]
+}
+
 /// Protocols that are described (docs/PROTOCOLS.md): they stand in for the name of one.
 pub fn described_protocols() -> &'static [(&'static str, &'static str)] {
     scenarios!["protocols/dashboard", "protocols/signal-master"]
@@ -111,5 +122,5 @@ pub fn described_protocols() -> &'static [(&'static str, &'static str)] {
 
 /// All scenarios.
 pub fn shipped() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    bundled().iter().chain(races()).chain(faults())
+    bundled().iter().chain(media()).chain(races()).chain(faults())
 }

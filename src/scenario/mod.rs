@@ -31,6 +31,7 @@ mod parties;
 mod print;
 mod profiles;
 mod protocol;
+mod protocol_options;
 mod read;
 mod rooms;
 mod rule;
@@ -52,7 +53,7 @@ mod user_config;
 mod waits;
 
 pub use access::{Access, HostPin, TargetTls};
-pub use bundled::{bundled, described_protocols, faults, races, shipped};
+pub use bundled::{bundled, described_protocols, faults, media, races, shipped};
 pub use client::ClientRules;
 pub use credentials::{Claim, Credentials, Jwt, JwtAlgorithm};
 pub use diagnostic::{Diagnostic, Diagnostics};

@@ -4,30 +4,25 @@ use super::{
     custom::read_custom,
     diagnostic::did_you_mean,
     fields::Reader,
-    print::quoted,
+    protocol_options::{read_janus, read_peerjs, read_whip, show_options},
     source::Span,
     tree::{Entry, Value},
     types::{RelayMode, Step, StepKind},
 };
-use crate::signaling::{PeerJsOptions, Protocol, Serialization};
+use crate::signaling::{JanusOptions, PeerJsOptions, Protocol, Serialization, WhipOptions};
 
 /// What can be spoken on the wire.
-pub(super) const PROTOCOLS: [&str; 3] = ["dashboard", "peerjs", "simplewebrtc"];
+pub(super) const PROTOCOLS: [&str; 6] = ["dashboard", "janus", "peerjs", "simplewebrtc", "whep", "whip"];
 /// The key of one that is described.
 pub(super) const CUSTOM: &str = "custom";
-/// The keys of `peerjs`.
-pub(super) const PEERJS_KEYS: [&str; 2] = ["key", "serialization"];
-/// How its connections carry data.
-pub(super) const SERIALIZATIONS: [(&str, Serialization); 2] =
-    [("binary", Serialization::Binary), ("json", Serialization::Json)];
-/// The longest key of a PeerJS server.
-pub(super) const MAX_KEY: usize = 200;
+/// Those of which something can be chosen, under their names.
+const CHOSEN: [&str; 5] = [CUSTOM, "janus", "peerjs", "whep", "whip"];
 
 /// What PeerJS's client can send as JSON, 16,299 bytes, less what is around the content of a message.
 const MAX_JSON_BYTES: u32 = 15 * 1024;
 
 const WANTS: &str =
-    "`dashboard`, a map like `{peerjs: {serialization: json}}`, or a description under `custom`";
+    "a name like `dashboard`, a map like `{janus: {plugin: textroom}}`, or a description under `custom`";
 
 /// Reads `target.protocol`: a name, or a map of a name to what is chosen of it.
 pub(super) fn read_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<Protocol> {
@@ -35,8 +30,11 @@ pub(super) fn read_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<Pr
         let name = reader.scalar(&entry.value, "`protocol`", WANTS)?;
         return match name {
             "dashboard" => Some(Protocol::Dashboard),
+            "janus" => Some(Protocol::Janus(JanusOptions::default())),
             "peerjs" => Some(Protocol::PeerJs(PeerJsOptions::default())),
             "simplewebrtc" => Some(Protocol::SimpleWebRtc),
+            "whep" => Some(Protocol::Whep(WhipOptions::default())),
+            "whip" => Some(Protocol::Whip(WhipOptions::default())),
             CUSTOM => {
                 let message = "`custom` without its description";
                 let help =
@@ -48,18 +46,17 @@ pub(super) fn read_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<Pr
         };
     }
     let mut fields = reader.map(&entry.value, "`protocol`", WANTS)?;
-    let peerjs = fields.take("peerjs").map(|entry| read_peerjs(reader, entry));
-    let custom = fields.take(CUSTOM).map(|entry| read_custom(reader, entry));
-    fields.finish(reader, &[CUSTOM, "peerjs"]);
-    match (custom, peerjs) {
+    let named = CHOSEN.map(|name| fields.take(name).map(|entry| read_chosen(reader, entry)));
+    fields.finish(reader, &CHOSEN);
+    let mut named = named.into_iter().flatten();
+    match (named.next(), named.next()) {
         (Some(_), Some(_)) => {
             let help = "a server speaks one: leave the other out";
             reader.mistake_help(entry.value.span, "`protocol` names two", help);
             None
         }
-        (Some(custom), None) => Some(Protocol::Custom(Arc::new(custom?))),
-        (None, Some(options)) => Some(Protocol::PeerJs(options?)),
-        (None, None) => {
+        (Some(chosen), None) => chosen,
+        (None, _) => {
             reader.mistake_help(
                 entry.value.span,
                 "`protocol` names none",
@@ -70,44 +67,27 @@ pub(super) fn read_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<Pr
     }
 }
 
+/// The protocol that an entry is called like, with what it chooses.
+fn read_chosen(reader: &mut Reader<'_>, entry: &Entry) -> Option<Protocol> {
+    Some(match entry.key.as_str() {
+        "janus" => Protocol::Janus(read_janus(reader, entry)?),
+        "peerjs" => Protocol::PeerJs(read_peerjs(reader, entry)?),
+        "whep" => Protocol::Whep(read_whip(reader, entry)?),
+        "whip" => Protocol::Whip(read_whip(reader, entry)?),
+        _ => Protocol::Custom(Arc::new(read_custom(reader, entry)?)),
+    })
+}
+
 fn unknown(reader: &mut Reader<'_>, name: &str, span: Span) -> Option<Protocol> {
     let message = format!("unknown protocol `{name}`");
     reader.mistake_help(span, message, did_you_mean(name, &PROTOCOLS));
     None
 }
 
-fn read_peerjs(reader: &mut Reader<'_>, entry: &Entry) -> Option<PeerJsOptions> {
-    let mut fields = reader.map(&entry.value, "`peerjs`", "a map like `{serialization: json}`")?;
-    let key = fields
-        .take("key")
-        .map_or(Some(PeerJsOptions::DEFAULT_KEY.to_owned()), |entry| {
-            reader.text(entry, MAX_KEY)
-        });
-    let serialization = fields
-        .take("serialization")
-        .map_or(Some(Serialization::default()), |entry| {
-            reader.choice(entry, &SERIALIZATIONS)
-        });
-    fields.finish(reader, &PEERJS_KEYS);
-    Some(PeerJsOptions {
-        key: key?,
-        serialization: serialization?,
-    })
-}
-
 /// `peerjs`, or `{ peerjs: { serialization: json } }`.
 pub(super) fn show_protocol(protocol: &Protocol) -> String {
     let name = protocol.name();
-    let Protocol::PeerJs(options) = protocol else {
-        return name.to_owned();
-    };
-    let mut rows = Vec::new();
-    if options.key != PeerJsOptions::DEFAULT_KEY {
-        rows.push(format!("key: {}", quoted(&options.key)));
-    }
-    if options.serialization != Serialization::default() {
-        rows.push(format!("serialization: {}", options.serialization.name()));
-    }
+    let rows = show_options(protocol);
     match rows.is_empty() {
         true => name.to_owned(),
         false => format!("{{ {name}: {{ {} }} }}", rows.join(", ")),

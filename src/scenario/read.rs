@@ -137,6 +137,7 @@ pub(super) fn read_scenario(
             reader,
             target,
             steps,
+            groups.iter().flatten().filter_map(|draft| draft.network.as_ref()),
             threshold_list.as_deref().unwrap_or_default(),
         );
         let drafts = groups.iter().flatten();

@@ -80,7 +80,7 @@ pub(super) struct Draft {
     name: Option<Option<String>>,
     peers: Option<u32>,
     rules: Option<ClientRules>,
-    network: Option<Network>,
+    pub(super) network: Option<Network>,
     nat: Option<Option<Nat>>,
     pub(super) ice: Option<Ice>,
     pub(super) steps: Option<Vec<Step>>,
@@ -257,13 +257,15 @@ pub(super) fn check_groups(
     target: Option<&Target>,
 ) {
     let mut bounded = true;
+    let to_server = target.is_some_and(|target| target.protocol.abilities().topology.has_server_link());
+    let alone = peers == Some(1) && !to_server;
     let drafts = groups.iter().flatten();
     for group in drafts.clone() {
         let Some(steps) = group.steps.as_deref() else {
             continue;
         };
         bounded &= check_length(reader, steps);
-        check_membership(reader, steps, peers == Some(1));
+        check_membership(reader, steps, alone);
         check_contradictions(reader, steps, group.ice.as_ref());
         check_signaling(reader, steps);
         if let Some(target) = target {

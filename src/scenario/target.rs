@@ -7,7 +7,7 @@ use super::{
     tree::Entry,
     types::{RelayMode, Target},
 };
-use crate::signaling::Protocol;
+use crate::signaling::{Carrier, Protocol};
 
 /// What a scenario without `target:` is played against: the server that comes with the program.
 pub(super) const BUNDLED: Target = Target {
@@ -36,7 +36,8 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
     let mut fields = reader.map(&entry.value, "`target`", "a map like `{protocol: dashboard}`")?;
     let protocol_entry = fields.take("protocol");
     let protocol = protocol_entry.map_or(Some(Protocol::Dashboard), |entry| read_protocol(reader, entry));
-    let url = fields.take("url").map(|entry| read_url(reader, entry));
+    let carrier = protocol.as_ref().map(Protocol::carrier);
+    let url = fields.take("url").map(|entry| read_url(reader, entry, carrier));
     let relay_mode = fields
         .take("relay_mode")
         .map_or(Some(RelayMode::Rooms), |entry| reader.choice(entry, &RELAY_MODES));
@@ -102,26 +103,43 @@ fn read_metrics(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
     None
 }
 
-fn read_url(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
+/// `carrier`: what the protocol's frames are carried by; `None` where that is not known.
+fn read_url(reader: &mut Reader<'_>, entry: &Entry, carrier: Option<Carrier>) -> Option<String> {
     let url = reader.text(entry, MAX_URL)?;
     let target = Target {
         url: Some(url.clone()),
         ..BUNDLED
     };
-    let known_scheme = url.starts_with("ws://") || url.starts_with("wss://");
     let host = target
         .host()
         .filter(|host| !host.is_empty() && !host.contains(char::is_whitespace));
+    let (web_socket, http) = (("ws://", "wss://"), ("http://", "https://"));
+    let is_of = |(plain, secure): (&str, &str)| url.starts_with(plain) || url.starts_with(secure);
+    let (is_web_socket, is_http) = (is_of(web_socket), is_of(http));
+    let known_scheme = match carrier {
+        Some(Carrier::WebSocket) => is_web_socket,
+        Some(Carrier::Http) => is_http,
+        None => is_web_socket || is_http,
+    };
     if known_scheme && host.is_some() {
         return Some(url);
     }
-    let help = match url.strip_prefix("http") {
-        Some(rest) if rest.starts_with("://") || rest.starts_with("s://") => {
-            format!("did you mean `ws{rest}`?")
+    let (what, help) = match carrier {
+        Some(Carrier::Http) => {
+            let help = match url.strip_prefix("ws").filter(|_| is_web_socket) {
+                Some(rest) => format!("did you mean `http{rest}`?"),
+                None => "for example `https://rtc.example.org/`".to_owned(),
+            };
+            ("of HTTP, which the protocol is carried by", help)
         }
-        _ => "for example `wss://rtc.example.org/ws/`".to_owned(),
+        _ => {
+            let help = match url.strip_prefix("http").filter(|_| is_http) {
+                Some(rest) => format!("did you mean `ws{rest}`?"),
+                None => "for example `wss://rtc.example.org/ws/`".to_owned(),
+            };
+            ("of a WebSocket", help)
+        }
     };
-    let message = format!("`{url}` is not the URL of a WebSocket");
-    reader.mistake_help(entry.value.span, message, help);
+    reader.mistake_help(entry.value.span, format!("`{url}` is not the URL {what}"), help);
     None
 }

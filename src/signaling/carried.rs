@@ -1,6 +1,6 @@
 //! What a scenario can ask of a protocol, and which protocol carries it.
 
-use super::{Abilities, RosterBy};
+use super::{Abilities, RosterBy, Topology};
 
 /// What a scenario can ask of a protocol beyond links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,11 +23,21 @@ pub enum Capability {
     Candidates,
     /// There are sound frames that a server has to refuse.
     Misplaced,
+    /// Members say something to one another over their links.
+    Messages,
+    /// Members have to do with one another, and not with the server alone.
+    Members,
+    /// A description is made by one member for another.
+    MutualOffers,
+    /// Datagrams go from member to member.
+    MutualPaths,
+    /// Who is not in the plan can be a member whom peers link to.
+    Externals,
 }
 
 impl Capability {
     /// All, by their names, in the order of the documentation's table.
-    pub const ALL: [(&'static str, Self); 9] = [
+    pub const ALL: [(&'static str, Self); 14] = [
         ("confirmed joins", Self::ConfirmedJoins),
         ("refused joins", Self::RefusedJoins),
         ("newcomers", Self::Newcomers),
@@ -37,6 +47,11 @@ impl Capability {
         ("pings", Self::Pings),
         ("candidates", Self::Candidates),
         ("misplaced frames", Self::Misplaced),
+        ("messages", Self::Messages),
+        ("members", Self::Members),
+        ("offers between members", Self::MutualOffers),
+        ("paths between members", Self::MutualPaths),
+        ("externals", Self::Externals),
     ];
 
     /// Its name.
@@ -48,11 +63,15 @@ impl Capability {
 
 impl Abilities {
     /// Every built-in form of a protocol, by the name that the documentation's table gives it.
-    pub const ROWS: [(&'static str, Self); 4] = [
+    pub const ROWS: [(&'static str, Self); 8] = [
         ("dashboard", Self::DASHBOARD),
         ("dashboard, deployed", Self::DEPLOYED),
+        ("janus, textroom", Self::JANUS_TEXTROOM),
+        ("janus, videoroom", Self::JANUS_VIDEOROOM),
         ("peerjs", Self::PEERJS),
         ("simplewebrtc", Self::SIMPLEWEBRTC),
+        ("whep", Self::WHEP),
+        ("whip", Self::WHIP),
     ];
 
     /// Whether it carries that.
@@ -67,6 +86,11 @@ impl Abilities {
             Capability::Pings => self.pings,
             Capability::Candidates => self.trickles,
             Capability::Misplaced => self.misplaced,
+            Capability::Messages => !self.topology.is_media(),
+            Capability::Members => self.topology.has_pairs(),
+            Capability::MutualOffers | Capability::MutualPaths | Capability::Externals => {
+                self.topology == Topology::Mesh
+            }
         }
     }
 
@@ -95,7 +119,8 @@ impl Abilities {
                 true => "yes",
                 false => "no",
             });
-        let cells: Vec<&str> = [who, ids, leaving].into_iter().chain(carried).collect();
+        let links = self.topology.name();
+        let cells: Vec<&str> = [links, who, ids, leaving].into_iter().chain(carried).collect();
         format!("| `{name}` | {} |", cells.join(" | "))
     }
 
@@ -104,6 +129,7 @@ impl Abilities {
         let names = Capability::ALL.iter().map(|(name, _)| *name);
         let cells: Vec<&str> = [
             "protocol",
+            "links",
             "who is there is told by",
             "ids are chosen by",
             "leaving is",

@@ -16,6 +16,7 @@ mod ladder;
 mod layout;
 mod link_parity;
 mod local;
+mod media;
 mod mixed;
 mod nats;
 mod negotiation;

@@ -28,8 +28,8 @@ fn every_bundled_scenario_is_sound_and_called_like_its_file() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     assert_eq!(
         fs::read_dir(folder).expect("the folder is there").count(),
-        bundled().len() + 3,
-        "a file each, and the folders of faults, protocols and races"
+        bundled().len() + 4,
+        "a file each, and the folders of faults, media, protocols and races"
     );
     for (name, _) in bundled() {
         assert_eq!(planned(name, 1, &[]).scenario, *name);

@@ -6,7 +6,7 @@ use boon::{Compiler, SchemaIndex, Schemas};
 use proptest::prelude::*;
 use rtcstorm::{
     metrics::{CATALOGUE, Kind},
-    scenario::{MetricWords, bundled, parse, races, schema},
+    scenario::{MetricWords, bundled, media, parse, races, schema},
     verdict::Threshold,
 };
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{docs::Grammar, scenario_language::FakeCheck};
 
 /// Files of `tests/data/scenario` whose mistakes lie in what their parts mean together, not in their shape.
-const ONLY_MEANT_WRONG: [&str; 39] = [
+const ONLY_MEANT_WRONG: [&str; 46] = [
     "access-bundled",
     "access-variables",
     "arrive-total",
@@ -22,6 +22,10 @@ const ONLY_MEANT_WRONG: [&str; 39] = [
     "barriers",
     "carried",
     "carried-deployed",
+    "carried-egress",
+    "carried-hub",
+    "carried-ingest",
+    "carried-sfu",
     "control-bundled",
     "control-lacking",
     "custom-bundled",
@@ -37,6 +41,7 @@ const ONLY_MEANT_WRONG: [&str; 39] = [
     "host-alone",
     "host-contradictions",
     "ice-target",
+    "janus-deployed",
     "membership",
     "nat-target",
     "network-jitter",
@@ -54,6 +59,8 @@ const ONLY_MEANT_WRONG: [&str; 39] = [
     "too-many-steps",
     "turn-alone",
     "warm-up-too-long",
+    "whip-mistakes",
+    "whip-url",
 ];
 
 /// What the reader says of such mistakes.
@@ -126,7 +133,7 @@ fn read(yaml: &str) -> Option<Value> {
 #[test]
 fn every_bundled_scenario_is_valid() {
     let language = Validator::of_the_language();
-    for (name, text) in bundled().iter().chain(races()) {
+    for (name, text) in bundled().iter().chain(media()).chain(races()) {
         let value = read(text).expect("YAML");
         language
             .check(&value)

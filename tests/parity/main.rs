@@ -10,7 +10,7 @@ use std::{
     sync::Mutex,
 };
 
-use rtcstorm::scenario::faults;
+use rtcstorm::scenario::{faults, media};
 use serde_json::Value;
 
 /// Runs at a time: in real time they mostly wait.
@@ -175,8 +175,11 @@ fn each<T: Send>(items: Vec<T>, work: impl Fn(T) -> Option<String> + Sync) -> Ve
 fn each_fault_is_judged_the_same_in_both_worlds() {
     let desk = desk("reference");
     let in_both = |text: &str| text.contains("\n# Worlds: sim, local\n");
+    // A hundred peers in one instant take the machine to themselves: `.ci/run` plays them.
+    let small = media().iter().filter(|(name, _)| *name != "media/join-storm");
     let names: Vec<&str> = faults()
         .iter()
+        .chain(small)
         .filter(|(_, text)| in_both(text))
         .map(|(name, _)| *name)
         .collect();

@@ -42,7 +42,7 @@ pub(super) struct ProbeArgs {
     #[arg(value_name = "URL")]
     pub url: String,
 
-    /// What its clients speak: a name, or a file that describes it (.yaml, .yml, .json; docs/PROTOCOLS.md)
+    /// What its clients speak: dashboard, janus, peerjs, simplewebrtc, whep, whip, or a file that describes it (.yaml, .yml, .json; docs/PROTOCOLS.md)
     #[arg(
         long,
         env = "RTCSTORM_PROTOCOL",

@@ -23,7 +23,10 @@ use crate::{
         nat::{NAT_KEYS, NAT_PORTS, nat_words},
         network::{JITTER_KEYS, LOSS_KEYS, NETWORK_KEYS, TO_KEYS, WAY_KEYS},
         profiles::{PROFILES, client_keys},
-        protocol::{CUSTOM, MAX_KEY, PEERJS_KEYS, PROTOCOLS, SERIALIZATIONS},
+        protocol::{CUSTOM, PROTOCOLS},
+        protocol_options::{
+            JANUS_KEYS, JANUS_PLUGINS, MAX_ENDPOINT, MAX_KEY, PEERJS_KEYS, SERIALIZATIONS, WHIP_KEYS,
+        },
         read::{KEYS, MAX_ABOUT, MAX_NAME},
         rooms::{GROUP_KEYS, ROOM_KEYS},
         target::{MAX_URL, RELAY_MODES, target_keys},
@@ -131,7 +134,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         }),
         "target" => object(&target_keys(), &[], |key| match key {
             "protocol" => protocol(),
-            "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^wss?://." }),
+            "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^(ws|http)s?://." }),
             "metrics" => {
                 json!({ "type": "string", "maxLength": MAX_URL, "pattern": r#"^http://[!"$-.0->A-~]+([/?][!"$-~]*)?$"# })
             }
@@ -169,9 +172,26 @@ fn protocol() -> Value {
         "serialization" => one_of(SERIALIZATIONS.map(|(word, _)| word)),
         other => missing(other),
     });
-    let chosen = object(&["peerjs"], &["peerjs"], |_| peerjs.clone());
+    let janus = object(&JANUS_KEYS, &[], |key| match key {
+        "plugin" => one_of(JANUS_PLUGINS.map(|(word, _)| word)),
+        other => missing(other),
+    });
+    let whip = object(&WHIP_KEYS, &[], |key| match key {
+        "endpoint" => with(text(MAX_ENDPOINT), json!({ "pattern": r#"^[!"$-~]+$"# })),
+        other => missing(other),
+    });
+    let chosen = [
+        ("janus", janus),
+        ("peerjs", peerjs),
+        ("whep", whip.clone()),
+        ("whip", whip),
+    ];
+    let chosen = chosen.map(|(name, keys)| object(&[name], &[name], |_| keys.clone()));
     let described = object(&[CUSTOM], &[CUSTOM], |_| defined(CUSTOM));
-    json!({ "anyOf": [one_of(PROTOCOLS), chosen, described] })
+    let mut all = vec![one_of(PROTOCOLS)];
+    all.extend(chosen);
+    all.push(described);
+    json!({ "anyOf": all })
 }
 
 fn arrive() -> Value {

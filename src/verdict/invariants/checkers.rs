@@ -1,4 +1,8 @@
-use crate::{base::Instant, metrics::RunEvent, plan::Plan};
+use crate::{
+    base::{Instant, PeerId},
+    metrics::RunEvent,
+    plan::Plan,
+};
 
 use super::{
     answers::Answers,
@@ -62,9 +66,9 @@ impl Checkers {
         let checks: Vec<Box<dyn Check>> = vec![
             Box::new(OneChannel),
             Box::new(NothingLeft::new(sees)),
-            Box::new(Delivery::new(plan)),
+            Box::new(Delivery::new(plan, sees)),
             Box::new(Generations),
-            Box::new(States::new(sees)),
+            Box::new(States),
             Box::new(Rosters::new(sees)),
             Box::new(Answers::default()),
             Box::new(NothingGrows::default()),
@@ -93,7 +97,9 @@ impl Checkers {
     /// Takes the next event. Events of peers that are not in the plan are passed over.
     pub fn observe(&mut self, event: &RunEvent) {
         let known = |peer| self.story.members.knows(peer);
-        if !event.peer.into_iter().chain(event.remote).all(known) {
+        let to_server = event.remote.filter(|remote| *remote == PeerId::SERVER);
+        let remote = event.remote.filter(|_| to_server.is_none());
+        if !event.peer.into_iter().chain(remote).all(known) {
             return;
         }
         self.story.last.observe(event);
@@ -131,6 +137,7 @@ mod tests {
     use crate::{
         base::{Generation, Incarnation, PeerId, SignalingFailure},
         metrics::{DescriptionKind, EventKind, FaultCause, Operation, RecoveryPath, SignalingState},
+        plan::{Abilities, Topology},
         verdict::invariants::{InvariantStatus, story::*},
     };
 
@@ -188,16 +195,67 @@ mod tests {
     }
 
     #[test]
-    fn behind_an_sfu_only_what_each_peer_does_is_judged() {
-        let mut tale = good_run();
-        tale.seen_as(Visibility::FOREIGN_SFU);
-        let judged: Vec<_> = tale
-            .results()
-            .into_iter()
-            .filter(|result| result.status == InvariantStatus::Held)
-            .map(|result| result.number)
-            .collect();
-        assert_eq!(judged, [2, 4, 5, 7]);
+    fn what_is_judged_of_a_foreign_server_follows_from_how_ends_of_links_are_found() {
+        for (topology, expected) in [
+            (Topology::Mesh, [1, 2, 3, 4, 5, 7].as_slice()),
+            (Topology::Hub, &[1, 2, 3, 4, 5, 7]),
+            (Topology::Sfu, &[1, 2, 4, 5, 7]),
+            (Topology::Ingest, &[2, 4, 5, 7]),
+            (Topology::Egress, &[2, 4, 5, 7]),
+        ] {
+            let mut tale = good_run();
+            tale.seen_as(Visibility {
+                topology,
+                ..Visibility::FOREIGN_SFU
+            });
+            let judged: Vec<_> = tale
+                .results()
+                .into_iter()
+                .filter(|result| result.status == InvariantStatus::Held)
+                .map(|result| result.number)
+                .collect();
+            assert_eq!(judged, expected, "{topology:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_protocol_shows_follows_from_what_it_carries() {
+        for (abilities, expected) in [
+            (Abilities::DASHBOARD, Visibility::FOREIGN_MESH),
+            (Abilities::DEPLOYED, Visibility::UNTOLD),
+            (Abilities::PEERJS, Visibility::UNTOLD),
+            (Abilities::JANUS_VIDEOROOM, Visibility::FOREIGN_SFU),
+        ] {
+            assert_eq!(Visibility::of(abilities, false), expected);
+        }
+        let through = |abilities| {
+            let sees = Visibility::of(abilities, false);
+            (sees.pairs(), sees.messages())
+        };
+        assert_eq!(through(Abilities::DASHBOARD), (true, true));
+        assert_eq!(through(Abilities::JANUS_TEXTROOM), (true, true));
+        assert_eq!(through(Abilities::JANUS_VIDEOROOM), (true, false));
+        assert_eq!(through(Abilities::WHIP), (false, false));
+        assert_eq!(through(Abilities::WHEP), (false, false));
+    }
+
+    #[test]
+    fn links_to_the_server_are_judged_like_those_to_members() {
+        let mut tale = Tale::of(&[1]);
+        let server = PeerId::SERVER.0;
+        tale.linked_by(Topology::Ingest).join(0).connect(0, server);
+        let answered = EventKind::DescriptionSent {
+            generation: Generation(1),
+            description: DescriptionKind::Answer,
+            fingerprint: 1,
+            answers: Some(7),
+        };
+        tale.event(0, server, answered.clone()).assert_broken(&[]);
+        assert_eq!(tale.result(4).cases, 1);
+        tale.event(0, server, answered).assert_broken(&[7]);
+        let (from, on) = (Generation(1), Generation(2));
+        tale.event(0, server, EventKind::CrossedGeneration { from, on })
+            .assert_broken(&[4, 7]);
     }
 
     #[test]

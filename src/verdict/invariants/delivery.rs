@@ -25,6 +25,9 @@ use super::{
 ///   channel swallowed is nobody's fault, whether the connection was closed, replaced or crashed: a new
 ///   connection is a new channel.
 ///
+/// Through a server that passes messages on, a channel is the way from one member to another: it ends with the connection
+/// of either to the server, and a message that was sent before the receiver's last join may have found nobody there.
+///
 /// A peer's events come in its own order, but those of two peers may cross: a message may be seen to
 /// arrive before it is seen to leave.
 #[derive(Debug)]
@@ -36,12 +39,18 @@ pub(super) struct Delivery {
     /// may still wait for a retransmission.
     torn_until: BTreeMap<(PeerId, PeerId), Instant>,
     unfollowed: u64,
+    /// What goes from one member to another goes through the server.
+    through_server: bool,
+    /// Through a server: since when each peer has had its present membership and connection.
+    there_since: BTreeMap<PeerId, Instant>,
 }
 
 impl Delivery {
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan, sees: Visibility) -> Self {
         Self {
             timeout: plan.message_timeout,
+            through_server: sees.through_server(),
+            there_since: BTreeMap::new(),
             flows: BTreeMap::new(),
             torn_until: BTreeMap::new(),
             unfollowed: 0,
@@ -51,6 +60,33 @@ impl Delivery {
     fn torn(&mut self, peer: PeerId, remote: PeerId, until: Instant) {
         let known = self.torn_until.entry(ends_of(peer, remote)).or_default();
         *known = until.max(*known);
+    }
+
+    /// Until when the link of the two, or that of either to the server, is known to have been torn.
+    fn last_torn(&self, a: PeerId, b: PeerId) -> Option<Instant> {
+        let ways = [(a, b), (a, PeerId::SERVER), (b, PeerId::SERVER)];
+        let known = ways.map(|(one, other)| self.torn_until.get(&ends_of(one, other)).copied());
+        known.into_iter().max().flatten()
+    }
+
+    fn close_all(&mut self, peer: PeerId, at: Instant) {
+        let own = self.flows.range_mut((peer, PeerId(0))..=(peer, PeerId(u32::MAX)));
+        own.for_each(|(_, flow)| flow.channel.close(at));
+    }
+
+    /// What a peer's connection to the server, and its membership, mean to its links through it.
+    fn observe_way(&mut self, event: &RunEvent, peer: PeerId) {
+        let to_server = event.remote == Some(PeerId::SERVER);
+        match event.kind {
+            EventKind::Joined { .. } => _ = self.there_since.insert(peer, event.at),
+            EventKind::ChannelOpened { .. } if to_server => {
+                self.there_since.insert(peer, event.at);
+            }
+            EventKind::ChannelClosed { .. } | EventKind::ConnectionClosed { .. } if to_server => {
+                self.close_all(peer, event.at);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -69,7 +105,7 @@ impl Check for Delivery {
     }
 
     fn hidden(&self, sees: Visibility) -> Option<&'static str> {
-        (!sees.mesh).then_some("an SFU carries messages over channels of its own")
+        (!sees.messages()).then_some("links carry media, and no messages")
     }
 
     fn observe(&mut self, event: &RunEvent, story: &Story, found: &mut Findings) {
@@ -78,9 +114,10 @@ impl Check for Delivery {
             event.kind,
             EventKind::LeaveStarted { .. } | EventKind::Crashed { .. }
         ) {
-            let own = self.flows.range_mut((peer, PeerId(0))..=(peer, PeerId(u32::MAX)));
-            own.for_each(|(_, flow)| flow.channel.close(event.at));
-            return;
+            return self.close_all(peer, event.at);
+        }
+        if self.through_server {
+            self.observe_way(event, peer);
         }
         let Some(remote) = event.remote else { return };
         match event.kind {
@@ -109,6 +146,7 @@ impl Check for Delivery {
                     found,
                     sender: peer,
                     receiver: remote,
+                    since: self.there_since.get(&remote).copied(),
                     at: event.at,
                 };
                 self.unfollowed += flow.sent((incarnation, seq), &mut proof);
@@ -125,6 +163,7 @@ impl Check for Delivery {
                     found,
                     sender: remote,
                     receiver: peer,
+                    since: self.there_since.get(&peer).copied(),
                     at: event.at,
                 };
                 flow.received((incarnation, seq), generation, &mut proof);
@@ -146,7 +185,8 @@ impl Check for Delivery {
                 continue;
             }
             let far = self.flows.get(&(receiver, sender)).map(|back| back.channel);
-            let torn_until = self.torn_until.get(&ends_of(sender, receiver)).copied();
+            let torn_until = self.last_torn(sender, receiver);
+            let since = self.there_since.get(&receiver).copied();
             let Some(alive) = far.and_then(|far| lived(story, now, (sender, flow.channel), (receiver, far)))
             else {
                 continue;
@@ -155,7 +195,7 @@ impl Check for Delivery {
                 let waited = alive.until.since(message.at);
                 let followed = message.opening == Some(flow.channel.opening)
                     && message.at >= alive.from
-                    && Some(message.at) >= torn_until;
+                    && Some(message.at) >= torn_until.max(since);
                 if message.overtaken.is_some() || !followed || waited < self.timeout {
                     continue;
                 }
@@ -168,6 +208,7 @@ impl Check for Delivery {
                     found,
                     sender,
                     receiver,
+                    since,
                     at: message.at,
                 };
                 proof.accuse(|| {
@@ -225,7 +266,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{metrics::RecoveryPath, verdict::invariants::story::Tale};
+    use crate::{metrics::RecoveryPath, plan::Topology, verdict::invariants::story::Tale};
 
     #[test]
     fn messages_that_come_in_order_hold_with_gaps_where_none_was_sent() {
@@ -294,6 +335,55 @@ mod tests {
         tale.send(0, 1, 1).receive(0, 1, 1);
         tale.wait(60_000).settle(0, &[0, 1]).end(0, &[0, 1]);
         tale.assert_all_hold();
+    }
+
+    /// Two in a room of a hub.
+    fn of_a_hub() -> Tale {
+        let mut tale = Tale::of(&[2]);
+        let server = PeerId::SERVER.0;
+        tale.linked_by(Topology::Hub).join(0).join(1);
+        tale.open(0, server).open(1, server).open(0, 1).open(1, 0);
+        tale
+    }
+
+    #[test]
+    fn through_a_hub_a_message_is_lost_that_is_overtaken_or_never_comes() {
+        let mut tale = of_a_hub();
+        tale.send(0, 1, 0).send(0, 1, 1).receive(0, 1, 1);
+        assert_eq!(tale.breaches(3).len(), 1);
+        let mut tale = of_a_hub();
+        tale.send(0, 1, 0).wait(60_000).settle(0, &[0, 1]).end(0, &[0, 1]);
+        assert_eq!(tale.breaches(3).len(), 1);
+    }
+
+    #[test]
+    fn through_a_hub_nobody_is_blamed_for_what_was_said_before_the_receivers_last_join() {
+        let tale = |through: Topology| {
+            let mut tale = of_a_hub();
+            tale.linked_by(through).send(0, 1, 0).leave(1).join(1);
+            tale.open(1, 0).send(0, 1, 1).receive(0, 1, 1);
+            tale.breaches(3).len()
+        };
+        assert_eq!((tale(Topology::Hub), tale(Topology::Mesh)), (0, 1));
+    }
+
+    #[test]
+    fn through_a_hub_nobody_is_blamed_for_what_a_torn_way_to_the_server_swallowed() {
+        let server = PeerId::SERVER.0;
+        let lost = |breaks: fn(&mut Tale, u32)| {
+            let mut tale = of_a_hub();
+            tale.send(0, 1, 0);
+            breaks(&mut tale, server);
+            tale.wait(60_000).settle(0, &[0, 1]).end(0, &[0, 1]);
+            tale.breaches(3).len()
+        };
+        assert_eq!(lost(|_, _| {}), 1);
+        assert_eq!(lost(|tale, server| _ = tale.fault(1, server, 500)), 0);
+        assert_eq!(
+            lost(|tale, server| _ = tale.recover(0, server, RecoveryPath::Resume)),
+            0
+        );
+        assert_eq!(lost(|tale, server| _ = tale.close(0, server)), 0);
     }
 
     #[test]

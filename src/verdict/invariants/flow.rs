@@ -71,6 +71,8 @@ pub(super) struct Proof<'a> {
     pub found: &'a mut Findings,
     pub sender: PeerId,
     pub receiver: PeerId,
+    /// What was sent before this may have found nobody there; `None`: whatever was sent is held to have.
+    pub since: Option<Instant>,
     pub at: Instant,
 }
 
@@ -167,7 +169,8 @@ impl Flow {
             return;
         }
         for (&before, message) in self.under_way.range_mut(..key) {
-            if message.opening == opening && message.overtaken.is_none() {
+            let was_there = Some(message.at) >= proof.since;
+            if was_there && message.opening == opening && message.overtaken.is_none() {
                 let id = proof.accuse(|| {
                     format!(
                         "{} was lost: it never came in, {}, sent later on the same channel, did",

@@ -10,7 +10,8 @@ use super::{
     result::{About, Finding, Findings, Visibility},
 };
 
-/// 1: in a settled room every two members have exactly one open data channel.
+/// 1: in a settled room every two members have exactly one open data channel. Behind an SFU a channel is the media of one
+/// that the other has, and behind a hub the way through the server.
 ///
 /// A member's report of its link to another member is judged by itself; a report that is missing is held
 /// against a member only if the other one settled too. No channel is not held against anybody where the
@@ -30,7 +31,7 @@ impl Check for OneChannel {
     }
 
     fn hidden(&self, sees: Visibility) -> Option<&'static str> {
-        (!sees.mesh).then_some("members have no connection to each other behind an SFU")
+        (!sees.pairs()).then_some("members have no links to one another, but to the server alone")
     }
 
     fn observe(&mut self, _: &RunEvent, _: &Story, _: &mut Findings) {}
@@ -138,9 +139,10 @@ fn judge_end(story: &Story, peer: PeerId, remote: PeerId, found: &mut Findings, 
 #[cfg(test)]
 mod tests {
     use crate::{
+        base::PeerId,
         metrics::{EventKind, SignalingState::Stable},
-        plan::{Nat, NatKind},
-        verdict::invariants::{InvariantStatus, Visibility, story::Tale},
+        plan::{Nat, NatKind, Topology},
+        verdict::invariants::{InvariantStatus, story::Tale},
     };
 
     #[test]
@@ -281,14 +283,52 @@ mod tests {
     }
 
     #[test]
-    fn behind_an_sfu_it_is_not_applicable() {
+    fn through_a_server_it_is_judged_where_members_have_links_to_one_another() {
+        for topology in [Topology::Mesh, Topology::Sfu, Topology::Hub] {
+            let mut tale = Tale::of_two();
+            tale.linked_by(topology)
+                .link_settled(0, 1, 1, Stable)
+                .link_settled(1, 0, 0, Stable);
+            assert_eq!(
+                tale.breaches(1),
+                ["no open data channel on g1 in the settled room"],
+                "{topology:?}"
+            );
+            tale.link_settled(1, 0, 1, Stable).assert_broken(&[]);
+            assert_eq!(tale.result(1).cases, 1, "{topology:?}");
+        }
+        for topology in [Topology::Ingest, Topology::Egress] {
+            let mut tale = Tale::of_two();
+            tale.linked_by(topology)
+                .link_settled(0, PeerId::SERVER.0, 0, Stable);
+            let InvariantStatus::NotApplicable { why } = tale.result(1).status else {
+                panic!("{topology:?} is judged");
+            };
+            assert_eq!(
+                why,
+                "members have no links to one another, but to the server alone"
+            );
+        }
+    }
+
+    #[test]
+    fn a_link_through_the_server_is_not_judged_whose_network_to_the_server_was_away_for_too_long() {
         let mut tale = Tale::of_two();
-        tale.seen_as(Visibility::FOREIGN_SFU)
-            .link_settled(0, 1, 2, Stable);
-        assert!(matches!(
-            tale.result(1).status,
-            InvariantStatus::NotApplicable { .. }
-        ));
+        let server = PeerId::SERVER.0;
+        tale.linked_by(Topology::Sfu)
+            .fault(1, server, 60_000)
+            .wait(100)
+            .give_up(0, 1);
+        tale.link_settled(0, 1, 0, Stable).link_settled(1, 0, 0, Stable);
+        assert!(tale.breaches(1).is_empty());
+        tale.open(0, 1).link_settled(0, 1, 0, Stable);
+        assert_eq!(tale.breaches(1).len(), 2);
+        let mut tale = Tale::of_two();
+        tale.linked_by(Topology::Sfu)
+            .fault(1, server, 60_000)
+            .give_up(1, server);
+        tale.link_settled(0, 1, 0, Stable).link_settled(1, 0, 0, Stable);
+        assert!(tale.breaches(1).is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use crate::{
     base::{Instant, PeerId},
     metrics::RunEvent,
-    plan::{Abilities, RosterBy},
+    plan::{Abilities, RosterBy, Topology},
 };
 
 /// How many findings of one invariant are kept with their events; the rest are counted.
@@ -15,8 +15,8 @@ pub struct Visibility {
     pub server_roster: bool,
     /// The protocol tells members the roster, so that `RosterSeen.server` means something.
     pub rosters_told: bool,
-    /// Every two members of a room have a connection of their own; `false` behind an SFU.
-    pub mesh: bool,
+    /// How the ends of links are found: whether there are any between members, and whether those carry messages.
+    pub topology: Topology,
 }
 
 impl Visibility {
@@ -24,26 +24,26 @@ impl Visibility {
     pub const BUNDLED: Self = Self {
         server_roster: true,
         rosters_told: true,
-        mesh: true,
+        topology: Topology::Mesh,
     };
     /// A foreign server whose protocol tells members the roster, and whose clients form a mesh.
     pub const FOREIGN_MESH: Self = Self {
         server_roster: false,
         rosters_told: true,
-        mesh: true,
+        topology: Topology::Mesh,
     };
     /// A server that tells nobody who is in a room: a deployed dashboard, ours or another, whose registry is not what its
     /// rooms are and whose ghosts are its own; or one that has no rooms.
     pub const UNTOLD: Self = Self {
         server_roster: false,
         rosters_told: false,
-        mesh: true,
+        topology: Topology::Mesh,
     };
     /// A foreign SFU.
     pub const FOREIGN_SFU: Self = Self {
         server_roster: false,
         rosters_told: false,
-        mesh: false,
+        topology: Topology::Sfu,
     };
 
     /// What a run against a server of that form sees; `own`: it was started for the run.
@@ -55,8 +55,24 @@ impl Visibility {
         };
         Self {
             rosters_told: abilities.tells_rosters,
+            topology: abilities.topology,
             ..seen
         }
+    }
+
+    /// The members of a room have links to one another, each over a connection of its own or through the server.
+    pub fn pairs(&self) -> bool {
+        self.topology.has_pairs()
+    }
+
+    /// Those links carry messages.
+    pub fn messages(&self) -> bool {
+        self.pairs() && !self.topology.is_media()
+    }
+
+    /// What goes from one member to another goes through the server: each of them has a connection to it.
+    pub fn through_server(&self) -> bool {
+        self.topology.has_server_link()
     }
 }
 

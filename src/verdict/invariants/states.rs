@@ -1,5 +1,5 @@
 use crate::{
-    base::Instant,
+    base::{Instant, PeerId},
     metrics::{EventKind, RunEvent, SignalingState},
 };
 
@@ -7,20 +7,12 @@ use super::{
     checkers::{Check, Story},
     last_events::Explains,
     membership::Presence,
-    result::{About, Finding, Findings, Visibility},
+    result::{About, Finding, Findings},
 };
 
 /// 5: operations are called only in states that allow them, and signaling returns to `stable`.
 #[derive(Debug)]
-pub(super) struct States {
-    mesh: bool,
-}
-
-impl States {
-    pub fn new(sees: Visibility) -> Self {
-        Self { mesh: sees.mesh }
-    }
-}
+pub(super) struct States;
 
 impl Check for States {
     fn about(&self) -> About {
@@ -59,16 +51,15 @@ impl Check for States {
     }
 
     fn finish(&mut self, story: &Story, _now: Instant, found: &mut Findings) {
-        if !self.mesh {
-            return;
-        }
         let mut lossy = 0;
         for &peer in story.members.rooms().flat_map(|(_, peers)| peers) {
             let Some((membership, _)) = story.members.settled(peer) else {
                 continue;
             };
             for (&remote, link) in &membership.links {
-                if story.members.presence(remote, link.at) != Presence::Member {
+                let is_there =
+                    remote == PeerId::SERVER || story.members.presence(remote, link.at) == Presence::Member;
+                if !is_there {
                     continue;
                 }
                 if story.given_up.has(peer, remote) || story.paths.missing(peer, remote).is_some() {
@@ -131,8 +122,9 @@ fn operation_name(operation: crate::metrics::Operation) -> &'static str {
 #[cfg(test)]
 mod tests {
     use crate::{
-        base::Generation,
+        base::{Generation, PeerId},
         metrics::{EventKind, Operation, SignalingState},
+        plan::Topology,
         verdict::invariants::story::Tale,
     };
 
@@ -166,6 +158,23 @@ mod tests {
             let result = tale.result(5);
             assert_eq!(result.is_broken(), broken, "{share}");
             assert_eq!(result.note.is_some(), !broken, "{share}");
+        }
+    }
+
+    #[test]
+    fn a_settled_link_to_the_server_has_to_be_stable_wherever_there_is_one() {
+        for topology in [Topology::Sfu, Topology::Hub, Topology::Ingest, Topology::Egress] {
+            let mut tale = Tale::of(&[1, 1]);
+            let server = PeerId::SERVER.0;
+            tale.linked_by(topology).join(0).join(1).wait(1);
+            tale.link_settled(0, server, 1, SignalingState::Stable)
+                .link_settled(1, server, 1, SignalingState::HaveLocalOffer);
+            tale.assert_broken(&[5]);
+            assert_eq!(
+                tale.breaches(5),
+                ["g0 is have-local-offer in the settled room"],
+                "{topology:?}"
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{
     metrics::{
         CandidateKind, DescriptionKind, EventKind, FaultCause, RecoveryPath, RunEvent, SignalingState,
     },
-    plan::{Nat, PeerPlan, Plan, RoomPlan},
+    plan::{Nat, PeerPlan, Plan, RoomPlan, Topology},
     scenario::ClientRules,
 };
 
@@ -96,6 +96,14 @@ impl Tale {
     pub fn seen_as(&mut self, sees: Visibility) -> &mut Self {
         self.sees = sees;
         self
+    }
+
+    /// The bundled server's, if its links were of that kind.
+    pub fn linked_by(&mut self, topology: Topology) -> &mut Self {
+        self.seen_as(Visibility {
+            topology,
+            ..Visibility::BUNDLED
+        })
     }
 
     /// What each peer's access link loses.

@@ -7,7 +7,7 @@ use super::{
     program::{Desk, json},
     published::{Published, everywhere, keys, properties},
 };
-use rtcstorm::scenario::{bundled, faults, races};
+use rtcstorm::scenario::{bundled, faults, media, races};
 
 /// A run with outages, failures and findings.
 const FAILING: [&str; 6] = [
@@ -24,6 +24,7 @@ fn what_every_bundled_scenario_writes_is_as_published_and_no_published_key_is_ma
     let desk = Desk::new("schemas");
     let all: Vec<&str> = bundled()
         .iter()
+        .chain(media())
         .chain(faults())
         .chain(races())
         .map(|(name, _)| *name)

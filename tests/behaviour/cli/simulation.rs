@@ -168,32 +168,43 @@ fn a_simulation_has_no_url() {
 #[test]
 fn what_no_simulated_server_speaks_is_not_simulated() {
     let desk = Desk::new("sim-protocol");
-    desk.write(
-        "peerjs.yaml",
-        "{ name: x, target: { url: 'ws://127.0.0.1:1/', protocol: peerjs }, rooms: { peers: 2 }, steps: [join] }",
-    );
-    let capacity = [
-        "capacity",
-        "peerjs.yaml",
-        "--metric",
-        "connect_ms p(95)<1000",
-        "--from",
-        "2",
-        "--to",
-        "4",
-    ];
-    for args in [
-        &["run", "peerjs.yaml", "--sim"] as &[&str],
-        &["hunt", "peerjs.yaml"],
-        &capacity,
+    for (protocol, scheme) in [
+        ("peerjs", "ws"),
+        ("janus", "ws"),
+        ("whip", "http"),
+        ("whep", "http"),
     ] {
-        let output = desk.run(args);
-        assert_eq!(output.code, Some(104), "{args:?}: {}", output.stderr);
-        assert!(
-            output.stderr.contains("does not speak `protocol: peerjs`"),
-            "{}",
-            output.stderr
+        desk.write(
+            "foreign.yaml",
+            &format!(
+                "{{ name: x, target: {{ url: '{scheme}://127.0.0.1:1/', protocol: {protocol} }}, rooms: {{ peers: 2 }}, steps: [join] }}"
+            ),
         );
+        let capacity = [
+            "capacity",
+            "foreign.yaml",
+            "--metric",
+            "connect_ms p(95)<1000",
+            "--from",
+            "2",
+            "--to",
+            "4",
+        ];
+        for args in [
+            &["run", "foreign.yaml", "--sim"] as &[&str],
+            &["hunt", "foreign.yaml"],
+            &capacity,
+        ] {
+            let output = desk.run(args);
+            assert_eq!(output.code, Some(104), "{args:?}: {}", output.stderr);
+            assert!(
+                output
+                    .stderr
+                    .contains(&format!("does not speak `protocol: {protocol}`")),
+                "{}",
+                output.stderr
+            );
+        }
+        assert_eq!(desk.run(&["check", "foreign.yaml"]).code, Some(0));
     }
-    assert_eq!(desk.run(&["check", "peerjs.yaml"]).code, Some(0));
 }

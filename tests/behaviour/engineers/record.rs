@@ -8,7 +8,7 @@ use rtcstorm::{
         GeneratorLine, LAUNCH_SCHEMA, Launch, MachineLine, Normaliser, RunRecord, RunReport, ScenarioLine,
         StartedAt, VerdictLine, VerdictWord,
     },
-    scenario::{Scenario, bundled, faults, races},
+    scenario::{Scenario, bundled, faults, media, races},
     sim::Schedule,
     verdict::invariants::{Checkers, Visibility},
 };
@@ -41,7 +41,7 @@ pub fn record(name: &str, text: &str, seed: u64) -> RunRecord {
 pub fn all() -> &'static [RunRecord] {
     static ALL: OnceLock<Vec<RunRecord>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let all = bundled().iter().chain(races()).chain(faults());
+        let all = bundled().iter().chain(media()).chain(races()).chain(faults());
         let all = all.filter(|(name, text)| *name != "soak" && !text.contains("# Worlds: local"));
         let one_room = |scenario: &Scenario| plan::Options {
             run_id: None,
