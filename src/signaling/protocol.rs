@@ -310,11 +310,6 @@ impl Protocol {
         }
     }
 
-    /// What others call who is planned as `user_id`.
-    pub fn id_on_wire(&self, user_id: &str) -> String {
-        user_id.to_owned()
-    }
-
     /// What carries its frames.
     pub fn carrier(&self) -> Carrier {
         match self {
