@@ -6,6 +6,7 @@
 mod session;
 mod textroom;
 mod videoroom;
+mod wire;
 
 use std::time::Duration;
 

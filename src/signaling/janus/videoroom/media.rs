@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use super::{HUNG_UP_AS_ASKED, VideoRoom};
 use crate::signaling::{
     Description, Message,
-    janus::session::{Ask, Event, HandleKey, Refusal},
+    janus::{
+        session::{Ask, HandleKey},
+        wire::{Event, Refusal},
+    },
 };
 
 /// "Publishers full".

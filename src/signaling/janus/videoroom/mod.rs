@@ -13,7 +13,8 @@ use serde_json::Value;
 use self::{media::Publication, membership::Membership};
 use super::{
     JanusOptions,
-    session::{Ask, Event, HandleKey, Heard, NO_HANDLE, Refusal, Session},
+    session::{Ask, HandleKey, Heard, NO_HANDLE, Session},
+    wire::{Event, Refusal},
 };
 use crate::signaling::{Candidate, Message, Reading, SdpType};
 
