@@ -138,6 +138,8 @@ impl VideoRoom {
                 (Stage::Unpublishing { hung_up, .. }, Ask::Unpublish, Ok(_)) => {
                     let confirmed = true;
                     self.stage(Stage::Unpublishing { confirmed, hung_up });
+                    // Of itself it would do so within the second.
+                    self.session.hang_up(handle);
                 }
                 (Stage::Unpublishing { .. }, Ask::Unpublish, Err(_)) => {
                     self.stage(Stage::HangingUp);

@@ -18,14 +18,16 @@ fn the_same_connection_is_configured_and_another_one_published() {
             .is_empty()
     );
     let unpublished = r#"{"videoroom":"event","room":5550002,"unpublished":"ok"}"#;
-    assert!(ann.hear(&event(7, ROOM_HANDLE, unpublished)).1.is_empty());
-    // Until now the connection was still there.
-    let (messages, replies) = ann.hear(&hangup(ROOM_HANDLE, "Close PC"));
+    let (_, replies) = ann.hear(&event(7, ROOM_HANDLE, unpublished));
+    assert_eq!(asks(&replies), ["hangup"]);
+    let done = r#"{"janus":"success","session_id":3247219785841319,"transaction":"8"}"#;
+    assert!(ann.hear(done).1.is_empty(), "the connection is still there");
+    let (messages, replies) = ann.hear(&hangup(ROOM_HANDLE, "Janus API"));
     assert_eq!(messages, [other("hangup")], "it was wanted");
     assert_eq!(asks(&replies), ["publish"]);
     assert_eq!(replies[0]["jsep"]["sdp"], OTHER_OFFER);
     // Its candidates may not overtake it.
-    let (_, replies) = ann.hear(&ack(8));
+    let (_, replies) = ann.hear(&ack(9));
     assert_eq!(asks(&replies), ["trickle"]);
     assert_eq!(replies[0]["candidate"]["candidate"], CANDIDATE);
 }
@@ -36,6 +38,14 @@ fn a_connection_that_was_never_up_is_hung_up() {
     let offer = |sdp| described(Message::SERVER, SdpType::Offer, sdp);
     ann.say(offer(OFFER));
     assert!(ann.say(offer(OTHER_OFFER)).is_empty(), "it would overtake");
+    assert!(
+        ann.say(candidate(Message::SERVER, CANDIDATE, Some("0")))
+            .is_empty()
+    );
+    assert!(
+        ann.hear(&ack(5)).1.is_empty(),
+        "the candidate is not of that offer"
+    );
     let answer = with_jsep(&event(5, ROOM_HANDLE, CONFIGURED), "answer", "v=0\r\n");
     let (messages, replies) = ann.hear(&answer);
     assert_eq!(messages, [other("event")], "nobody waits for that answer");
@@ -46,6 +56,11 @@ fn a_connection_that_was_never_up_is_hung_up() {
     let (_, replies) = ann.hear(r#"{"janus":"success","session_id":3247219785841319,"transaction":"7"}"#);
     assert_eq!(asks(&replies), ["publish"]);
     assert_eq!(replies[0]["jsep"]["sdp"], OTHER_OFFER);
+    assert_eq!(
+        ann.hear(&hangup(ROOM_HANDLE, "Janus API")).0,
+        [other("hangup")],
+        "of the one before"
+    );
 }
 
 #[test]
