@@ -443,9 +443,11 @@ impl Session {
 
     fn answered(&mut self, number: Option<u64>, answer: Result<Event, Refusal>) -> Heard {
         let Some(asked) = number.and_then(|number| self.asked.remove(&number)) else {
+            // What is not wanted any more may be refused.
+            let is_stale = number.is_some_and(|number| (1..=self.transactions).contains(&number));
             return match answer {
-                Err(refusal) => Heard::Error(refusal),
-                Ok(_) => Heard::Other,
+                Err(refusal) if !is_stale => Heard::Error(refusal),
+                _ => Heard::Other,
             };
         };
         // A plugin refuses in an event.

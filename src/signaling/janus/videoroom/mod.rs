@@ -148,8 +148,7 @@ impl VideoRoom {
         }
     }
 
-    /// What is being published is asked nothing of by it, and it is answered after all that was asked for before on that
-    /// handle.
+    /// An empty `configure` changes nothing, and is answered after all that was asked for before on that handle.
     fn ping(&mut self) {
         match &self.membership {
             Membership::In { handle } => {

@@ -124,6 +124,8 @@ fn a_new_connection_to_what_is_published_is_a_new_handle() {
         "of the one before"
     );
     assert_eq!(ann.hear(&hangup(BOBS, "Detach")).0, [other("hangup")]);
+    let refused = r#"{"janus":"error","session_id":3247219785841319,"transaction":"6","error":{"code":459,"reason":"No such handle 6157126942851108 in session 3247219785841319"}}"#;
+    assert_eq!(ann.hear(refused).0, [other("error")], "nobody waits for it");
     // Given up before Janus has given the handle.
     ann.say(request_offer("11", false));
     let (_, replies) = ann.hear(&success(8, BOBS));

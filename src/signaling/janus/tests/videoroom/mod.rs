@@ -1,3 +1,5 @@
+//! Conversations with VideoRoom: what leads to each state that they begin in.
+
 use proptest::prelude::*;
 use serde_json::json;
 
