@@ -6,6 +6,7 @@
 mod session;
 mod textroom;
 mod videoroom;
+mod wire;
 
 use std::time::Duration;
 
@@ -42,6 +43,9 @@ pub enum JanusPlugin {
 }
 
 impl JanusPlugin {
+    /// The label of a data channel to the server. On any other Janus opens one with this label itself, and answers there.
+    pub const CHANNEL_LABEL: &'static str = "JanusDataChannel";
+
     /// The id of a user in frames: VideoRoom has numbers.
     pub(super) fn id_on_wire(self, user_id: &str) -> String {
         match self {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{
     JanusOptions,
-    session::{Ask, Event, HandleKey, Heard, Refusal, Session, id_text, refusal},
+    session::{Ask, HandleKey, Heard, Session},
+    wire::{Event, Refusal, id_text, refusal},
 };
 use crate::signaling::{Description, LeaveReason, Member, Message, Reading, SdpType};
 

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use super::{HUNG_UP_AS_ASKED, VideoRoom};
 use crate::signaling::{
     Description, Message,
-    janus::session::{Ask, Event, HandleKey, Refusal},
+    janus::{
+        session::{Ask, HandleKey},
+        wire::{Event, Refusal},
+    },
 };
 
 /// "Publishers full".
@@ -135,6 +138,8 @@ impl VideoRoom {
                 (Stage::Unpublishing { hung_up, .. }, Ask::Unpublish, Ok(_)) => {
                     let confirmed = true;
                     self.stage(Stage::Unpublishing { confirmed, hung_up });
+                    // Of itself it would do so within the second.
+                    self.session.hang_up(handle);
                 }
                 (Stage::Unpublishing { .. }, Ask::Unpublish, Err(_)) => {
                     self.stage(Stage::HangingUp);

@@ -5,7 +5,10 @@ use serde_json::Value;
 use super::VideoRoom;
 use crate::signaling::{
     LeaveReason, Member, Message,
-    janus::session::{Ask, Event, HandleKey, Refusal, id_text},
+    janus::{
+        session::{Ask, HandleKey},
+        wire::{Event, Refusal, id_text},
+    },
 };
 
 /// "Room exists", "no such room".

@@ -13,7 +13,8 @@ use serde_json::Value;
 use self::{media::Publication, membership::Membership};
 use super::{
     JanusOptions,
-    session::{Ask, Event, HandleKey, Heard, NO_HANDLE, Refusal, Session},
+    session::{Ask, HandleKey, Heard, NO_HANDLE, Session},
+    wire::{Event, Refusal},
 };
 use crate::signaling::{Candidate, Message, Reading, SdpType};
 
@@ -147,8 +148,7 @@ impl VideoRoom {
         }
     }
 
-    /// What is being published is asked nothing of by it, and it is answered after all that was asked for before on that
-    /// handle.
+    /// An empty `configure` changes nothing, and is answered after all that was asked for before on that handle.
     fn ping(&mut self) {
         match &self.membership {
             Membership::In { handle } => {
