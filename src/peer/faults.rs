@@ -5,7 +5,7 @@ use crate::{
     base::{Instant, PeerId},
     metrics::{EventKind, FaultCause, Forgery, RecoveryPath},
     plan::{Cut, DropNetwork, Network, RestartLinks, Scope, SleepingClock, SocketOnRoam},
-    signaling::{Description, Message, SdpType, Seq},
+    signaling::{Description, Message, SdpType, Seq, Topology},
 };
 
 /// A scripted fault of one link that data has not flowed through since.
@@ -114,6 +114,9 @@ impl Peer {
 
     pub(super) fn restart_ice(&mut self, links: RestartLinks, both: bool, planned: Instant, now: Instant) {
         let me = self.plan.id;
+        if self.abilities.topology == Topology::Hub {
+            return self.restart_hub_link(planned, now);
+        }
         let mut hit = self.open_links(|_| true);
         if links == RestartLinks::One {
             hit.truncate(1);
@@ -320,6 +323,9 @@ impl Peer {
     }
 
     pub(super) fn acted(&mut self, remote: PeerId, path: RecoveryPath) {
+        if remote == PeerId::SERVER && !self.is_planned(remote) {
+            return self.acted_for_all(path);
+        }
         if let Some(fault) = self.faults.get_mut(&remote) {
             // Who joined again has made everything anew, whatever was done to that connection since.
             fault.path = match fault.path {

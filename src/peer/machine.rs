@@ -524,10 +524,9 @@ impl Peer {
                 }
                 LinkOutput::Opened(generation) => self.link_opened(remote, generation, now),
                 LinkOutput::Flowed(number) => self.echo_received(remote, number, now),
-                LinkOutput::Probe | LinkOutput::Restarted
-                    if remote.is_external() || self.carries_to(remote).is_unproven() =>
-                {
-                    self.trust(remote);
+                LinkOutput::Probe | LinkOutput::Restarted if remote.is_external() => self.trust(remote),
+                LinkOutput::Probe | LinkOutput::Restarted if self.carries_to(remote).is_unproven() => {
+                    self.trust_server(now);
                 }
                 LinkOutput::Probe | LinkOutput::Restarted => self.probe(remote, now),
                 LinkOutput::Acted(path) => self.acted(remote, path),

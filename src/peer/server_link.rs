@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     base::{Generation, Instant, PeerId},
-    metrics::{CandidateKind, EventKind},
+    metrics::{CandidateKind, EventKind, FaultCause, RecoveryPath},
     signaling::{ChannelData, Message, Reading, Topology},
 };
 
@@ -147,9 +147,40 @@ impl Peer {
 
     // ---- a channel to the server
 
+    /// Restarts ICE on the one connection that there is, which tears every link.
+    pub(super) fn restart_hub_link(&mut self, planned: Instant, now: Instant) {
+        for remote in self.open_links(|remote| *remote != PeerId::SERVER) {
+            self.start_fault(remote, FaultCause::IceRestart, planned, planned, now);
+        }
+        self.acted_for_all(RecoveryPath::IceRestart);
+        if let Some(link) = self.links.get_mut(&PeerId::SERVER) {
+            link.restart_ice();
+        }
+        self.drain_link(PeerId::SERVER, now);
+    }
+
+    /// What is done about the connection to the server is done about every link through it.
+    pub(super) fn acted_for_all(&mut self, path: RecoveryPath) {
+        for remote in self.faults.keys().copied().collect::<Vec<_>>() {
+            self.acted(remote, path);
+        }
+    }
+
+    /// The connection to the server is back: whether data flows through it is to be seen.
+    pub(super) fn trust_server(&mut self, now: Instant) {
+        self.trust(PeerId::SERVER);
+        for remote in self.faults.keys().copied().collect::<Vec<_>>() {
+            self.probe(remote, now);
+        }
+    }
+
     /// The server's channel is open: signaling goes on over it.
     pub(super) fn server_channel_opened(&mut self, now: Instant) {
         if self.abilities.topology == Topology::Hub {
+            if self.is_member() {
+                // It joins once more.
+                self.unanswered_joins += 1;
+            }
             let texts = self.codec.channel_opened();
             self.say_on_channel(texts, now);
         }

@@ -305,7 +305,7 @@ impl Protocol {
     /// The label of a data channel: the one between two peers, or the one to the server.
     pub fn channel_label(&self) -> &'static str {
         match self {
-            Self::Janus(_) => "JanusDataChannel",
+            Self::Janus(_) => JanusPlugin::CHANNEL_LABEL,
             _ => ChannelMessage::LABEL,
         }
     }

@@ -287,11 +287,15 @@ fn message_told(message: &Message) -> String {
         },
         Message::Published { user_id } => format!("{user_id} publishes"),
         Message::Unpublished { user_id } => format!("{user_id} publishes no more"),
-        Message::Ended { remote, reason } => format!("the connection for {} has ended: {reason}", end(remote)),
+        Message::Ended { remote, reason } => {
+            format!("the connection for {} has ended: {reason}", end(remote))
+        }
         Message::Relayed { remote, .. } => {
             format!("a message from {}", remote.as_deref().map_or("nobody", end))
         }
-        Message::Join { .. } | Message::Leave | Message::Ping | Message::RequestOffer { .. } => "what only clients say".to_owned(),
+        Message::Join { .. } | Message::Leave | Message::Ping | Message::RequestOffer { .. } => {
+            "what only clients say".to_owned()
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     base::{Generation, Instant},
     metrics::{EventKind, LimitOf, RecoveryPath, SignalingState},
-    peer::connection::{ConnectionOperation, TransportState},
+    peer::connection::{Carries, ConnectionOperation, TransportState},
     scenario::ClientRules,
 };
 
@@ -92,7 +92,7 @@ impl Link {
     }
 
     fn want(&mut self, ice_restart: bool) -> bool {
-        if !self.is_open() {
+        if !self.is_open() || self.carries == Carries::Relayed {
             return false;
         }
         let earlier = self.recovery.wanted.is_some_and(|w| w.ice_restart);
@@ -407,6 +407,9 @@ impl Link {
     /// Wants a restart on a connection that may not be open any more.
     fn want_restart(&mut self) -> bool {
         let beyond = |c: &Connection| c.is_failed() && !self.rules.restart_failed;
+        if self.carries == Carries::Relayed {
+            return false;
+        }
         if self.connection.as_ref().is_none_or(beyond) || self.signaling() == SignalingState::HaveLocalOffer {
             return false;
         }
