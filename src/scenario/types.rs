@@ -70,7 +70,7 @@ pub struct Scenario {
 pub struct Target {
     /// What is spoken on the wire.
     pub protocol: Protocol,
-    /// `ws://` or `wss://`; `None` starts the bundled server for the run.
+    /// `ws://` or `wss://`, and where HTTP carries the protocol `http://` or `https://`; `None` starts the bundled server for the run.
     pub url: Option<String>,
     /// How it relays: what the bundled server is started as, and what the one at `url` is taken for.
     pub relay_mode: RelayMode,
