@@ -1,11 +1,6 @@
 //! What a user can choose of a protocol that is built in.
 
-use super::{
-    fields::Reader,
-    print::quoted,
-    template::{Part, PeerVariable, Template},
-    tree::Entry,
-};
+use super::{fields::Reader, print::quoted, tree::Entry};
 use crate::signaling::{JanusOptions, JanusPlugin, PeerJsOptions, Protocol, Serialization, WhipOptions};
 
 /// The keys of `janus`.
@@ -27,7 +22,7 @@ pub(super) const WHIP_KEYS: [&str; 1] = ["endpoint"];
 /// The longest endpoint, its variables not yet replaced.
 pub(super) const MAX_ENDPOINT: usize = 500;
 /// The variables of an endpoint.
-const ENDPOINT_VARIABLES: [PeerVariable; 3] = [PeerVariable::Room, PeerVariable::User, PeerVariable::Peer];
+const ENDPOINT_VARIABLES: [&str; 3] = ["room", "user", "peer"];
 
 pub(super) fn read_janus(reader: &mut Reader<'_>, entry: &Entry) -> Option<JanusOptions> {
     let mut fields = reader.map(&entry.value, "`janus`", "a map like `{plugin: textroom}`")?;
@@ -77,22 +72,10 @@ pub(super) fn read_whip(reader: &mut Reader<'_>, entry: &Entry) -> Option<WhipOp
 fn read_endpoint(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
     let text = reader.text(entry, MAX_ENDPOINT)?;
     let at = entry.value.span;
-    let template = match Template::parse(&text) {
-        Ok(template) => template,
-        Err(error) => {
-            reader.mistake_help(at, format!("`endpoint`: {error}"), ENDPOINT_HELP);
-            return None;
-        }
-    };
-    let is_known = |part: &Part| match part {
-        Part::Text(_) => true,
-        Part::Peer(variable) => ENDPOINT_VARIABLES.contains(variable),
-        Part::Column(_) | Part::Environment(_) | Part::File(_) => false,
-    };
-    if let Some(part) = template.0.iter().find(|part| !is_known(part)) {
-        let variable = Template(vec![part.clone()]);
-        let message = format!("`endpoint`: `{variable}` is no variable of it");
-        reader.mistake_help(at, message, ENDPOINT_HELP);
+    if let Some(mistake) = wrong_variable(&text) {
+        let known = ENDPOINT_VARIABLES.map(|name| format!("${{{name}}}")).join(", ");
+        let help = format!("known here: {known} (the peer's number, from 0)");
+        reader.mistake_help(at, format!("`endpoint`: {mistake}"), help);
         return None;
     }
     if !text.chars().all(|c| c.is_ascii_graphic()) || text.contains('#') {
@@ -109,8 +92,16 @@ fn read_endpoint(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
     Some(text)
 }
 
-const ENDPOINT_HELP: &str =
-    "known here: ${room}, ${user}, ${peer} (its number, from 0); a `$` of its own is written `$$`";
+/// What is wrong with the first `${…}` that is no variable of an endpoint, if there is one.
+fn wrong_variable(text: &str) -> Option<String> {
+    text.split("${")
+        .skip(1)
+        .find_map(|rest| match rest.split_once('}') {
+            None => Some("`${` without `}`".to_owned()),
+            Some((name, _)) if ENDPOINT_VARIABLES.contains(&name) => None,
+            Some((name, _)) => Some(format!("unknown variable `${{{name}}}`")),
+        })
+}
 
 /// What is chosen otherwise than by default, as entries of a map.
 pub(super) fn show_options(protocol: &Protocol) -> Vec<String> {
@@ -202,7 +193,7 @@ mod tests {
         for sound in [
             "whip",
             "/a/${room}/${user}/${peer}",
-            "a?b=c&d=$$x",
+            "a?b=c&d=$x$",
             "a%20b",
             &most,
         ] {
@@ -212,12 +203,9 @@ mod tests {
         for (endpoint, what) in [
             ("a/${", "`${` without `}`"),
             ("a/${peers}", "unknown variable `${peers}`"),
-            ("a/${jwt}", "`${jwt}` is no variable of it"),
-            ("a/${env:TOKEN}", "`${env:TOKEN}` is no variable of it"),
-            (
-                "a/${credentials.path}",
-                "`${credentials.path}` is no variable of it",
-            ),
+            ("a/${jwt}", "unknown variable `${jwt}`"),
+            ("a/${env:TOKEN}", "unknown variable `${env:TOKEN}`"),
+            ("a/${credentials.path}", "unknown variable `${credentials.path}`"),
             ("a b", "holds what no path does"),
             ("a#b", "holds what no path does"),
             ("ä", "holds what no path does"),

@@ -36,8 +36,12 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
     let mut fields = reader.map(&entry.value, "`target`", "a map like `{protocol: dashboard}`")?;
     let protocol_entry = fields.take("protocol");
     let protocol = protocol_entry.map_or(Some(Protocol::Dashboard), |entry| read_protocol(reader, entry));
+    // A protocol that is a mistake may be carried by anything.
     let carrier = protocol.as_ref().map(Protocol::carrier);
-    let url = fields.take("url").map(|entry| read_url(reader, entry, carrier));
+    let named = protocol.as_ref().map_or("", Protocol::name);
+    let url = fields
+        .take("url")
+        .map(|entry| read_url(reader, entry, carrier, named));
     let relay_mode = fields
         .take("relay_mode")
         .map_or(Some(RelayMode::Rooms), |entry| reader.choice(entry, &RELAY_MODES));
@@ -103,43 +107,89 @@ fn read_metrics(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
     None
 }
 
-/// `carrier`: what the protocol's frames are carried by; `None` where that is not known.
-fn read_url(reader: &mut Reader<'_>, entry: &Entry, carrier: Option<Carrier>) -> Option<String> {
+/// Where clients of the protocol of that name go, which that carries.
+fn read_url(
+    reader: &mut Reader<'_>,
+    entry: &Entry,
+    carrier: Option<Carrier>,
+    protocol: &str,
+) -> Option<String> {
     let url = reader.text(entry, MAX_URL)?;
+    let Some((message, help)) = unfit(&url, carrier, protocol) else {
+        return Some(url);
+    };
+    reader.mistake_help(entry.value.span, message, help);
+    None
+}
+
+/// What is wrong with that URL, and what to write.
+fn unfit(url: &str, carrier: Option<Carrier>, protocol: &str) -> Option<(String, String)> {
     let target = Target {
-        url: Some(url.clone()),
+        url: Some(url.to_owned()),
         ..BUNDLED
     };
     let host = target
         .host()
         .filter(|host| !host.is_empty() && !host.contains(char::is_whitespace));
-    let (web_socket, http) = (("ws://", "wss://"), ("http://", "https://"));
-    let is_of = |(plain, secure): (&str, &str)| url.starts_with(plain) || url.starts_with(secure);
-    let (is_web_socket, is_http) = (is_of(web_socket), is_of(http));
-    let known_scheme = match carrier {
-        Some(Carrier::WebSocket) => is_web_socket,
-        Some(Carrier::Http) => is_http,
-        None => is_web_socket || is_http,
+    let after = |stem: &str| {
+        let rest = url.strip_prefix(stem)?;
+        (rest.starts_with("://") || rest.starts_with("s://")).then_some(rest)
     };
-    if known_scheme && host.is_some() {
-        return Some(url);
+    let (web_socket, http) = (after("ws"), after("http"));
+    let is_carried = match carrier {
+        Some(Carrier::WebSocket) => web_socket.is_some(),
+        Some(Carrier::Http) => http.is_some(),
+        None => web_socket.is_some() || http.is_some(),
+    };
+    if is_carried && host.is_some() {
+        return None;
     }
-    let (what, help) = match carrier {
-        Some(Carrier::Http) => {
-            let help = match url.strip_prefix("ws").filter(|_| is_web_socket) {
-                Some(rest) => format!("did you mean `http{rest}`?"),
-                None => "for example `https://rtc.example.org/`".to_owned(),
-            };
-            ("of HTTP, which the protocol is carried by", help)
+    Some(match (carrier, web_socket, http) {
+        (Some(Carrier::Http), Some(rest), _) => (
+            format!("`{url}` is the URL of a WebSocket, and HTTP carries `{protocol}`"),
+            format!("did you mean `http{rest}`?"),
+        ),
+        (Some(Carrier::Http), ..) => (
+            format!("`{url}` is not the URL of a server of HTTP, which `{protocol}` needs"),
+            "for example `https://rtc.example.org/whip/`".to_owned(),
+        ),
+        (_, _, Some(rest)) => (
+            format!("`{url}` is not the URL of a WebSocket"),
+            format!("did you mean `ws{rest}`?"),
+        ),
+        _ => (
+            format!("`{url}` is not the URL of a WebSocket"),
+            "for example `wss://rtc.example.org/ws/`".to_owned(),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_of_what_carries_the_protocol() {
+        let told = |carrier: Carrier, url: &str| unfit(url, Some(carrier), "whip");
+        for url in ["http://a.org", "https://a.org:1/whip?x"] {
+            assert_eq!(told(Carrier::Http, url), None, "{url}");
+            let (message, help) = told(Carrier::WebSocket, url).expect("no WebSocket");
+            assert!(message.contains("is not the URL of a WebSocket"), "{message}");
+            assert_eq!(help, format!("did you mean `{}`?", url.replacen("http", "ws", 1)));
         }
-        _ => {
-            let help = match url.strip_prefix("http").filter(|_| is_http) {
-                Some(rest) => format!("did you mean `ws{rest}`?"),
-                None => "for example `wss://rtc.example.org/ws/`".to_owned(),
-            };
-            ("of a WebSocket", help)
+        for url in ["ws://a.org", "wss://a.org:1/whip?x"] {
+            assert_eq!(told(Carrier::WebSocket, url), None, "{url}");
+            let (message, help) = told(Carrier::Http, url).expect("no HTTP");
+            assert!(message.ends_with("and HTTP carries `whip`"), "{message}");
+            assert_eq!(help, format!("did you mean `{}`?", url.replacen("ws", "http", 1)));
         }
-    };
-    reader.mistake_help(entry.value.span, format!("`{url}` is not the URL {what}"), help);
-    None
+        for url in ["", "a.org", "ftp://a.org", "http://", "https://a b/"] {
+            assert!(told(Carrier::Http, url).is_some(), "{url}");
+        }
+        assert_eq!(
+            unfit("https://a.org", None, ""),
+            None,
+            "the protocol is the mistake"
+        );
+    }
 }

@@ -37,6 +37,22 @@ fn every_bundled_scenario_is_sound_and_called_like_its_file() {
 }
 
 #[test]
+fn a_plan_names_its_protocol_unless_that_is_the_dashboards() {
+    let told = |overrides: &[Override]| {
+        let plan = serde_json::to_value(planned("smoke", 1, overrides)).expect("it is JSON");
+        plan["protocol"].as_str().map(str::to_owned)
+    };
+    assert_eq!(told(&[]), None);
+    for (chosen, url, name) in [
+        ("{janus: {plugin: textroom}}", "ws://127.0.0.1:8188/", "janus"),
+        ("peerjs", "ws://127.0.0.1:9000/", "peerjs"),
+    ] {
+        let set = Override::set("--set", format!("target.protocol={chosen}"));
+        assert_eq!(told(&[set, Override::url("--url", url)]).as_deref(), Some(name));
+    }
+}
+
+#[test]
 fn bundled_scenarios_are_as_large_as_they_say() {
     let size = |name| {
         let plan = planned(name, 1, &[]);

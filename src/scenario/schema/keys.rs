@@ -134,7 +134,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         }),
         "target" => object(&target_keys(), &[], |key| match key {
             "protocol" => protocol(),
-            "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^(ws|http)s?://." }),
+            "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^(wss?|https?)://." }),
             "metrics" => {
                 json!({ "type": "string", "maxLength": MAX_URL, "pattern": r#"^http://[!"$-.0->A-~]+([/?][!"$-~]*)?$"# })
             }

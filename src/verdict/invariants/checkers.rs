@@ -272,6 +272,14 @@ mod tests {
         );
     }
 
+    const TOPOLOGIES: [Topology; 5] = [
+        Topology::Mesh,
+        Topology::Sfu,
+        Topology::Hub,
+        Topology::Ingest,
+        Topology::Egress,
+    ];
+
     fn any_kind() -> impl Strategy<Value = EventKind> {
         let small = 0..4u32;
         let state = prop_oneof![Just(SignalingState::Stable), Just(SignalingState::Closed)];
@@ -385,12 +393,15 @@ mod tests {
     proptest! {
         #[test]
         fn no_sequence_of_events_makes_a_checker_panic(
-            events in prop::collection::vec((0..5u64, 0..6u32, 0..6u32, any_kind()), 0..200),
+            topology in prop::sample::select(TOPOLOGIES.as_slice()),
+            events in prop::collection::vec((0..5u64, 0..6u32, 0..7u32, any_kind()), 0..200),
         ) {
             let mut tale = Tale::of(&[3, 2]);
+            tale.linked_by(topology);
             for (ms, peer, remote, kind) in events {
                 let one_in = |of: u32, value: u32| (value < of).then_some(value);
-                tale.wait(ms).same_instant(one_in(6, peer), one_in(5, remote), kind);
+                let remote = one_in(5, remote).or((remote == 5).then_some(PeerId::SERVER.0));
+                tale.wait(ms).same_instant(one_in(6, peer), remote, kind);
             }
             prop_assert_eq!(tale.results().len(), 8);
         }
@@ -398,9 +409,11 @@ mod tests {
         /// Time may jump to its end, and instants may run backwards.
         #[test]
         fn no_instant_makes_a_checker_panic(
+            topology in prop::sample::select(TOPOLOGIES.as_slice()),
             events in prop::collection::vec((any::<u64>(), 0..3u32, any_kind()), 0..60),
         ) {
             let mut tale = Tale::of(&[3]);
+            tale.linked_by(topology);
             for (micros, peer, kind) in events {
                 tale.same_instant(peer, (peer + 1) % 3, kind);
                 tale.events.last_mut().unwrap().at = Instant::from_micros(micros);

@@ -279,7 +279,12 @@ fn bundled_scenarios_are_listed_with_what_they_are_about() {
         .stdout
         .lines()
         .filter(|line| {
-            let heads = ["Faults,", "Known races", "Described protocols"];
+            let heads = [
+                "Without messages",
+                "Faults,",
+                "Known races",
+                "Described protocols",
+            ];
             !line.is_empty() && !heads.iter().any(|head| line.starts_with(head))
         })
         .filter_map(|l| l.split_whitespace().next())
@@ -290,7 +295,9 @@ fn bundled_scenarios_are_listed_with_what_they_are_about() {
     let (races, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.starts_with("races/"));
     let (faults, others): (Vec<&str>, Vec<&str>) =
         others.iter().partition(|name| name.starts_with("faults/"));
+    let (media, others): (Vec<&str>, Vec<&str>) = others.iter().partition(|name| name.starts_with("media/"));
     assert_eq!(others, BUNDLED);
+    assert_eq!(media.len(), 4, "{media:?}");
     assert!(!faults.is_empty(), "{names:?}");
     assert!(races.len() > 10 && names.ends_with(&races), "{names:?}");
     assert!(
