@@ -250,7 +250,8 @@ impl Peer {
     /// The network is back: whether data flows is to be seen. A restart is probed once it is done.
     pub(super) fn fault_ended(&mut self, remote: PeerId, now: Instant) {
         let scripted = self.faults.get(&remote).map(|fault| fault.cause);
-        if scripted.is_some_and(|cause| cause != FaultCause::IceRestart) {
+        let relayed = self.abilities.topology == Topology::Hub;
+        if scripted.is_some_and(|cause| cause != FaultCause::IceRestart || relayed) {
             self.probe(remote, now);
         }
     }
@@ -294,6 +295,7 @@ impl Peer {
             && let Some(fault) = self.faults.get_mut(&remote)
         {
             fault.probe.get_or_insert(number);
+            self.probe_again(remote, now);
         }
         self.hear_from_ice(now);
         self.drain_link(remote, now);

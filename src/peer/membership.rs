@@ -93,6 +93,7 @@ impl Peer {
     }
 
     pub(super) fn send_join(&mut self, now: Instant) {
+        self.begin_anew(now);
         let message = Message::Join {
             name: self.name().to_owned(),
             token: self.token.clone().filter(|_| self.rules().resume_membership),
@@ -481,7 +482,7 @@ impl Peer {
                 self.member_left(remote, LeaveReason::Closed, now);
             }
         }
-        self.meet_server(goes_on, now);
+        self.meet_server(now);
         for remote in present {
             // A new client took over what a crashed one left: nobody is told that it joined.
             self.is_there(remote, resumed && !goes_on, began, now);

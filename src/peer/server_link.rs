@@ -1,15 +1,20 @@
 //! Links whose other end is the server: what a peer publishes to it, has from it, or has it pass on.
 
+use std::time::Duration;
+
 use super::{
     connection::{Carries, ConnectionCommand, ConnectionEvent},
     link::Link,
-    machine::Peer,
+    machine::{Peer, PeerTimer},
 };
 use crate::{
     base::{Generation, Instant, PeerId},
     metrics::{CandidateKind, EventKind, FaultCause, RecoveryPath},
     signaling::{ChannelData, Message, Reading, Topology},
 };
+
+/// How long a probe through the server is waited for.
+const PROBE_AGAIN: Duration = Duration::from_secs(1);
 
 impl Peer {
     /// Whether the link to `remote` is one of those that the plan speaks of: to another peer, or, where each has to do
@@ -53,16 +58,18 @@ impl Peer {
         self.drain_link(PeerId::SERVER, now);
     }
 
+    /// A membership is to go on over another socket: a server that holds links has ended those of the last one.
+    pub(super) fn begin_anew(&mut self, now: Instant) {
+        if self.is_member() && matches!(self.abilities.topology, Topology::Sfu | Topology::Hub) {
+            self.links_are_over("session_over", now);
+        }
+    }
+
     /// A membership has begun, or goes on over another socket: what there is with the server begins, too.
-    pub(super) fn meet_server(&mut self, goes_on: bool, now: Instant) {
+    pub(super) fn meet_server(&mut self, now: Instant) {
         match self.abilities.topology {
-            Topology::Mesh => {}
-            Topology::Hub => {}
+            Topology::Mesh | Topology::Hub => {}
             Topology::Sfu => {
-                if goes_on {
-                    // The server has ended all that belonged to the last socket.
-                    self.links_are_over("session_over", now);
-                }
                 self.link(PeerId::SERVER).offer();
                 self.drain_link(PeerId::SERVER, now);
             }
@@ -139,6 +146,7 @@ impl Peer {
                 {
                     let generation = link.generation();
                     self.received(remote, generation, &ChannelData::Text(text), now);
+                    self.drain_link(remote, now);
                 }
             }
             _ => {}
@@ -159,6 +167,13 @@ impl Peer {
         self.drain_link(PeerId::SERVER, now);
     }
 
+    /// What a server passes on is lost while the way to its receiver is disturbed: a probe that counts is repeated.
+    pub(super) fn probe_again(&mut self, remote: PeerId, now: Instant) {
+        if self.abilities.topology == Topology::Hub && self.faults.contains_key(&remote) {
+            self.timers.set(PeerTimer::FaultEnd(remote), now + PROBE_AGAIN);
+        }
+    }
+
     /// What is done about the connection to the server is done about every link through it.
     pub(super) fn acted_for_all(&mut self, path: RecoveryPath) {
         for remote in self.faults.keys().copied().collect::<Vec<_>>() {
@@ -177,9 +192,9 @@ impl Peer {
     /// The server's channel is open: signaling goes on over it.
     pub(super) fn server_channel_opened(&mut self, now: Instant) {
         if self.abilities.topology == Topology::Hub {
-            if self.is_member() {
-                // It joins once more.
-                self.unanswered_joins += 1;
+            if self.is_member() && self.unanswered_joins == 0 {
+                // Another channel joins once more.
+                self.unanswered_joins = 1;
             }
             let texts = self.codec.channel_opened();
             self.say_on_channel(texts, now);
