@@ -7,7 +7,7 @@ use super::{
     tree::Entry,
     types::{RelayMode, Target},
 };
-use crate::signaling::Protocol;
+use crate::signaling::{Carrier, Protocol};
 
 /// What a scenario without `target:` is played against: the server that comes with the program.
 pub(super) const BUNDLED: Target = Target {
@@ -36,7 +36,12 @@ pub(super) fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<Targ
     let mut fields = reader.map(&entry.value, "`target`", "a map like `{protocol: dashboard}`")?;
     let protocol_entry = fields.take("protocol");
     let protocol = protocol_entry.map_or(Some(Protocol::Dashboard), |entry| read_protocol(reader, entry));
-    let url = fields.take("url").map(|entry| read_url(reader, entry));
+    // A protocol that is a mistake may be carried by anything.
+    let carrier = protocol.as_ref().map(Protocol::carrier);
+    let named = protocol.as_ref().map_or("", Protocol::name);
+    let url = fields
+        .take("url")
+        .map(|entry| read_url(reader, entry, carrier, named));
     let relay_mode = fields
         .take("relay_mode")
         .map_or(Some(RelayMode::Rooms), |entry| reader.choice(entry, &RELAY_MODES));
@@ -102,26 +107,89 @@ fn read_metrics(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
     None
 }
 
-fn read_url(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
+/// Where clients of the protocol of that name go, which that carries.
+fn read_url(
+    reader: &mut Reader<'_>,
+    entry: &Entry,
+    carrier: Option<Carrier>,
+    protocol: &str,
+) -> Option<String> {
     let url = reader.text(entry, MAX_URL)?;
+    let Some((message, help)) = unfit(&url, carrier, protocol) else {
+        return Some(url);
+    };
+    reader.mistake_help(entry.value.span, message, help);
+    None
+}
+
+/// What is wrong with that URL, and what to write.
+fn unfit(url: &str, carrier: Option<Carrier>, protocol: &str) -> Option<(String, String)> {
     let target = Target {
-        url: Some(url.clone()),
+        url: Some(url.to_owned()),
         ..BUNDLED
     };
-    let known_scheme = url.starts_with("ws://") || url.starts_with("wss://");
     let host = target
         .host()
         .filter(|host| !host.is_empty() && !host.contains(char::is_whitespace));
-    if known_scheme && host.is_some() {
-        return Some(url);
-    }
-    let help = match url.strip_prefix("http") {
-        Some(rest) if rest.starts_with("://") || rest.starts_with("s://") => {
-            format!("did you mean `ws{rest}`?")
-        }
-        _ => "for example `wss://rtc.example.org/ws/`".to_owned(),
+    let after = |stem: &str| {
+        let rest = url.strip_prefix(stem)?;
+        (rest.starts_with("://") || rest.starts_with("s://")).then_some(rest)
     };
-    let message = format!("`{url}` is not the URL of a WebSocket");
-    reader.mistake_help(entry.value.span, message, help);
-    None
+    let (web_socket, http) = (after("ws"), after("http"));
+    let is_carried = match carrier {
+        Some(Carrier::WebSocket) => web_socket.is_some(),
+        Some(Carrier::Http) => http.is_some(),
+        None => web_socket.is_some() || http.is_some(),
+    };
+    if is_carried && host.is_some() {
+        return None;
+    }
+    Some(match (carrier, web_socket, http) {
+        (Some(Carrier::Http), Some(rest), _) => (
+            format!("`{url}` is the URL of a WebSocket, and HTTP carries `{protocol}`"),
+            format!("did you mean `http{rest}`?"),
+        ),
+        (Some(Carrier::Http), ..) => (
+            format!("`{url}` is not the URL of a server of HTTP, which `{protocol}` needs"),
+            "for example `https://rtc.example.org/whip/`".to_owned(),
+        ),
+        (_, _, Some(rest)) => (
+            format!("`{url}` is not the URL of a WebSocket"),
+            format!("did you mean `ws{rest}`?"),
+        ),
+        _ => (
+            format!("`{url}` is not the URL of a WebSocket"),
+            "for example `wss://rtc.example.org/ws/`".to_owned(),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_of_what_carries_the_protocol() {
+        let told = |carrier: Carrier, url: &str| unfit(url, Some(carrier), "whip");
+        for url in ["http://a.org", "https://a.org:1/whip?x"] {
+            assert_eq!(told(Carrier::Http, url), None, "{url}");
+            let (message, help) = told(Carrier::WebSocket, url).expect("no WebSocket");
+            assert!(message.contains("is not the URL of a WebSocket"), "{message}");
+            assert_eq!(help, format!("did you mean `{}`?", url.replacen("http", "ws", 1)));
+        }
+        for url in ["ws://a.org", "wss://a.org:1/whip?x"] {
+            assert_eq!(told(Carrier::WebSocket, url), None, "{url}");
+            let (message, help) = told(Carrier::Http, url).expect("no HTTP");
+            assert!(message.ends_with("and HTTP carries `whip`"), "{message}");
+            assert_eq!(help, format!("did you mean `{}`?", url.replacen("ws", "http", 1)));
+        }
+        for url in ["", "a.org", "ftp://a.org", "http://", "https://a b/"] {
+            assert!(told(Carrier::Http, url).is_some(), "{url}");
+        }
+        assert_eq!(
+            unfit("https://a.org", None, ""),
+            None,
+            "the protocol is the mistake"
+        );
+    }
 }

@@ -70,7 +70,8 @@ pub struct Scenario {
 pub struct Target {
     /// What is spoken on the wire.
     pub protocol: Protocol,
-    /// `ws://` or `wss://`; `None` starts the bundled server for the run.
+    /// `ws://` or `wss://`, of a protocol that HTTP carries `http://` or `https://`; `None` starts the bundled server for
+    /// the run.
     pub url: Option<String>,
     /// How it relays: what the bundled server is started as, and what the one at `url` is taken for.
     pub relay_mode: RelayMode,
@@ -554,6 +555,7 @@ mod tests {
             ("ws://127.0.0.1:8080/ws/", "127.0.0.1"),
             ("wss://user:secret@rtc.example.org/ws?x=a:b@c", "rtc.example.org"),
             ("ws://[::1]:9000", "::1"),
+            ("https://me:pw@whip.example.org:8443/whip?k=v", "whip.example.org"),
         ] {
             let target = Target {
                 protocol: Protocol::Dashboard,

@@ -131,7 +131,7 @@ fn of_key(key: &str, metrics: &[MetricWords]) -> Value {
         }),
         "target" => object(&target_keys(), &[], |key| match key {
             "protocol" => protocol(),
-            "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^wss?://." }),
+            "url" => json!({ "type": "string", "maxLength": MAX_URL, "pattern": "^(wss?|https?)://." }),
             "metrics" => {
                 json!({ "type": "string", "maxLength": MAX_URL, "pattern": r#"^http://[!"$-.0->A-~]+([/?][!"$-~]*)?$"# })
             }
