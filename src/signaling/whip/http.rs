@@ -124,7 +124,7 @@ pub(super) fn resolve(base: &str, reference: &str) -> String {
 /// Of a URL: its scheme with the colon.
 fn scheme_length(url: &str) -> Option<usize> {
     let colon = url.find([':', '/', '?', '#'])?;
-    let scheme = url[..colon].as_bytes();
+    let scheme = &url.as_bytes()[..colon];
     let is_scheme = url[colon..].starts_with(':')
         && scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme
