@@ -6,3 +6,5 @@ mod peerjs;
 mod program;
 mod server;
 mod simplewebrtc;
+mod whep;
+mod whep_server;
