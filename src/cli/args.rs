@@ -112,7 +112,8 @@ pub(super) enum Command {
 /// What changes a scenario from outside; flag before environment before file.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ChangeArgs {
-    /// Signaling server to use instead of the bundled one (ws:// or wss://)
+    /// Signaling server to use instead of the bundled one (ws:// or wss://; http:// or https:// where HTTP carries the
+    /// protocol)
     #[arg(long, env = "RTCSTORM_URL", value_name = "URL")]
     pub url: Option<String>,
 

@@ -140,10 +140,7 @@ impl Player {
 
     /// Offers; candidates are told behind it.
     async fn offer(&mut self, ice_restart: bool) {
-        let options = RTCOfferOptions {
-            ice_restart,
-            ..RTCOfferOptions::default()
-        };
+        let options = RTCOfferOptions { ice_restart };
         let offer = self
             .connection
             .create_offer(Some(options))

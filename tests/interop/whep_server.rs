@@ -282,7 +282,6 @@ pub fn media_engine() -> MediaEngine {
     let parameters = RTCRtpCodecParameters {
         rtp_codec: opus(),
         payload_type: OPUS,
-        ..RTCRtpCodecParameters::default()
     };
     let registered = media.register_codec(parameters, RtpCodecKind::Audio);
     registered.expect("it is a codec");
@@ -429,7 +428,6 @@ async fn send(track: Arc<TrackLocalStaticRTP>, ssrc: u32) {
             },
             // 20 ms of silence.
             payload: bytes::Bytes::from_static(&[0xf8, 0xff, 0xfe]),
-            ..rtp::Packet::default()
         };
         let _ = track.write_rtp(packet).await;
     }

@@ -192,12 +192,8 @@ impl Resource {
                 self.refused(status.to_string(), response.why())
             }
             (About::Publish { .. } | About::Restart { .. }, _) => Vec::new(),
-            (About::Trickle { .. }, 200..=299) => {
-                if let Some(session) = &mut self.session {
-                    session.note_etag(response);
-                }
-                Vec::new()
-            }
+            // An entity tag is new with an ICE session, which candidates are none (RFC 9725, 4.3.1).
+            (About::Trickle { .. }, 200..=299) => Vec::new(),
             // Neither is retried (RFC 9725, 4.3): the connection has to do with the candidates of the descriptions.
             (About::Trickle { .. }, 405 | 415 | 422 | 501) => {
                 self.takes_candidates = false;
