@@ -283,20 +283,29 @@ mod tests {
             socket(dialer(&format!("http://{addr}/base/x?key=1"), &Access::default())).await;
         for frame in [
             "POST a HTTP/1.1\r\nContent-Type: application/sdp\r\n\r\nv=0",
-            "PATCH /b?q HTTP/1.1\r\n\r\nbody",
+            "PATCH /b?q HTTP/1.1\r\nExchange: 7\r\n\r\nbody",
             "DELETE  HTTP/1.1\r\n\r\n",
         ] {
             socket.send(frame.to_owned()).await.expect("it is open");
         }
-        for path in ["/base/a?key=1", "/b?q&key=1", "/base/x?key=1"] {
+        for (path, number) in [
+            ("/base/a?key=1", ""),
+            ("/b?q&key=1", "Exchange: 7\r\n"),
+            ("/base/x?key=1", ""),
+        ] {
             let text = next(&mut socket).await.expect("open").expect("an answer");
             assert!(
-                text.starts_with("HTTP/1.1 200 Fine\r\n") && text.contains("etag: \"1\"\r\n"),
+                text.starts_with(&format!("HTTP/1.1 200 Fine\r\n{number}content-length"))
+                    && text.contains("etag: \"1\"\r\n"),
                 "{text}"
             );
             assert!(text.ends_with(&format!("\r\n\r\nanswer to {path}")), "{text}");
         }
         let heard = heard(&requests);
+        assert!(
+            heard.iter().all(|(_, text)| !text.contains("xchange")),
+            "{heard:?}"
+        );
         assert!(heard.iter().all(|(number, _)| *number == 0), "{heard:?}");
         let post = &heard[0].1;
         assert!(

@@ -19,11 +19,12 @@ const SECRETS: [&str; 8] = [
 ];
 
 /// Headers that say nothing of a protocol.
-const COMMON: [&str; 9] = [
+const COMMON: [&str; 10] = [
     "access-control-",
     "connection",
     "content-length",
     "date",
+    "exchange",
     "keep-alive",
     "server",
     "transfer-encoding",

@@ -38,6 +38,8 @@ use crate::{
     world::BoxFuture,
 };
 
+/// The header of frames that says which request a response answers ([`Carrier::Http`](crate::signaling::Carrier)).
+const EXCHANGE: &str = "Exchange";
 /// The largest body that is read.
 const MAX_BODY_BYTES: usize = 1 << 20;
 /// Who has not answered by then does not.
@@ -158,6 +160,20 @@ impl Dialer {
         kept: &mut Option<HttpConnection>,
         frame: &str,
     ) -> Result<String, SignalingEnd> {
+        let number = Written::read(frame).and_then(|written| written.number);
+        let answer = self.answer_to(peer, kept, frame).await?;
+        Ok(match (number, answer.split_once("\r\n")) {
+            (Some(number), Some((status, rest))) => format!("{status}\r\n{EXCHANGE}: {number}\r\n{rest}"),
+            _ => answer,
+        })
+    }
+
+    async fn answer_to(
+        &self,
+        peer: PeerId,
+        kept: &mut Option<HttpConnection>,
+        frame: &str,
+    ) -> Result<String, SignalingEnd> {
         let (url, request) = self.request_of(peer, frame)?;
         let origin = url.origin().ascii_serialization();
         if let Some(connection) = kept.take_if(|kept| kept.origin != origin) {
@@ -245,6 +261,8 @@ struct Written<'f> {
     method: &'f str,
     /// Relative to the target's URL.
     url: &'f str,
+    /// What names it in what the protocol reads.
+    number: Option<&'f str>,
     headers: Vec<(&'f str, &'f str)>,
     body: &'f str,
 }
@@ -256,10 +274,14 @@ impl<'f> Written<'f> {
         let (method, rest) = lines.next()?.split_once(' ')?;
         let (url, _) = rest.rsplit_once(' ')?;
         let headers = lines.filter_map(|line| line.split_once(':'));
+        let headers = headers.map(|(name, value)| (name, value.trim()));
+        let (own, headers): (Vec<_>, Vec<_>) =
+            headers.partition(|(name, _)| name.eq_ignore_ascii_case(EXCHANGE));
         Some(Self {
             method,
             url: url.trim(),
-            headers: headers.map(|(name, value)| (name, value.trim())).collect(),
+            number: own.first().map(|(_, number)| *number),
+            headers,
             body,
         })
     }
