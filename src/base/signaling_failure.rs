@@ -46,7 +46,7 @@ failures! {
     Http429, "http_429", "429 Too Many Requests.";
     Http502, "http_502", "502 Bad Gateway.";
     Http503, "http_503", "503 Service Unavailable.";
-    HttpRedirect, "http_redirect", "A redirect (3xx): none is followed, as in browsers.";
+    HttpRedirect, "http_redirect", "A redirect (3xx): a WebSocket's is not followed, as in browsers, nor one to a host that may not be tested.";
     HttpOther, "http_other", "Another status than 101 Switching Protocols.";
     NotWebSocket, "not_websocket", "The answer to the opening handshake is no HTTP, or no handshake (RFC 6455, section 4.1).";
     SubprotocolRefused, "subprotocol_refused", "The server takes none of the subprotocols, or one that nobody has offered.";

@@ -22,6 +22,11 @@ impl Allowed {
         Self(given.chain(config.allowed_targets).collect())
     }
 
+    /// All of them.
+    pub fn hosts(&self) -> &[HostPattern] {
+        &self.0
+    }
+
     fn holds(&self, host: &str) -> bool {
         self.0.iter().any(|pattern| pattern.matches(host))
     }

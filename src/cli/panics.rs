@@ -188,7 +188,7 @@ steps: [join, { wait: connected }, { barrier: b }, { pause: 1h }]
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let played = runtime.block_on(async {
             let census = Arc::new(Census::default());
-            let place = Place::net(&scenario, &plan, "panics", &[], census.clone(), None)
+            let place = Place::net(&scenario, &plan, "panics", &[], census.clone(), Vec::new(), None)
                 .await
                 .expect("a place");
             let options = Options {

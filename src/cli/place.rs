@@ -12,11 +12,12 @@ use super::{
 use crate::{
     base::RootSeed,
     net::{
-        Bundled, CertificateDer, Command, Commands, Dialer, Guest, Guests, IceSide, NetWorld, Tap, Target,
+        Bundled, CertificateDer, Command, Commands, Dialer, Elsewhere, Guest, Guests, IceSide, NetWorld, Tap,
+        Target,
     },
     plan::Plan,
     run::{self, EventReader, Options, RunSummary},
-    scenario::{Access, CommandLine, Control, RelayMode, Scenario, Target as ScenarioTarget},
+    scenario::{Access, CommandLine, Control, HostPattern, RelayMode, Scenario, Target as ScenarioTarget},
     sim::{Schedule, SimWorld, Stalled},
     world::{Census, Holding, World},
 };
@@ -38,13 +39,15 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// The local world, or the live one if the scenario has a target; the bundled server is started.
+    /// The local world, or the live one if the scenario has a target; the bundled server is started. `elsewhere`: hosts
+    /// that a target may send peers to.
     pub async fn net(
         scenario: &Scenario,
         plan: &Plan,
         run_id: &str,
         trusted: &[CertificateDer<'static>],
         census: Arc<Census>,
+        elsewhere: Vec<HostPattern>,
         tap: Option<Arc<dyn Tap>>,
     ) -> Result<Self, String> {
         let ice = IceSide::start(scenario, trusted).await?;
@@ -54,6 +57,10 @@ impl Place {
                 let plain = Access::default();
                 let access = scenario.target.access.as_deref().unwrap_or(&plain);
                 let dialer = Dialer::new(url, access, ice.guests().clone(), ice.fetches())?;
+                let dialer = dialer.or(Elsewhere {
+                    hosts: elsewhere,
+                    loopback: load::is_loopback(scenario),
+                });
                 let target = Target::Foreign {
                     url: url.clone(),
                     dialer: Arc::new(dialer),
@@ -172,6 +179,7 @@ fn guests(scenario: &Scenario, plan: &Plan, run_id: &str) -> Guests {
     Guests {
         run: run_id.to_owned(),
         peers: peers.collect(),
+        carrier: plan.protocol.carrier(),
         of: scenario.rooms as usize * scenario.peers as usize,
     }
 }

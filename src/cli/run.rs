@@ -94,6 +94,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             args,
             ice_servers: &ice_servers,
             trusted: &trusted,
+            allowed: &allowed,
             run_id: &run_id,
             interrupt: &interrupt,
             watched: watched.as_ref(),
@@ -192,6 +193,7 @@ struct Runs<'a> {
     args: &'a RunArgs,
     ice_servers: &'a [RTCIceServer],
     trusted: &'a [CertificateDer<'static>],
+    allowed: &'a Allowed,
     run_id: &'a str,
     interrupt: &'a Interrupt,
     watched: Option<&'a Watched>,
@@ -202,6 +204,7 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
         args,
         ice_servers,
         trusted,
+        allowed,
         run_id,
         interrupt,
         watched,
@@ -216,7 +219,10 @@ async fn run_one(all: &Runs<'_>, loaded: &Loaded, index: usize, played: &mut Pla
     let census = Arc::new(Census::default());
     let place = match args.sim {
         true => Ok(Place::sim(scenario, args.schedule.into(), plan.seed)),
-        false => Place::net(scenario, plan, run_id, trusted, census.clone(), None).await,
+        false => {
+            let hosts = allowed.hosts().to_vec();
+            Place::net(scenario, plan, run_id, trusted, census.clone(), hosts, None).await
+        }
     };
     let place = match place {
         Ok(place) => place,

@@ -1,10 +1,11 @@
-//! The real world: tokio's clock and tasks, UDP sockets, WebSockets.
+//! The real world: tokio's clock and tasks, UDP sockets, WebSockets, HTTP.
 //!
 //! An edge. Knows the seam ([`crate::world`]) and the reference server; knows nothing of peers, plans or reports.
 
 mod bundled;
 mod commands;
 mod dial;
+mod http;
 mod ice;
 mod lanes;
 mod lent;
@@ -21,7 +22,7 @@ mod world;
 
 pub use bundled::Bundled;
 pub use commands::{Command, Commands};
-pub use dial::{Dialer, Fetches, Guest, Guests};
+pub use dial::{Dialer, Elsewhere, Fetches, Guest, Guests};
 pub use ice::IceSide;
 pub use post::post;
 pub use scrape::server_cpu_s;

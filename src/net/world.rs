@@ -15,6 +15,7 @@ use super::{
     bundled::Bundled,
     commands::Commands,
     dial::Dialer,
+    http,
     ice::IceSide,
     lanes::Lanes,
     lent::Lent,
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     base::{Instant, PeerId, SignalingEnd},
     scenario::{Access, Ice, TurnFault},
+    signaling::Carrier,
     world::{BoxFuture, Census, Dial, ServerAct, ServerLoad, SignalingSocket, Usage, World},
 };
 
@@ -36,7 +38,7 @@ pub enum Target {
     Bundled(Arc<Bundled>),
     /// Somebody's deployment.
     Foreign {
-        /// `ws://` or `wss://`.
+        /// `ws://` or `wss://`, or where HTTP carries the protocol `http://` or `https://`.
         url: String,
         /// The way there.
         dialer: Arc<Dialer>,
@@ -113,7 +115,7 @@ impl NetWorld {
         }
     }
 
-    /// The `ws://` or `wss://` URL that peers connect to.
+    /// The URL that peers connect to.
     pub fn url(&self) -> String {
         match &self.target {
             Target::Bundled(server) => server.url(),
@@ -173,9 +175,13 @@ impl World for NetWorld {
     }
 
     fn open_signaling(&self, peer: PeerId) -> BoxFuture<Result<SignalingSocket, SignalingEnd>> {
-        let opened = websocket::open(self.dialer.clone(), peer, self.census.clone());
+        let (dialer, census) = (self.dialer.clone(), self.census.clone());
+        let opened: BoxFuture<Result<SignalingSocket, SignalingEnd>> = match dialer.carrier() {
+            Carrier::WebSocket => Box::pin(websocket::open(dialer, peer, census)),
+            Carrier::Http => Box::pin(http::open(dialer, peer, census)),
+        };
         let Some(tap) = self.tap.clone() else {
-            return Box::pin(opened);
+            return opened;
         };
         let (dialer, started) = (self.dialer.clone(), self.started);
         Box::pin(async move {

@@ -18,10 +18,11 @@ pub fn broken_sdp(frame: &str) -> String {
     }
 }
 
-/// The same of a message of HTTP whose body is a description.
+/// The same of a message of HTTP whose body is a description, or a fragment of one.
 fn broken_body(frame: &str) -> Option<String> {
     let (head, body) = frame.split_once("\r\n\r\n")?;
-    let body = body.starts_with("v=0").then(|| body[..middle(body)].trim_end())?;
+    let is_sdp = ["v=0", "a=", "m="].iter().any(|start| body.starts_with(start));
+    let body = is_sdp.then(|| body[..middle(body)].trim_end())?;
     Some(format!("{head}\r\n\r\n{body}"))
 }
 
@@ -77,6 +78,7 @@ mod tests {
         assert_eq!(broken_text("äö"), "ä");
         let post = |body: &str| format!("POST /whip HTTP/1.1\r\nA: b\r\n\r\n{body}");
         assert_eq!(broken_sdp(&post("v=0\r\no=- 1 2\r\n")), post("v=0\r\no=-"));
-        assert_eq!(broken_sdp(&post("a=ice")), post("a=ice"));
+        assert_eq!(broken_sdp(&post("a=ice-ufrag:1")), post("a=ice-"));
+        assert_eq!(broken_sdp(&post("who are you?")), post("who are you?"));
     }
 }

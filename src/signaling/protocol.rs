@@ -26,11 +26,13 @@ pub enum Protocol {
 }
 
 /// What carries a protocol's frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Carrier {
     /// Text messages of a WebSocket (RFC 6455).
+    #[default]
     WebSocket,
-    /// Requests and responses of HTTP, one exchange after the other. A frame is a whole message of HTTP/1.1, as text.
+    /// Requests and responses of HTTP, one exchange after the other. A frame is a whole message of HTTP/1.1, as text. A
+    /// request's header `Exchange` does not cross the network: the response has it again.
     Http,
 }
 

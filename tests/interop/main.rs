@@ -7,4 +7,6 @@ mod peerjs;
 mod program;
 mod server;
 mod simplewebrtc;
+mod whep;
+mod whep_server;
 mod whip;

@@ -38,7 +38,7 @@ const FOR_EVER: &str = "24h";
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ProbeArgs {
-    /// Signaling server (ws:// or wss://)
+    /// Signaling server (ws:// or wss://; http:// or https:// where HTTP carries the protocol)
     #[arg(value_name = "URL")]
     pub url: String,
 
@@ -116,7 +116,7 @@ pub(super) fn probe(args: &ProbeArgs) -> ExitCode {
             return ExitCode::Bug;
         }
     };
-    runtime.block_on(listen(args, &scenario, plan, &run_id))
+    runtime.block_on(listen(args, &scenario, plan, &run_id, &allowed))
 }
 
 /// The scenario that a probe is. `None`: what is wrong has been printed.
@@ -139,7 +139,13 @@ fn scenario(args: &ProbeArgs) -> Option<Scenario> {
     load::parse("probe", &text, &change)
 }
 
-async fn listen(args: &ProbeArgs, scenario: &Scenario, plan: Plan, run_id: &str) -> ExitCode {
+async fn listen(
+    args: &ProbeArgs,
+    scenario: &Scenario,
+    plan: Plan,
+    run_id: &str,
+    allowed: &Allowed,
+) -> ExitCode {
     let interrupt = Interrupt::listen("everybody leaves");
     let plan = Arc::new(plan);
     print_data(format!("{}\n", talk::heading(&plan, &scenario.target)));
@@ -152,6 +158,7 @@ async fn listen(args: &ProbeArgs, scenario: &Scenario, plan: Plan, run_id: &str)
         run_id,
         &[],
         census.clone(),
+        allowed.hosts().to_vec(),
         Some(Arc::new(Listener(talk.clone()))),
     )
     .await;

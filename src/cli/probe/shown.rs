@@ -18,8 +18,79 @@ const SECRETS: [&str; 8] = [
     "apikey",
 ];
 
+/// Headers that say nothing of a protocol.
+const COMMON: [&str; 10] = [
+    "access-control-",
+    "connection",
+    "content-length",
+    "date",
+    "exchange",
+    "keep-alive",
+    "server",
+    "transfer-encoding",
+    "vary",
+    "x-powered-by",
+];
+
+/// A message of HTTP in one line.
+fn shown_http(frame: &str, full: bool) -> Option<String> {
+    let (head, body) = frame.split_once("\r\n\r\n")?;
+    let mut lines = head.split("\r\n");
+    let first = lines.next()?;
+    let first = first
+        .strip_prefix("HTTP/1.1 ")
+        .or_else(|| first.strip_suffix(" HTTP/1.1"))?;
+    let mut parts = vec![cut(first.trim(), full)];
+    for line in lines {
+        let (name, value) = line.split_once(':')?;
+        let small = name.to_ascii_lowercase();
+        if !full && COMMON.iter().any(|common| small.starts_with(common)) {
+            continue;
+        }
+        let is_secret = SECRETS.iter().any(|secret| small.contains(secret));
+        let value = match is_secret {
+            true => HIDDEN.to_owned(),
+            false => cut(&without_credentials(value.trim()), full),
+        };
+        parts.push(format!("{name}: {value}"));
+    }
+    if !body.is_empty() {
+        parts.push(cut(body, full));
+    }
+    Some(parts.join(" | "))
+}
+
+/// A `Link` without the credentials in it (RFC 9725, 4.6).
+fn without_credentials(value: &str) -> String {
+    const BEFORE: &str = "credential=";
+    let mut told = String::new();
+    let mut rest = value;
+    while let Some(at) = rest.find(BEFORE) {
+        let (before, after) = rest.split_at(at + BEFORE.len());
+        told += before;
+        told += HIDDEN;
+        rest = match after.strip_prefix('"') {
+            Some(quoted) => string(quoted).1,
+            None => &after[after.find([';', ',']).unwrap_or(after.len())..],
+        };
+    }
+    told + rest
+}
+
 /// Works on the text, not on its value: what a frame looks like is what matters. `full`: long texts, too.
 pub(super) fn shown(frame: &str, full: bool) -> String {
+    let without_controls = |text: &str| {
+        text.chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect()
+    };
+    match shown_http(frame, full) {
+        Some(told) => without_controls(&told),
+        None => without_controls(&shown_json(frame, full)),
+    }
+}
+
+fn shown_json(frame: &str, full: bool) -> String {
     let mut told = String::with_capacity(frame.len());
     let mut rest = frame;
     let mut is_secret = false;
@@ -45,9 +116,6 @@ pub(super) fn shown(frame: &str, full: bool) -> String {
         true => cut(rest, full),
         false => told + rest,
     }
-    .chars()
-    .map(|c| if c.is_control() { ' ' } else { c })
-    .collect()
 }
 
 /// What is inside of a JSON string, and what is behind it.
@@ -77,6 +145,25 @@ fn cut(text: &str, full: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_of_http_is_one_line_without_its_credentials() {
+        let frame = "HTTP/1.1 201 Created\r\nDate: now\r\nX-Token: abcd\r\nLink: <turn:a>; rel=\"ice-server\"; username=\"u\"; credential=\"s3\\\"c\"; credential-type=\"password\", <b>; credential=x;\r\n\r\nv=0\r\ns=-\r\n";
+        let told = shown(frame, false);
+        assert_eq!(
+            told.replace("  ", " "),
+            "201 Created | X-Token: [hidden] | Link: <turn:a>; rel=\"ice-serve… (116 characters) | v=0 s=- "
+        );
+        let full = shown(frame, true);
+        assert!(full.contains("Date: now") && full.contains("credential=[hidden]; credential-type"));
+        assert!(full.ends_with("<b>; credential=[hidden]; | v=0  s=-  "), "{full}");
+        assert!(!full.contains("s3"), "{full}");
+        assert_eq!(shown("POST  HTTP/1.1\r\n\r\n", false), "POST");
+        assert_eq!(
+            shown("DELETE /r/1 HTTP/1.1\r\nIf-Match: *\r\n\r\n", false),
+            "DELETE /r/1 | If-Match: *"
+        );
+    }
 
     #[test]
     fn secrets_are_hidden_and_long_texts_cut_where_they_stand() {

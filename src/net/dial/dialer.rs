@@ -5,10 +5,12 @@ use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{http::Uri, protocol::WebSocketConfig},
 };
+use url::Url;
 
 use super::{
     Transport,
     credentials::read_rows,
+    exchange::Elsewhere,
     fetch::Fetcher,
     handshake::{Opening, refusal},
     ice_answer::FetchedServers,
@@ -20,15 +22,18 @@ use super::{
 use crate::{
     base::{IceUrl, PeerId, SignalingEnd, SignalingFailure},
     scenario::{Access, IceFetch},
-    signaling::Address,
+    signaling::{Address, Carrier},
 };
 
 /// The way to one signaling server, and to whoever gives ICE servers out, for every peer of a run.
 pub struct Dialer {
-    way: Way,
-    opening: Opening,
+    pub(super) way: Way,
+    pub(super) opening: Opening,
     fetchers: Vec<Fetcher>,
-    visitors: Visitors,
+    pub(super) visitors: Visitors,
+    /// What requests of HTTP are relative to.
+    pub(super) base: Url,
+    pub(super) elsewhere: Elsewhere,
 }
 
 /// Whom else peers ask before they come in.
@@ -41,7 +46,7 @@ pub struct Fetches<'a> {
 }
 
 impl Dialer {
-    /// To `url` (`ws://` or `wss://`). Reads what is kept in files and variables, now and never again.
+    /// To `url` (`ws://`, `wss://`, `http://` or `https://`). Reads what is kept in files and variables, now and never again.
     ///
     /// # Errors
     /// In words, without any secret: what is missing, or can't be used.
@@ -50,6 +55,7 @@ impl Dialer {
         let uri: Uri = url
             .parse()
             .map_err(|error| format!("the target's URL: {error}"))?;
+        let base = Url::parse(url).map_err(|error| format!("the target's URL: {error}"))?;
         let way = Way::new("the target's URL", &uri, access, &[], &mut secrets)?;
         let agent = user_agent(&guests.run, access.contact.as_deref());
         let opening = Opening::new(&uri, access, agent.clone(), &mut secrets)?;
@@ -80,7 +86,20 @@ impl Dialer {
                 mint,
                 secrets,
             },
+            base,
+            elsewhere: Elsewhere::default(),
         })
+    }
+
+    /// The same whose requests may lead elsewhere, too.
+    #[must_use]
+    pub fn or(self, elsewhere: Elsewhere) -> Self {
+        Self { elsewhere, ..self }
+    }
+
+    /// What carries the frames of its peers.
+    pub(crate) fn carrier(&self) -> Carrier {
+        self.visitors.guests.carrier
     }
 
     /// What of this nobody has to see.
@@ -150,7 +169,7 @@ impl Dialer {
     }
 }
 
-fn own(why: String) -> SignalingEnd {
+pub(super) fn own(why: String) -> SignalingEnd {
     SignalingEnd::new(SignalingFailure::Other, why)
 }
 

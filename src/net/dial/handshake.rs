@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::{
     client::IntoClientRequest,
     error::ProtocolError,
     handshake::client::Request,
-    http::{HeaderName, HeaderValue, Response, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, header},
 };
 
 use super::{
@@ -158,42 +158,82 @@ impl Opening {
             .into_client_request()
             .map_err(|error| format!("the URL of the request: {error}"))?;
         let headers = request.headers_mut();
-        let mut put = |name: HeaderName, value: String| {
-            let told = name.clone();
-            let mut value = HeaderValue::try_from(value)
-                .map_err(|_| format!("the header `{told}` has a value that can't be sent"))?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-            Ok::<(), String>(())
-        };
-        put(header::USER_AGENT, self.user_agent.clone())?;
-        if let Some(account) = &self.account {
-            put(header::AUTHORIZATION, account.clone())?;
-        }
-        if let Some(origin) = &self.origin {
-            put(header::ORIGIN, origin.clone())?;
-        }
-        for (name, text) in &self.headers {
-            put(name.clone(), text.fill(values))?;
-        }
-        if !self.cookies.is_empty() {
-            let all: Vec<String> = self
-                .cookies
-                .iter()
-                .map(|(name, text)| format!("{name}={}", text.fill(values)))
-                .collect();
-            put(header::COOKIE, all.join("; "))?;
-        }
+        self.introduce(headers)?;
+        self.let_in(values, headers)?;
         // A user's choice is in place of the protocol's own.
         let mut subprotocols: Vec<String> = self.subprotocols.iter().map(|text| text.fill(values)).collect();
         if subprotocols.is_empty() {
             subprotocols.extend(address.subprotocol.as_deref().map(str::to_owned));
         }
         if !subprotocols.is_empty() {
-            put(header::SEC_WEBSOCKET_PROTOCOL, subprotocols.join(", "))?;
+            put(headers, header::SEC_WEBSOCKET_PROTOCOL, subprotocols.join(", "))?;
         }
         Ok(request)
     }
+
+    /// What every request says, whomever it goes to: who asks.
+    ///
+    /// # Errors
+    /// In words, without the value: something can't be sent.
+    pub fn introduce(&self, headers: &mut HeaderMap) -> Result<(), String> {
+        put(headers, header::USER_AGENT, self.user_agent.clone())?;
+        match &self.origin {
+            Some(origin) => put(headers, header::ORIGIN, origin.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// What lets a peer in, and is the target's alone.
+    ///
+    /// # Errors
+    /// In words, without the value: something can't be sent.
+    pub fn let_in(&self, values: &Values<'_>, headers: &mut HeaderMap) -> Result<(), String> {
+        if let Some(account) = &self.account {
+            put(headers, header::AUTHORIZATION, account.clone())?;
+        }
+        for (name, text) in &self.headers {
+            put(headers, name.clone(), text.fill(values))?;
+        }
+        if self.cookies.is_empty() {
+            return Ok(());
+        }
+        let cookies = self.cookies.iter();
+        let all: Vec<String> = cookies
+            .map(|(name, text)| format!("{name}={}", text.fill(values)))
+            .collect();
+        put(headers, header::COOKIE, all.join("; "))
+    }
+
+    /// The query of a request to the target that has `own` already: with what else the target's URL and the user say.
+    pub fn query(&self, values: &Values<'_>, own: Option<&str>) -> String {
+        let mut pairs: Vec<String> = own.into_iter().map(str::to_owned).collect();
+        let names: Vec<&str> = own
+            .into_iter()
+            .flat_map(|own| own.split('&'))
+            .map(name_of)
+            .collect();
+        let of_url = self.url.query().into_iter().flat_map(|query| query.split('&'));
+        let of_user = self
+            .query
+            .iter()
+            .map(|(name, text)| format!("{}={}", encoded(name), encoded(&text.fill(values))));
+        let more = of_url.map(str::to_owned).chain(of_user);
+        pairs.extend(more.filter(|pair| !names.contains(&name_of(pair))));
+        pairs.join("&")
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: String) -> Result<(), String> {
+    let mut value = HeaderValue::try_from(value)
+        .map_err(|_| format!("the header `{name}` has a value that can't be sent"))?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
+}
+
+/// Of a pair in a query.
+fn name_of(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or(pair)
 }
 
 /// The path of a URL with the segments behind it that a protocol's clients add by themselves.

@@ -4,6 +4,7 @@
 
 mod credentials;
 mod dialer;
+mod exchange;
 mod fetch;
 mod handshake;
 mod ice_answer;
@@ -18,6 +19,8 @@ mod visitors;
 mod way;
 
 pub use dialer::{Dialer, Fetches};
+pub use exchange::Elsewhere;
+pub(super) use exchange::HttpConnection;
 pub(super) use ice_answer::FetchedServers;
 pub(super) use tls::failure_of_io;
 pub(super) use transport::Transport;

@@ -1,7 +1,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{jwt::Mint, secrets::Secrets, texts::Values};
-use crate::{base::PeerId, signaling::Address};
+use crate::{
+    base::PeerId,
+    signaling::{Address, Carrier},
+};
 
 /// Whom a run's peers are on the wire.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +13,8 @@ pub struct Guests {
     pub run: String,
     /// By peer.
     pub peers: Vec<Guest>,
+    /// What carries their frames.
+    pub carrier: Carrier,
     /// How many there are in the whole plan, of which this may be a segment.
     pub of: usize,
 }

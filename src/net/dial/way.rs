@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tokio_rustls::{
     TlsConnector,
     rustls::pki_types::{CertificateDer, ServerName},
@@ -14,7 +16,7 @@ use super::{
 };
 use crate::{
     base::SignalingEnd,
-    scenario::{Access, Secret},
+    scenario::{Access, Secret, TargetTls},
 };
 
 /// The way to a host: through a proxy or not, to an address that is pinned or looked up, with TLS or without.
@@ -22,8 +24,9 @@ pub(super) struct Way {
     host: String,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    terms: TargetTls,
     pins: Pins,
-    proxy: Option<Proxy>,
+    proxy: Option<Arc<Proxy>>,
 }
 
 impl Way {
@@ -38,22 +41,44 @@ impl Way {
         trusted: &[CertificateDer<'static>],
         secrets: &mut Secrets,
     ) -> Result<Self, String> {
+        let proxy = access.proxy.as_ref().map(|of| proxy(of, secrets)).transpose()?;
+        let terms = access.tls.clone();
+        let pins = Pins::new(&access.resolve);
+        Self::by(what, uri, (terms, trusted), pins, proxy.map(Arc::new))
+    }
+
+    /// The same to another host.
+    ///
+    /// # Errors
+    /// In words: the URL has no host, or what TLS needs can't be used.
+    pub fn to(&self, what: &str, uri: &Uri) -> Result<Self, String> {
+        let (terms, pins) = (self.terms.clone(), self.pins.clone());
+        Self::by(what, uri, (terms, &[]), pins, self.proxy.clone())
+    }
+
+    fn by(
+        what: &str,
+        uri: &Uri,
+        (terms, trusted): (TargetTls, &[CertificateDer<'static>]),
+        pins: Pins,
+        proxy: Option<Arc<Proxy>>,
+    ) -> Result<Self, String> {
         let host = uri.host().ok_or_else(|| format!("{what} has no host"))?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let tls = match uri.scheme_str() {
             Some("wss" | "https") => {
                 let name = ServerName::try_from(host.clone());
                 let name = name.map_err(|error| format!("{what}, its host `{host}`: {error}"))?;
-                Some((connector(&access.tls, trusted)?, name))
+                Some((connector(&terms, trusted)?, name))
             }
             _ => None,
         };
-        let proxy = access.proxy.as_ref().map(|of| proxy(of, secrets)).transpose()?;
         Ok(Self {
             port: uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 }),
             host,
             tls,
-            pins: Pins::new(&access.resolve),
+            terms,
+            pins,
             proxy,
         })
     }

@@ -68,55 +68,54 @@ impl About {
 pub(super) struct Exchange {
     pub request: Request,
     pub about: About,
+    /// Which one it is, of all of its client's.
+    pub number: u64,
+    /// When it began, by the clock of what the client has said last.
+    pub began_unix_ms: u64,
     redirects: u32,
 }
 
 impl Exchange {
-    pub fn publish(endpoint: &str, offer: &str) -> Self {
+    fn new(request: Request, about: About) -> Self {
         Self {
-            request: Request {
-                method: "POST",
-                url: endpoint.to_owned(),
-                headers: vec![("Content-Type", SDP.to_owned())],
-                body: offer.to_owned(),
-            },
-            about: About::Publish { is_wanted: true },
+            request,
+            about,
+            number: 0,
+            began_unix_ms: 0,
             redirects: 0,
         }
     }
 
+    pub fn publish(endpoint: &str, offer: &str) -> Self {
+        let request = Request {
+            method: "POST",
+            url: endpoint.to_owned(),
+            headers: vec![("Content-Type", SDP.to_owned())],
+            body: offer.to_owned(),
+        };
+        Self::new(request, About::Publish { is_wanted: true })
+    }
+
     pub fn restart(session: &Session, told: &Told) -> Self {
-        Self {
-            request: patch(
-                session,
-                Some(ANY),
-                fragment::write(&told.offer, &told.candidates, true),
-            ),
-            about: About::Restart { is_wanted: true },
-            redirects: 0,
-        }
+        let body = fragment::write(&told.offer, &told.candidates, true);
+        let request = patch(session, Some(ANY), body);
+        Self::new(request, About::Restart { is_wanted: true })
     }
 
     pub fn trickle(session: &Session, told: &Told) -> Self {
         let body = fragment::write(&told.offer, &told.candidates, false);
-        Self {
-            request: patch(session, session.etag.as_deref(), body),
-            about: About::Trickle { is_wanted: true },
-            redirects: 0,
-        }
+        let request = patch(session, session.etag.as_deref(), body);
+        Self::new(request, About::Trickle { is_wanted: true })
     }
 
     pub fn delete(session: Session) -> Self {
-        Self {
-            request: Request {
-                method: "DELETE",
-                url: session.url,
-                headers: Vec::new(),
-                body: String::new(),
-            },
-            about: About::Delete,
-            redirects: 0,
-        }
+        let request = Request {
+            method: "DELETE",
+            url: session.url,
+            headers: Vec::new(),
+            body: String::new(),
+        };
+        Self::new(request, About::Delete)
     }
 
     /// The same request where the response sends it, if it does (RFC 9725, 4.5). What is permanent holds for the session.

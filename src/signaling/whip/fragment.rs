@@ -58,8 +58,9 @@ pub(super) fn write(offer: &str, candidates: &[Candidate], whole: bool) -> Strin
                 text += &format!("a={name}:{value}\r\n");
             }
         }
-        for line in lines {
-            text += &line;
+        let (ends, candidates): (Vec<String>, Vec<String>) = lines.into_iter().partition(|line| line == END);
+        for line in candidates.iter().chain(ends.first()) {
+            text += line;
             text += "\r\n";
         }
     }
@@ -197,6 +198,12 @@ mod tests {
         ];
         let expected = "a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=ice-ufrag:EsAw\r\na=ice-pwd:P2uY\r\na=candidate:2 1 udp 4 10.0.0.2 9 typ host\r\na=end-of-candidates\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=ice-ufrag:EsAw\r\na=ice-pwd:P2uY\r\na=candidate:3 1 udp 4 10.0.0.3 9 typ host\r\n";
         assert_eq!(write(OFFER, &candidates, false), expected);
+        let complete = OFFER.replace("m=video", "a=end-of-candidates\r\nm=video");
+        let last = write(&complete, &candidates[..1], true);
+        assert!(
+            last.ends_with("10.0.0.2 9 typ host\r\na=end-of-candidates\r\n"),
+            "{last}"
+        );
         let whole = write(OFFER, &candidates[..1], true);
         assert!(
             whole.contains("10.0.0.1") && whole.contains("10.0.0.2"),

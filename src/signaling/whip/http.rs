@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+/// The header that names a request, and is in the response to it again.
+const EXCHANGE: &str = "Exchange";
 /// Between the head of a message and its body.
 const BLANK_LINE: &str = "\r\n\r\n";
 /// Of a body that says why, so many characters are told.
@@ -18,9 +20,12 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// As a frame.
-    pub fn text(&self) -> String {
-        let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.url);
+    /// As a frame of the exchange of that number.
+    pub fn text(&self, number: u64) -> String {
+        let mut text = format!(
+            "{} {} HTTP/1.1\r\n{EXCHANGE}: {number}\r\n",
+            self.method, self.url
+        );
         for (name, value) in &self.headers {
             let _ = write!(text, "{name}: {value}\r\n");
         }
@@ -28,12 +33,14 @@ impl Request {
     }
 }
 
-/// The method, the URL and the body of a request that somebody has written.
-pub(super) fn request_parts(frame: &str) -> Option<(&str, &str, &str)> {
+/// The method, the URL, the number and the body of a request that somebody has written.
+pub(super) fn request_parts(frame: &str) -> Option<(&str, &str, u64, &str)> {
     let (head, body) = frame.split_once(BLANK_LINE)?;
-    let (method, rest) = head.lines().next()?.split_once(' ')?;
+    let mut lines = head.split("\r\n");
+    let (method, rest) = lines.next()?.split_once(' ')?;
     let (url, _) = rest.rsplit_once(' ')?;
-    Some((method, url, body))
+    let number = lines.find_map(|line| line.strip_prefix(EXCHANGE)?.strip_prefix(": ")?.parse().ok());
+    Some((method, url, number.unwrap_or(0), body))
 }
 
 /// A response.
@@ -76,6 +83,11 @@ impl<'a> Response<'a> {
     /// The first of them that says anything.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers(name).find(|value| !value.is_empty())
+    }
+
+    /// Which request it answers, if that is known.
+    pub fn number(&self) -> Option<u64> {
+        self.header(EXCHANGE)?.parse().ok()
     }
 
     /// What it says of itself: the first line of its body, or the phrase, and when to come again.
@@ -124,7 +136,7 @@ pub(super) fn resolve(base: &str, reference: &str) -> String {
 /// Of a URL: its scheme with the colon.
 fn scheme_length(url: &str) -> Option<usize> {
     let colon = url.find([':', '/', '?', '#'])?;
-    let scheme = url[..colon].as_bytes();
+    let scheme = &url.as_bytes()[..colon];
     let is_scheme = url[colon..].starts_with(':')
         && scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme

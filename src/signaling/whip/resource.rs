@@ -12,6 +12,8 @@ use crate::signaling::{Candidate, Client, Codec, Description, Message, OfferedIc
 
 /// The most candidates that wait for their turn; a client has a few.
 const MAX_CANDIDATES: usize = 256;
+/// Where a newer offer or a leave waits for it, a request that is so old is taken for lost.
+const LOST_AFTER_MS: u64 = 5_000;
 /// The most ICE servers of a response.
 const MAX_ICE_SERVERS: usize = 16;
 /// A request is answered by then, on any network that media can do with.
@@ -34,6 +36,10 @@ pub struct Resource {
     waiting: VecDeque<Wish>,
     under_way: Option<Exchange>,
     session: Option<Session>,
+    /// How many requests there have been.
+    asked: u64,
+    /// The clock when something was said last.
+    unix_ms: u64,
     /// The server takes candidates one by one, as far as it is known.
     takes_candidates: bool,
 }
@@ -45,6 +51,8 @@ enum Wish {
     Restart(Told),
     Trickle(Told),
     Delete,
+    /// A session that nobody waits for any more.
+    Discard(Session),
 }
 
 impl Resource {
@@ -63,6 +71,8 @@ impl Resource {
             waiting: VecDeque::new(),
             under_way: None,
             session: None,
+            asked: 0,
+            unix_ms: 0,
             takes_candidates: true,
         }
     }
@@ -71,6 +81,7 @@ impl Resource {
 
     /// The newest offer: of the connection that is published it is an ICE restart, of another one a session of its own.
     fn publish(&mut self, offer: &Description) {
+        self.give_up();
         let posting = matches!(
             &self.under_way,
             Some(Exchange {
@@ -105,9 +116,17 @@ impl Resource {
         self.offer = Some(sdp);
     }
 
+    /// What has not been answered for long may never be: the response, should it come, is known by its number.
+    fn give_up(&mut self) {
+        let now = self.unix_ms;
+        let is_lost = |exchange: &mut Exchange| exchange.began_unix_ms.saturating_add(LOST_AFTER_MS) <= now;
+        self.under_way.take_if(is_lost);
+    }
+
     /// Nothing of what the former offer was about is wanted any more, but that its session is deleted.
     fn forget_former(&mut self) {
-        self.waiting.retain(|wish| matches!(wish, Wish::Delete));
+        self.waiting
+            .retain(|wish| matches!(wish, Wish::Delete | Wish::Discard(_)));
         if let Some(exchange) = &mut self.under_way {
             exchange.about.forget();
         }
@@ -131,10 +150,10 @@ impl Resource {
     }
 
     fn leave(&mut self) {
+        self.give_up();
         self.joining = false;
         self.offer = None;
         self.forget_former();
-        self.waiting.clear();
         self.waiting.push_back(Wish::Delete);
     }
 
@@ -152,8 +171,11 @@ impl Resource {
         Vec::new()
     }
 
-    fn ask(&mut self, exchange: Exchange) -> Vec<String> {
-        let text = exchange.request.text();
+    fn ask(&mut self, mut exchange: Exchange) -> Vec<String> {
+        self.asked += 1;
+        exchange.number = self.asked;
+        exchange.began_unix_ms = self.unix_ms;
+        let text = exchange.request.text(exchange.number);
         self.under_way = Some(exchange);
         vec![text]
     }
@@ -178,6 +200,7 @@ impl Resource {
                 Exchange::trickle(session, &told)
             }
             (Wish::Delete, session @ Some(_)) => Exchange::delete(session.take()?),
+            (Wish::Discard(session), _) => Exchange::delete(session),
             (Wish::Trickle(_) | Wish::Delete, _) => return None,
         })
     }
@@ -192,12 +215,8 @@ impl Resource {
                 self.refused(status.to_string(), response.why())
             }
             (About::Publish { .. } | About::Restart { .. }, _) => Vec::new(),
-            (About::Trickle { .. }, 200..=299) => {
-                if let Some(session) = &mut self.session {
-                    session.note_etag(response);
-                }
-                Vec::new()
-            }
+            // An entity tag is new with an ICE session, which candidates are none (RFC 9725, 4.3.1).
+            (About::Trickle { .. }, 200..=299) => Vec::new(),
             // Neither is retried (RFC 9725, 4.3): the connection has to do with the candidates of the descriptions.
             (About::Trickle { .. }, 405 | 415 | 422 | 501) => {
                 self.takes_candidates = false;
@@ -271,6 +290,26 @@ impl Resource {
         messages
     }
 
+    /// The response to a request that was given up, or another one to a request that was answered: what it has created is
+    /// not wanted.
+    fn stray(&mut self, response: Option<&Response<'_>>) -> Reading {
+        let created = response.filter(|response| response.status == 201 && response.number().is_some());
+        if let Some(location) = created.and_then(|response| response.header("location")) {
+            let url = resolve(&self.endpoint, location);
+            if self.session.as_ref().is_none_or(|session| session.url != url) {
+                self.waiting.push_front(Wish::Discard(Session {
+                    url,
+                    etag: None,
+                    answer: String::new(),
+                }));
+            }
+        }
+        Reading {
+            replies: self.next(),
+            ..Reading::default()
+        }
+    }
+
     fn joined(&mut self) -> Vec<Message> {
         let welcome = || Message::Welcome {
             members: Vec::new(),
@@ -317,7 +356,8 @@ impl Codec for Resource {
         Vec::new()
     }
 
-    fn encode(&mut self, message: &Message, _unix_ms: u64) -> Vec<String> {
+    fn encode(&mut self, message: &Message, unix_ms: u64) -> Vec<String> {
+        self.unix_ms = self.unix_ms.max(unix_ms);
         match message {
             Message::Join { .. } => self.joining = true,
             Message::Leave => self.leave(),
@@ -333,10 +373,13 @@ impl Codec for Resource {
     }
 
     fn read(&mut self, text: &str) -> Reading {
-        let Some(exchange) = self.under_way.take() else {
-            return Reading::default();
+        let response = Response::read(text);
+        let number = response.as_ref().and_then(Response::number);
+        let is_next = |exchange: &mut Exchange| number.is_none_or(|number| number == exchange.number);
+        let Some(exchange) = self.under_way.take_if(is_next) else {
+            return self.stray(response.as_ref());
         };
-        let Some(response) = Response::read(text) else {
+        let Some(response) = response else {
             let messages = self.failed(exchange.about);
             return Reading {
                 messages,
@@ -368,10 +411,10 @@ impl Codec for Resource {
     }
 
     fn overheard(&mut self, frame: &str) {
-        let Some((method, url, body)) = request_parts(frame) else {
+        let Some((method, url, number, body)) = request_parts(frame) else {
             return;
         };
-        let exchange = match method {
+        let mut exchange = match method {
             "POST" => {
                 self.joining = self.session.is_none();
                 self.offer = Some(body.into());
@@ -397,6 +440,7 @@ impl Codec for Resource {
             },
             _ => return,
         };
+        exchange.number = number;
         self.under_way = Some(exchange);
     }
 

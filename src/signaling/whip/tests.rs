@@ -90,10 +90,17 @@ fn status(line: &str) -> String {
     format!("HTTP/1.1 {line}\r\n\r\n")
 }
 
-/// The only frame.
+/// The only frame, without its number.
 fn one(frames: Vec<String>) -> String {
     assert_eq!(frames.len(), 1, "{frames:?}");
-    frames.into_iter().next().expect("one")
+    let (first, rest) = frames[0].split_once("\r\nExchange: ").expect("it has a number");
+    let (_, rest) = rest.split_once("\r\n").expect("other lines");
+    format!("{first}\r\n{rest}")
+}
+
+/// The same response to the request of that number.
+fn to(number: u64, response: &str) -> String {
+    response.replacen("\r\n", &format!("\r\nExchange: {number}\r\n"), 1)
 }
 
 /// A client that has joined with the offer `A a`.
@@ -116,7 +123,7 @@ fn an_offer_is_posted_and_its_answer_is_the_welcome() {
         "POST a%20room%2F1/ann?n=7 HTTP/1.1\r\nContent-Type: application/sdp\r\n\r\n{}",
         description.sdp
     );
-    assert_eq!(whip.encode(&offer("A", "a"), 0), [expected]);
+    assert_eq!(one(whip.encode(&offer("A", "a"), 0)), expected);
     assert!(whip.encode(&offer("A", "a"), 0).is_empty(), "it is on its way");
     let reading = whip.read(&created());
     assert_eq!(reading.messages, [welcome(), answer(ANSWER)]);
@@ -489,12 +496,39 @@ fn another_socket_forgets_requests_and_keeps_the_session() {
     let mut whip = joined();
     one(whip.encode(&candidate("candidate:7"), 0));
     assert!(whip.opened().is_empty());
-    assert_eq!(whip.read(&status("204 No Content")), Reading::default());
     whip.encode(&join(), 0);
     let delete = one(whip.encode(&offer("A", "a2"), 0));
     assert!(delete.starts_with("DELETE "), "a join is a new session: {delete}");
     one(whip.read(&status("404 Not Found")).replies);
     assert_eq!(whip.read(&created()).messages, [welcome(), answer(ANSWER)]);
+}
+
+#[test]
+fn a_request_that_is_lost_holds_nothing_up_for_ever() {
+    let mut whip = client("/whip/endpoint/s1");
+    whip.encode(&join(), 1_000);
+    one(whip.encode(&offer("A", "a"), 1_000));
+    assert!(whip.encode(&offer("B", "b"), 5_999).is_empty(), "it may be slow");
+    let post = one(whip.encode(&offer("C", "c"), 6_000));
+    assert!(post.starts_with("POST ") && post.contains("sha-256 C"), "{post}");
+    // It was slow after all.
+    let late = created().replace("/s1", "/late");
+    assert_eq!(whip.read(&to(1, &late)), Reading::default());
+    let reading = whip.read(&to(2, &created()));
+    assert_eq!(reading.messages, [welcome(), answer(ANSWER)]);
+    assert!(one(reading.replies).starts_with("DELETE /whip/resource/late "));
+    assert_eq!(whip.read(&to(3, &status("200 OK"))), Reading::default());
+
+    // A request that was doubled on its way, and a response that was.
+    let doubled = whip.read(&to(2, &created().replace("/s1", "/s2")));
+    assert_eq!(doubled.messages, []);
+    assert!(one(doubled.replies).starts_with("DELETE /whip/resource/s2 "));
+    assert_eq!(whip.read(&to(2, &created())), Reading::default());
+    whip.read(&to(4, &status("200 OK")));
+
+    one(whip.encode(&candidate("candidate:1"), 7_000));
+    assert!(whip.encode(&Message::Leave, 11_999).is_empty());
+    assert!(one(whip.encode(&Message::Leave, 12_000)).starts_with("DELETE "));
 }
 
 #[test]
