@@ -18,10 +18,29 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0)
+                match Self::NAMED {
+                    Some((named, name)) if named == self.0 => f.write_str(name),
+                    _ => write!(f, concat!($prefix, "{}"), self.0),
+                }
             }
         }
     };
+}
+
+/// Ids that stand for somebody in particular.
+trait Named {
+    /// Which, and what it is called.
+    const NAMED: Option<(u32, &'static str)> = None;
+}
+
+impl Named for PeerNumber {}
+impl Named for RoomId {}
+impl Named for BarrierId {}
+impl Named for Generation {}
+impl Named for Incarnation {}
+
+impl Named for PeerId {
+    const NAMED: Option<(u32, &'static str)> = Some((Self::SERVER.0, "the server"));
 }
 
 id!(

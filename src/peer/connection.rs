@@ -15,7 +15,7 @@ pub enum ConnectionCommand {
     Perform(ConnectionOperation),
     /// Send a message on the data channel.
     Transmit(ChannelData),
-    /// Tell when the next packet of media has come in, by [`ConnectionEvent::PacketArrived`] with that number.
+    /// Tell when the next packet of the other end's has come in, of media or about what is published, by [`ConnectionEvent::PacketArrived`] with that number.
     AwaitPacket(u32),
     /// Close it; [`ConnectionEvent::Closed`] answers when nothing of it is left.
     Close,
@@ -55,9 +55,9 @@ impl Carries {
         matches!(self, Self::ServerChannel(_))
     }
 
-    /// Whether media comes in.
-    pub fn comes_in(self) -> bool {
-        matches!(self, Self::Subscribed | Self::Received)
+    /// Whether it is media.
+    pub fn is_media(self) -> bool {
+        matches!(self, Self::Published | Self::Subscribed | Self::Received)
     }
 }
 
@@ -111,7 +111,7 @@ pub enum ConnectionEvent {
     ChannelClosed,
     /// A message came in on the data channel.
     Received(ChannelData),
-    /// A packet of media has come in after that was asked for.
+    /// A packet has come in after that was asked for.
     PacketArrived(u32),
     /// A message could not be handed to the data channel.
     TransmitFailed(String),

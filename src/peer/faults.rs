@@ -297,7 +297,6 @@ impl Peer {
             fault.probe.get_or_insert(number);
             self.probe_again(remote, now);
         }
-        self.hear_from_ice(now);
         self.drain_link(remote, now);
     }
 
@@ -327,6 +326,10 @@ impl Peer {
     pub(super) fn acted(&mut self, remote: PeerId, path: RecoveryPath) {
         if remote == PeerId::SERVER && !self.is_planned(remote) {
             return self.acted_for_all(path);
+        }
+        if remote == PeerId::SERVER {
+            // The link is the server's: what was done about it was done to the server.
+            self.tell_fault(remote);
         }
         if let Some(fault) = self.faults.get_mut(&remote) {
             // Who joined again has made everything anew, whatever was done to that connection since.

@@ -15,6 +15,7 @@ use super::{
     membership::{Leaving, Membership, SinceJoin},
     received::Incoming,
     script::Script,
+    server_link::MediaProof,
     settle::Phase,
     socket::{Pings, Socket},
     tampering::Tampering,
@@ -62,8 +63,7 @@ pub struct Peer {
     pub(super) abilities: Abilities,
     /// The label of data channels to the server.
     pub(super) channel_label: &'static str,
-    /// Signs of life that ICE has given, by remote and number.
-    pub(super) answered_by_ice: Vec<(PeerId, u32)>,
+    pub(super) media_proof: MediaProof,
 
     pub(super) codec: Box<dyn Codec>,
     pub(super) channel_format: ChannelFormat,
@@ -305,7 +305,7 @@ impl Peer {
             epoch_unix_ms,
             abilities: plan.abilities(),
             channel_label: plan.protocol.channel_label(),
-            answered_by_ice: Vec::new(),
+            media_proof: MediaProof::default(),
             channel_format: plan.protocol.channel_format(),
             chunks: BTreeMap::new(),
             next_message: 1,
@@ -523,7 +523,7 @@ impl Peer {
                     self.link(remote).expect_offer(now);
                 }
                 LinkOutput::Opened(generation) => self.link_opened(remote, generation, now),
-                LinkOutput::Flowed(number) => self.echo_received(remote, number, now),
+                LinkOutput::Flowed(number) => self.media_flowed(remote, number, now),
                 LinkOutput::Probe | LinkOutput::Restarted if remote.is_external() => self.trust(remote),
                 LinkOutput::Probe | LinkOutput::Restarted if self.carries_to(remote).is_unproven() => {
                     self.trust_server(now);
@@ -543,7 +543,7 @@ impl Peer {
         }
         self.seen.opened.insert(remote);
         if !self.is_planned(remote) {
-            self.server_channel_opened(now);
+            self.server_link_opened(now);
         } else if self.exchanges_messages() {
             let probe = self.chat_text(Seq::Probe(0), 0, now);
             self.transmit(remote, &probe);

@@ -131,12 +131,12 @@ impl Peer {
         // Should the server confirm it after all, it must not hold a member that nobody plays.
         self.send(&Message::Leave, now);
         let within = crate::base::show_duration(self.join_within);
-        self.join_failed(format!("no answer within {within}"));
+        self.join_failed(format!("no answer within {within}"), now);
         self.give_mute_server_up(now);
         self.check_wait(now);
     }
 
-    pub(super) fn join_failed(&mut self, reason: String) {
+    pub(super) fn join_failed(&mut self, reason: String, now: Instant) {
         if self.membership == Membership::Joining {
             self.membership = Membership::Outside;
             self.timers.stop(PeerTimer::JoinExpiry);
@@ -145,6 +145,7 @@ impl Peer {
                 reason,
             });
             self.withdraw(LeaveReason::Closed);
+            self.give_server_up(now);
             self.close_membership();
         }
     }
@@ -166,6 +167,7 @@ impl Peer {
                 incarnation: self.incarnation,
                 reason,
             });
+            self.give_server_up(now);
             self.close_membership();
             self.check_wait(now);
         }

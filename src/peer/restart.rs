@@ -45,9 +45,11 @@ impl Peer {
         }
         self.restarted = Some(now);
         let Some(ends) = ends else { return };
+        let has_pairs = self.abilities.topology.has_pairs();
         for remote in self.open_links(|remote| self.is_planned(*remote)) {
             let fault = self.owe_data(remote, cause, planned, ends, now);
-            fault.restarted = Some(now);
+            // Who has to do with the server alone is back as soon as data flows.
+            fault.restarted = has_pairs.then_some(now);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Links whose other end is the server: what a peer publishes to it, has from it, or has it pass on.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     connection::{Carries, ConnectionCommand, ConnectionEvent},
@@ -77,6 +77,11 @@ impl Peer {
                 self.members.insert(PeerId::SERVER);
             }
         }
+    }
+
+    /// The join has come to nothing, and with it what was begun with the server.
+    pub(super) fn give_server_up(&mut self, now: Instant) {
+        self.close_link(PeerId::SERVER, "join_failed", now);
     }
 
     /// Nothing that was between this peer and the others is there any more.
@@ -189,8 +194,9 @@ impl Peer {
         }
     }
 
-    /// The server's channel is open: signaling goes on over it.
-    pub(super) fn server_channel_opened(&mut self, now: Instant) {
+    /// The connection to the server is open; if it is a channel, signaling goes on over it.
+    pub(super) fn server_link_opened(&mut self, now: Instant) {
+        self.publishes_anew(now);
         if self.abilities.topology == Topology::Hub {
             if self.is_member() && self.unanswered_joins == 0 {
                 // Another channel joins once more.
@@ -290,23 +296,64 @@ impl Peer {
         }
     }
 
-    /// Asks for a sign that media flows: the next packet, or, for what is published, that ICE is connected again: its
-    /// checks are answered, and nothing else is.
+    /// Asks for a sign that media flows: the next packet, or, for what is published, the server's next report on it
+    /// (RFC 3550, 6.4). Behind an SFU a link is two halves: what the remote publishes comes in over it, and what it has of
+    /// this peer goes out by what this one publishes.
     pub(super) fn await_media(&mut self, remote: PeerId, number: u32) -> bool {
-        let Some(link) = self.links.get_mut(&remote).filter(|link| link.is_open()) else {
+        let awaits = |link: &mut Link| link.await_packet(number);
+        if !self.links.get_mut(&remote).is_some_and(awaits) {
             return false;
-        };
-        if !link.await_packet(number) {
-            self.answered_by_ice.push((remote, number));
+        }
+        if self.carries_to(remote) == Carries::Subscribed {
+            self.await_reports(number);
         }
         true
     }
 
-    /// The signs that need not be waited for.
-    pub(super) fn hear_from_ice(&mut self, now: Instant) {
-        for (remote, number) in std::mem::take(&mut self.answered_by_ice) {
+    fn await_reports(&mut self, number: u32) {
+        if let Some(link) = self.links.get_mut(&PeerId::SERVER) {
+            link.await_packet(number);
+        }
+    }
+
+    /// A packet has come in that was asked for.
+    pub(super) fn media_flowed(&mut self, remote: PeerId, number: u32, now: Instant) {
+        if remote == PeerId::SERVER {
+            self.media_proof.published = self.media_proof.published.max(number);
+        } else if self.media_proof.published < number {
+            self.media_proof.halves.insert(remote, number);
+            return self.drain_link(PeerId::SERVER, now);
+        }
+        self.echo_received(remote, number, now);
+        let proven = self.media_proof.take_proven();
+        for (remote, number) in proven {
             self.echo_received(remote, number, now);
         }
+    }
+
+    /// Another connection publishes: what the last one had still to prove is asked of it.
+    pub(super) fn publishes_anew(&mut self, now: Instant) {
+        if let Some(number) = self.media_proof.halves.values().max().copied() {
+            self.await_reports(number);
+            self.drain_link(PeerId::SERVER, now);
+        }
+    }
+}
+
+/// What is known of probes on links that are two halves.
+#[derive(Debug, Default)]
+pub(super) struct MediaProof {
+    /// The last one that the server's reports have answered.
+    published: u32,
+    /// Those that have come in and wait for that.
+    halves: BTreeMap<PeerId, u32>,
+}
+
+impl MediaProof {
+    fn take_proven(&mut self) -> Vec<(PeerId, u32)> {
+        let published = self.published;
+        let proven = self.halves.extract_if(.., |_, number| *number <= published);
+        proven.collect()
     }
 }
 

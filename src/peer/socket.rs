@@ -165,7 +165,7 @@ impl Peer {
         self.socket = Socket::Closed;
         match self.membership {
             Membership::Outside => {}
-            Membership::Joining => self.join_failed(end.to_string()),
+            Membership::Joining => self.join_failed(end.to_string(), now),
             Membership::Member => self.lose_membership(now),
         }
         self.check_wait(now);

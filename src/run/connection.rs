@@ -14,7 +14,7 @@ use webrtc::{
         RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState,
         RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionIceEvent,
         RTCPeerConnectionState, RTCSdpType, RTCSessionDescription, SettingEngine, SettingEngineBuilder,
-        transport::DtlsTransport,
+        StatsSelector, transport::DtlsTransport,
     },
 };
 
@@ -170,6 +170,8 @@ struct Connection {
     is_flowing: bool,
     /// What the next packet is the answer to.
     awaited: Vec<u32>,
+    /// How many packets had come in when that was last asked for.
+    heard_before: u64,
     gather_within: Duration,
     _counted: crate::world::Counted,
 }
@@ -265,6 +267,7 @@ impl Connection {
             media,
             is_flowing: false,
             awaited: Vec::new(),
+            heard_before: 0,
             gather_within: begin.gather_within,
             _counted: counted,
         };
@@ -299,7 +302,7 @@ impl Connection {
                     Some(ConnectionCommand::Create { .. }) => {}
                     Some(ConnectionCommand::Perform(operation)) => self.perform(operation).await,
                     Some(ConnectionCommand::Transmit(data)) => self.transmit(data).await,
-                    Some(ConnectionCommand::AwaitPacket(number)) => self.awaited.push(number),
+                    Some(ConnectionCommand::AwaitPacket(number)) => self.await_packet(number).await,
                 },
                 event = channel_event => match event {
                     Some(event) => self.handle_channel(event).await,
@@ -310,12 +313,37 @@ impl Connection {
                     self.media.start(self.world.now());
                     self.media_flows().await;
                 }
-                () = packet_due => self.media.send(self.world.now()).await,
+                () = packet_due => {
+                    self.media.send(self.world.now()).await;
+                    self.look_for_packet().await;
+                }
                 () = self.media.arrived() => self.media_flows().await,
             }
         }
         // An error here means that it is closed already.
         let _ = self.peer_connection.close().await;
+    }
+
+    async fn await_packet(&mut self, number: u32) {
+        if self.media.publishes() {
+            self.heard_before = self.packets_received().await;
+        }
+        self.awaited.push(number);
+    }
+
+    /// Whoever publishes is told nothing; but something of the server's has come in: a report, at the latest.
+    async fn look_for_packet(&mut self) {
+        if !self.awaited.is_empty() && self.packets_received().await > self.heard_before {
+            self.media_flows().await;
+        }
+    }
+
+    async fn packets_received(&self) -> u64 {
+        let now = self.world.rtc_runtime().now();
+        let stats = self.peer_connection.get_stats(now, StatsSelector::None).await;
+        stats
+            .transport()
+            .map_or(0, |transport| transport.packets_received)
     }
 
     /// Media goes out, or a packet has come in.

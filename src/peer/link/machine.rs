@@ -95,7 +95,7 @@ pub enum LinkOutput {
     Opened(Generation),
     /// A message came in on that generation's channel.
     Received(Generation, ChannelData),
-    /// A packet of media has come in since it was asked for that.
+    /// A packet has come in since it was asked for that.
     Flowed(u32),
     /// ICE is back: send a probe, and say [`Link::probe_sent`] and [`Link::probe_returned`].
     Probe,
@@ -338,9 +338,9 @@ impl Link {
         }
     }
 
-    /// Has the next packet of media told, if any can come in.
+    /// Has the next packet of the other end's told, on a link that carries media.
     pub fn await_packet(&mut self, number: u32) -> bool {
-        let awaits = self.is_open() && self.carries.comes_in();
+        let awaits = self.is_open() && self.carries.is_media();
         if awaits {
             self.command(self.generation, ConnectionCommand::AwaitPacket(number));
         }
