@@ -124,8 +124,11 @@ impl Talk {
             "{} of {peers} joined, {out} frames out, {into} in",
             self.joined.len()
         );
-        if peers > 1 {
-            let all = peers * (peers - 1) / 2;
+        let all = match self.has_pairs() {
+            true => peers * (peers - 1) / 2,
+            false => peers,
+        };
+        if all > 0 {
             text += &format!(", {} of {all} links open", self.links.len());
         }
         match self.unread {
@@ -134,6 +137,11 @@ impl Talk {
             unread => text += &format!("; {unread} frames were not understood"),
         }
         text
+    }
+
+    /// Whether links are those of two peers, and not of each with the server.
+    fn has_pairs(&self) -> bool {
+        self.plan.abilities().topology.has_pairs()
     }
 
     fn line(&self, at: Instant, peer: PeerId, sign: &str, what: &str) {
@@ -168,11 +176,17 @@ impl Talk {
     }
 
     fn event(&mut self, event: &RunEvent) {
-        let Some(peer) = event.peer else { return };
-        let other = event
-            .remote
-            .map_or_else(String::new, |remote| (remote.0 + 1).to_string());
-        let what = match &event.kind {
+        if let Some(peer) = event.peer
+            && let Some(what) = self.event_told(peer, event)
+        {
+            self.line(event.at, peer, "*", &what);
+        }
+    }
+
+    /// What has happened to a peer, if that is shown.
+    fn event_told(&mut self, peer: PeerId, event: &RunEvent) -> Option<String> {
+        let other = event.remote.map_or_else(String::new, called);
+        Some(match &event.kind {
             EventKind::Joined { .. } => {
                 self.joined.insert(peer);
                 "joined".to_owned()
@@ -192,15 +206,16 @@ impl Talk {
                 format!("learns that {other} has left ({reason})")
             }
             EventKind::ChannelOpened { .. } => {
-                if let Some(remote) = event.remote {
+                if let Some(remote) = event.remote
+                    && (remote != PeerId::SERVER || !self.has_pairs())
+                {
                     self.links.insert((peer.min(remote), peer.max(remote)));
                 }
                 format!("the link to {other} is open")
             }
             EventKind::LeaveStarted { .. } => "leaves".to_owned(),
-            _ => return,
-        };
-        self.line(event.at, peer, "*", &what);
+            _ => return None,
+        })
     }
 
     fn not_joined(&mut self, peer: PeerId, what: String) -> String {
@@ -299,10 +314,73 @@ fn message_told(message: &Message) -> String {
     }
 }
 
-/// Who is at the other end of a link.
+/// Who is at the other end of a link: peers are counted from 1.
+fn called(remote: PeerId) -> String {
+    match remote {
+        PeerId::SERVER => remote.to_string(),
+        remote => (remote.0 + 1).to_string(),
+    }
+}
+
+/// The same by the id on the wire.
 fn end(remote: &str) -> &str {
     match remote {
         Message::SERVER => "the server",
         remote => remote,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{Generation, Incarnation},
+        cli::load::Grammar,
+        metrics::CandidateKind,
+        plan::{Options, expand},
+        scenario::parse,
+    };
+
+    /// Two peers, what is told of the links that they open, and the end.
+    fn told(target: &str, opened: &[(u32, PeerId)]) -> (Vec<String>, String) {
+        let text = format!("{{ name: probe, rooms: {{ peers: 2 }}, target: {target}, steps: [join] }}");
+        let scenario = parse("probe", &text, &Grammar).expect("it is sound");
+        let plan = Arc::new(expand(&scenario, 1, &Options::default()));
+        let mut talk = Talk::new(plan, false, Arc::default());
+        let lines = opened.iter().map(|(peer, remote)| {
+            let kind = EventKind::ChannelOpened {
+                generation: Generation(1),
+                incarnation: Incarnation(1),
+                pair: CandidateKind::Host,
+            };
+            let event = RunEvent {
+                at: Instant::START,
+                peer: Some(PeerId(*peer)),
+                remote: Some(*remote),
+                kind,
+            };
+            talk.event_told(PeerId(*peer), &event).unwrap_or_default()
+        });
+        (lines.collect(), talk.end())
+    }
+
+    #[test]
+    fn a_link_to_the_server_is_named_and_is_none_of_two_peers() {
+        let target = "{ url: 'ws://127.0.0.1/', protocol: janus }";
+        let (lines, end) = told(
+            target,
+            &[(0, PeerId::SERVER), (1, PeerId::SERVER), (0, PeerId(1))],
+        );
+        assert_eq!(lines[0], "the link to the server is open");
+        assert_eq!(lines[2], "the link to 2 is open");
+        assert!(end.ends_with(", 1 of 1 links open"), "{end}");
+    }
+
+    #[test]
+    fn where_each_has_to_do_with_the_server_alone_its_links_are_counted() {
+        let target = "{ url: 'http://127.0.0.1/', protocol: whip }";
+        let (lines, end) = told(target, &[(1, PeerId::SERVER)]);
+        assert_eq!(lines, ["the link to the server is open"]);
+        assert!(end.ends_with(", 1 of 2 links open"), "{end}");
     }
 }
