@@ -56,6 +56,8 @@ impl<'a> Story<'a> {
             .iter()
             .flat_map(|event| [event.peer, event.remote])
             .flatten()
+            // It is drawn already.
+            .filter(|end| *end != PeerId::SERVER)
             .collect();
         ends.sort_unstable();
         ends.dedup();
@@ -165,14 +167,14 @@ impl Drawing {
                 if let Some(offer) = answers {
                     what += &format!(" to {}", self.named(DescriptionKind::Offer, *offer));
                 }
-                (up, format!("{what} for {}", who(event.remote)))
+                (up, what + &other("for", event.remote))
             }
             EventKind::DescriptionReceived {
                 description,
                 fingerprint,
             } => {
                 let what = self.named(*description, *fingerprint);
-                (down, format!("{what} from {}", who(event.remote)))
+                (down, what + &other("from", event.remote))
             }
             EventKind::DescriptionIgnored {
                 description,
@@ -212,6 +214,14 @@ impl Drawing {
             DescriptionKind::Offer => format!("offer {number}"),
             DescriptionKind::Answer => format!("answer {number}"),
         }
+    }
+}
+
+/// Who is meant at the other end of what goes through the server, or from and to it alone.
+fn other(way: &str, remote: Option<PeerId>) -> String {
+    match remote {
+        Some(PeerId::SERVER) => String::new(),
+        remote => format!(" {way} {}", who(remote)),
     }
 }
 
@@ -280,6 +290,33 @@ mod tests {
             alone.text().lines().count(),
             3,
             "both ends' words about the links of the peer, and its own"
+        );
+    }
+
+    #[test]
+    fn the_server_is_drawn_once_where_it_is_the_other_end() {
+        let sent = EventKind::DescriptionSent {
+            generation: Generation(1),
+            description: DescriptionKind::Offer,
+            fingerprint: 77,
+            answers: None,
+        };
+        let server = PeerId::SERVER;
+        let events = [event(1, 0, Some(server.0), sent)];
+        let story = Story {
+            events: &events,
+            peer: PeerId(0),
+            remote: Some(server),
+            point: None,
+        };
+        assert_eq!(
+            story.mermaid(),
+            concat!(
+                "sequenceDiagram\n",
+                "    participant peer-0\n",
+                "    participant server\n",
+                "    peer-0->>server: offer 1 [1.0 ms]\n",
+            )
         );
     }
 }

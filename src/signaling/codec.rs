@@ -36,6 +36,11 @@ pub trait Codec: fmt::Debug + Send + Sync {
     /// Another end of that client has said this: whoever only looks on may need it to read what is answered.
     fn overheard(&mut self, _frame: &str) {}
 
+    /// Whether whoever only looks on can tell what a frame says: not where it answers what the client has asked for.
+    fn is_read_by_others(&self) -> bool {
+        true
+    }
+
     /// Why [`Codec::read`] makes nothing of a frame, for whoever describes a protocol; `None`: it does, or nobody knows.
     fn unread(&self, _text: &str) -> Option<String> {
         None

@@ -165,6 +165,9 @@ impl Talk {
         if !comes_in {
             return codec.overheard(text);
         }
+        if !codec.is_read_by_others() {
+            return;
+        }
         let unread = codec.unread(text);
         let reading = codec.read(text);
         self.unread += u64::from(unread.is_some());

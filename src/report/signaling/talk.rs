@@ -27,11 +27,14 @@ impl Talk {
     pub fn row(&mut self, event: &RunEvent) -> Option<Row> {
         let peer = event.peer?;
         let (way, what, odd) = self.told(peer, event)?;
+        // Whose line has the server on it has it once.
+        let to_server = |remote: &PeerId| *remote == PeerId::SERVER && way != Way::Here;
+        let remote = event.remote.filter(|remote| !to_server(remote));
         Some(Row {
             at: event.at,
             peer: peer.to_string(),
             way,
-            remote: event.remote.map(|remote| remote.to_string()),
+            remote: remote.map(|remote| remote.to_string()),
             what,
             odd,
         })

@@ -1,5 +1,6 @@
 use super::text;
 use crate::{
+    base::PeerId,
     metrics::{DescriptionKind::*, EventKind, Forgery, IgnoreReason, RunEvent},
     plan::{FrameKind, FrameWay, Treated},
     report::record_samples::*,
@@ -50,6 +51,24 @@ fn what_becomes_of_a_frame_is_a_row() {
             "  11.000  peer-0 ← srv ← peer-1  answer 2, 1.00ms on its way",
             "! 11.000  peer-0         peer-1  answer 2 is ignored: it answers nothing",
             "! 12.000  peer-1 → srv           forged by a step: stale offer",
+        ]
+    );
+}
+
+#[test]
+fn what_is_for_the_server_itself_names_it_once() {
+    let of_server = |ms, kind| RunEvent {
+        remote: Some(PeerId::SERVER),
+        ..at(ms, 0, kind)
+    };
+    assert_eq!(
+        rows(vec![
+            of_server(1, sent(1, Offer, 1, None)),
+            of_server(3, received(Answer, 2))
+        ]),
+        [
+            "  1.000  peer-0 → srv           offer 1 (g1)",
+            "  3.000  peer-0 ← srv           answer 2",
         ]
     );
 }

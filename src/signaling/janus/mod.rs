@@ -137,6 +137,10 @@ impl Codec for Janus {
         }
     }
 
+    fn is_read_by_others(&self) -> bool {
+        false
+    }
+
     fn boxed(&self) -> Box<dyn Codec> {
         Box::new(self.clone())
     }
