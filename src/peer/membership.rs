@@ -476,7 +476,9 @@ impl Peer {
             }
         }
         // Where the membership goes on over another socket: nobody has told who left meanwhile.
-        let missing: Vec<PeerId> = self.members.difference(&present).copied().collect();
+        let missing = self.members.difference(&present).copied();
+        // The server is never named, and never missing.
+        let missing: Vec<PeerId> = missing.filter(|remote| *remote != PeerId::SERVER).collect();
         if goes_on && !resumed {
             self.renew(missing, now);
         } else {

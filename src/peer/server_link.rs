@@ -367,3 +367,110 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        metrics::SignalingState,
+        peer::{ConnectionOperation, Done, PeerInput, PeerOutput},
+        plan::{Options, expand},
+        scenario::{ThresholdCheck, ThresholdMistake, parse},
+        signaling::{Description, SdpType},
+    };
+
+    struct Any;
+
+    impl ThresholdCheck for Any {
+        fn check(&self, _: &str, _: &str) -> Result<(), ThresholdMistake> {
+            Ok(())
+        }
+    }
+
+    /// What a WHIP server says to a request.
+    fn response(request: &str) -> String {
+        let number = request.lines().find(|line| line.starts_with("Exchange:"));
+        let number = number.expect("requests are numbered");
+        match request.starts_with("POST") {
+            true => format!("HTTP/1.1 201 Created\r\n{number}\r\nLocation: /session\r\n\r\nv=0\r\n"),
+            false => format!("HTTP/1.1 200 OK\r\n{number}\r\n\r\n"),
+        }
+    }
+
+    /// What a connection says to a command.
+    fn done(command: ConnectionCommand) -> Vec<ConnectionEvent> {
+        let ConnectionCommand::Perform(operation) = command else {
+            return match command {
+                ConnectionCommand::Close => vec![ConnectionEvent::Closed],
+                _ => Vec::new(),
+            };
+        };
+        let is_offer = matches!(operation, ConnectionOperation::Offer { .. });
+        let offer = is_offer.then(|| Description {
+            sdp_type: SdpType::Offer,
+            sdp: "v=0\r\na=ice-ufrag:abcd\r\n".into(),
+        });
+        let before = match is_offer {
+            true => SignalingState::Stable,
+            false => SignalingState::HaveLocalOffer,
+        };
+        let done = ConnectionEvent::OperationDone(Done {
+            operation,
+            before,
+            allowed: true,
+            result: Ok(offer),
+        });
+        let pair = CandidateKind::Host;
+        let opened = (!is_offer).then_some(ConnectionEvent::ChannelOpened { pair });
+        [done].into_iter().chain(opened).collect()
+    }
+
+    /// Nobody is named in what a server of WHIP says, and that says nothing of the server.
+    #[test]
+    fn who_joins_anew_keeps_its_link_to_the_server() {
+        let text = "
+name: x
+target: { url: 'http://127.0.0.1/', protocol: whip }
+rooms: { peers: 1 }
+steps: [{ join: { expect: rejected } }, { wait: rejected }, join, { wait: connected }]
+";
+        let scenario = parse("x", text, &Any).unwrap_or_else(|mistakes| panic!("{}", mistakes.listing()));
+        let plan = expand(&scenario, 1, &Options::default());
+        let mut peer = Peer::new(&plan, PeerId(0), 0);
+        let mut inputs = vec![PeerInput::Arrive];
+        let (mut socket, mut told) = (0, Vec::new());
+        for step in 0..100 {
+            let now = Instant::from_millis(step);
+            for input in std::mem::take(&mut inputs) {
+                peer.handle(input, now);
+            }
+            peer.handle_timeout(now);
+            while let Some(output) = peer.poll_output() {
+                match output {
+                    PeerOutput::OpenSignaling(number) => {
+                        socket = number;
+                        inputs.push(PeerInput::SignalingOpened(number));
+                    }
+                    PeerOutput::SendFrame(frame) => inputs.push(PeerInput::Frame(socket, response(&frame))),
+                    PeerOutput::Connection {
+                        remote,
+                        generation,
+                        command,
+                    } => inputs.extend(done(command).into_iter().map(|event| PeerInput::Connection {
+                        remote,
+                        generation,
+                        event,
+                    })),
+                    PeerOutput::Event { kind, .. } => told.push(kind),
+                    _ => {}
+                }
+            }
+        }
+        let joined = |kind: &&EventKind| matches!(kind, EventKind::Joined { .. });
+        assert_eq!(told.iter().filter(joined).count(), 2, "{told:?}");
+        let left = |kind: &EventKind| matches!(kind, EventKind::MemberLeft { .. });
+        assert!(!told.iter().any(left), "{told:?}");
+        let link = peer.links.get(&PeerId::SERVER);
+        assert!(link.is_some_and(Link::is_open), "{told:?}");
+    }
+}
