@@ -70,6 +70,8 @@ impl Peer {
         match self.abilities.topology {
             Topology::Mesh | Topology::Hub => {}
             Topology::Sfu => {
+                // What was published as a member before is nothing that goes on.
+                self.let_go(PeerId::SERVER, "replaced", now);
                 self.link(PeerId::SERVER).offer();
                 self.drain_link(PeerId::SERVER, now);
             }
@@ -392,13 +394,15 @@ mod tests {
         let number = request.lines().find(|line| line.starts_with("Exchange:"));
         let number = number.expect("requests are numbered");
         match request.starts_with("POST") {
-            true => format!("HTTP/1.1 201 Created\r\n{number}\r\nLocation: /session\r\n\r\nv=0\r\n"),
+            true => format!(
+                "HTTP/1.1 201 Created\r\n{number}\r\nLocation: /session\r\n\r\nv=0\r\na=fingerprint:sha-256 0A\r\n"
+            ),
             false => format!("HTTP/1.1 200 OK\r\n{number}\r\n\r\n"),
         }
     }
 
     /// What a connection says to a command.
-    fn done(command: ConnectionCommand) -> Vec<ConnectionEvent> {
+    fn done(generation: Generation, command: ConnectionCommand) -> Vec<ConnectionEvent> {
         let ConnectionCommand::Perform(operation) = command else {
             return match command {
                 ConnectionCommand::Close => vec![ConnectionEvent::Closed],
@@ -408,7 +412,11 @@ mod tests {
         let is_offer = matches!(operation, ConnectionOperation::Offer { .. });
         let offer = is_offer.then(|| Description {
             sdp_type: SdpType::Offer,
-            sdp: "v=0\r\na=ice-ufrag:abcd\r\n".into(),
+            sdp: format!(
+                "v=0\r\na=ice-ufrag:abcd\r\na=fingerprint:sha-256 0{}\r\n",
+                generation.0
+            )
+            .into(),
         });
         let before = match is_offer {
             true => SignalingState::Stable,
@@ -456,10 +464,12 @@ steps: [{ join: { expect: rejected } }, { wait: rejected }, join, { wait: connec
                         remote,
                         generation,
                         command,
-                    } => inputs.extend(done(command).into_iter().map(|event| PeerInput::Connection {
-                        remote,
-                        generation,
-                        event,
+                    } => inputs.extend(done(generation, command).into_iter().map(|event| {
+                        PeerInput::Connection {
+                            remote,
+                            generation,
+                            event,
+                        }
                     })),
                     PeerOutput::Event { kind, .. } => told.push(kind),
                     _ => {}
