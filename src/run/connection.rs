@@ -8,30 +8,28 @@ use tokio::sync::{Notify, mpsc};
 use tracing::Instrument;
 use webrtc::{
     data_channel::{DataChannel, DataChannelEvent},
-    media_stream::track_remote::TrackRemote,
     peer_connection::{
-        PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfiguration,
-        RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState,
-        RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionIceEvent,
-        RTCPeerConnectionState, RTCSdpType, RTCSessionDescription, SettingEngine, SettingEngineBuilder,
-        StatsSelector, transport::DtlsTransport,
+        PeerConnection, PeerConnectionBuilder, RTCConfiguration, RTCConfigurationBuilder,
+        RTCIceCandidateInit, RTCIceCandidateType, RTCIceServer, RTCIceTransportPolicy, RTCSdpType,
+        RTCSessionDescription, SettingEngine, SettingEngineBuilder, StatsSelector, transport::DtlsTransport,
     },
 };
 
 use crate::{
     base::{Generation, PeerId, Seat},
     metrics::{CandidateKind, SignalingState},
-    peer::{
-        Carries, ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput, TransportState,
-    },
+    peer::{Carries, ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput},
     scenario::{ClientRules, Ice, IcePolicy},
-    signaling::{Candidate, ChannelData, ChannelMessage, Description, SdpType, with_origin},
+    signaling::{ChannelData, ChannelMessage, Description, SdpType, with_origin},
     world::{
         Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, UdpAddr, World,
     },
 };
 
-use super::media::{self, Media};
+use super::{
+    callbacks::Handler,
+    media::{self, Media},
+};
 
 /// Between two ICE connectivity checks of a pair, and how many there are at most.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
@@ -91,7 +89,7 @@ impl Begin {
 
 /// Which connection it is, and whom it tells.
 #[derive(Clone)]
-struct Identity {
+pub(super) struct Identity {
     peer: Seat,
     remote: PeerId,
     generation: Generation,
@@ -99,7 +97,7 @@ struct Identity {
 }
 
 impl Identity {
-    async fn tell(&self, event: ConnectionEvent) {
+    pub(super) async fn tell(&self, event: ConnectionEvent) {
         let input = PeerInput::Connection {
             remote: self.remote,
             generation: self.generation,
@@ -610,75 +608,5 @@ fn theirs(description: &Description) -> Result<RTCSessionDescription, webrtc::er
     match description.sdp_type {
         SdpType::Offer => RTCSessionDescription::offer(sdp),
         SdpType::Answer => RTCSessionDescription::answer(sdp),
-    }
-}
-
-/// Hands the callbacks of `webrtc` on.
-struct Handler {
-    identity: Identity,
-    gathering: Arc<Notify>,
-    connected: Arc<Notify>,
-    channels: mpsc::Sender<Arc<dyn DataChannel>>,
-    tracks: mpsc::Sender<Arc<dyn TrackRemote>>,
-}
-
-#[async_trait::async_trait]
-impl PeerConnectionEventHandler for Handler {
-    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        let Ok(candidate) = event.candidate.to_json() else {
-            return;
-        };
-        let candidate = Candidate {
-            candidate: candidate.candidate,
-            // The stack leaves the mid empty; the index names the section.
-            sdp_mid: candidate.sdp_mid.filter(|mid| !mid.is_empty()),
-            sdp_m_line_index: candidate.sdp_mline_index,
-            username_fragment: candidate.username_fragment,
-        };
-        self.identity
-            .tell(ConnectionEvent::LocalCandidate(candidate))
-            .await;
-    }
-
-    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
-        if state == RTCIceGatheringState::Complete {
-            self.gathering.notify_one();
-        }
-    }
-
-    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
-        let state = match state {
-            RTCIceConnectionState::Checking => TransportState::Checking,
-            RTCIceConnectionState::Connected => TransportState::Connected,
-            RTCIceConnectionState::Completed => TransportState::Completed,
-            RTCIceConnectionState::Disconnected => TransportState::Disconnected,
-            RTCIceConnectionState::Failed => TransportState::Failed,
-            RTCIceConnectionState::Closed => TransportState::Closed,
-            _ => TransportState::New,
-        };
-        self.identity.tell(ConnectionEvent::IceState(state)).await;
-    }
-
-    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        let state = match state {
-            RTCPeerConnectionState::Connecting => TransportState::Connecting,
-            RTCPeerConnectionState::Connected => TransportState::Connected,
-            RTCPeerConnectionState::Disconnected => TransportState::Disconnected,
-            RTCPeerConnectionState::Failed => TransportState::Failed,
-            RTCPeerConnectionState::Closed => TransportState::Closed,
-            _ => TransportState::New,
-        };
-        self.identity.tell(ConnectionEvent::State(state)).await;
-        if state == TransportState::Connected {
-            self.connected.notify_one();
-        }
-    }
-
-    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        let _ = self.tracks.send(track).await;
-    }
-
-    async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
-        let _ = self.channels.send(channel).await;
     }
 }

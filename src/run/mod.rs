@@ -4,6 +4,7 @@
 //! An edge. Knows everything but reports; takes clock, tasks, sockets and randomness from its world alone.
 
 mod apart;
+mod callbacks;
 mod connection;
 mod coordinator;
 mod directory;
@@ -14,6 +15,7 @@ mod media;
 mod network;
 mod pace;
 mod peer;
+mod peer_network;
 mod server;
 mod signaling;
 #[cfg(test)]

@@ -32,10 +32,7 @@ pub(super) fn read_janus(reader: &mut Reader<'_>, entry: &Entry) -> Option<Janus
             reader.choice(entry, &JANUS_PLUGINS)
         });
     fields.finish(reader, &JANUS_KEYS);
-    Some(JanusOptions {
-        plugin: plugin?,
-        ..JanusOptions::default()
-    })
+    Some(JanusOptions { plugin: plugin? })
 }
 
 pub(super) fn read_peerjs(reader: &mut Reader<'_>, entry: &Entry) -> Option<PeerJsOptions> {

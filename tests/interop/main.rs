@@ -8,5 +8,6 @@ mod program;
 mod server;
 mod simplewebrtc;
 mod whep;
+mod whep_runs;
 mod whep_server;
 mod whip;

@@ -15,6 +15,14 @@ pub const PEERS: u64 = 60;
 /// Where servers are that are not on the loopback: in a network namespace of their own.
 const APART: &str = "10.77.9.1";
 
+/// Where the script finds these tests, one of which is a server.
+const TESTS: &str = "INTEROP_WHEP";
+
+fn tests() -> String {
+    let program = std::env::current_exe().expect("it is running");
+    program.to_str().expect("a path of UTF-8").to_owned()
+}
+
 /// A server that runs as long as this lives.
 pub struct Server {
     name: &'static str,
@@ -43,6 +51,7 @@ impl Server {
     pub fn start(name: &'static str) -> Self {
         let output = Command::new(script())
             .args(["start", name])
+            .env(TESTS, tests())
             .stderr(Stdio::inherit())
             .output()
             .expect("the script runs");
@@ -64,7 +73,10 @@ impl Server {
     /// Runs the program where the server is.
     pub fn run(&self, desk: &Desk, arguments: &[&str]) -> Output {
         if !self.url.contains(APART) {
-            return desk.run_with(&self.variables, arguments);
+            let tests = tests();
+            let variables = self.variables.iter().copied();
+            let variables: Vec<_> = variables.chain([(TESTS, tests.as_str())]).collect();
+            return desk.run_with(&variables, arguments);
         }
         let mut inside = Command::new(script());
         inside.arg("inside").envs(self.variables.iter().copied());

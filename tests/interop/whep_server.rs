@@ -40,7 +40,7 @@ use webrtc::{
 /// What Opus has for a payload type nearly everywhere.
 pub const OPUS: u8 = 111;
 /// Between two packets.
-const PACKET_EVERY: Duration = Duration::from_millis(20);
+const PACKET_EVERY: Duration = Duration::from_millis(100);
 /// How long candidates of this machine may take to be found.
 const GATHERED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -73,6 +73,10 @@ struct Session {
 
 impl WhepServer {
     pub fn start(token: Option<&str>) -> Self {
+        Self::start_at("127.0.0.1:0", token)
+    }
+
+    fn start_at(addr: &str, token: Option<&str>) -> Self {
         let runtime = runtime::Runtime::new().expect("a runtime");
         let shared = Arc::new(Shared {
             token: token.map(str::to_owned),
@@ -87,7 +91,7 @@ impl WhepServer {
             .route("/alias/{stream}", post(elsewhere))
             .route("/session/{id}", patch(change).delete(unsubscribe))
             .with_state(shared.clone());
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(addr));
         let listener = listener.expect("a free port");
         let addr = listener.local_addr().expect("bound");
         runtime.spawn(async move { axum::serve(listener, routes).await });
@@ -116,6 +120,18 @@ impl WhepServer {
     /// How many sessions there are.
     pub fn sessions(&self) -> usize {
         held(&self.shared.sessions).len()
+    }
+}
+
+/// A process of its own, so that it can be killed.
+#[test]
+#[ignore = "is the server that `tests/interop/servers start whep` starts"]
+fn serve() {
+    if let Ok(port) = std::env::var("INTEROP_WHEP_SERVES") {
+        let _server = WhepServer::start_at(&format!("127.0.0.1:{port}"), None);
+        loop {
+            std::thread::park();
+        }
     }
 }
 

@@ -22,14 +22,10 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(25);
 const ID_BITS: u32 = 53;
 
 /// What a user can choose of Janus's protocol.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JanusOptions {
     /// Whose rooms.
     pub plugin: JanusPlugin,
-    /// What has to be known to join the rooms; they are created with it, too.
-    pub pin: Option<String>,
-    /// What has to be known to create rooms, where the server wants that (`admin_key` of the plugin).
-    pub admin_key: Option<String>,
 }
 
 /// A plugin with rooms.
@@ -70,10 +66,8 @@ impl Janus {
     pub fn new(options: &JanusOptions, room_id: &str, user_id: &str) -> Self {
         let room = number(room_id);
         Self(match options.plugin {
-            JanusPlugin::VideoRoom => {
-                Room::Video(Box::new(VideoRoom::new(options.clone(), room, number(user_id))))
-            }
-            JanusPlugin::TextRoom => Room::Text(Box::new(TextRoom::new(options.clone(), room, user_id))),
+            JanusPlugin::VideoRoom => Room::Video(Box::new(VideoRoom::new(room, number(user_id)))),
+            JanusPlugin::TextRoom => Room::Text(Box::new(TextRoom::new(room, user_id))),
         })
     }
 }

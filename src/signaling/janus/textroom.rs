@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
-    JanusOptions,
     session::{Ask, HandleKey, Heard, Session},
     wire::{Event, Refusal, id_text, refusal},
 };
@@ -22,7 +21,6 @@ const MAX_EARLY: usize = 1_024;
 /// Speaks for one user in one room.
 #[derive(Debug, Clone)]
 pub(super) struct TextRoom {
-    options: JanusOptions,
     room: u64,
     user_id: String,
     session: Session,
@@ -48,9 +46,8 @@ enum ChannelAsk {
 }
 
 impl TextRoom {
-    pub fn new(options: JanusOptions, room: u64, user_id: &str) -> Self {
+    pub fn new(room: u64, user_id: &str) -> Self {
         Self {
-            options,
             room,
             user_id: user_id.to_owned(),
             session: Session::new("janus.plugin.textroom"),
@@ -217,14 +214,7 @@ impl TextRoom {
     }
 
     fn creation(&self) -> Value {
-        let mut body = json!({ "request": "create", "room": self.room, "permanent": false });
-        let options = [("pin", &self.options.pin), ("admin_key", &self.options.admin_key)];
-        for (key, value) in options {
-            if let Some(value) = value {
-                body[key] = value.as_str().into();
-            }
-        }
-        body
+        json!({ "request": "create", "room": self.room, "permanent": false })
     }
 
     /// The connection is none any more, or will not be.
@@ -273,11 +263,7 @@ impl TextRoom {
         if !self.is_open || self.is_member || is_asked {
             return None;
         }
-        let mut body =
-            json!({ "textroom": "join", "username": self.user_id, "display": self.name.as_ref()? });
-        if let Some(pin) = &self.options.pin {
-            body["pin"] = pin.as_str().into();
-        }
+        let body = json!({ "textroom": "join", "username": self.user_id, "display": self.name.as_ref()? });
         Some(self.say(body, Some(ChannelAsk::Join)))
     }
 

@@ -13,10 +13,7 @@ struct Talk(Janus);
 
 impl Talk {
     fn new(plugin: JanusPlugin) -> Self {
-        let options = JanusOptions {
-            plugin,
-            ..JanusOptions::default()
-        };
+        let options = JanusOptions { plugin };
         Self(Janus::new(&options, "room-1", "user-1"))
     }
 
@@ -127,12 +124,7 @@ fn other(kind: &str) -> Message {
 
 #[test]
 fn ids_are_numbers_of_53_bits_in_video_rooms_and_texts_elsewhere() {
-    let janus = |plugin| {
-        Protocol::Janus(JanusOptions {
-            plugin,
-            ..JanusOptions::default()
-        })
-    };
+    let janus = |plugin| Protocol::Janus(JanusOptions { plugin });
     let id = janus(JanusPlugin::VideoRoom).id_on_wire("user-1");
     assert_eq!(id, number("user-1").to_string());
     assert!((1..1 << 53).contains(&number("user-1")) && number("user-1") != number("user-2"));

@@ -120,9 +120,6 @@ impl VideoRoom {
         body["publishers"] = join.capacity.max(1).into();
         body["notify_joining"] = true.into();
         body["audiocodec"] = "opus".into();
-        if let Some(key) = &self.options.admin_key {
-            body["admin_key"] = key.as_str().into();
-        }
         body
     }
 

@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use self::{media::Publication, membership::Membership};
 use super::{
-    JanusOptions,
     session::{Ask, HandleKey, Heard, NO_HANDLE, Session},
     wire::{Event, Refusal},
 };
@@ -24,7 +23,6 @@ const HUNG_UP_AS_ASKED: &str = "Janus API";
 /// Speaks for one user in one room.
 #[derive(Debug, Clone)]
 pub(super) struct VideoRoom {
-    options: JanusOptions,
     room: u64,
     id: u64,
     session: Session,
@@ -41,9 +39,8 @@ pub(super) struct VideoRoom {
 }
 
 impl VideoRoom {
-    pub fn new(options: JanusOptions, room: u64, id: u64) -> Self {
+    pub fn new(room: u64, id: u64) -> Self {
         Self {
-            options,
             room,
             id,
             session: Session::new("janus.plugin.videoroom"),
@@ -187,10 +184,6 @@ impl VideoRoom {
 
     /// A body for the room.
     fn body(&self, request: &str) -> Value {
-        let mut body = serde_json::json!({ "request": request, "room": self.room });
-        if let Some(pin) = &self.options.pin {
-            body["pin"] = pin.as_str().into();
-        }
-        body
+        serde_json::json!({ "request": request, "room": self.room })
     }
 }

@@ -255,25 +255,3 @@ fn what_is_of_no_use_says_what_it_is() {
     assert!(matches!(&ann.hear(unread).0[..], [Message::Error { reason, .. }] if reason == "456"));
     assert!(ann.hear("{}").0.is_empty());
 }
-
-#[test]
-fn a_pin_and_a_key_are_told_where_there_are_any() {
-    let options = JanusOptions {
-        pin: Some("secret".into()),
-        admin_key: Some("key".into()),
-        ..JanusOptions::default()
-    };
-    let mut ann = Talk(Janus::new(&options, "room-1", "user-1"));
-    ann.open();
-    ann.say(join());
-    ann.hear(r#"{"janus":"success","transaction":"1","data":{"id":3247219785841319}}"#);
-    let (_, replies) = ann.hear(&success(2, ROOM_HANDLE));
-    let body = &replies[0]["body"];
-    assert_eq!(
-        (&body["pin"], &body["admin_key"]),
-        (&json!("secret"), &json!("key"))
-    );
-    let (_, replies) = ann.hear(&event(3, ROOM_HANDLE, "{}"));
-    assert_eq!(replies[0]["body"]["pin"], "secret");
-    assert!(replies[0]["body"]["admin_key"].is_null());
-}
