@@ -65,9 +65,14 @@ impl VideoRoom {
                     self.unpublish(handle);
                 }
             }
-            Publication::Ending { next, .. } => {
+            Publication::Ending { next, stage } => {
                 *next = offer;
+                let is_overdue = matches!(stage, Stage::Offered);
                 self.session.renew(handle);
+                // The answer that was waited for is lost, or Janus is very slow: it reads this after the offer.
+                if is_overdue {
+                    self.unpublish(handle);
+                }
             }
         }
     }

@@ -94,6 +94,24 @@ fn candidates_wait_for_the_descriptions_that_they_belong_to() {
 }
 
 #[test]
+fn an_answer_that_is_lost_holds_nothing_up() {
+    let mut ann = joined();
+    let offer = |sdp| described(Message::SERVER, SdpType::Offer, sdp);
+    ann.say(offer(OFFER));
+    assert!(
+        ann.say(offer(OTHER_OFFER)).is_empty(),
+        "the answer may still come"
+    );
+    let third = OTHER_OFFER.replace("o=", "o=third");
+    assert_eq!(asks(&ann.say(offer(&third))), ["unpublish"]);
+    let unpublished = r#"{"videoroom":"event","room":5550002,"unpublished":"ok"}"#;
+    assert_eq!(asks(&ann.hear(&event(6, ROOM_HANDLE, unpublished)).1), ["hangup"]);
+    let (_, replies) = ann.hear(&hangup(ROOM_HANDLE, "Janus API"));
+    assert_eq!(asks(&replies), ["publish"]);
+    assert_eq!(replies[0]["jsep"]["sdp"], third.as_str());
+}
+
+#[test]
 fn an_offer_is_answered_once_and_ice_is_restarted_by_another() {
     let mut ann = subscribed();
     let answer = || described("11", SdpType::Answer, "v=0\r\n");
