@@ -119,11 +119,16 @@ impl Session {
         self.id
     }
 
-    /// On a new socket.
+    /// On a new socket. As long as Janus holds the last one for alive, the session of that one has the client's name.
     pub fn open(&mut self) {
+        let ghost = self.id;
         self.forget();
         self.frames.clear();
         self.messages.clear();
+        if let Some(id) = ghost {
+            let frame = json!({ "janus": "destroy", "session_id": id, "transaction": "ghost" });
+            self.frames.push(frame.to_string());
+        }
         self.create();
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Who has no connection is no member: a new connection joins anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -32,17 +32,11 @@ pub(super) struct TextRoom {
     is_open: bool,
     is_member: bool,
     transactions: u64,
-    /// What was asked for on the channel.
-    asked: BTreeMap<u64, ChannelAsk>,
+    /// The join that was said on the channel and is not answered: its transaction.
+    asked: Option<u64>,
     /// What the channel has said before the answer to the join.
     early: Vec<Value>,
     others: BTreeSet<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ChannelAsk {
-    Join,
-    Ping,
 }
 
 impl TextRoom {
@@ -57,7 +51,7 @@ impl TextRoom {
             is_open: false,
             is_member: false,
             transactions: 0,
-            asked: BTreeMap::new(),
+            asked: None,
             early: Vec::new(),
             others: BTreeSet::new(),
         }
@@ -89,8 +83,8 @@ impl TextRoom {
                 self.name = None;
                 self.detach();
             }
-            // Else it goes over the channel.
-            Message::Ping if !self.is_member => self.session.ping(),
+            // Whether the socket is alive is to be known, too.
+            Message::Ping => self.session.ping(),
             Message::RequestOffer { remote, ice_restart } if remote == Message::SERVER => {
                 self.request_offer(*ice_restart);
             }
@@ -117,11 +111,6 @@ impl TextRoom {
 
     /// Janus tells the others that the user has left.
     fn detach(&mut self) {
-        // Their answers don't come any more.
-        let pings = self.asked.values().filter(|ask| **ask == ChannelAsk::Ping);
-        for _ in 0..pings.count() {
-            self.session.ping();
-        }
         self.channel_gone();
         if let Some(key) = self.handle.take() {
             self.session.detach(key, Ask::Detach);
@@ -131,7 +120,7 @@ impl TextRoom {
     fn channel_gone(&mut self) {
         self.is_open = false;
         self.is_member = false;
-        self.asked.clear();
+        self.asked = None;
         self.early.clear();
         self.others.clear();
     }
@@ -259,19 +248,17 @@ impl TextRoom {
     }
 
     fn join(&mut self) -> Option<String> {
-        let is_asked = self.asked.values().any(|ask| *ask == ChannelAsk::Join);
-        if !self.is_open || self.is_member || is_asked {
+        if !self.is_open || self.is_member || self.asked.is_some() {
             return None;
         }
         let body = json!({ "textroom": "join", "username": self.user_id, "display": self.name.as_ref()? });
-        Some(self.say(body, Some(ChannelAsk::Join)))
+        let text = self.say(body);
+        self.asked = Some(self.transactions);
+        Some(text)
     }
 
-    fn say(&mut self, mut body: Value, ask: Option<ChannelAsk>) -> String {
+    fn say(&mut self, mut body: Value) -> String {
         self.transactions += 1;
-        if let Some(ask) = ask {
-            self.asked.insert(self.transactions, ask);
-        }
         body["transaction"] = self.transactions.to_string().into();
         body["room"] = self.room.into();
         body.to_string()
@@ -283,16 +270,12 @@ impl TextRoom {
                 self.name = Some(name.clone());
                 self.join()
             }
-            Message::Ping if self.is_member => {
-                let body = json!({ "textroom": "listparticipants" });
-                Some(self.say(body, Some(ChannelAsk::Ping)))
-            }
             Message::Relayed { remote, text } if self.is_member => {
                 let mut body = json!({ "textroom": "message", "text": text, "ack": false });
                 if let Some(remote) = remote {
                     body["to"] = remote.as_str().into();
                 }
-                Some(self.say(body, None))
+                Some(self.say(body))
             }
             _ => None,
         };
@@ -302,9 +285,9 @@ impl TextRoom {
     pub fn read_channel(&mut self, text: &str) -> Reading {
         let frame: Value = serde_json::from_str(text).unwrap_or_default();
         let number = frame["transaction"].as_str().and_then(|text| text.parse().ok());
-        let asked = number.and_then(|number: u64| self.asked.remove(&number));
-        if let Some(ask) = asked {
-            self.answered_on_channel(ask, frame);
+        if number.is_some() && self.asked == number {
+            self.asked = None;
+            self.join_answered(&frame);
         } else if !self.happened(frame) {
             return Reading::default();
         }
@@ -312,37 +295,30 @@ impl TextRoom {
         self.session.take_reading()
     }
 
-    fn answered_on_channel(&mut self, ask: ChannelAsk, frame: Value) {
-        let is_error = frame["textroom"] == "error";
-        match ask {
-            // Also a refused one was read, after all before it.
-            ChannelAsk::Ping => self.session.say(Message::Pong),
-            ChannelAsk::Join if is_error => {
-                self.early.clear();
-                let refused = refusal(&frame["error_code"], &frame["error"]);
-                let created = match refused.code == NO_ROOM {
-                    true => self.refusal.take(),
-                    false => None,
-                };
-                let rejected = self.rejected(created.unwrap_or(refused));
-                self.session.say(rejected);
-            }
-            ChannelAsk::Join => {
-                self.is_member = true;
-                let list = frame["participants"].as_array();
-                let list = list.map(Vec::as_slice).unwrap_or_default();
-                let members: Vec<Member> = list.iter().filter_map(member).collect();
-                self.others = members.iter().map(|member| member.user_id.clone()).collect();
-                self.session.say(Message::Welcome {
-                    members,
-                    token: None,
-                    resumed: false,
-                    user_id: None,
-                });
-                for frame in std::mem::take(&mut self.early) {
-                    self.happened(frame);
-                }
-            }
+    fn join_answered(&mut self, frame: &Value) {
+        if frame["textroom"] == "error" {
+            self.early.clear();
+            let refused = refusal(&frame["error_code"], &frame["error"]);
+            let created = match refused.code == NO_ROOM {
+                true => self.refusal.take(),
+                false => None,
+            };
+            let rejected = self.rejected(created.unwrap_or(refused));
+            return self.session.say(rejected);
+        }
+        self.is_member = true;
+        let list = frame["participants"].as_array();
+        let list = list.map(Vec::as_slice).unwrap_or_default();
+        let members: Vec<Member> = list.iter().filter_map(member).collect();
+        self.others = members.iter().map(|member| member.user_id.clone()).collect();
+        self.session.say(Message::Welcome {
+            members,
+            token: None,
+            resumed: false,
+            user_id: None,
+        });
+        for frame in std::mem::take(&mut self.early) {
+            self.happened(frame);
         }
     }
 
@@ -363,7 +339,7 @@ impl TextRoom {
             return true;
         }
         if !self.is_member {
-            if !self.asked.is_empty() && self.early.len() < MAX_EARLY {
+            if self.asked.is_some() && self.early.len() < MAX_EARLY {
                 self.early.push(frame);
             }
             return true;

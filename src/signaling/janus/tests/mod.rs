@@ -144,7 +144,11 @@ fn a_session_is_kept_from_the_moment_that_there_is_one() {
         (&kept["janus"], &kept["session_id"]),
         (&"keepalive".into(), &3_247_219_785_841_319_u64.into())
     );
-    // Another socket knows nothing of it.
-    ann.open();
+    // Another socket knows nothing of it, and ends it, for Janus may hold the last one for alive.
+    let frames = ann.open();
+    assert_eq!(asks(&frames), ["destroy", "create"]);
+    assert_eq!(frames[0]["session_id"], 3_247_219_785_841_319_u64);
+    let gone = r#"{"janus":"error","session_id":3247219785841319,"transaction":"ghost","error":{"code":458,"reason":"No such session"}}"#;
+    assert_eq!(ann.hear(gone).0, [other("error")]);
     assert!(frame(&ann).contains(r#""janus":"ping""#));
 }
