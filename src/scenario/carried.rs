@@ -90,10 +90,10 @@ impl Check<'_, '_> {
 
     fn no_server_link(&self) -> &'static str {
         match self.abilities.topology.has_server_link() {
-            true => {
-                "its one connection is the link there: ask for `connect_ms`, which is how long that takes"
+            true => "its one connection is the link there: ask for `connect_ms` or `connect_abandoned`",
+            false => {
+                "members connect to one another alone there: ask for `connect_ms` or `connect_abandoned`"
             }
-            false => "members connect to one another alone there: ask for `connect_ms`",
         }
     }
 
