@@ -238,6 +238,17 @@ mod tests {
     }
 
     #[test]
+    fn the_time_of_a_membership_ends_with_it() {
+        let run = alone()
+            .leave(10_000, A, 1)
+            .join(20_000, A, 2)
+            .joined(20_005, A, 2)
+            .peer(31_001, A, EventKind::ScriptEnded)
+            .open(45_000, (A, SERVER), 1, 2);
+        assert_eq!(figures(run, 60_000), ("1 ok 25000 ms".to_owned(), 1));
+    }
+
+    #[test]
     fn a_join_that_is_to_be_refused_has_none() {
         let refused = EventKind::JoinStarted {
             planned: ms(0),
