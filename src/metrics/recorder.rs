@@ -57,6 +57,8 @@ pub struct Recorder {
     tally: Tally,
     deadlines: Deadlines,
     burst: Option<Burst>,
+    /// Links of pairs have no connection of their own.
+    relays: bool,
     /// Until when a fault is on at each peer that had one, as planned.
     faulty_until: BTreeMap<PeerId, Instant>,
     /// The newest instant that an event has told.
@@ -83,6 +85,7 @@ impl Recorder {
             tally: Tally::new(Instant::START + plan.warm_up),
             deadlines: Deadlines::default(),
             burst: plan.burst,
+            relays: topology.is_through_server() && !topology.is_media(),
             faulty_until: BTreeMap::new(),
             now: Instant::START,
             cut_short: false,
@@ -101,7 +104,9 @@ impl Recorder {
             true => self.tally.of_the_run(event.at),
             false => self.tally.at(planned_of(&event.kind).unwrap_or(event.at)),
         };
-        if let Some(series) = counter_of(&event.kind) {
+        let relayed = self.relays && event.remote.is_some_and(|remote| remote != PeerId::SERVER);
+        let no_connection = relayed && matches!(event.kind, EventKind::ConnectionCreated { .. });
+        if let Some(series) = counter_of(&event.kind).filter(|_| !no_connection) {
             counted.count(series);
         }
         for (series, more) in amounts_of(&event.kind) {
