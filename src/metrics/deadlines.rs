@@ -18,6 +18,8 @@ pub(super) enum Due {
     Fault(PairId),
     /// A member has no signaling socket: a failure.
     Resumption(PeerId),
+    /// A peer's connection to the server is not open: a failure.
+    ServerLink(PeerId),
     /// A peer has no open channel to a member who is not in the plan: a failure.
     External(ExternalId),
     /// A delivery found no message that was sent, and waits no longer for one.

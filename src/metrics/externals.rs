@@ -6,6 +6,7 @@ use std::{
 use crate::base::{Generation, Instant, PeerId, RoomId};
 
 use super::{
+    EventKind,
     deadlines::{Deadlines, Due},
     members::Cut,
     tally::Tally,
@@ -49,6 +50,30 @@ impl Externals {
         self.ignored.insert((room, external.to_owned()))
     }
 
+    /// Takes what happened between a peer and one of them.
+    pub(super) fn observe(
+        &mut self,
+        peer: PeerId,
+        at: Instant,
+        kind: &EventKind,
+        tally: &mut Tally,
+        deadlines: &mut Deadlines,
+    ) {
+        match kind {
+            EventKind::ExternalJoined {
+                external, planned, ..
+            } => self.begin((peer, external), *planned, at, tally, deadlines),
+            EventKind::ExternalOpened {
+                external, generation, ..
+            } => self.opened((peer, external), *generation, at, tally, deadlines),
+            EventKind::ExternalClosed {
+                external, generation, ..
+            } => self.closed((peer, external), *generation),
+            EventKind::ExternalLeft { external, .. } => self.left((peer, external), at, tally, deadlines),
+            _ => {}
+        }
+    }
+
     /// The earliest instant that something pending is measured from.
     pub(super) fn pending_since(&self) -> Option<Instant> {
         let pending = self.met.iter().filter(|met| met.pending);
@@ -56,7 +81,7 @@ impl Externals {
     }
 
     /// `peer` was told that it is in the room.
-    pub(super) fn begin(
+    fn begin(
         &mut self,
         (peer, external): (PeerId, &str),
         since: Instant,
@@ -80,7 +105,7 @@ impl Externals {
     }
 
     /// The channel to it is open at `peer`'s end.
-    pub(super) fn opened(
+    fn opened(
         &mut self,
         ends: (PeerId, &str),
         generation: Generation,
@@ -102,7 +127,7 @@ impl Externals {
     }
 
     /// This connection to it is closed.
-    pub(super) fn closed(&mut self, ends: (PeerId, &str), generation: Generation) {
+    fn closed(&mut self, ends: (PeerId, &str), generation: Generation) {
         if let Some((_, met)) = self.find(ends)
             && met.open == Some(generation)
         {
@@ -111,13 +136,7 @@ impl Externals {
     }
 
     /// It has left.
-    pub(super) fn left(
-        &mut self,
-        ends: (PeerId, &str),
-        at: Instant,
-        tally: &mut Tally,
-        deadlines: &mut Deadlines,
-    ) {
+    fn left(&mut self, ends: (PeerId, &str), at: Instant, tally: &mut Tally, deadlines: &mut Deadlines) {
         if let Some((id, _)) = self.find(ends) {
             self.cut(id, at, Cut::Left, tally, deadlines);
         }
@@ -208,10 +227,7 @@ fn abandon(since: Instant, tally: &mut Tally) {
 
 #[cfg(test)]
 mod tests {
-    use crate::metrics::{
-        EventKind,
-        story::{A, B, Story, ms},
-    };
+    use crate::metrics::story::{A, B, Story, ms};
 
     use super::*;
 

@@ -35,10 +35,12 @@ mod recorder_stories;
 mod renumber;
 mod resumptions;
 mod seqs;
+mod server_links;
 mod snapshot;
 #[cfg(test)]
 mod story;
 mod subject;
+mod tags;
 mod tally;
 mod timeline;
 mod trend;

@@ -1,141 +1,10 @@
 use super::{
-    FaultCause, Forgery, LimitOf, RecoveryPath,
-    metric::{Metric, Tag, counter, rate, tag, trend},
+    metric::{Metric, counter, rate, trend},
+    tags::{
+        AGAIN, BURST, CAUSE, CONNECT, EXPECTED, FAILURES, FORGED, IGNORED, LIMITS, PATH, RECONNECT, TREATED,
+        WASTE,
+    },
 };
-use crate::base::SignalingFailure;
-
-impl FaultCause {
-    /// As it is in tags, and in a scenario as the name of the step: `drop_network`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DropNetwork => "drop_network",
-            Self::IceRestart => "ice_restart",
-            Self::CutSignaling => "cut_signaling",
-            Self::Crash => "crash",
-            Self::Rejoin => "rejoin",
-            Self::ServerRestart => "server_restart",
-            Self::BlockUdp => "block_udp",
-            Self::Roam => "roam",
-            Self::NatRebind => "nat_rebind",
-            Self::Suspend => "suspend",
-            Self::ServerCrash => "server_crash",
-            Self::Turn => "turn",
-        }
-    }
-}
-
-impl Forgery {
-    /// As it is in tags: `stale_offer`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::OfferCopy => "offer_copy",
-            Self::AnswerCopy => "answer_copy",
-            Self::StaleOffer => "stale_offer",
-            Self::SecondJoin => "second_join",
-            Self::Raw => "raw",
-        }
-    }
-}
-
-impl LimitOf {
-    /// As it is in tags: `harness`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Harness => "harness",
-            Self::Client => "client",
-            Self::User => "user",
-        }
-    }
-}
-
-impl RecoveryPath {
-    /// As it is in tags: `ice_restart`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Resume => "resume",
-            Self::IceRestart => "ice_restart",
-            Self::Replace => "replace",
-            Self::Rejoin => "rejoin",
-        }
-    }
-}
-
-const YES_NO: &[&str] = &["yes", "no"];
-const CONNECT: &[Tag] = &[
-    tag("glare", YES_NO),
-    tag("pair", &["host", "srflx", "prflx", "relay", "unknown"]),
-    tag("degraded", YES_NO),
-];
-const PATHS: Tag = tag("path", &["resume", "ice_restart", "replace", "rejoin"]);
-const CAUSES: Tag = tag(
-    "cause",
-    &[
-        "rejoin",
-        "ice_restart",
-        "drop_network",
-        "roam",
-        "nat_rebind",
-        "cut_signaling",
-        "crash",
-        "suspend",
-        "server_restart",
-        "block_udp",
-        "server_crash",
-        "turn",
-    ],
-);
-const RECONNECT: &[Tag] = &[PATHS, CAUSES];
-const PATH: &[Tag] = &[PATHS];
-const CAUSE: &[Tag] = &[CAUSES];
-const AGAIN: &[Tag] = &[tag("again", YES_NO)];
-const BURST: &[Tag] = &[tag("burst", YES_NO)];
-const EXPECTED: &[Tag] = &[tag("expected", YES_NO)];
-const IGNORED: &[Tag] = &[tag(
-    "reason",
-    &[
-        "duplicate",
-        "glare",
-        "unexpected",
-        "not_a_member",
-        "queue_full",
-        "locked",
-        "state",
-        "broken",
-        "stale",
-    ],
-)];
-const FAILURES: &[Tag] = &[tag("failure", SignalingFailure::NAMES)];
-const TREATED: &[Tag] = &[
-    tag(
-        "frame",
-        &[
-            "offer",
-            "answer",
-            "candidate",
-            "join",
-            "leave",
-            "ping",
-            "welcome",
-            "join_rejected",
-            "member_joined",
-            "member_left",
-            "roster",
-            "pong",
-            "error",
-            "other",
-        ],
-    ),
-    tag("treatment", &["drop", "delay", "reorder", "duplicate", "corrupt"]),
-    tag("way", &["in", "out"]),
-];
-const FORGED: &[Tag] = &[tag(
-    "forgery",
-    &["offer_copy", "answer_copy", "stale_offer", "second_join", "raw"],
-)];
-
-const WASTE: &[Tag] = &[tag("whose", &["other_room", "other_member", "server"])];
-
-const LIMITS: &[Tag] = &[tag("of", &["harness", "client", "user"])];
 
 /// Every metric there is, trends first, then rates, then counters.
 pub const CATALOGUE: &[Metric] = &[
@@ -171,7 +40,8 @@ pub const CATALOGUE: &[Metric] = &[
     trend(
         "channel_ms",
         &[],
-        "Last phase of `connect_ms`: from there until the data channel is open at both ends.",
+        "Last phase of `connect_ms`: from there until the data channel is open at both ends, or on links of media, the \
+         first RTP packet has come in.",
     ),
     trend(
         "join_ms",
@@ -202,6 +72,12 @@ pub const CATALOGUE: &[Metric] = &[
         &[],
         "From the loss of a member's signaling socket until its membership was taken over; a membership that is lost, \
          or not taken over within `connect_timeout`, is a failure.",
+    ),
+    trend(
+        "server_connect_ms",
+        &[],
+        "From a peer's planned join until its connection to the server was open for the first time, where the links of \
+         pairs go through that; not so within `connect_timeout` is a failure.",
     ),
     trend(
         "external_connect_ms",
@@ -452,6 +328,11 @@ pub const CATALOGUE: &[Metric] = &[
         "Calls on a connection that the stack or its state refused.",
     ),
     counter(
+        "server_connects_abandoned",
+        &[],
+        "Cases of `server_connect_ms` that a leave, a crash or the run's end cut short before their time-out.",
+    ),
+    counter(
         "external_connects_abandoned",
         &[],
         "Cases of `external_connect_ms` that a leave or the run's end cut short before their time-out.",
@@ -582,27 +463,5 @@ mod tests {
             );
             assert!(metric.tags.iter().all(|tag| !tag.values.is_empty()));
         }
-    }
-
-    /// A threshold on a cause that nothing has would wait for samples in vain.
-    #[test]
-    fn every_cause_that_a_threshold_may_name_is_one_of_a_fault() {
-        use FaultCause::*;
-        let causes = [
-            DropNetwork,
-            IceRestart,
-            CutSignaling,
-            Crash,
-            Rejoin,
-            ServerRestart,
-            BlockUdp,
-            Roam,
-            NatRebind,
-            Suspend,
-            ServerCrash,
-            Turn,
-        ];
-        let known: BTreeSet<_> = causes.map(FaultCause::name).into();
-        assert_eq!(CAUSES.values.iter().copied().collect::<BTreeSet<_>>(), known);
     }
 }

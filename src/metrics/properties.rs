@@ -13,10 +13,18 @@ use super::{
     CATALOGUE, CandidateKind, DescriptionKind, EventKind, FaultCause, IgnoreReason, Kind, Metric, MetricKey,
     Recorder, RecoveryPath, RunEvent, SignalingState, Snapshot, Trend,
     link_event::link_event,
-    story::{ms, plan},
+    story::{hub, ingest, ms, plan, sfu},
 };
 
 const PEERS: u32 = 3;
+
+/// A plan of so many rooms and peers in each.
+type Planned = fn(u32, u32) -> Plan;
+
+/// Links of every kind.
+fn plans() -> impl Strategy<Value = Planned> {
+    prop::sample::select(vec![plan as Planned, sfu, hub, ingest])
+}
 
 fn kinds() -> impl Strategy<Value = EventKind> {
     let incarnation = || prop_oneof![4 => Just(1), 1 => Just(2)].prop_map(Incarnation);
@@ -135,11 +143,17 @@ fn concerns_a_link(kind: &EventKind) -> bool {
         )
 }
 
+/// A peer of the plan or one that is in none, the server, or nobody.
+fn anybody() -> impl Strategy<Value = Option<PeerId>> {
+    prop::option::of(prop_oneof![9 => (0_u32..9).prop_map(PeerId), 1 => Just(PeerId::SERVER)])
+}
+
 /// Events in two rooms of three, each at its instant; gaps reach over the time-outs. In every other run
 /// everybody begins as a member, so that links do get measured.
 fn events() -> impl Strategy<Value = Vec<RunEvent>> {
     let gap = prop_oneof![9 => 0_u64..300, 1 => 0_u64..40_000];
-    let event = (gap, 0..2 * PEERS, 1..PEERS, kinds());
+    // The last of these is the server.
+    let event = (gap, 0..2 * PEERS, 1..=PEERS, kinds());
     (any::<bool>(), prop::collection::vec(event, 0..200)).prop_map(|(members, events)| {
         let join = |peer| RunEvent {
             at: Instant::START,
@@ -157,7 +171,10 @@ fn events() -> impl Strategy<Value = Vec<RunEvent>> {
         run.extend(events.into_iter().map(|(gap, peer, other, kind)| {
             at += gap;
             let room = peer / PEERS * PEERS;
-            let remote = PeerId(room + (peer - room + other) % PEERS);
+            let remote = match other {
+                PEERS => PeerId::SERVER,
+                _ => PeerId(room + (peer - room + other) % PEERS),
+            };
             RunEvent {
                 at: ms(at),
                 peer: Some(PeerId(peer)),
@@ -169,12 +186,13 @@ fn events() -> impl Strategy<Value = Vec<RunEvent>> {
     })
 }
 
-fn record<'a>(events: impl IntoIterator<Item = &'a RunEvent>, end: Instant) -> Snapshot {
-    record_after(Duration::ZERO, events, end)
+fn record<'a>(plan: Planned, events: impl IntoIterator<Item = &'a RunEvent>, end: Instant) -> Snapshot {
+    record_after(plan, Duration::ZERO, events, end)
 }
 
 /// With a warm-up.
 fn record_after<'a>(
+    plan: Planned,
     warm_up: Duration,
     events: impl IntoIterator<Item = &'a RunEvent>,
     end: Instant,
@@ -192,23 +210,25 @@ fn record_after<'a>(
 
 proptest! {
     #[test]
-    fn the_snapshots_of_rooms_apart_add_up_to_the_snapshot_of_all(events in events(), more in 0_u64..40_000) {
+    fn the_snapshots_of_rooms_apart_add_up_to_the_snapshot_of_all(
+        plan in plans(), events in events(), more in 0_u64..40_000,
+    ) {
         let end = events.last().map_or(Instant::START, |event| event.at) + Duration::from_millis(more);
         let of = |room: u32| {
             let theirs = events.iter().filter(|event| event.peer.is_some_and(|peer| peer.0 / PEERS == room));
-            record(theirs, end)
+            record(plan, theirs, end)
         };
         let mut sum = of(0);
         sum.merge(&of(1));
-        prop_assert_eq!(sum, record(&events, end));
+        prop_assert_eq!(sum, record(plan, &events, end));
     }
 
     #[test]
     fn every_message_sent_has_one_end_and_every_figure_is_in_the_catalogue(
-        events in events(), more in 0_u64..40_000, warm_up in prop_oneof![Just(0), 0_u64..60_000],
+        plan in plans(), events in events(), more in 0_u64..40_000, warm_up in prop_oneof![Just(0), 0_u64..60_000],
     ) {
         let end = events.last().map_or(Instant::START, |event| event.at) + Duration::from_millis(more);
-        let snapshot = record_after(Duration::from_millis(warm_up), &events, end);
+        let snapshot = record_after(plan, Duration::from_millis(warm_up), &events, end);
         let count = |name| snapshot.counters.get(&MetricKey::new(name)).copied().unwrap_or_default();
         prop_assert_eq!(
             count("messages_sent"),
@@ -239,10 +259,10 @@ proptest! {
 
     #[test]
     fn every_fault_that_began_is_one_sample_failure_or_abandonment_or_counted_as_neither(
-        events in events(), more in 0_u64..40_000, warm_up in prop_oneof![Just(0), 0_u64..60_000],
+        plan in plans(), events in events(), more in 0_u64..40_000, warm_up in prop_oneof![Just(0), 0_u64..60_000],
     ) {
         let end = events.last().map_or(Instant::START, |event| event.at) + Duration::from_millis(more);
-        let snapshot = record_after(Duration::from_millis(warm_up), &events, end);
+        let snapshot = record_after(plan, Duration::from_millis(warm_up), &events, end);
         for cause in [FaultCause::DropNetwork, FaultCause::IceRestart, FaultCause::CutSignaling] {
             let key = |name| MetricKey::new(name).with("cause", cause.name());
             let count = |name| snapshot.counters.get(&key(name)).copied().unwrap_or_default();
@@ -268,17 +288,35 @@ proptest! {
     }
 
     #[test]
+    fn every_join_that_is_to_succeed_is_one_case_of_the_connection_to_a_server_that_links_go_through(
+        plan in plans(), events in events(), more in 0_u64..40_000, warm_up in prop_oneof![Just(0), 0_u64..60_000],
+    ) {
+        let end = events.last().map_or(Instant::START, |event| event.at) + Duration::from_millis(more);
+        let snapshot = record_after(plan, Duration::from_millis(warm_up), &events, end);
+        let cases = |trend, abandoned| {
+            let trend = snapshot.trends.get(&MetricKey::new(trend)).map_or(0, Trend::count);
+            trend + snapshot.counters.get(&MetricKey::new(abandoned)).copied().unwrap_or_default()
+        };
+        let joins = match plan(2, PEERS).abilities().topology.is_through_server() {
+            true => cases("join_ms", "joins_abandoned"),
+            false => 0,
+        };
+        prop_assert_eq!(cases("server_connect_ms", "server_connects_abandoned"), joins);
+    }
+
+    #[test]
     fn events_in_any_order_about_anybody_are_borne(
-        events in prop::collection::vec((0_u64..90_000, prop::option::of(0_u32..9), prop::option::of(0_u32..9), kinds()), 0..200),
+        plan in plans(),
+        events in prop::collection::vec((0_u64..90_000, anybody(), anybody(), kinds()), 0..200),
         end in 0_u64..90_000,
     ) {
         let events: Vec<_> = events.into_iter().map(|(at, peer, remote, kind)| RunEvent {
             at: ms(at),
-            peer: peer.map(PeerId),
-            remote: remote.map(PeerId),
+            peer,
+            remote,
             kind,
         }).collect();
-        record(&events, ms(end));
+        record(plan, &events, ms(end));
     }
 }
 
@@ -293,6 +331,7 @@ fn the_catalogue_has_nothing_that_is_never_recorded() {
         include_str!("faults.rs"),
         include_str!("overlap.rs"),
         include_str!("resumptions.rs"),
+        include_str!("server_links.rs"),
         include_str!("phases.rs"),
         include_str!("joins.rs"),
         include_str!("messages.rs"),

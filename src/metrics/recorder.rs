@@ -17,6 +17,7 @@ use super::{
     messages::{MessageId, Messages},
     pairs::{Pairs, pair_of},
     resumptions::Resumptions,
+    server_links::ServerLinks,
     subject::Subject,
     tally::{Series, Tally},
 };
@@ -50,11 +51,14 @@ pub struct Recorder {
     faults: Faults,
     joins: Joins,
     resumptions: Resumptions,
+    server_links: ServerLinks,
     externals: Externals,
     messages: Messages,
     tally: Tally,
     deadlines: Deadlines,
     burst: Option<Burst>,
+    /// Links of pairs have no connection of their own.
+    relays: bool,
     /// Until when a fault is on at each peer that had one, as planned.
     faulty_until: BTreeMap<PeerId, Instant>,
     /// The newest instant that an event has told.
@@ -68,17 +72,20 @@ pub struct Recorder {
 impl Recorder {
     /// A recorder for one run of `plan`.
     pub fn new(plan: &Plan) -> Self {
+        let topology = plan.abilities().topology;
         Self {
             members: Members::new(plan),
             pairs: Pairs::new(plan.connect_timeout),
             faults: Faults::new(plan.connect_timeout, plan.message_timeout),
             joins: Joins::new(plan.connect_timeout),
             resumptions: Resumptions::new(plan.connect_timeout),
+            server_links: ServerLinks::new(topology.is_through_server(), plan.connect_timeout),
             externals: Externals::new(plan.connect_timeout),
             messages: Messages::new(plan.message_timeout),
             tally: Tally::new(Instant::START + plan.warm_up),
             deadlines: Deadlines::default(),
             burst: plan.burst,
+            relays: topology.is_through_server() && !topology.is_media(),
             faulty_until: BTreeMap::new(),
             now: Instant::START,
             cut_short: false,
@@ -97,7 +104,9 @@ impl Recorder {
             true => self.tally.of_the_run(event.at),
             false => self.tally.at(planned_of(&event.kind).unwrap_or(event.at)),
         };
-        if let Some(series) = counter_of(&event.kind) {
+        let relayed = self.relays && event.remote.is_some_and(|remote| remote != PeerId::SERVER);
+        let no_connection = relayed && matches!(event.kind, EventKind::ConnectionCreated { .. });
+        if let Some(series) = counter_of(&event.kind).filter(|_| !no_connection) {
             counted.count(series);
         }
         for (series, more) in amounts_of(&event.kind) {
@@ -135,6 +144,7 @@ impl Recorder {
                 }
                 Due::Fault(pair) => self.faults.end_of_run(pair, self.now, &mut self.tally),
                 Due::Resumption(peer) => self.resumptions.end_of_run(peer, &mut self.tally),
+                Due::ServerLink(peer) => self.server_links.end_of_run(peer, &mut self.tally),
                 Due::External(id) => self.externals.end_of_run(id, &mut self.tally),
                 Due::Message(id) => self.messages.abandon(id, &mut self.tally),
                 Due::Unmatched(id) => self.messages.expire_early(id, &mut self.tally),
@@ -165,6 +175,7 @@ impl Recorder {
             Some(Subject::Joins) => self.joins.pending_since(),
             Some(Subject::Signaling) => self.resumptions.pending_since(),
             Some(Subject::Recovery) => earlier(self.faults.pending_since(), self.pairs.pending_since()),
+            Some(Subject::ServerLinks) => self.server_links.pending_since(),
             Some(Subject::Externals) => self.externals.pending_since(),
             Some(Subject::Links) => self.pairs.pending_since(),
             Some(Subject::Messages) => self.messages.pending_since(),
@@ -219,6 +230,7 @@ impl Recorder {
             Due::Join(peer) => self.joins.expire(peer, &mut self.tally),
             Due::Fault(pair) => self.faults.expire(pair, &mut self.tally),
             Due::Resumption(peer) => self.resumptions.expire(peer, &mut self.tally),
+            Due::ServerLink(peer) => self.server_links.expire(peer, &mut self.tally),
             Due::External(id) => self.externals.expire(id, &mut self.tally),
             Due::Message(id) => self.messages.expire(id, &self.faults, &mut self.tally),
             Due::Unmatched(id) => self.messages.expire_early(id, &mut self.tally),
@@ -317,36 +329,11 @@ impl Recorder {
                 }
             }
             _ => {
-                self.external(peer, at, kind);
+                self.externals
+                    .observe(peer, at, kind, &mut self.tally, &mut self.deadlines);
                 self.degrade(peer, kind);
                 self.fault_without_link(kind);
             }
-        }
-    }
-
-    /// Something happened between a peer and a member who is not in the plan.
-    fn external(&mut self, peer: PeerId, at: Instant, kind: &EventKind) {
-        let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
-        match kind {
-            EventKind::ExternalJoined {
-                external, planned, ..
-            } => {
-                self.externals
-                    .begin((peer, external), *planned, at, tally, deadlines);
-            }
-            EventKind::ExternalOpened {
-                external, generation, ..
-            } => {
-                let ends = (peer, external.as_str());
-                self.externals.opened(ends, *generation, at, tally, deadlines);
-            }
-            EventKind::ExternalClosed {
-                external, generation, ..
-            } => self.externals.closed((peer, external), *generation),
-            EventKind::ExternalLeft { external, .. } => {
-                self.externals.left((peer, external), at, tally, deadlines);
-            }
-            _ => {}
         }
     }
 
@@ -406,6 +393,7 @@ impl Recorder {
         }
         self.joins
             .begin((peer, stay), again, &members, &mut self.deadlines);
+        self.server_links.begin(peer, stay, &mut self.deadlines);
     }
 
     /// A join came to nothing. `stay`: the one it was about, if it is still pending.
@@ -436,6 +424,7 @@ impl Recorder {
         let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
         self.joins.end(peer, at, cut, tally, deadlines);
         self.resumptions.end(peer, at, cut, tally, deadlines);
+        self.server_links.end(peer, at, cut, tally, deadlines);
         self.externals.end(peer, at, cut, tally, deadlines);
         for mate in self.members.mates(peer) {
             self.pairs.end((peer, mate), at, cut, tally, deadlines);
@@ -575,6 +564,9 @@ impl Recorder {
         let (tally, deadlines) = (&mut self.tally, &mut self.deadlines);
         match event {
             LinkEvent::Opened(incarnation, _) => {
+                if remote == PeerId::SERVER {
+                    self.server_links.opened(peer, incarnation, at, tally, deadlines);
+                }
                 self.joins
                     .opened(ends, generation, incarnation, at, tally, deadlines);
             }

@@ -1,10 +1,13 @@
 //! What a recorder tells of a run beside its samples.
 
-use crate::{base::SignalingFailure, plan::Burst};
+use crate::{
+    base::{PeerId, SignalingFailure},
+    plan::Burst,
+};
 
 use super::{
     EventKind, Live,
-    story::{A, B, Story, ms, plan},
+    story::{A, B, Story, hub, ms, plan, sfu},
 };
 
 fn step(planned: u64) -> EventKind {
@@ -30,6 +33,17 @@ fn lag_in_a_declared_burst_is_kept_apart() {
     assert_eq!(run.trend("generator_lag_ms{burst:no}"), "1 ok 3900 ms");
     assert_eq!(run.trend("generator_lag_ms"), "3 ok 1000..3900 ms");
     assert_eq!(run.count("steps_started"), 3);
+}
+
+#[test]
+fn a_link_that_a_hub_passes_on_is_no_connection() {
+    let made = |plan| {
+        let story = Story::with(&plan)
+            .created(0, (A, PeerId::SERVER), 1)
+            .created(1, (A, B), 1);
+        story.end(10).count("connections_created")
+    };
+    assert_eq!([hub(1, 2), sfu(1, 2), plan(1, 2)].map(made), [1, 2, 2]);
 }
 
 #[test]

@@ -50,6 +50,9 @@ impl Numbers {
     }
 
     fn peer(&self, peer: &mut PeerId) -> Result<(), String> {
+        if *peer == PeerId::SERVER {
+            return Ok(());
+        }
         let known = self.peers.get(peer.index()).copied();
         *peer = known.ok_or_else(|| format!("there is no {peer} in the segment"))?;
         Ok(())
@@ -105,6 +108,19 @@ mod tests {
         assert_eq!(numbers().renumber(&mut barrier), Ok(()));
         assert_eq!(barrier.kind, released(1));
         assert!(numbers().renumber(&mut event(0, released(1))).is_err());
+    }
+
+    #[test]
+    fn the_server_is_the_same_in_every_segment() {
+        let mut event = RunEvent {
+            remote: Some(PeerId::SERVER),
+            ..event(1, EventKind::ScriptEnded)
+        };
+        assert_eq!(numbers().renumber(&mut event), Ok(()));
+        assert_eq!(
+            (event.peer, event.remote),
+            (Some(PeerId(3)), Some(PeerId::SERVER))
+        );
     }
 
     #[test]

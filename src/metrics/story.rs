@@ -6,6 +6,7 @@ use crate::{
     base::{Generation, Incarnation, Instant, PeerId, PeerNumber, RoomId, SignalingFailure},
     plan::{Action, JoinOutcome, PeerPlan, Plan, PlannedStep, RoomPlan},
     scenario::ClientRules,
+    signaling::{JanusOptions, JanusPlugin, Protocol},
 };
 
 use super::{
@@ -59,6 +60,36 @@ pub(super) fn plan(rooms: u32, peers: u32) -> Plan {
         relay_mode: Default::default(),
         protocol: Default::default(),
         message_timeout: Duration::from_secs(30),
+    }
+}
+
+/// The same behind an SFU.
+pub(super) fn sfu(rooms: u32, peers: u32) -> Plan {
+    let protocol = Protocol::Janus(JanusOptions::default());
+    Plan {
+        protocol,
+        ..plan(rooms, peers)
+    }
+}
+
+/// The same with a hub.
+pub(super) fn hub(rooms: u32, peers: u32) -> Plan {
+    let protocol = Protocol::Janus(JanusOptions {
+        plugin: JanusPlugin::TextRoom,
+        ..JanusOptions::default()
+    });
+    Plan {
+        protocol,
+        ..plan(rooms, peers)
+    }
+}
+
+/// The same, each peer with the server alone.
+pub(super) fn ingest(rooms: u32, peers: u32) -> Plan {
+    let protocol = Protocol::Whip(Default::default());
+    Plan {
+        protocol,
+        ..plan(rooms, peers)
     }
 }
 

@@ -9,6 +9,8 @@ pub(super) enum Subject {
     Recovery,
     /// A first link that is to open.
     Links,
+    /// A first connection to the server that is to open.
+    ServerLinks,
     /// A first channel to a member who is not in the plan.
     Externals,
     /// A message that is to come in.
@@ -29,6 +31,7 @@ impl Subject {
             | "detect_ms" => Some(Self::Recovery),
             "connect_ms" | "connect_failed" | "connect_abandoned" | "offer_answer_ms" | "ice_ms"
             | "dtls_ms" | "channel_ms" => Some(Self::Links),
+            "server_connect_ms" | "server_connects_abandoned" => Some(Self::ServerLinks),
             "external_connect_ms" | "external_connects_abandoned" => Some(Self::Externals),
             "outage_message_failed" => Some(Self::Messages),
             name if name.starts_with("message") => Some(Self::Messages),

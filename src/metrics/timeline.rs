@@ -64,8 +64,10 @@ pub struct RoomLine {
 pub struct RoomCell {
     /// Members at its end.
     pub members: u32,
-    /// Links that are open at its end, of `members * (members - 1) / 2`.
+    /// Links that are open at its end.
     pub links_open: u32,
+    /// How many its members could have: one between every two, or one with the server each.
+    pub links_possible: u32,
     /// Failures that were told.
     pub failures: u32,
     /// Whether a scripted fault was on, or began.
@@ -89,6 +91,8 @@ pub struct FaultBand {
 #[derive(Debug)]
 pub struct TimelineRecorder {
     timeline: Timeline,
+    /// Links are between a peer and the server, which tells nothing of its end.
+    with_server: bool,
     /// By peer, each an index.
     room_of: Vec<usize>,
     joined: Vec<bool>,
@@ -123,6 +127,7 @@ impl TimelineRecorder {
                 faults: Vec::new(),
                 more_faults: 0,
             },
+            with_server: !plan.abilities().topology.has_pairs(),
             joined: vec![false; plan.peers.len()],
             room_of,
             open: BTreeMap::new(),
@@ -237,9 +242,14 @@ impl TimelineRecorder {
             slice.peers_joined = self.all_members;
             slice.links_open = self.all_links;
             if let Some(room) = room {
+                let members = self.members[room];
                 let cell = &mut self.timeline.rooms[room].cells[at];
-                cell.members = self.members[room];
+                cell.members = members;
                 cell.links_open = self.links[room];
+                cell.links_possible = match self.with_server {
+                    true => members,
+                    false => members.saturating_mul(members.saturating_sub(1)) / 2,
+                };
             }
         }
     }
@@ -292,7 +302,10 @@ impl TimelineRecorder {
         let Some(room) = self.room_index(ends.0) else {
             return;
         };
-        let other = self.open.contains_key(&(ends.1, ends.0));
+        let other = match ends.1 {
+            PeerId::SERVER => self.with_server,
+            remote => self.open.contains_key(&(remote, ends.0)),
+        };
         let was = match generation {
             Some(generation) => self.open.insert(ends, generation),
             None => self.open.remove(&ends),
@@ -377,7 +390,7 @@ mod tests {
     use super::*;
     use crate::{
         base::Incarnation,
-        metrics::story::{A, B, ms, plan},
+        metrics::story::{A, B, ingest, ms, plan, sfu},
     };
 
     fn event(at: u64, peer: PeerId, remote: Option<PeerId>, kind: EventKind) -> RunEvent {
@@ -427,6 +440,19 @@ mod tests {
         assert!(timeline.slices.iter().all(|slice| slice.peers_joined == 2));
         let failures: Vec<u32> = timeline.rooms[0].cells.iter().map(|cell| cell.failures).collect();
         assert_eq!(failures, [0, 0, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_connection_to_the_server_is_a_link_where_each_has_to_do_with_that_alone() {
+        let links = |plan| {
+            let mut recorder = TimelineRecorder::new(&plan);
+            recorder.record(&event(10, A, None, joined()), false);
+            recorder.record(&event(20, A, Some(PeerId::SERVER), opened(1)), false);
+            let cells = recorder.timeline().rooms.remove(0).cells;
+            (cells[0].links_open, cells[0].links_possible)
+        };
+        assert_eq!(links(ingest(1, 2)), (1, 1));
+        assert_eq!(links(sfu(1, 2)), (0, 0), "nobody else is there");
     }
 
     #[test]

@@ -17,9 +17,10 @@ const MAX_RATES_SHOWN: usize = 30;
 const MAX_COUNTERS_SHOWN: usize = 60;
 
 /// The order of metrics as a run goes: in, connected, torn and mended, talking. Others come after.
-pub(super) const ORDER: [&str; 15] = [
+pub(super) const ORDER: [&str; 16] = [
     "signaling_ms",
     "join_ms",
+    "server_connect_ms",
     "connect_ms",
     "offer_answer_ms",
     "ice_ms",

@@ -77,6 +77,7 @@ impl Check<'_, '_> {
                 Capability::Externals,
                 "nobody from outside is linked to there: leave the threshold out",
             ),
+            _ if metric.starts_with("server_connect") => (Capability::ThroughServer, self.no_server_link()),
             _ if is_of_messages(metric) => (
                 Capability::Messages,
                 "links carry media there: leave the threshold out",
@@ -85,6 +86,15 @@ impl Check<'_, '_> {
         };
         let what = format!("a threshold on `{metric}`");
         self.ask(capability, threshold.span, &what, help);
+    }
+
+    fn no_server_link(&self) -> &'static str {
+        match self.abilities.topology.has_server_link() {
+            true => "its one connection is the link there: ask for `connect_ms` or `connect_abandoned`",
+            false => {
+                "members connect to one another alone there: ask for `connect_ms` or `connect_abandoned`"
+            }
+        }
     }
 
     /// What lies towards single remotes.

@@ -33,11 +33,13 @@ pub enum Capability {
     MutualPaths,
     /// Who is not in the plan can be a member whom peers link to.
     Externals,
+    /// Members are linked through the server, to which each has a connection beside these links.
+    ThroughServer,
 }
 
 impl Capability {
     /// All, by their names, in the order of the documentation's table.
-    pub const ALL: [(&'static str, Self); 14] = [
+    pub const ALL: [(&'static str, Self); 15] = [
         ("confirmed joins", Self::ConfirmedJoins),
         ("refused joins", Self::RefusedJoins),
         ("newcomers", Self::Newcomers),
@@ -52,6 +54,7 @@ impl Capability {
         ("offers between members", Self::MutualOffers),
         ("paths between members", Self::MutualPaths),
         ("externals", Self::Externals),
+        ("links through the server", Self::ThroughServer),
     ];
 
     /// Its name.
@@ -91,6 +94,7 @@ impl Abilities {
             Capability::MutualOffers | Capability::MutualPaths | Capability::Externals => {
                 self.topology == Topology::Mesh
             }
+            Capability::ThroughServer => self.topology.is_through_server(),
         }
     }
 

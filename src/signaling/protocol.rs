@@ -74,6 +74,11 @@ impl Topology {
         self != Self::Mesh
     }
 
+    /// Whether those pairs are linked through the server, to which each member has a connection beside them.
+    pub fn is_through_server(self) -> bool {
+        self.has_pairs() && self.has_server_link()
+    }
+
     /// Whether connections carry media, and no messages.
     pub fn is_media(self) -> bool {
         matches!(self, Self::Sfu | Self::Ingest | Self::Egress)

@@ -45,14 +45,14 @@ pub(in crate::report) fn strip(timeline: &Timeline, is_virtual: bool) -> Option<
         for (cell, from, until) in runs(&line.cells) {
             let wide = until - from;
             let tall = (share(&cell) * FULL as f64 * 10.0).round() / 10.0;
-            let path = match cell.members {
-                0 => None,
-                1 => Some(&mut alone),
+            let path = match (cell.members, cell.links_possible) {
+                (0, _) => None,
+                (_, 0) => Some(&mut alone),
                 _ if tall >= FULL as f64 => Some(&mut whole),
                 _ => Some(&mut part),
             };
             if let Some(path) = path {
-                let tall = if cell.members == 1 { 1.0 } else { tall.max(1.0) };
+                let tall = tall.max(1.0);
                 let _ = write!(path, "M{from} {foot}v-{}h{wide}v{}z", num(tall), num(tall));
             }
             if cell.faulty {
@@ -150,16 +150,14 @@ fn runs(cells: &[RoomCell]) -> Vec<(RoomCell, usize, usize)> {
 
 /// Which part of the links that its members could have is open.
 fn share(cell: &RoomCell) -> f64 {
-    let members = u64::from(cell.members);
-    let possible = members * members.saturating_sub(1) / 2;
-    match possible {
+    match cell.links_possible {
         0 => 0.0,
-        possible => (f64::from(cell.links_open) / possible as f64).min(1.0),
+        possible => (f64::from(cell.links_open) / f64::from(possible)).min(1.0),
     }
 }
 
 fn table_row(line: &RoomLine, slice_ms: f64) -> Vec<String> {
-    let is_whole = |cell: &RoomCell| cell.members > 1 && share(cell) >= 1.0;
+    let is_whole = |cell: &RoomCell| share(cell) >= 1.0;
     let for_ = |is: &dyn Fn(&RoomCell) -> bool| {
         let count = line.cells.iter().filter(|cell| is(cell)).count();
         match count {
@@ -200,6 +198,7 @@ mod tests {
         RoomCell {
             members,
             links_open,
+            links_possible: members * members.saturating_sub(1) / 2,
             ..RoomCell::default()
         }
     }
@@ -225,6 +224,24 @@ mod tests {
         assert!(drawn.contains(r#"class="room-part" d="M1 8v-4h2v4z""#), "{drawn}");
         assert!(
             drawn.contains(r#"class="room-whole" d="M3 8v-8h1v8z""#),
+            "{drawn}"
+        );
+    }
+
+    #[test]
+    fn who_has_nobody_to_link_to_is_alone() {
+        let one_link = RoomCell {
+            links_possible: 1,
+            ..cell(1, 1)
+        };
+        let drawn = strip(&of(1, &[cell(1, 0), one_link]), false).expect("cells");
+        let drawn = drawn.drawing.into_string();
+        assert!(
+            drawn.contains(r#"class="room-alone" d="M0 8v-1h1v1z""#),
+            "{drawn}"
+        );
+        assert!(
+            drawn.contains(r#"class="room-whole" d="M1 8v-8h1v8z""#),
             "{drawn}"
         );
     }

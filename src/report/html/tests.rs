@@ -14,6 +14,7 @@ fn times(rooms: u32, slices: usize) -> Timeline {
     let cell = |room: u32, nth: usize| RoomCell {
         members: 4,
         links_open: ((nth as u32 * 7 + room) % 7).min(6),
+        links_possible: 6,
         failures: u32::from((nth as u32 + room).is_multiple_of(31)),
         faulty: (nth as u32 + room).is_multiple_of(5),
     };

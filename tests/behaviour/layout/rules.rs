@@ -132,9 +132,11 @@ pub const SERVER: Crate = Crate {
 };
 
 /// Test code that may use more than its folder: (file, folder used).
-pub const TEST_ONLY: [(&str, &str); 2] = [
+pub const TEST_ONLY: [(&str, &str); 3] = [
     // Both make a plan by hand, whose peers carry the rules of a scenario's client.
     ("src/metrics/story.rs", "scenario"),
+    // And servers of several kinds.
+    ("src/metrics/story.rs", "signaling"),
     ("src/verdict/invariants/story.rs", "scenario"),
 ];
 
