@@ -28,7 +28,7 @@ use crate::{
     scenario::{ClientRules, TurnFault},
     signaling::{
         Abilities, ChannelData, ChannelFormat, ChannelMessage, Chunks, Codec, LeaveReason, Member, Message,
-        Seq,
+        OfferedIceServer, Seq,
     },
 };
 
@@ -248,6 +248,8 @@ pub enum PeerOutput {
         generation: Generation,
         command: ConnectionCommand,
     },
+    /// The signaling server has offered it these STUN and TURN servers, in the place of those before.
+    IceServersOffered(Vec<OfferedIceServer>),
     /// Do this to its sockets.
     Network(NetworkCommand),
     /// Do this to the server now, and tell every peer when it is done.

@@ -1,6 +1,6 @@
 //! What a scenario can ask of a protocol, and which protocol carries it.
 
-use super::{Abilities, RosterBy, Topology};
+use super::{Abilities, OffersIce, RosterBy, Topology};
 
 /// What a scenario can ask of a protocol beyond links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,11 +33,13 @@ pub enum Capability {
     MutualPaths,
     /// Who is not in the plan can be a member whom peers link to.
     Externals,
+    /// A server offers its clients STUN and TURN servers.
+    IceServers,
 }
 
 impl Capability {
     /// All, by their names, in the order of the documentation's table.
-    pub const ALL: [(&'static str, Self); 14] = [
+    pub const ALL: [(&'static str, Self); 15] = [
         ("confirmed joins", Self::ConfirmedJoins),
         ("refused joins", Self::RefusedJoins),
         ("newcomers", Self::Newcomers),
@@ -52,6 +54,7 @@ impl Capability {
         ("offers between members", Self::MutualOffers),
         ("paths between members", Self::MutualPaths),
         ("externals", Self::Externals),
+        ("ICE servers", Self::IceServers),
     ];
 
     /// Its name.
@@ -91,6 +94,7 @@ impl Abilities {
             Capability::MutualOffers | Capability::MutualPaths | Capability::Externals => {
                 self.topology == Topology::Mesh
             }
+            Capability::IceServers => self.offers_ice != OffersIce::Never,
         }
     }
 

@@ -9,4 +9,5 @@ mod server;
 mod simplewebrtc;
 mod whep;
 mod whep_server;
+mod whep_turn;
 mod whip;

@@ -44,6 +44,9 @@ const PACKET_EVERY: Duration = Duration::from_millis(20);
 /// How long candidates of this machine may take to be found.
 const GATHERED_WITHIN: Duration = Duration::from_secs(5);
 
+/// Makes the `Link` of a session that begins.
+pub type Link = Box<dyn Fn() -> String + Send + Sync>;
+
 /// A server that runs as long as this lives.
 pub struct WhepServer {
     addr: SocketAddr,
@@ -59,6 +62,10 @@ struct Shared {
     sessions: Mutex<BTreeMap<String, Session>>,
     /// `POST 201`, in order.
     answered: Mutex<Vec<String>>,
+    /// Those that were posted.
+    offers: Mutex<Vec<String>>,
+    /// What `Link` says.
+    link: Link,
     census: Arc<Census>,
 }
 
@@ -73,6 +80,14 @@ struct Session {
 
 impl WhepServer {
     pub fn start(token: Option<&str>) -> Self {
+        Self::with_link(
+            token,
+            Box::new(|| r#"<stun:127.0.0.1:9>; rel="ice-server""#.to_owned()),
+        )
+    }
+
+    /// One that offers these ICE servers.
+    pub fn with_link(token: Option<&str>, link: Link) -> Self {
         let runtime = runtime::Runtime::new().expect("a runtime");
         let shared = Arc::new(Shared {
             token: token.map(str::to_owned),
@@ -80,6 +95,8 @@ impl WhepServer {
             next: AtomicU64::new(1),
             sessions: Mutex::default(),
             answered: Mutex::default(),
+            offers: Mutex::default(),
+            link,
             census: Arc::default(),
         });
         let routes = Router::new()
@@ -111,6 +128,11 @@ impl WhepServer {
     /// Method and status of each request so far.
     pub fn answered(&self) -> Vec<String> {
         held(&self.shared.answered).clone()
+    }
+
+    /// What was posted so far.
+    pub fn offers(&self) -> Vec<String> {
+        held(&self.shared.offers).clone()
     }
 
     /// How many sessions there are.
@@ -164,6 +186,7 @@ async fn subscribe(State(shared): State<Arc<Shared>>, headers: HeaderMap, offer:
     if header(&headers, "content-type") != Some("application/sdp") {
         return shared.answer("POST", 415, &[], "no SDP");
     }
+    held(&shared.offers).push(offer.clone());
     let number = shared.next.fetch_add(1, Ordering::Relaxed);
     let made = Session::make(&shared.census, offer, number).await;
     let (session, answer) = match made {
@@ -173,12 +196,13 @@ async fn subscribe(State(shared): State<Arc<Shared>>, headers: HeaderMap, offer:
     let etag = session.etag.clone();
     held(&shared.sessions).insert(number.to_string(), session);
     let location = format!("/session/{number}");
+    let link = (shared.link)();
     let headers = [
         ("content-type", "application/sdp"),
         ("location", location.as_str()),
         ("etag", etag.as_str()),
         ("accept-patch", "application/trickle-ice-sdpfrag"),
-        ("link", r#"<stun:127.0.0.1:9>; rel="ice-server""#),
+        ("link", link.as_str()),
     ];
     shared.answer("POST", 201, &headers, answer)
 }

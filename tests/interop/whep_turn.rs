@@ -1,0 +1,163 @@
+//! Peers that have nothing but the TURN server that a WHEP server names in its response (RFC 9725, 4.6).
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use reference_server::TurnSecret;
+use rtcstorm::{net::BundledTurn, scenario::TurnTransport};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::{
+    program::{Desk, Output},
+    whep_server::{Link, WhepServer},
+};
+
+const PEERS: usize = 3;
+const SCENARIO: &str = "
+name: offered
+target: { protocol: { whep: { endpoint: whep/stage } } }
+rooms: { peers: 3 }
+ice: { servers: offered, policy: relay }
+connect_timeout: 8s
+steps:
+  - join
+  - wait: { for: connected, within: 20s }
+  - pause: 1s
+thresholds:
+  'connect_ms{pair:relay}': ['p(100)<8000']
+  connect_failed: ['rate==0']
+  operations_failed: ['count==0']
+";
+
+/// The bundled TURN server, and the credentials that a signaling server gives out for it.
+struct Turn {
+    runtime: Runtime,
+    server: Arc<BundledTurn>,
+}
+
+impl Turn {
+    fn start() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let secret = TurnSecret::new("that of the tests").expect("it is long enough");
+        let server = runtime
+            .block_on(BundledTurn::start(secret))
+            .expect("a free port");
+        Self { runtime, server }
+    }
+
+    /// Says where it is, with time-limited credentials that are signed with that secret.
+    fn link(&self, signed_with: &str) -> Link {
+        let mut config = self.server.config(Duration::from_secs(60));
+        config.secret = TurnSecret::new(signed_with).expect("it is long enough");
+        let url = self.server.turn_url(TurnTransport::Udp);
+        Box::new(move || {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later");
+            let now_unix_ms = u64::try_from(now.as_millis()).expect("it is not that late");
+            let credentials = config.credentials(USER, now_unix_ms);
+            format!(
+                r#"<{url}>; rel="ice-server"; username="{}"; credential="{}"; credential-type="password""#,
+                credentials.username, credentials.credential
+            )
+        })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let _inside = self.runtime.enter();
+        self.server.shutdown();
+    }
+}
+
+/// Who the credentials are for.
+const USER: &str = "whoever-plays";
+
+fn play(server: &WhepServer, desk: &Desk) -> Output {
+    desk.write("offered.yaml", SCENARIO);
+    desk.run_with(
+        &[("RUST_LOG", "trace")],
+        &["run", "offered.yaml", "--url", &server.url(), "--out", "out"],
+    )
+}
+
+fn count(events: &[Value], kind: &str) -> usize {
+    events.iter().filter(|event| event["kind"] == kind).count()
+}
+
+/// Neither credentials nor whom they are for are in any file of a run, nor in what it has said.
+fn assert_hidden(desk: &Desk, output: &Output, link: &str) {
+    let credential = link.split("credential=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let credential = credential.expect("there is one");
+    let mut texts = vec![output.stdout.clone(), output.stderr.clone()];
+    texts_below(&desk.path("out"), &mut texts);
+    assert!(texts.len() > 5, "{}", texts.len());
+    for text in texts {
+        for secret in [USER, credential] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}
+
+fn texts_below(folder: &Path, texts: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => texts_below(&path, texts),
+            false => texts.push(String::from_utf8_lossy(&std::fs::read(path).expect("a file")).into_owned()),
+        }
+    }
+}
+
+#[test]
+fn what_a_server_names_in_its_response_relays_all_that_a_player_has() {
+    let turn = Turn::start();
+    let server = WhepServer::with_link(None, turn.link("that of the tests"));
+    let desk = Desk::new("whep-turn");
+    let output = play(&server, &desk);
+    assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
+    let offers = server.offers();
+    assert_eq!(offers.len(), PEERS);
+    assert!(
+        offers.iter().all(|offer| !offer.contains("a=candidate")),
+        "servers come with the answer: {offers:?}"
+    );
+    let answered = server.answered();
+    let told = answered.iter().filter(|answer| *answer == "PATCH 204").count();
+    assert!(told >= PEERS, "{answered:?}");
+    let events = desk.events("out");
+    let relayed = events
+        .iter()
+        .filter(|event| event["kind"] == "channel_opened" && event["pair"] == "relay");
+    assert_eq!(relayed.count(), PEERS);
+    assert_hidden(&desk, &output, &turn.link("that of the tests")());
+}
+
+#[test]
+fn wrong_credentials_connect_nobody_and_the_run_says_why() {
+    let turn = Turn::start();
+    let server = WhepServer::with_link(None, turn.link("another secret"));
+    let desk = Desk::new("whep-turn-wrong");
+    let output = play(&server, &desk);
+    assert_ne!(output.code, Some(0), "{}", output.stdout);
+    assert_eq!(count(&desk.events("out"), "channel_opened"), 0);
+    eprintln!("{}\n{}", output.stdout, desk.read("out/events.ndjson"));
+    assert_hidden(&desk, &output, &turn.link("another secret")());
+    panic!();
+}
+
+#[test]
+fn a_server_that_names_no_relay_fails_the_operation_that_needs_one() {
+    let server = WhepServer::start(None);
+    let desk = Desk::new("whep-turn-none");
+    let output = play(&server, &desk);
+    assert_ne!(output.code, Some(0), "{}", output.stdout);
+    let events = desk.read("out/events.ndjson");
+    assert!(
+        events.contains("the signaling server has offered no TURN server"),
+        "{events}"
+    );
+}
