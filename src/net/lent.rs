@@ -114,3 +114,33 @@ fn unix_s() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.as_secs()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{net::dial, scenario::Access};
+
+    #[tokio::test]
+    async fn what_a_peer_was_offered_last_is_its_own_and_a_secret() {
+        let access = Access::default();
+        let (guests, fetches) = (dial::Guests::default(), dial::Fetches::default());
+        let dialer = Dialer::new("ws://127.0.0.1:9/", &access, guests, fetches).expect("a way");
+        let lent = Lent::new(Arc::new(dialer));
+        let server = |credential: &str| IceServer {
+            urls: vec!["turn:turn.example.org".parse().expect("a URL")],
+            account: IceAccount::LongTerm {
+                username: "1795473642:ann".to_owned(),
+                credential: credential.to_owned(),
+            },
+        };
+        lent.offer(PeerId(1), vec![server("rhW49yt2+/0=")]);
+        lent.offer(PeerId(1), vec![server("another one")]);
+        let of = async |peer| lent.servers(peer, &IceServers::Offered).await.ok();
+        assert_eq!(of(PeerId(1)).await, Some(vec![server("another one")]));
+        assert_eq!(of(PeerId(0)).await, Some(Vec::new()));
+        let said = "neither rhW49yt2+/0= nor another one of 1795473642:ann";
+        let secrets = lent.dialer.secrets();
+        let hidden = "neither [hidden] nor [hidden] of [hidden]";
+        assert_eq!(secrets.hide(Some(PeerId(1)), said), hidden);
+    }
+}

@@ -108,7 +108,7 @@ impl Check<'_, '_> {
     }
 
     fn offered_servers(&mut self, at: Span) {
-        let help = "its servers tell nobody of any: name those that peers are to use, or say `bundled` or `none`";
+        let help = "its servers tell nobody of any: name those that peers are to use";
         self.ask(Capability::IceServers, at, "`ice` with `servers: offered`", help);
     }
 

@@ -14,7 +14,8 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    Candidate, Codec, Description, Keepalive, LeaveReason, Member, Message, OfferedIceServer, Reading, SdpType,
+    Candidate, Codec, Description, Keepalive, LeaveReason, Member, Message, OfferedIceServer, Reading,
+    SdpType,
 };
 
 /// How often the client pings: half of what Engine.IO 3 tells by default, so that a late one is no loss.
@@ -500,10 +501,7 @@ mod tests {
             credential: account.map(|(_, credential)| credential.to_owned()),
         };
         let stun = server("stun:stun.example.org:3478", None);
-        let turn = server(
-            "turn:turn.example.org:3478",
-            Some(("1795473642", "rhW49yt2+/0=")),
-        );
+        let turn = server("turn:turn.example.org:3478", Some(("1795473642", "rhW49yt2+/0=")));
         let mut ann = ann();
         // As signal-master 1.0.1 sends them behind the handshake.
         let said = ann

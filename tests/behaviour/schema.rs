@@ -41,6 +41,7 @@ const ONLY_MEANT_WRONG: [&str; 46] = [
     "host-alone",
     "host-contradictions",
     "ice-target",
+    "ice-unoffered",
     "janus-deployed",
     "membership",
     "nat-target",
