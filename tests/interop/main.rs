@@ -7,6 +7,7 @@ mod peerjs;
 mod program;
 mod server;
 mod simplewebrtc;
+mod turn_server;
 mod whep;
 mod whep_server;
 mod whep_turn;

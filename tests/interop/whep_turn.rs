@@ -1,19 +1,13 @@
 //! Peers that have nothing but the TURN server that a WHEP server names in its response (RFC 9725, 4.6).
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::path::Path;
 
-use reference_server::TurnSecret;
-use rtcstorm::{net::BundledTurn, scenario::TurnTransport};
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
 use crate::{
     program::{Desk, Output},
-    whep_server::{Link, WhepServer},
+    turn_server::{SECRET, Turn, USER},
+    whep_server::WhepServer,
 };
 
 const PEERS: usize = 3;
@@ -32,56 +26,6 @@ thresholds:
   operations_failed: ['count==0']
 ";
 
-/// The bundled TURN server, and the credentials that a signaling server gives out for it.
-struct Turn {
-    runtime: Runtime,
-    server: Arc<BundledTurn>,
-    /// Those that it has given out.
-    given: Arc<Mutex<Vec<String>>>,
-}
-
-impl Turn {
-    fn start() -> Self {
-        let runtime = Runtime::new().expect("a runtime");
-        let secret = TurnSecret::new("that of the tests").expect("it is long enough");
-        let server = runtime.block_on(BundledTurn::start(secret)).expect("a free port");
-        Self {
-            runtime,
-            server,
-            given: Arc::default(),
-        }
-    }
-
-    /// Says where it is, with time-limited credentials that are signed with that secret.
-    fn link(&self, signed_with: &str) -> Link {
-        let mut config = self.server.config(Duration::from_secs(60));
-        config.secret = TurnSecret::new(signed_with).expect("it is long enough");
-        let url = self.server.turn_url(TurnTransport::Udp);
-        let given = self.given.clone();
-        Box::new(move || {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later");
-            let now_unix_ms = u64::try_from(now.as_millis()).expect("it is not that late");
-            let credentials = config.credentials(USER, now_unix_ms);
-            let mut given = given.lock().unwrap_or_else(PoisonError::into_inner);
-            given.push(credentials.credential.clone());
-            format!(
-                r#"<{url}>; rel="ice-server"; username="{}"; credential="{}"; credential-type="password""#,
-                credentials.username, credentials.credential
-            )
-        })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let _inside = self.runtime.enter();
-        self.server.shutdown();
-    }
-}
-
-/// Who the credentials are for.
-const USER: &str = "whoever-plays";
-
 fn play(server: &WhepServer, desk: &Desk, more: &[&str]) -> Output {
     desk.write("offered.yaml", SCENARIO);
     let url = server.url();
@@ -98,7 +42,7 @@ fn count(events: &[Value], kind: &str) -> usize {
 
 /// Neither credentials nor whom they are for are in any file of a run, nor in what it has said.
 fn assert_hidden(desk: &Desk, output: &Output, turn: &Turn) {
-    let given = turn.given.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let given = turn.given();
     assert!(given.len() >= PEERS, "{given:?}");
     let mut texts = vec![output.stdout.clone(), output.stderr.clone()];
     texts_below(&desk.path("out"), &mut texts);
@@ -123,7 +67,7 @@ fn texts_below(folder: &Path, texts: &mut Vec<String>) {
 #[test]
 fn what_a_server_names_in_its_response_relays_all_that_a_player_has() {
     let turn = Turn::start();
-    let server = WhepServer::with_link(None, turn.link("that of the tests"));
+    let server = WhepServer::with_link(None, turn.link(SECRET));
     let desk = Desk::new("whep-turn");
     let output = play(&server, &desk, &[]);
     assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
@@ -148,7 +92,7 @@ fn what_a_server_names_in_its_response_relays_all_that_a_player_has() {
 #[test]
 fn a_direct_path_is_taken_where_there_is_one() {
     let turn = Turn::start();
-    let server = WhepServer::with_link(None, turn.link("that of the tests"));
+    let server = WhepServer::with_link(None, turn.link(SECRET));
     let desk = Desk::new("whep-turn-direct");
     let output = play(&server, &desk, &["--set", "ice.policy=all"]);
     assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
