@@ -127,6 +127,9 @@ fn ice(scenario: &Scenario, args: &RunArgs) -> String {
             IceServers::Bundled => {
                 servers.insert("the bundled one, on this machine".to_owned());
             }
+            IceServers::Offered => {
+                servers.insert("what the signaling server offers to each peer".to_owned());
+            }
             IceServers::Named(named) => {
                 let urls = named.iter().flat_map(|server| &server.urls);
                 servers.extend(urls.map(IceUrl::to_string));

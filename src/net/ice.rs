@@ -124,10 +124,10 @@ impl IceSide {
     }
 
     /// The servers of a connection that `user` begins now, with credentials of their own. `named`: those that the scenario
-    /// names, each that had to be fetched as it was.
+    /// names, each that had to be fetched as it was, or those that were offered.
     pub(super) fn servers(&self, ice: &Ice, named: Vec<IceServer>, user: &str) -> Vec<RTCIceServer> {
         let named = match (&ice.servers, &self.bundled) {
-            (IceServers::Named(_), _) => named,
+            (IceServers::Named(_) | IceServers::Offered, _) => named,
             (IceServers::Bundled, Some(turn)) => {
                 let mut servers = Vec::new();
                 let mut push = |text: String, account| {

@@ -1,4 +1,5 @@
-//! ICE servers that peers fetch, kept until their credentials end.
+//! ICE servers that peers fetch, kept until their credentials end, and those that signaling servers offer them, kept until
+//! others are offered.
 
 use std::{
     collections::BTreeMap,
@@ -22,6 +23,7 @@ const MARGIN_S: u64 = 5;
 pub(super) struct Lent {
     dialer: Arc<Dialer>,
     kept: Mutex<BTreeMap<(PeerId, usize), Arc<Slot>>>,
+    offered: Mutex<BTreeMap<PeerId, Vec<IceServer>>>,
 }
 
 type Fetched = Result<Arc<FetchedServers>, SignalingEnd>;
@@ -38,14 +40,30 @@ impl Lent {
         Self {
             dialer,
             kept: Mutex::default(),
+            offered: Mutex::default(),
         }
     }
 
-    /// The servers of that peer, with what it is given in the place of what has to be fetched: what it has already,
-    /// or if that is over, what it is given now. Those who ask meanwhile wait for the same answer.
+    /// A signaling server has offered these to that peer.
+    pub fn offer(&self, peer: PeerId, servers: Vec<IceServer>) {
+        self.dialer.secrets().lend(peer, &servers);
+        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        offered.insert(peer, servers);
+    }
+
+    fn offered(&self, peer: PeerId) -> Vec<IceServer> {
+        let offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        offered.get(&peer).cloned().unwrap_or_default()
+    }
+
+    /// The servers of that peer: what it was offered, if that is what it uses, or those that are named, with what it is
+    /// given in the place of what has to be fetched: what it has already, or if that is over, what it is given now.
+    /// Those who ask meanwhile wait for the same answer.
     pub async fn servers(&self, peer: PeerId, servers: &IceServers) -> Result<Vec<IceServer>, SignalingEnd> {
-        let IceServers::Named(named) = servers else {
-            return Ok(Vec::new());
+        let named = match servers {
+            IceServers::Named(named) => named,
+            IceServers::Offered => return Ok(self.offered(peer)),
+            IceServers::None | IceServers::Bundled => return Ok(Vec::new()),
         };
         let mut all = Vec::new();
         for (place, server) in named.iter().enumerate() {
@@ -95,4 +113,34 @@ fn holds(kept: &FetchedServers, now_unix_s: u64) -> bool {
 fn unix_s() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{net::dial, scenario::Access};
+
+    #[tokio::test]
+    async fn what_a_peer_was_offered_last_is_its_own_and_a_secret() {
+        let access = Access::default();
+        let (guests, fetches) = (dial::Guests::default(), dial::Fetches::default());
+        let dialer = Dialer::new("ws://127.0.0.1:9/", &access, guests, fetches).expect("a way");
+        let lent = Lent::new(Arc::new(dialer));
+        let server = |credential: &str| IceServer {
+            urls: vec!["turn:turn.example.org".parse().expect("a URL")],
+            account: IceAccount::LongTerm {
+                username: "1795473642:ann".to_owned(),
+                credential: credential.to_owned(),
+            },
+        };
+        lent.offer(PeerId(1), vec![server("rhW49yt2+/0=")]);
+        lent.offer(PeerId(1), vec![server("another one")]);
+        let of = async |peer| lent.servers(peer, &IceServers::Offered).await.ok();
+        assert_eq!(of(PeerId(1)).await, Some(vec![server("another one")]));
+        assert_eq!(of(PeerId(0)).await, Some(Vec::new()));
+        let said = "neither rhW49yt2+/0= nor another one of 1795473642:ann";
+        let secrets = lent.dialer.secrets();
+        let hidden = "neither [hidden] nor [hidden] of [hidden]";
+        assert_eq!(secrets.hide(Some(PeerId(1)), said), hidden);
+    }
 }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     base::{Instant, PeerId, SignalingEnd},
-    scenario::{Access, Ice, TurnFault},
+    scenario::{Access, Ice, IceServer, TurnFault},
     signaling::Carrier,
     world::{BoxFuture, Census, Dial, ServerAct, ServerLoad, SignalingSocket, Usage, World},
 };
@@ -254,6 +254,10 @@ impl World for NetWorld {
         Some(Box::pin(
             async move { lent.servers(peer, &servers).await.map(drop) },
         ))
+    }
+
+    fn offer_ice_servers(&self, peer: PeerId, servers: Vec<IceServer>) {
+        self.lent.offer(peer, servers);
     }
 
     fn ice_servers(

@@ -26,7 +26,7 @@ use crate::{
     metrics::EventKind,
     plan::{PeerPlan, Plan, ServerFault, SleepingClock},
     scenario::{ClientRules, TurnFault},
-    signaling::{Abilities, ChannelFormat, Chunks, Codec, LeaveReason, Member, Message},
+    signaling::{Abilities, ChannelFormat, Chunks, Codec, LeaveReason, Member, Message, OfferedIceServer},
 };
 
 /// How long the server may take to answer the ping that ends a script.
@@ -245,6 +245,8 @@ pub enum PeerOutput {
         generation: Generation,
         command: ConnectionCommand,
     },
+    /// The signaling server has offered it these STUN and TURN servers, in the place of those before.
+    IceServersOffered(Vec<OfferedIceServer>),
     /// Do this to its sockets.
     Network(NetworkCommand),
     /// Do this to the server now, and tell every peer when it is done.

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::{
     link::{Link, Memory},
-    machine::{Peer, PeerTimer},
+    machine::{Peer, PeerOutput, PeerTimer},
 };
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId, Purpose},
@@ -274,6 +274,8 @@ impl Peer {
         }
         match message {
             Message::Pong => self.pong(now),
+            // They are a socket's, whatever becomes of the membership.
+            Message::IceServers { servers } => self.output(PeerOutput::IceServersOffered(servers)),
             Message::JoinRejected { reason, .. } => self.join_rejected(reason, now),
             Message::Error {
                 reason,

@@ -142,11 +142,12 @@ impl PeerPlan {
     }
 
     /// Whether it has a TURN server that is not reached by UDP. Of named servers nobody knows whether they are there:
-    /// one is enough.
+    /// one is enough. What is offered is not known yet.
     fn has_relay_by_stream(&self) -> bool {
         match &self.ice.servers {
             IceServers::None => false,
             IceServers::Bundled => self.ice.transport != TurnTransport::Udp,
+            IceServers::Offered => true,
             IceServers::Named(servers) => servers.iter().any(|server| {
                 let by_stream = |url: &IceUrl| {
                     let url = url.to_string();

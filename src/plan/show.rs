@@ -105,6 +105,7 @@ fn ice(ice: &Ice) -> String {
     let whose = match &ice.servers {
         IceServers::None => return String::new(),
         IceServers::Bundled => "the bundled server".to_owned(),
+        IceServers::Offered => "what the signaling server offers".to_owned(),
         IceServers::Named(servers) => {
             let urls = servers.iter().flat_map(|server| &server.urls);
             let urls = urls.map(ToString::to_string);

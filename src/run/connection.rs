@@ -9,9 +9,9 @@ use tracing::Instrument;
 use webrtc::{
     data_channel::{DataChannel, DataChannelEvent},
     peer_connection::{
-        PeerConnection, PeerConnectionBuilder, RTCConfiguration, RTCConfigurationBuilder,
-        RTCIceCandidateInit, RTCIceCandidateType, RTCIceServer, RTCIceTransportPolicy, RTCSdpType,
-        RTCSessionDescription, SettingEngine, SettingEngineBuilder, StatsSelector, transport::DtlsTransport,
+        PeerConnection, PeerConnectionBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceServer,
+        RTCSdpType, RTCSessionDescription, SettingEngine, SettingEngineBuilder, StatsSelector,
+        transport::DtlsTransport,
     },
 };
 
@@ -19,7 +19,7 @@ use crate::{
     base::{Generation, PeerId, Seat},
     metrics::{CandidateKind, SignalingState},
     peer::{Carries, ConnectionCommand, ConnectionEvent, ConnectionOperation, Done, PeerInput},
-    scenario::{ClientRules, Ice, IcePolicy},
+    scenario::{ClientRules, IcePolicy},
     signaling::{ChannelData, ChannelMessage, Description, SdpType, with_origin},
     world::{
         Census, ConnectionRuntime, DriverWaker, Holding, PeerNetwork, RemotePath, Tricks, UdpAddr, World,
@@ -28,6 +28,7 @@ use crate::{
 
 use super::{
     callbacks::Handler,
+    ice::{Late, Path, configuration},
     media::{self, Media},
 };
 
@@ -59,14 +60,6 @@ pub(super) struct Begin {
     /// its sockets anew.
     pub roams: bool,
     pub path: Path,
-}
-
-/// How it finds a path, and as whom.
-#[derive(Clone, Default)]
-pub(super) struct Path {
-    pub ice: Ice,
-    /// The user's id on the wire.
-    pub user: String,
 }
 
 impl Begin {
@@ -171,12 +164,14 @@ struct Connection {
     /// How many packets had come in when that was last asked for.
     heard_before: u64,
     gather_within: Duration,
+    /// Its servers are not known yet.
+    late: Option<Late>,
     _counted: crate::world::Counted,
 }
 
 impl Connection {
     async fn build(
-        stack: &Stack,
+        stack: &Arc<Stack>,
         path: RemotePath,
         identity: Identity,
         begin: Begin,
@@ -267,6 +262,7 @@ impl Connection {
             awaited: Vec::new(),
             heard_before: 0,
             gather_within: begin.gather_within,
+            late: Late::of(stack, seat.id, &begin.path),
             _counted: counted,
         };
         Ok((connection, incoming))
@@ -404,7 +400,10 @@ impl Connection {
                     ice_restart: *ice_restart,
                 };
                 let offer = pc.create_offer(Some(options)).await?;
-                let offer = self.set_local(offer).await?;
+                let offer = match &mut self.late {
+                    Some(late) => late.offer.insert(offer).clone(),
+                    None => self.set_local(offer).await?,
+                };
                 Ok(Some(self.ours(SdpType::Offer, &offer)))
             }
             ConnectionOperation::Answer { .. } => {
@@ -414,6 +413,7 @@ impl Connection {
             }
             ConnectionOperation::SetRemote(description) => {
                 let theirs = theirs(description)?;
+                self.set_late_offer().await?;
                 if description.sdp_type == SdpType::Offer && self.signaling == SignalingState::HaveLocalOffer
                 {
                     let mut rollback = theirs.clone();
@@ -437,6 +437,18 @@ impl Connection {
                 Ok(None)
             }
         }
+    }
+
+    /// The servers are known by now: candidates are gathered, and trickled.
+    async fn set_late_offer(&mut self) -> Result<(), webrtc::error::Error> {
+        if let Some(late) = &self.late
+            && let Some(offer) = &late.offer
+        {
+            late.configure(&*self.peer_connection).await?;
+            self.set_local(offer.clone()).await?;
+            self.late = None;
+        }
+        Ok(())
     }
 
     /// `setLocalDescription`, and what is then to be sent: with the candidates that are there at once.
@@ -535,34 +547,6 @@ async fn kind_of_pair(transport: &dyn DtlsTransport) -> CandidateKind {
         Some(RTCIceCandidateType::Relay) => CandidateKind::Relay,
         _ => CandidateKind::Unknown,
     }
-}
-
-/// Credentials hold from now on, and for this connection. An ICE restart keeps them: coturn takes no others for an
-/// allocation that is there (441), and the stack asks from the same socket again.
-///
-/// Without any server, who is behind a NAT asks the one of its world for its address.
-///
-/// # Errors
-/// In words: they had to be fetched, and that has failed.
-async fn configuration(stack: &Stack, peer: PeerId, path: &Path) -> Result<RTCConfiguration, String> {
-    let servers = stack.world.ice_servers(peer, &path.ice, &path.user).await;
-    let mut servers = servers.map_err(|end| end.to_string())?;
-    servers.extend(stack.ice_servers.iter().cloned());
-    if servers.is_empty() {
-        servers.extend(stack.world.stun_url(peer).map(|url| RTCIceServer {
-            urls: vec![url],
-            ..RTCIceServer::default()
-        }));
-    }
-    let policy = match path.ice.policy {
-        IcePolicy::All => RTCIceTransportPolicy::All,
-        IcePolicy::Relay => RTCIceTransportPolicy::Relay,
-    };
-    let configuration = RTCConfigurationBuilder::new()
-        .with_ice_servers(servers)
-        .with_ice_transport_policy(policy)
-        .build();
-    Ok(configuration)
 }
 
 fn settings(world: &dyn World, whose: &Identity, begin: &Begin) -> SettingEngine {

@@ -11,6 +11,7 @@ mod directory;
 mod dispatcher;
 mod execute;
 mod hiding;
+mod ice;
 mod media;
 mod network;
 mod pace;

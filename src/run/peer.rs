@@ -17,6 +17,7 @@ use super::{
     coordinator::{Coordinator, Release},
     directory::Directory,
     dispatcher::EventSink,
+    ice,
     pace::Pace,
     peer_network::{Nap, network_of},
     server::ServerStep,
@@ -218,6 +219,10 @@ impl PeerTask {
                 PeerOutput::SendFrame(frame) => self.send_frame(frame),
                 PeerOutput::OpenSignaling(number) => self.open_signaling(number),
                 PeerOutput::CloseSignaling => self.hang_up(),
+                PeerOutput::IceServersOffered(servers) => {
+                    let servers = ice::offered(&servers);
+                    self.shared.stack.world.offer_ice_servers(self.id, servers);
+                }
                 PeerOutput::Network(command) => self.change_network(command).await,
                 PeerOutput::Connection {
                     remote,
@@ -413,18 +418,16 @@ impl PeerTask {
         if let ConnectionCommand::Create { offerer, carries } = command {
             let inputs = self.shared.inputs[self.id.index()].clone();
             let planned = &self.shared.plan.peers[self.id.index()];
-            let path = connection::Path {
+            let path = ice::Path {
                 ice: planned.ice.clone(),
                 user: planned.user_id.clone(),
+                waits: ice::waits_for_answer(&planned.ice, &self.shared.plan.abilities(), offerer),
             };
-            let commands = connection::start(
-                &self.shared.stack,
-                &self.network,
-                (planned.seat(), remote),
-                generation,
-                connection::Begin::of(&planned.rules, path, (offerer, carries)).roaming(planned.roams()),
-                inputs,
-            );
+            let begin =
+                connection::Begin::of(&planned.rules, path, (offerer, carries)).roaming(planned.roams());
+            let whose = (planned.seat(), remote);
+            let (stack, network) = (&self.shared.stack, &self.network);
+            let commands = connection::start(stack, network, whose, generation, begin, inputs);
             self.connections.insert((remote, generation), commands);
             return;
         }

@@ -1,7 +1,10 @@
 //! Whether the protocol carries what the steps and thresholds ask for.
 
+use std::collections::BTreeSet;
+
 use super::{
     fields::Reader,
+    ice::{Ice, IceServers},
     network::Network,
     protocol_options::JANUS_PLUGINS,
     source::Span,
@@ -12,13 +15,14 @@ use crate::{
     signaling::{Abilities, Capability, Protocol},
 };
 
-/// Reports all that asks for what the target's protocol does not carry. `networks`: of the groups; where several have
-/// the scenario's, it is reported once.
+/// Reports all that asks for what the target's protocol does not carry. `networks` and `ices`: of the groups; where
+/// several have the scenario's, it is reported once.
 pub(super) fn check_carried<'a>(
     reader: &mut Reader<'_>,
     target: &Target,
     steps: impl Iterator<Item = &'a [Step]>,
     networks: impl Iterator<Item = &'a Network>,
+    ices: impl Iterator<Item = (&'a Ice, Span)>,
     thresholds: &[Threshold],
 ) {
     let deployed = target.relay_mode == RelayMode::Deployed;
@@ -35,6 +39,9 @@ pub(super) fn check_carried<'a>(
             seen.push(network);
         }
     }
+    let offered = ices.filter(|(ice, _)| ice.servers == IceServers::Offered);
+    let offered: BTreeSet<Span> = offered.map(|(_, at)| at).collect();
+    offered.into_iter().for_each(|at| check.offered_servers(at));
     steps.for_each(|steps| check.steps(steps));
     thresholds.iter().for_each(|threshold| check.threshold(threshold));
 }
@@ -108,6 +115,11 @@ impl Check<'_, '_> {
                 "every datagram goes to the server or comes from it: write what lies before it without `to`",
             );
         }
+    }
+
+    fn offered_servers(&mut self, at: Span) {
+        let help = "its servers tell nobody of any: name those that peers are to use";
+        self.ask(Capability::IceServers, at, "`ice` with `servers: offered`", help);
     }
 
     fn signaling(&mut self, fault: &SignalingFault, at: Span) {

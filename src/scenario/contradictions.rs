@@ -20,7 +20,7 @@ pub(super) fn check_contradictions(reader: &mut Reader<'_>, steps: &[Step], ice:
         only_udp: ice.is_some_and(|ice| match ice.servers {
             IceServers::None => true,
             IceServers::Bundled => ice.transport == TurnTransport::Udp,
-            IceServers::Named(_) => false,
+            IceServers::Offered | IceServers::Named(_) => false,
         }),
         udp_blocked: false,
         moved: false,

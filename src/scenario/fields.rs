@@ -140,7 +140,7 @@ impl Reader<'_> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&mut self, entry: &Entry, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Clone>(&mut self, entry: &Entry, choices: &[(&str, T)]) -> Option<T> {
         let key = &entry.key;
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let wants = format!("one of {}", words.join(", "));
@@ -153,7 +153,7 @@ impl Reader<'_> {
                 did_you_mean(text, &words),
             );
         }
-        chosen.map(|(_, choice)| *choice)
+        chosen.map(|(_, choice)| choice.clone())
     }
 
     /// A value with a unit.

@@ -21,7 +21,11 @@ pub(super) const ICE_SERVER_KEYS: [&str; 5] = ["urls", "username", "credential",
 pub(super) const ICE_POLICIES: [(&str, IcePolicy); 2] =
     [("all", IcePolicy::All), ("relay", IcePolicy::Relay)];
 /// What servers there can be without naming any.
-pub(super) const ICE_SERVERS: [(&str, bool); 2] = [("none", false), ("bundled", true)];
+pub(super) const ICE_SERVERS: [(&str, IceServers); 3] = [
+    ("none", IceServers::None),
+    ("bundled", IceServers::Bundled),
+    ("offered", IceServers::Offered),
+];
 /// How the bundled TURN server can be reached.
 pub(super) const TURN_TRANSPORTS: [(&str, TurnTransport); 3] = [
     ("udp", TurnTransport::Udp),
@@ -87,6 +91,8 @@ pub enum IceServers {
     None,
     /// The STUN and TURN server that is started for the run.
     Bundled,
+    /// Those that the signaling server offers to each client.
+    Offered,
     /// Somebody's.
     Named(Vec<IceServer>),
 }
@@ -204,7 +210,8 @@ pub(super) fn read_ice(reader: &mut Reader<'_>, entry: &Entry, base: &Ice) -> Op
     };
     let relays = match &ice.servers {
         IceServers::None => false,
-        IceServers::Bundled => true,
+        // Whether there is a relay among those is known once they are offered.
+        IceServers::Bundled | IceServers::Offered => true,
         IceServers::Named(servers) => servers.iter().any(|server| server.relays() != Some(false)),
     };
     if ice.policy == IcePolicy::Relay && !relays {
@@ -268,12 +275,9 @@ fn read_ttl(reader: &mut Reader<'_>, entry: &Entry) -> Option<Duration> {
 
 fn read_servers(reader: &mut Reader<'_>, entry: &Entry) -> Option<IceServers> {
     if let Value::Scalar(_) = entry.value.value {
-        return Some(match reader.choice(entry, &ICE_SERVERS)? {
-            true => IceServers::Bundled,
-            false => IceServers::None,
-        });
+        return reader.choice(entry, &ICE_SERVERS);
     }
-    let wants = "`bundled`, `none`, or a list like `[{urls: 'stun:stun.example.org'}]`";
+    let wants = "`bundled`, `offered`, `none`, or a list like `[{urls: 'stun:stun.example.org'}]`";
     let items = reader.list(&entry.value, "`servers`", wants)?;
     if items.is_empty() {
         reader.mistake_help(
@@ -439,7 +443,7 @@ impl Ice {
     pub fn fetches(&self) -> impl Iterator<Item = &IceFetch> {
         let servers = match &self.servers {
             IceServers::Named(servers) => &servers[..],
-            IceServers::None | IceServers::Bundled => &[],
+            IceServers::None | IceServers::Bundled | IceServers::Offered => &[],
         };
         servers.iter().filter_map(|server| match &server.account {
             IceAccount::Fetched(fetch) => Some(&**fetch),
@@ -458,6 +462,7 @@ impl Ice {
         match &self.servers {
             IceServers::None => parts.push("servers: none".to_owned()),
             IceServers::Bundled => parts.push("servers: bundled".to_owned()),
+            IceServers::Offered => parts.push("servers: offered".to_owned()),
             IceServers::Named(servers) => {
                 let servers: Vec<String> = servers.iter().map(|server| server.to_yaml(quoted)).collect();
                 parts.push(format!("servers: [{}]", servers.join(", ")));

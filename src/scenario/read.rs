@@ -110,6 +110,7 @@ pub(super) fn read_scenario(
         network: network.unwrap_or_default(),
         nat: nat.flatten(),
         ice,
+        ice_at: ice_entry.map_or(start, |entry| entry.key_span),
     };
     let (groups, at) = read_parts(reader, &mut fields, start, &rooms, &common);
     fields.finish(reader, &KEYS);
@@ -138,6 +139,10 @@ pub(super) fn read_scenario(
             target,
             steps,
             groups.iter().flatten().filter_map(|draft| draft.network.as_ref()),
+            groups
+                .iter()
+                .flatten()
+                .filter_map(|draft| Some((draft.ice.as_ref()?, draft.ice_at))),
             threshold_list.as_deref().unwrap_or_default(),
         );
         let drafts = groups.iter().flatten();

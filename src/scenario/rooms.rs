@@ -72,6 +72,8 @@ pub(super) struct Common {
     pub(super) nat: Option<Nat>,
     /// `None`: broken.
     pub(super) ice: Option<Ice>,
+    /// Where that stands.
+    pub(super) ice_at: Span,
 }
 
 /// A group as far as it could be read.
@@ -83,6 +85,8 @@ pub(super) struct Draft {
     pub(super) network: Option<Network>,
     nat: Option<Option<Nat>>,
     pub(super) ice: Option<Ice>,
+    /// Where that stands: in the group, or in the scenario.
+    pub(super) ice_at: Span,
     pub(super) steps: Option<Vec<Step>>,
 }
 
@@ -124,6 +128,7 @@ pub(super) fn read_parts(
                 network: Some(common.network.clone()),
                 nat: Some(common.nat),
                 ice: common.ice.clone(),
+                ice_at: common.ice_at,
                 steps: read_steps(reader, entry, 0),
             };
             if rooms.peers.is_none() && !rooms.broken && !fields.has_near("rooms") {
@@ -199,7 +204,8 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: &Common) -> Optio
         let nat = fields
             .take("nat")
             .map_or(Some(common.nat), |entry| read_nat(reader, entry));
-        let ice = match fields.take("ice") {
+        let ice_entry = fields.take("ice");
+        let ice = match ice_entry {
             Some(entry) => read_ice(reader, entry, &common.ice.clone().unwrap_or_default()),
             None => common.ice.clone(),
         };
@@ -214,6 +220,7 @@ fn read_groups(reader: &mut Reader<'_>, entry: &Entry, common: &Common) -> Optio
             network,
             nat,
             ice,
+            ice_at: ice_entry.map_or(common.ice_at, |entry| entry.key_span),
             steps,
         });
     }

@@ -1,6 +1,6 @@
 //! What a scenario can ask of a protocol, and which protocol carries it.
 
-use super::{Abilities, RosterBy, Topology};
+use super::{Abilities, OffersIce, RosterBy, Topology};
 
 /// What a scenario can ask of a protocol beyond links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,11 +35,13 @@ pub enum Capability {
     Externals,
     /// Members are linked through the server, to which each has a connection beside these links.
     ThroughServer,
+    /// A server offers its clients STUN and TURN servers.
+    IceServers,
 }
 
 impl Capability {
     /// All, by their names, in the order of the documentation's table.
-    pub const ALL: [(&'static str, Self); 15] = [
+    pub const ALL: [(&'static str, Self); 16] = [
         ("confirmed joins", Self::ConfirmedJoins),
         ("refused joins", Self::RefusedJoins),
         ("newcomers", Self::Newcomers),
@@ -55,6 +57,7 @@ impl Capability {
         ("paths between members", Self::MutualPaths),
         ("externals", Self::Externals),
         ("links through the server", Self::ThroughServer),
+        ("ICE servers", Self::IceServers),
     ];
 
     /// Its name.
@@ -95,6 +98,7 @@ impl Abilities {
                 self.topology == Topology::Mesh
             }
             Capability::ThroughServer => self.topology.is_through_server(),
+            Capability::IceServers => self.offers_ice != OffersIce::Never,
         }
     }
 

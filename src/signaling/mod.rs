@@ -27,7 +27,7 @@ pub use message::{
     Candidate, Description, LeaveReason, Member, Message, OfferedIceServer, Received, SdpType, Waste,
 };
 pub use peerjs::{Chunks, PeerJs, PeerJsOptions, Serialization};
-pub use protocol::{Abilities, Address, Carrier, Client, Protocol, RosterBy, Topology};
+pub use protocol::{Abilities, Address, Carrier, Client, OffersIce, Protocol, RosterBy, Topology};
 pub use sdp::{SessionVersions, with_origin};
 pub use simplewebrtc::SimpleWebRtc;
 pub use whip::{Resource, Whep, Whip, WhipOptions};

@@ -112,6 +112,17 @@ pub enum RosterBy {
     Nobody,
 }
 
+/// When a server offers its clients STUN and TURN servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffersIce {
+    /// Never.
+    Never,
+    /// Before it lets a client into a room: connections begin with them.
+    BeforeJoin,
+    /// With its answer to a client's offer: a connection that has made a first offer begins without.
+    WithAnswer,
+}
+
 /// What a protocol carries. A scenario that asks for more is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
@@ -137,6 +148,8 @@ pub struct Abilities {
     pub tells_rosters: bool,
     /// There are sound frames that a server has to refuse.
     pub misplaced: bool,
+    /// When STUN and TURN servers are offered.
+    pub offers_ice: OffersIce,
 }
 
 impl Abilities {
@@ -153,6 +166,7 @@ impl Abilities {
         tells_departures: true,
         tells_rosters: true,
         misplaced: true,
+        offers_ice: OffersIce::Never,
     };
 
     /// An id is taken by opening a socket for it.
@@ -189,6 +203,7 @@ impl Abilities {
         tells_departures: true,
         tells_rosters: false,
         misplaced: false,
+        offers_ice: OffersIce::BeforeJoin,
     };
 
     /// Rooms of Janus's VideoRoom plugin.
@@ -204,6 +219,7 @@ impl Abilities {
         tells_departures: true,
         tells_rosters: false,
         misplaced: false,
+        offers_ice: OffersIce::Never,
     };
 
     /// Rooms of Janus's TextRoom plugin: after the first exchange all is said over the data channel.
@@ -225,6 +241,7 @@ impl Abilities {
         tells_departures: false,
         tells_rosters: false,
         misplaced: false,
+        offers_ice: OffersIce::WithAnswer,
     };
 
     /// The same the other way.

@@ -13,12 +13,18 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Candidate, Codec, Description, Keepalive, LeaveReason, Member, Message, Reading, SdpType};
+use super::{
+    Candidate, Codec, Description, Keepalive, LeaveReason, Member, Message, OfferedIceServer, Reading,
+    SdpType,
+};
 
 /// How often the client pings: half of what Engine.IO 3 tells by default, so that a late one is no loss.
 const PING_EVERY: Duration = Duration::from_millis(12_500);
 /// The type of a message to oneself: it comes back once all before it has been relayed.
 const ECHO: &str = "rtcstorm-echo";
+
+/// The most ICE servers of an event, and the most URLs of each.
+const MAX_ICE_SERVERS: usize = 16;
 
 /// The packets of Engine.IO 3 and Socket.IO 1 that are spoken here.
 const OPEN: &str = "0";
@@ -45,6 +51,9 @@ pub struct SimpleWebRtc {
     /// The session of the connection to each remote: whoever offers first names it.
     sessions: BTreeMap<String, String>,
     next_session: u64,
+    /// What this socket was offered.
+    stun: Vec<OfferedIceServer>,
+    turn: Vec<OfferedIceServer>,
 }
 
 impl SimpleWebRtc {
@@ -60,6 +69,8 @@ impl SimpleWebRtc {
             next_ack: 0,
             sessions: BTreeMap::new(),
             next_session: 0,
+            stun: Vec::new(),
+            turn: Vec::new(),
         }
     }
 
@@ -129,7 +140,22 @@ impl SimpleWebRtc {
                     reason: LeaveReason::Left,
                 })
             }
+            "stunservers" => {
+                self.stun = ice_servers(what);
+                Some(self.offered_by_now())
+            }
+            "turnservers" => {
+                self.turn = ice_servers(what);
+                Some(self.offered_by_now())
+            }
             kind => Some(other(kind)),
+        }
+    }
+
+    /// Both events add up.
+    fn offered_by_now(&self) -> Message {
+        Message::IceServers {
+            servers: self.stun.iter().chain(&self.turn).cloned().collect(),
         }
     }
 
@@ -180,6 +206,8 @@ impl Codec for SimpleWebRtc {
         self.waiting.clear();
         self.joins.clear();
         self.sessions.clear();
+        self.stun.clear();
+        self.turn.clear();
         Vec::new()
     }
 
@@ -276,6 +304,27 @@ impl Codec for SimpleWebRtc {
 
 fn event(values: &Value) -> String {
     format!("{EVENT}{values}")
+}
+
+/// A list of `RTCIceServer`, whose `urls`, `url` in its first versions, is one or a list.
+fn ice_servers(list: &Value) -> Vec<OfferedIceServer> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let servers = list.as_array().into_iter().flatten().filter_map(|server| {
+        let urls = match &server["urls"] {
+            Value::Null => &server["url"],
+            urls => urls,
+        };
+        let urls: Vec<String> = match urls {
+            Value::Array(urls) => urls.iter().filter_map(text).take(MAX_ICE_SERVERS).collect(),
+            url => text(url).into_iter().collect(),
+        };
+        (!urls.is_empty()).then(|| OfferedIceServer {
+            urls,
+            username: text(&server["username"]),
+            credential: text(&server["credential"]),
+        })
+    });
+    servers.take(MAX_ICE_SERVERS).collect()
 }
 
 fn other(kind: &str) -> Message {
@@ -442,6 +491,41 @@ mod tests {
         ] {
             assert_eq!(ann.read(nothing).messages, [other("remove")], "{nothing}");
         }
+    }
+
+    #[test]
+    fn stun_and_turn_servers_that_a_socket_is_offered_add_up() {
+        let server = |url: &str, account: Option<(&str, &str)>| OfferedIceServer {
+            urls: vec![url.to_owned()],
+            username: account.map(|(username, _)| username.to_owned()),
+            credential: account.map(|(_, credential)| credential.to_owned()),
+        };
+        let stun = server("stun:stun.example.org:3478", None);
+        let turn = server("turn:turn.example.org:3478", Some(("1795473642", "rhW49yt2+/0=")));
+        let mut ann = ann();
+        // As signal-master 1.0.1 sends them behind the handshake.
+        let said = ann
+            .read(r#"42["stunservers",[{"urls":"stun:stun.example.org:3478"}]]"#)
+            .messages;
+        assert_eq!(
+            said,
+            [Message::IceServers {
+                servers: vec![stun.clone()]
+            }]
+        );
+        let text = r#"42["turnservers",[{"username":"1795473642","credential":"rhW49yt2+/0=","urls":["turn:turn.example.org:3478"]},{"username":"u"}]]"#;
+        let servers = vec![stun.clone(), turn];
+        assert_eq!(ann.read(text).messages, [Message::IceServers { servers }]);
+        assert!(!format!("{:?}", ann.read(text)).contains("rhW49yt2"));
+        // Another event takes the place of the last one of its kind.
+        let text = r#"42["turnservers",[]]"#;
+        let servers = vec![stun];
+        assert_eq!(ann.read(text).messages, [Message::IceServers { servers }]);
+        // Another socket is offered its own.
+        ann.opened();
+        let text = r#"42["turnservers",[{"url":"turn:a"}]]"#;
+        let servers = vec![server("turn:a", None)];
+        assert_eq!(ann.read(text).messages, [Message::IceServers { servers }]);
     }
 
     proptest! {

@@ -144,7 +144,7 @@ impl World for SimWorld {
                 let turn = internet.start_turn(EPOCH_UNIX_MS, self.seed);
                 turn.ice_servers(ice, user, self.now())
             }
-            IceServers::None | IceServers::Named(_) => Vec::new(),
+            IceServers::None | IceServers::Offered | IceServers::Named(_) => Vec::new(),
         };
         Box::pin(std::future::ready(Ok(servers)))
     }

@@ -10,7 +10,7 @@ use super::Dial;
 use crate::{
     base::{Generation, Instant, PeerId, PeerNumber, SignalingEnd},
     impair::Nat,
-    scenario::{Ice, TurnFault},
+    scenario::{Ice, IceServer, TurnFault},
 };
 
 /// A future that a world can run.
@@ -119,6 +119,10 @@ pub trait World: Send + Sync + 'static {
     fn fetch_ice_servers(&self, _peer: PeerId, _ice: &Ice) -> Option<BoxFuture<Result<(), SignalingEnd>>> {
         None
     }
+
+    /// A signaling server has offered these STUN and TURN servers to that peer, in the place of those before. Their
+    /// credentials are secrets.
+    fn offer_ice_servers(&self, _peer: PeerId, _servers: Vec<IceServer>) {}
 
     /// The STUN and TURN servers of a connection that a peer, on the wire `user`, begins now, with credentials of their
     /// own. Fetched ones that have ended are fetched anew, which may fail.

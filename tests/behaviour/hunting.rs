@@ -61,6 +61,11 @@ fn what_is_said_of_the_server_is_printed_as_what_it_is() {
 }
 
 #[test]
+fn offered_servers_are_printed_as_what_they_are() {
+    assert_printed_is_the_same(include_str!("../data/scenario/ice-offered.yaml"));
+}
+
+#[test]
 fn everything_that_the_language_has_is_printed_as_what_it_is() {
     assert_printed_is_the_same(include_str!("../data/scenario/full.yaml"));
     assert_printed_is_the_same(

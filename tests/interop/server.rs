@@ -49,9 +49,15 @@ fn desk(test: &str) -> Desk {
 
 impl Server {
     pub fn start(name: &'static str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// The same where its script has these variables.
+    pub fn start_with(name: &'static str, variables: &[(&str, &str)]) -> Self {
         let output = Command::new(script())
             .args(["start", name])
             .env(TESTS, tests())
+            .envs(variables.iter().copied())
             .stderr(Stdio::inherit())
             .output()
             .expect("the script runs");

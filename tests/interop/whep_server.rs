@@ -44,6 +44,9 @@ const PACKET_EVERY: Duration = Duration::from_millis(100);
 /// How long candidates of this machine may take to be found.
 const GATHERED_WITHIN: Duration = Duration::from_secs(5);
 
+/// Makes the `Link` of a session that begins.
+pub type Link = Box<dyn Fn() -> String + Send + Sync>;
+
 /// A server that runs as long as this lives.
 pub struct WhepServer {
     addr: SocketAddr,
@@ -59,6 +62,10 @@ struct Shared {
     sessions: Mutex<BTreeMap<String, Session>>,
     /// `POST 201`, in order.
     answered: Mutex<Vec<String>>,
+    /// Those that were posted.
+    offers: Mutex<Vec<String>>,
+    /// What `Link` says.
+    link: Link,
     census: Arc<Census>,
 }
 
@@ -73,10 +80,15 @@ struct Session {
 
 impl WhepServer {
     pub fn start(token: Option<&str>) -> Self {
-        Self::start_at("127.0.0.1:0", token)
+        Self::with_link(token, stun())
     }
 
-    fn start_at(addr: &str, token: Option<&str>) -> Self {
+    /// One that offers these ICE servers.
+    pub fn with_link(token: Option<&str>, link: Link) -> Self {
+        Self::start_at("127.0.0.1:0", token, link)
+    }
+
+    fn start_at(addr: &str, token: Option<&str>, link: Link) -> Self {
         let runtime = runtime::Runtime::new().expect("a runtime");
         let shared = Arc::new(Shared {
             token: token.map(str::to_owned),
@@ -84,6 +96,8 @@ impl WhepServer {
             next: AtomicU64::new(1),
             sessions: Mutex::default(),
             answered: Mutex::default(),
+            offers: Mutex::default(),
+            link,
             census: Arc::default(),
         });
         let routes = Router::new()
@@ -117,6 +131,11 @@ impl WhepServer {
         held(&self.shared.answered).clone()
     }
 
+    /// What was posted so far.
+    pub fn offers(&self) -> Vec<String> {
+        held(&self.shared.offers).clone()
+    }
+
     /// How many sessions there are.
     pub fn sessions(&self) -> usize {
         held(&self.shared.sessions).len()
@@ -128,11 +147,16 @@ impl WhepServer {
 #[ignore = "is the server that `tests/interop/servers start whep` starts"]
 fn serve() {
     if let Ok(port) = std::env::var("INTEROP_WHEP_SERVES") {
-        let _server = WhepServer::start_at(&format!("127.0.0.1:{port}"), None);
+        let _server = WhepServer::start_at(&format!("127.0.0.1:{port}"), None, stun());
         loop {
             std::thread::park();
         }
     }
+}
+
+/// A STUN server that nobody is.
+fn stun() -> Link {
+    Box::new(|| r#"<stun:127.0.0.1:9>; rel="ice-server""#.to_owned())
 }
 
 fn held<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -180,6 +204,7 @@ async fn subscribe(State(shared): State<Arc<Shared>>, headers: HeaderMap, offer:
     if header(&headers, "content-type") != Some("application/sdp") {
         return shared.answer("POST", 415, &[], "no SDP");
     }
+    held(&shared.offers).push(offer.clone());
     let number = shared.next.fetch_add(1, Ordering::Relaxed);
     let made = Session::make(&shared.census, offer, number).await;
     let (session, answer) = match made {
@@ -189,12 +214,13 @@ async fn subscribe(State(shared): State<Arc<Shared>>, headers: HeaderMap, offer:
     let etag = session.etag.clone();
     held(&shared.sessions).insert(number.to_string(), session);
     let location = format!("/session/{number}");
+    let link = (shared.link)();
     let headers = [
         ("content-type", "application/sdp"),
         ("location", location.as_str()),
         ("etag", etag.as_str()),
         ("accept-patch", "application/trickle-ice-sdpfrag"),
-        ("link", r#"<stun:127.0.0.1:9>; rel="ice-server""#),
+        ("link", link.as_str()),
     ];
     shared.answer("POST", 201, &headers, answer)
 }

@@ -60,7 +60,7 @@ impl Secrets {
     }
 
     /// That peer was given credentials of these servers. A user name that is a word is none.
-    pub(super) fn lend(&self, peer: PeerId, servers: &[IceServer]) {
+    pub(in crate::net) fn lend(&self, peer: PeerId, servers: &[IceServer]) {
         let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
         let own = lent.entry(peer).or_default();
         for server in servers {

@@ -138,6 +138,7 @@ fn configuration(peer: Option<&PeerPlan>) -> String {
     let servers: Vec<String> = match &ice.servers {
         IceServers::None => Vec::new(),
         IceServers::Bundled => vec!["turn:bundled".to_owned()],
+        IceServers::Offered => vec!["turn:offered".to_owned()],
         IceServers::Named(servers) => {
             let urls = servers.iter().flat_map(|server| &server.urls);
             let fetched = servers.iter().filter(|server| server.urls.is_empty());

@@ -11,7 +11,10 @@ use crate::{
     base::{Generation, Incarnation, Instant, PeerId, RootSeed, Seat, SignalingEnd},
     metrics::{EventKind, SignalingState},
     peer::{Carries, ConnectionCommand, Link, LinkOutput, PeerInput},
-    run::connection::{self, Stack},
+    run::{
+        connection::{self, Stack},
+        ice,
+    },
     scenario::ClientRules,
     signaling::{Candidate, Description},
     world::{BoxFuture, Census, PeerNetwork, SignalingSocket, Tricks, Usage, World},
@@ -243,7 +246,7 @@ impl Pair {
                                 generation,
                                 connection::Begin::of(
                                     &ClientRules::default(),
-                                    connection::Path::default(),
+                                    ice::Path::default(),
                                     (offerer, carries),
                                 ),
                                 sender,

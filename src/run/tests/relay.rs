@@ -9,7 +9,7 @@ use crate::{
     base::{Generation, PeerId, Seat},
     metrics::{CandidateKind, EventKind},
     peer::{Carries, ConnectionCommand, ConnectionEvent, ConnectionOperation, PeerInput},
-    run::connection,
+    run::{connection, ice},
     scenario::ClientRules,
     world::Tricks,
 };
@@ -81,7 +81,7 @@ async fn a_close_right_after_a_receive_still_releases_the_turn_allocation() {
         Generation(0),
         connection::Begin::of(
             &ClientRules::default(),
-            connection::Path::default(),
+            ice::Path::default(),
             (true, Carries::Channel),
         ),
         sender.clone(),

@@ -17,7 +17,7 @@ pub use pointer::{Place, Pointer, PointerError};
 pub use text::{Part, Text, TextError, VARIABLES, Variable};
 pub use tree::Tree;
 
-use super::{Abilities, RosterBy, Topology};
+use super::{Abilities, OffersIce, RosterBy, Topology};
 
 /// A described protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -150,6 +150,7 @@ impl Custom {
             tells_departures: says(Says::Left),
             tells_rosters: roster_by == RosterBy::Server && says(Says::Roster),
             misplaced: self.send.get(When::Misplaced).is_some(),
+            offers_ice: OffersIce::Never,
         }
     }
 }

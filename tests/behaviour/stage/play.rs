@@ -288,7 +288,7 @@ impl Stage {
                 PeerOutput::Event { remote, kind } => self.event(Some(me), remote, kind),
                 PeerOutput::OpenSignaling(number) => self.open_signaling(me, number),
                 // The stage has faults of its own.
-                PeerOutput::Network(_) => {}
+                PeerOutput::Network(_) | PeerOutput::IceServersOffered(_) => {}
                 PeerOutput::Server { .. } => panic!("this server lasts"),
                 PeerOutput::Turn { .. } => panic!("nothing is relayed here"),
                 PeerOutput::OfferTogether(_) => panic!("nobody offers together here"),
