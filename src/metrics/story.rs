@@ -76,7 +76,6 @@ pub(super) fn sfu(rooms: u32, peers: u32) -> Plan {
 pub(super) fn hub(rooms: u32, peers: u32) -> Plan {
     let protocol = Protocol::Janus(JanusOptions {
         plugin: JanusPlugin::TextRoom,
-        ..JanusOptions::default()
     });
     Plan {
         protocol,
