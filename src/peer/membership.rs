@@ -476,7 +476,8 @@ impl Peer {
             }
         }
         // Where the membership goes on over another socket: nobody has told who left meanwhile.
-        let missing: Vec<PeerId> = self.members.difference(&present).copied().collect();
+        let missing = self.members.difference(&present).copied();
+        let missing: Vec<PeerId> = missing.filter(|remote| *remote != PeerId::SERVER).collect();
         if goes_on && !resumed {
             self.renew(missing, now);
         } else {
