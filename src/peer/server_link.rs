@@ -62,7 +62,8 @@ impl Peer {
     /// was only removed from its room has its channel still, and joins on that.
     pub(super) fn begin_anew(&mut self, now: Instant) {
         if self.is_member() && matches!(self.abilities.topology, Topology::Sfu | Topology::Hub) {
-            let keeps = |link: &Link| self.was_welcomed && link.is_open() && !self.abilities.topology.is_media();
+            let keeps =
+                |link: &Link| self.was_welcomed && link.is_open() && !self.abilities.topology.is_media();
             let kept = self.links.get(&PeerId::SERVER).is_some_and(keeps);
             self.links_are_over("session_over", |remote| !kept || remote != PeerId::SERVER, now);
         }
