@@ -185,6 +185,7 @@ impl Peer {
             scripted,
         });
         self.send(&Message::Leave, now);
+        self.forget_joins();
         self.token = None;
         self.withdraw(LeaveReason::Left);
         for remote in self.links.keys().copied().collect::<Vec<_>>() {

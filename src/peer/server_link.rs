@@ -88,6 +88,14 @@ impl Peer {
         self.close_link(PeerId::SERVER, "join_failed", now);
     }
 
+    /// A join that is left before a server with links has answered it comes to nothing, and is never answered.
+    pub(super) fn forget_joins(&mut self) {
+        if self.abilities.topology.has_server_link() {
+            self.unanswered_joins = 0;
+            self.former_joins = 0;
+        }
+    }
+
     /// Nothing that was between this peer and the others is there any more, as far as it `ends`.
     fn links_are_over(&mut self, cause: &str, ends: impl Fn(PeerId) -> bool, now: Instant) {
         let over = self.links.keys().copied().filter(|remote| ends(*remote));
