@@ -286,9 +286,10 @@ impl Peer {
                     reason: reason.clone(),
                     message,
                 });
-                if about_join {
+                let between_channels = about_join && self.is_between_channels();
+                if about_join && !between_channels {
                     self.join_rejected(reason, now);
-                } else if about_membership {
+                } else if about_membership || between_channels {
                     self.ask_again(now);
                 }
             }

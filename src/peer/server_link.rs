@@ -220,6 +220,13 @@ impl Peer {
         }
     }
 
+    /// Whether this member has lost its channel to the server and has not asked on another one yet: what has ended
+    /// meanwhile is no join, but the membership that was to go on.
+    pub(super) fn is_between_channels(&self) -> bool {
+        let is_asked = self.unanswered_joins > 0;
+        self.abilities.topology == Topology::Hub && self.is_member() && !is_asked
+    }
+
     /// A text has come in on it.
     pub(super) fn heard_on_channel(&mut self, data: &ChannelData, now: Instant) {
         let ChannelData::Text(text) = data else { return };
