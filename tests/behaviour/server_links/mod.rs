@@ -1,6 +1,7 @@
 //! Links whose other end is the server: Janus's rooms and a server of WHIP, in virtual time.
 
 mod proof;
+mod races;
 mod text_room;
 mod video_room;
 mod whip;
@@ -59,6 +60,19 @@ pub fn restart_server() -> Action {
 pub fn linked(steps: &[(u64, Action)], ends_after: u64) -> Script {
     let first = [(0, join()), (0, wait(Condition::Connected))];
     script(&[&first, steps].concat(), ends_after)
+}
+
+/// Who leaves again before its join is answered, and joins once more.
+pub fn impatient() -> Script {
+    script(
+        &[
+            (0, join()),
+            (2, Action::Leave),
+            (3, join()),
+            (3, wait(Condition::Connected)),
+        ],
+        1_000,
+    )
 }
 
 /// They arrive 10 ms after one another at a Janus with that plugin.

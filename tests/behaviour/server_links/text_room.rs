@@ -167,3 +167,27 @@ fn a_session_that_janus_gives_up_is_made_anew_on_the_same_socket() {
     let connected = |kind: &EventKind| *kind == EventKind::SignalingConnected;
     assert_eq!(times(&stage, ANN, connected).len(), 1);
 }
+
+#[test]
+fn who_leaves_before_its_join_is_answered_may_join_again() {
+    let stage = at_text_room(vec![impatient(), linked(&[], 2_000)]).play();
+    assert_sound(&stage);
+    let joined = |kind: &EventKind| matches!(kind, EventKind::Joined { .. });
+    let joined = times(&stage, ANN, joined);
+    assert_eq!(joined.len(), 1, "{:#?}", told(&stage));
+    assert!(joined[0].1 < 100, "{joined:?}");
+}
+
+/// She has no channel when her session ends, so that nothing is asked for in vain.
+#[test]
+fn a_session_that_ends_between_two_channels_ends_the_membership_that_was_to_go_on() {
+    let stage = at_text_room(vec![linked(&[], 8_000), linked(&[], 8_000)])
+        .with_deed(2_000, |janus: &mut JanusServer, ends| {
+            janus.hang_up(ANN, None, ends)
+        })
+        .with_deed(2_003, |janus: &mut JanusServer, ends| janus.time_out(ANN, ends))
+        .play();
+    assert_sound(&stage);
+    assert_eq!(times(&stage, ANN, resumed).len(), 1, "{:#?}", told(&stage));
+    assert_eq!(opened_with(&stage, ANN, BOB), 2);
+}

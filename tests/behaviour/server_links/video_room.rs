@@ -253,3 +253,13 @@ fn a_subscription_that_never_opens_is_given_up_after_so_many() {
     assert_eq!(times(&stage, BOB, given_up), []);
     assert_eq!((stage.unclosed(), stage.left_at_server()), (0, 0));
 }
+
+#[test]
+fn who_leaves_before_its_join_is_answered_may_join_again() {
+    let stage = at_video_room(vec![impatient(), linked(&[], 2_000)]).play();
+    assert_sound(&stage);
+    let joined = |kind: &EventKind| matches!(kind, EventKind::Joined { .. });
+    let joined = times(&stage, ANN, joined);
+    assert_eq!(joined.len(), 1, "{:#?}", told(&stage));
+    assert!(joined[0].1 < 100, "{joined:?}");
+}

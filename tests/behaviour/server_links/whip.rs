@@ -116,3 +116,13 @@ fn a_link_that_is_not_well_is_made_anew_over_the_next_socket() {
     assert_eq!(times(&stage, ANN, created).len(), 2, "{:#?}", told(&stage));
     assert_eq!((asked(&stage, "POST "), asked(&stage, "DELETE ")), (2, 2));
 }
+
+#[test]
+fn who_leaves_before_its_join_is_answered_may_join_again() {
+    let stage = at_whip(vec![impatient(), linked(&[], 2_000)]).play();
+    assert_sound(&stage);
+    let joined = |kind: &EventKind| matches!(kind, EventKind::Joined { .. });
+    let joined = times(&stage, ANN, joined);
+    assert_eq!(joined.len(), 1, "{:#?}", told(&stage));
+    assert!(joined[0].1 < 100, "{joined:?}");
+}

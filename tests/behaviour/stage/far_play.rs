@@ -86,7 +86,10 @@ impl Stage {
                 self.tell_socket(socket, PeerInput::Frame(number, frame));
             }
             Did::Told(end, text) => self.transmit(end, ChannelData::Text(text)),
-            Did::Changed(end) => self.changed(end),
+            Did::Changed(end) => {
+                self.changed(end);
+                self.agenda.push(self.now + FAILED_AFTER, Delivery::GiveUp(end));
+            }
             Did::Ended(end) => self.close(end),
         }
     }
@@ -99,7 +102,7 @@ impl Stage {
     }
 
     /// Everybody is gone: what they have said last still comes to the server.
-    pub(super) fn let_server_hear(&mut self) {
+    pub fn let_server_hear(&mut self) {
         while let Some(delivery) = self.agenda.pop() {
             if matches!(delivery, Delivery::ToServer(..) | Delivery::Disconnect(_)) {
                 self.deliver(delivery);

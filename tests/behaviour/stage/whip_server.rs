@@ -3,7 +3,10 @@
 use std::{any::Any, collections::BTreeMap};
 
 use reference_server::room::ClientId;
-use rtcstorm::{base::PeerId, peer::ConnectionEvent};
+use rtcstorm::{
+    base::PeerId,
+    peer::{ConnectionEvent, TransportState},
+};
 
 use super::{FarEnds, FarServer, agenda::End};
 
@@ -44,6 +47,9 @@ impl FarServer for WhipServer {
     }
 
     fn frame(&mut self, socket: ClientId, text: &str, ends: &mut FarEnds) {
+        let Some(of) = self.sockets.get(&socket).copied() else {
+            return;
+        };
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         let (line, head) = head.split_once("\r\n").expect("a line and fields");
         let mut words = line.split(' ');
@@ -55,7 +61,7 @@ impl FarServer for WhipServer {
             body,
         };
         let (status, fields, body) = match request.method {
-            "POST" => self.create(self.sockets[&socket], &request, ends),
+            "POST" => self.create(of, &request, ends),
             "PATCH" => self.patch(&request, ends),
             "DELETE" => self.delete(&request, ends),
             method => panic!("{method} is none of the protocol's"),
@@ -66,7 +72,8 @@ impl FarServer for WhipServer {
     }
 
     fn happened(&mut self, end: End, event: ConnectionEvent, ends: &mut FarEnds) {
-        if event == ConnectionEvent::ChannelClosed {
+        let failed = ConnectionEvent::State(TransportState::Failed);
+        if [ConnectionEvent::ChannelClosed, failed].contains(&event) {
             self.sessions.retain(|_, session| session.end != end);
             ends.close(end);
         }

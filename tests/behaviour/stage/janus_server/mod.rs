@@ -19,9 +19,10 @@ use serde_json::{Value, json};
 
 use super::{FarEnds, FarServer, agenda::End, connection::Connection};
 
-/// "No such session", "no such handle".
+/// "No such session", "no such handle", and an answer to nothing.
 const NO_SESSION: u64 = 458;
 const NO_HANDLE: u64 = 459;
+const NO_OFFER: u64 = 466;
 
 #[derive(Default)]
 pub struct JanusServer {
@@ -82,6 +83,9 @@ impl FarServer for JanusServer {
     }
 
     fn frame(&mut self, socket: ClientId, text: &str, ends: &mut FarEnds) {
+        if !self.sockets.contains_key(&socket) {
+            return;
+        }
         let frame: Value = serde_json::from_str(text).expect("clients speak JSON");
         assert!(frame["transaction"].is_string(), "{text}");
         let session = match &frame["session_id"] {
@@ -105,6 +109,10 @@ impl FarServer for JanusServer {
         };
         match event {
             ConnectionEvent::State(TransportState::Connected) => self.goes_up(id, ends),
+            // Of one that was up it finds out later than anybody here waits.
+            ConnectionEvent::State(TransportState::Failed) if !ends.connections[&end].open => {
+                self.end_connection(id, "ICE failed", ends)
+            }
             ConnectionEvent::ChannelClosed => self.end_connection(id, "DTLS alert", ends),
             ConnectionEvent::Received(ChannelData::Text(text)) => self.text(id, &text, ends),
             _ => {}
@@ -192,6 +200,12 @@ impl JanusServer {
                 }
                 ends.say(socket, ack(frame));
             }
+            Some("message") if handle.end.is_none() && frame["jsep"]["type"] == "answer" => {
+                ends.say(
+                    socket,
+                    refusal(frame, NO_OFFER, "Unexpected ANSWER (did we offer?)"),
+                );
+            }
             Some("message") => match handle.plugin.as_str() {
                 "janus.plugin.videoroom" => self.ask_video_room(id, frame, ends),
                 _ => self.ask_text_room(id, frame, ends),
@@ -214,6 +228,27 @@ impl JanusServer {
             .expect("there is one");
         ends.say(socket, json!({ "janus": "timeout", "session_id": session }));
         self.end_session(session, ends);
+    }
+
+    /// That of any peer, the n-th, counted round.
+    pub fn time_out_one(&mut self, nth: usize, ends: &mut FarEnds) {
+        let peers: Vec<PeerId> = self
+            .sessions
+            .values()
+            .map(|socket| self.sockets[socket])
+            .collect();
+        if !peers.is_empty() {
+            self.time_out(peers[nth % peers.len()], ends);
+        }
+    }
+
+    /// Ends one of the connections, the n-th, counted round.
+    pub fn hang_up_one(&mut self, nth: usize, ends: &mut FarEnds) {
+        let connected = self.handles.iter().filter(|(_, handle)| handle.end.is_some());
+        let connected: Vec<u64> = connected.map(|(id, _)| *id).collect();
+        if !connected.is_empty() {
+            self.end_connection(connected[nth % connected.len()], "ICE failed", ends);
+        }
     }
 
     fn end_session(&mut self, session: u64, ends: &mut FarEnds) {

@@ -31,7 +31,11 @@ impl JanusServer {
                 ends.take_answer(end, frame["jsep"]["sdp"].as_str().expect("an answer"));
                 None
             }
-            _ => panic!("a TextRoom knows no {frame} here"),
+            ("restart", None) => {
+                let data = json!({ "textroom": "event", "error_code": 414, "error": "No connection" });
+                return self.event(id, Some(frame), data, None, ends);
+            }
+            _ => panic!("a TextRoom knows no {frame}"),
         };
         let jsep = offer.map(|sdp| json!({ "type": "offer", "sdp": sdp }));
         let data = json!({ "textroom": "event", "result": "ok" });
@@ -117,6 +121,18 @@ impl JanusServer {
         let kicked = json!({ "textroom": "kicked", "room": room, "username": username });
         self.tell(id, &kicked, ends);
         self.tell_all(room, &kicked, ends);
+    }
+
+    /// The n-th, counted round.
+    pub fn kick_one(&mut self, nth: usize, ends: &mut FarEnds) {
+        let members = self
+            .handles
+            .values()
+            .filter(|handle| matches!(handle.role, Role::Member { .. }));
+        let members: Vec<PeerId> = members.map(|handle| handle.of).collect();
+        if !members.is_empty() {
+            self.kick(members[nth % members.len()], ends);
+        }
     }
 
     pub(super) fn leave_text_room(&mut self, room: u64, username: &str, ends: &mut FarEnds) {
