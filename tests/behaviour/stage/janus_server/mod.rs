@@ -297,7 +297,7 @@ impl JanusServer {
     /// itself or has its channel.
     pub fn hang_up(&mut self, peer: PeerId, feed: Option<&str>, ends: &mut FarEnds) {
         let is_meant = |handle: &Handle| match (&handle.role, feed) {
-            (Role::Subscriber { feed }, Some(wanted)) => feed.to_string() == wanted,
+            (Role::Subscriber { feed }, Some(wanted)) => feed.as_u64() == wanted.parse().ok(),
             (Role::Publisher { .. } | Role::Member { .. }, None) => true,
             _ => false,
         };
