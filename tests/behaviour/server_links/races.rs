@@ -121,6 +121,20 @@ fn whip_race(seed: u64) -> Stage {
     at_any_pace(stage, seed, slow)
 }
 
+/// How many memberships have ended because Janus gave a session up.
+fn lost_memberships(stage: &Stage) -> usize {
+    let timeouts = stage.events.iter().filter(
+        |event| matches!(&event.kind, EventKind::SignalingError { reason, .. } if reason == "timeout"),
+    );
+    let lost = timeouts.filter(|timeout| {
+        stage.events.iter().any(|event| {
+            (event.at, event.peer) == (timeout.at, timeout.peer)
+                && matches!(event.kind, EventKind::LeaveStarted { scripted: false, .. })
+        })
+    });
+    lost.count()
+}
+
 /// What is wrong with a play.
 fn wrong(mut stage: Stage) -> Vec<String> {
     if !stage.play_on() {
@@ -141,12 +155,12 @@ fn wrong(mut stage: Stage) -> Vec<String> {
             )
         })
         .collect();
-    // Whose session ends while it joins has bad luck.
-    let unlucky = stage
-        .events
-        .iter()
-        .filter(|event| matches!(&event.kind, EventKind::JoinRejected { reason, .. } if reason == "timeout"));
-    let unlucky: Vec<_> = unlucky.map(|event| event.peer).collect();
+    // Whose session ends while it joins, or joins again, has bad luck, and whoever waits for it, too.
+    let unlucky = stage.count(|kind| match kind {
+        EventKind::JoinRejected { reason, .. } => reason == "timeout",
+        _ => false,
+    });
+    let unlucky = unlucky + lost_memberships(&stage);
     let failed = stage.events.iter().filter(|event| {
         matches!(
             event.kind,
@@ -155,7 +169,7 @@ fn wrong(mut stage: Stage) -> Vec<String> {
                 | EventKind::JoinRejected { .. }
                 | EventKind::RecoveryFailed { .. }
                 | EventKind::LinkGivenUp { .. }
-        ) && !unlucky.contains(&event.peer)
+        ) && unlucky == 0
     });
     wrong.extend(failed.map(|event| format!("{event:?}")));
     let left = (stage.unclosed(), stage.left_at_server());

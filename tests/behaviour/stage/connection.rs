@@ -193,6 +193,11 @@ impl Connection {
         description
     }
 
+    /// Whether its offer waits for an answer.
+    pub fn is_offering(&self) -> bool {
+        self.signaling == SignalingState::HaveLocalOffer
+    }
+
     /// Whether it has negotiated: ICE has begun.
     pub fn is_complete(&self) -> bool {
         self.signaling == SignalingState::Stable && self.local.is_some() && self.remote.is_some()

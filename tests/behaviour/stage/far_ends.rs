@@ -78,7 +78,11 @@ impl FarEnds<'_> {
         answer
     }
 
+    /// One more answer than there are offers is none.
     pub fn take_answer(&mut self, end: End, answer: &str) {
+        if !self.connections[&end].is_offering() {
+            return;
+        }
         self.set(end, SdpType::Answer, answer);
         self.did.push(Did::Changed(end));
     }
