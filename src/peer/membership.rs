@@ -185,6 +185,7 @@ impl Peer {
             scripted,
         });
         self.send(&Message::Leave, now);
+        self.forget_joins();
         self.token = None;
         self.withdraw(LeaveReason::Left);
         for remote in self.links.keys().copied().collect::<Vec<_>>() {
@@ -287,9 +288,10 @@ impl Peer {
                     reason: reason.clone(),
                     message,
                 });
-                if about_join {
+                let between_channels = about_join && self.is_between_channels();
+                if about_join && !between_channels {
                     self.join_rejected(reason, now);
-                } else if about_membership {
+                } else if about_membership || between_channels {
                     self.ask_again(now);
                 }
             }

@@ -58,10 +58,14 @@ impl Peer {
         self.drain_link(PeerId::SERVER, now);
     }
 
-    /// A membership is to go on over another socket: a server that holds links has ended those of the last one.
+    /// A membership is to begin anew: over another socket a server that holds links has ended those of the last one. Who
+    /// was only removed from its room has its channel still, and joins on that.
     pub(super) fn begin_anew(&mut self, now: Instant) {
         if self.is_member() && matches!(self.abilities.topology, Topology::Sfu | Topology::Hub) {
-            self.links_are_over("session_over", now);
+            let keeps =
+                |link: &Link| self.was_welcomed && link.is_open() && !self.abilities.topology.is_media();
+            let kept = self.links.get(&PeerId::SERVER).is_some_and(keeps);
+            self.links_are_over("session_over", |remote| !kept || remote != PeerId::SERVER, now);
         }
     }
 
@@ -86,9 +90,18 @@ impl Peer {
         self.close_link(PeerId::SERVER, "join_failed", now);
     }
 
-    /// Nothing that was between this peer and the others is there any more.
-    pub(super) fn links_are_over(&mut self, cause: &str, now: Instant) {
-        for remote in self.links.keys().copied().collect::<Vec<_>>() {
+    /// A join that is left before a server with links has answered it comes to nothing, and is never answered.
+    pub(super) fn forget_joins(&mut self) {
+        if self.abilities.topology.has_server_link() {
+            self.unanswered_joins = 0;
+            self.former_joins = 0;
+        }
+    }
+
+    /// Nothing that was between this peer and the others is there any more, as far as it `ends`.
+    fn links_are_over(&mut self, cause: &str, ends: impl Fn(PeerId) -> bool, now: Instant) {
+        let over = self.links.keys().copied().filter(|remote| ends(*remote));
+        for remote in over.collect::<Vec<_>>() {
             self.let_go(remote, cause, now);
         }
         self.survivors.clear();
@@ -207,6 +220,13 @@ impl Peer {
             let texts = self.codec.channel_opened();
             self.say_on_channel(texts, now);
         }
+    }
+
+    /// Whether this member has lost its channel to the server and has not asked on another one yet: what has ended
+    /// meanwhile is no join, but the membership that was to go on.
+    pub(super) fn is_between_channels(&self) -> bool {
+        let is_asked = self.unanswered_joins > 0;
+        self.abilities.topology == Topology::Hub && self.is_member() && !is_asked
     }
 
     /// A text has come in on it.

@@ -35,6 +35,7 @@ mod runs;
 mod scenario_language;
 mod schema;
 mod segments;
+mod server_links;
 mod server_restart;
 mod signaling_faults;
 mod simulated;

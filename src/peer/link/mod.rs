@@ -8,6 +8,8 @@ mod generations;
 mod machine;
 mod memory;
 mod recovery;
+#[cfg(test)]
+mod tests;
 mod unanswered;
 
 pub use machine::{Link, LinkOutput};

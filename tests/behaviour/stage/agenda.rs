@@ -3,8 +3,10 @@ use std::{collections::BTreeMap, time::Duration};
 use reference_server::room::ClientId;
 use rtcstorm::{
     base::{Generation, Instant, PeerId},
-    peer::{ConnectionCommand, PeerInput},
+    peer::{ConnectionCommand, ConnectionEvent, PeerInput},
 };
+
+use super::far_ends::{FarEnds, FarServer};
 
 /// One end of a connection: whose it is, to whom, and which of them.
 pub type End = (PeerId, PeerId, Generation);
@@ -32,6 +34,9 @@ pub enum Way {
 
 /// How long each takes, asked once for each.
 pub type Latency = Box<dyn FnMut(Way) -> Duration>;
+
+/// What a test does to the server.
+pub type Deed = Box<dyn FnOnce(&mut dyn FarServer, &mut FarEnds)>;
 
 /// One way between a peer and the server, or between two peers.
 pub const HOP: Duration = Duration::from_millis(1);
@@ -63,7 +68,12 @@ pub enum Delivery {
     /// A frame from the server, or that the socket is open.
     FromServer(PeerId, ClientId, PeerInput),
     ToPeer(PeerId, PeerInput),
+    /// Something happens at the server's end of a connection.
+    ToFarEnd(End, ConnectionEvent),
     Perform(End, ConnectionCommand),
+    Deed(Deed),
+    /// A server that was away is there again.
+    ServerBack,
     /// Every connection that is open fails.
     FailAll,
     /// One of the open connections fails: the n-th, counted round.

@@ -1,6 +1,6 @@
 use rtcstorm::{
     metrics::SignalingState,
-    peer::{ConnectionEvent, ConnectionOperation, Done},
+    peer::{Carries, ConnectionEvent, ConnectionOperation, Done},
     signaling::{Candidate, Description, SdpType},
 };
 
@@ -21,6 +21,9 @@ pub struct Connection {
     /// The remote certificate of the first description: the DTLS association is with that one.
     associated: Option<String>,
     pub offerer: bool,
+    pub carries: Carries,
+    /// Media has come in, or may go out.
+    pub flowing: bool,
     pub open: bool,
     /// The end that it opened with.
     pub far: Option<End>,
@@ -31,8 +34,9 @@ pub struct Connection {
     pub silent: bool,
     /// ICE has failed.
     pub lost: Option<Lost>,
-    /// ICE restarts that this end has described.
+    /// ICE restarts that this end has described, and those of them after which it was told to be connected.
     restarts: u32,
+    told: u32,
     /// The offer that is set restarts ICE.
     answers_restart: bool,
 }
@@ -57,6 +61,8 @@ impl Connection {
             candidates: 0,
             associated: None,
             offerer,
+            carries: Carries::Channel,
+            flowing: false,
             open: false,
             far: None,
             closed: false,
@@ -64,8 +70,14 @@ impl Connection {
             silent: false,
             lost: None,
             restarts: 0,
+            told: 0,
             answers_restart: false,
         }
+    }
+
+    /// The same, where it is no data channel between two peers.
+    pub fn carrying(self, carries: Carries) -> Self {
+        Self { carries, ..self }
     }
 
     /// ICE fails; `for_good`: a restart does not bring it back.
@@ -83,6 +95,17 @@ impl Connection {
             _ => false,
         };
         restarted(self) && restarted(other) && self.tells(other) && other.tells(self)
+    }
+
+    /// Whether ICE was restarted while it was connected, here and at the other end, with each other; and not told so yet.
+    pub fn is_restarted(&self, other: &Self) -> bool {
+        let ready = |c: &Self| c.restarts > c.told && c.is_complete() && c.open && c.lost.is_none();
+        ready(self) && ready(other) && self.tells(other) && other.tells(self)
+    }
+
+    /// It is told to be connected.
+    pub fn tell_restarted(&mut self) {
+        self.told = self.restarts;
     }
 
     /// Whether the other has this end's last description, of the certificate that it began with.
@@ -154,16 +177,25 @@ impl Connection {
 
     fn describe(&mut self, sdp_type: SdpType) -> Description {
         self.versions += 1;
-        let sdp = format!(
+        let mut sdp = format!(
             "v=0\r\no=- {0} {1} IN IP4 127.0.0.1\r\na=ice-ufrag:u{0}x{2}\r\na=fingerprint:sha-256 {0:08x}\r\n",
             self.certificate, self.versions, self.restarts
         );
+        if self.carries.is_with_server() {
+            // Fragments of it are told by themselves.
+            sdp += "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=ice-pwd:p\r\n";
+        }
         let description = Description {
             sdp_type,
             sdp: sdp.into(),
         };
         self.local = Some(description.clone());
         description
+    }
+
+    /// Whether its offer waits for an answer.
+    pub fn is_offering(&self) -> bool {
+        self.signaling == SignalingState::HaveLocalOffer
     }
 
     /// Whether it has negotiated: ICE has begun.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rtcstorm::{
     base::PeerId,
     metrics::CandidateKind,
-    peer::{ConnectionCommand, ConnectionEvent, PeerInput, TransportState},
+    peer::{Carries, ConnectionCommand, ConnectionEvent, PeerInput, TransportState},
     signaling::ChannelData,
 };
 
@@ -22,10 +22,10 @@ const FAILED_AFTER: Duration = Duration::from_secs(25);
 impl Stage {
     pub(super) fn perform(&mut self, end: End, command: ConnectionCommand) {
         match command {
-            ConnectionCommand::Create { offerer, .. } => {
+            ConnectionCommand::Create { offerer, carries } => {
                 self.certificates += 1;
-                self.connections
-                    .insert(end, Connection::new(self.certificates, offerer));
+                let connection = Connection::new(self.certificates, offerer).carrying(carries);
+                self.connections.insert(end, connection);
             }
             ConnectionCommand::Perform(operation) => {
                 let events = match self.connections.get_mut(&end) {
@@ -39,31 +39,55 @@ impl Stage {
                     };
                     self.tell(end, way, event);
                 }
-                self.open(end);
-                self.hear_again(end);
-                self.find_again(end);
+                self.changed(end);
                 if self.connections[&end].is_complete() {
                     let at = self.now + DISCONNECTED_AFTER + FAILED_AFTER;
                     self.agenda.push(at, Delivery::GiveUp(end));
                 }
             }
-            // Nothing here carries media.
-            ConnectionCommand::AwaitPacket(_) => {}
-            ConnectionCommand::Transmit(text) => {
-                if let Some(far) = self.far_end(end) {
-                    match self.connections[&end].lost {
-                        None => self.tell(far, Way::Callback, ConnectionEvent::Received(text)),
-                        // SCTP repeats it until ICE is back.
-                        Some(_) => self.parked.push((end, text)),
-                    }
-                }
-            }
+            ConnectionCommand::AwaitPacket(number) => _ = self.awaited.insert(end, number),
+            ConnectionCommand::Transmit(text) => self.transmit(end, text),
             ConnectionCommand::Close => self.close(end),
         }
     }
 
+    /// A description or candidate is new at that end.
+    pub(super) fn changed(&mut self, end: End) {
+        self.open(end);
+        self.hear_again(end);
+        self.find_again(end);
+        self.connect_again(end);
+    }
+
+    /// A restart of ICE that nothing was wrong with is over.
+    fn connect_again(&mut self, end: End) {
+        let Some(far) = self.far_end(end).filter(|_| self.far_server.is_some()) else {
+            return;
+        };
+        if self.connections[&end].is_restarted(&self.connections[&far]) {
+            for end in [far, end] {
+                self.connections
+                    .get_mut(&end)
+                    .expect("it is open")
+                    .tell_restarted();
+                let state = TransportState::Connected;
+                self.tell(end, Way::Callback, ConnectionEvent::IceState(state));
+            }
+        }
+    }
+
+    pub(super) fn transmit(&mut self, end: End, text: ChannelData) {
+        if let Some(far) = self.far_end(end) {
+            match self.connections[&end].lost {
+                None => self.tell(far, Way::Callback, ConnectionEvent::Received(text)),
+                // SCTP repeats it until ICE is back.
+                Some(_) => self.parked.push((end, text)),
+            }
+        }
+    }
+
     /// The open connection at the other end.
-    fn far_end(&self, end: End) -> Option<End> {
+    pub(super) fn far_end(&self, end: End) -> Option<End> {
         let is_open = |end: &End| self.connections[end].open && !self.connections[end].closed;
         self.connections[&end]
             .far
@@ -73,7 +97,12 @@ impl Stage {
     /// Opens the connection if it reaches one of the remote's.
     fn open(&mut self, end: End) {
         let (me, remote, _) = end;
-        let faces = |far: &End| far.0 == remote && far.1 == me;
+        // What another peer publishes is had from the server.
+        let faced = match self.connections[&end].carries.is_with_server() {
+            true if me != PeerId::SERVER => PeerId::SERVER,
+            _ => remote,
+        };
+        let faces = |far: &End| far.0 == faced && (me == PeerId::SERVER || far.1 == me);
         let reaches = |far: &End| self.connections[&end].matches(&self.connections[far]);
         let Some(far) = self
             .connections
@@ -95,7 +124,12 @@ impl Stage {
             }
             // Two that were both made to offer have a channel each; a rollback takes none away.
             let both = self.connections[&end].offerer && self.connections[&far].offerer;
-            let channels = if both { 2 } else { 1 };
+            let channels = match self.connections[&end].carries {
+                // It opens with the first packet.
+                Carries::Subscribed => 0,
+                carries if both && !carries.is_with_server() => 2,
+                _ => 1,
+            };
             for _ in 0..if stuck { 0 } else { channels } {
                 let pair = CandidateKind::Host;
                 self.tell(end, Way::Callback, ConnectionEvent::ChannelOpened { pair });
@@ -104,7 +138,7 @@ impl Stage {
     }
 
     /// The far end's channel closes with it; its ICE finds out later.
-    fn close(&mut self, end: End) {
+    pub(super) fn close(&mut self, end: End) {
         // Without ICE the far end hears nothing of it.
         let far = self
             .far_end(end)
@@ -119,7 +153,10 @@ impl Stage {
             if let Some(connection) = self.connections.get_mut(&far) {
                 connection.open = false;
             }
-            self.tell(far, Way::Callback, ConnectionEvent::ChannelClosed);
+            // Media that comes in no more is no news.
+            if far.0 == PeerId::SERVER || !self.connections[&far].carries.is_media() {
+                self.tell(far, Way::Callback, ConnectionEvent::ChannelClosed);
+            }
             let at = self.now + DISCONNECTED_AFTER;
             self.agenda.push(at, Delivery::Silent(far));
             self.agenda.push(at + FAILED_AFTER, Delivery::GiveUp(far));
@@ -228,8 +265,14 @@ impl Stage {
         self.tell(end, Way::Callback, ConnectionEvent::ChannelClosed);
     }
 
-    fn tell(&mut self, end: End, way: Way, event: ConnectionEvent) {
+    pub(super) fn tell(&mut self, end: End, way: Way, event: ConnectionEvent) {
         let (me, remote, generation) = end;
+        if me == PeerId::SERVER {
+            let at = self.after(way);
+            return self
+                .agenda
+                .follow(Lane::Callbacks(end), at, Delivery::ToFarEnd(end, event));
+        }
         let is_state = matches!(event, ConnectionEvent::IceState(_) | ConnectionEvent::State(_));
         let input = PeerInput::Connection {
             remote,

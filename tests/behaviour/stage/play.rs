@@ -4,7 +4,7 @@ use reference_server::room::{ClientId, Hub, HubConfig, Now, Output};
 use rtcstorm::{
     base::{Instant, PeerId, SignalingEnd, SignalingFailure},
     metrics::{EventKind, RunEvent},
-    peer::{Peer, PeerInput, PeerOutput},
+    peer::{Carries, Peer, PeerInput, PeerOutput},
     plan::{Action, Condition, JoinOutcome, PeerPlan, Plan},
     run::{Coordinator, Directory, Release},
     scenario::ClientRules,
@@ -15,6 +15,7 @@ use super::{
     Latency, Script, Way,
     agenda::{Agenda, Delivery, End, Lane, calm},
     connection::Connection,
+    far_ends::FarServer,
     peer_server::PeerServer,
     plan::plan,
     script,
@@ -47,13 +48,23 @@ pub struct Stage {
     hub: Hub,
     /// The server, where it is one of PeerJS.
     peer_server: Option<PeerServer>,
-    peers: Vec<Peer>,
+    /// The server, where it is the other end of connections.
+    pub(super) far_server: Option<Box<dyn FarServer>>,
+    /// It is away.
+    pub(super) is_down: bool,
+    /// What was said to it, on sockets and channels.
+    pub heard: Vec<(Instant, PeerId, String)>,
+    /// Packets that are asked for.
+    pub(super) awaited: BTreeMap<End, u32>,
+    /// What carries that has no packets come in, from then until then.
+    pub(super) muted: Vec<(Carries, [Instant; 2])>,
+    pub(super) peers: Vec<Peer>,
     coordinator: Coordinator,
     directory: Directory,
     pub(super) connections: BTreeMap<End, Connection>,
-    sockets: BTreeMap<PeerId, ClientId>,
+    pub(super) sockets: BTreeMap<PeerId, ClientId>,
     /// The peer's own number of each socket.
-    numbers: BTreeMap<ClientId, u32>,
+    pub(super) numbers: BTreeMap<ClientId, u32>,
     next_socket: u64,
     pub(super) certificates: u32,
     pub(super) now: Instant,
@@ -84,6 +95,11 @@ impl Stage {
         Self {
             hub: Hub::new(HubConfig::default(), [7; 32]),
             peer_server: None,
+            far_server: None,
+            is_down: false,
+            heard: Vec::new(),
+            awaited: BTreeMap::new(),
+            muted: Vec::new(),
             peers: plan
                 .peers
                 .iter()
@@ -198,6 +214,7 @@ impl Stage {
             "the play does not end: {:#?}",
             self.events.iter().rev().take(20).collect::<Vec<_>>()
         );
+        self.let_server_hear();
         self
     }
 
@@ -215,7 +232,7 @@ impl Stage {
     }
 
     /// `false`: nothing is due any more.
-    fn step(&mut self) -> bool {
+    pub fn step(&mut self) -> bool {
         let delivery = self.agenda.next();
         let timer = self.peers.iter().filter_map(Peer::next_timeout).min();
         let hub = match &self.peer_server {
@@ -236,6 +253,7 @@ impl Stage {
         } else if delivery.is_some_and(|at| at <= self.now) {
             let delivery = self.agenda.pop().expect("it was there");
             self.deliver(delivery);
+            self.let_flow();
         } else {
             for id in 0..self.peers.len() {
                 if self.peers[id].next_timeout().is_some_and(|at| at <= self.now) {
@@ -247,8 +265,11 @@ impl Stage {
         true
     }
 
-    fn deliver(&mut self, delivery: Delivery) {
+    pub(super) fn deliver(&mut self, delivery: Delivery) {
         match delivery {
+            Delivery::ToServer(client, frame) if self.far_server.is_some() => {
+                self.ask_server(|server, ends| server.frame(client, &frame, ends));
+            }
             Delivery::ToServer(client, frame) => {
                 let now = self.hub_now();
                 match &mut self.peer_server {
@@ -267,7 +288,10 @@ impl Stage {
                 }
             }
             Delivery::ToPeer(peer, input) => self.tell_peer(peer, input),
+            Delivery::ToFarEnd(end, event) => self.tell_far_end(end, event),
             Delivery::Perform(end, command) => self.perform(end, command),
+            Delivery::Deed(deed) => self.ask_server(deed),
+            Delivery::ServerBack => self.is_down = false,
             Delivery::FailAll => self.fail_all(),
             Delivery::FailOne(nth) => self.fail_one(nth),
             Delivery::Cut(peer) => self.cut(peer),
@@ -277,7 +301,7 @@ impl Stage {
         }
     }
 
-    fn tell_peer(&mut self, peer: PeerId, input: PeerInput) {
+    pub(super) fn tell_peer(&mut self, peer: PeerId, input: PeerInput) {
         self.peers[peer.index()].handle(input, self.now);
         self.drain_peer(peer);
     }
@@ -289,7 +313,7 @@ impl Stage {
                 PeerOutput::OpenSignaling(number) => self.open_signaling(me, number),
                 // The stage has faults of its own.
                 PeerOutput::Network(_) | PeerOutput::IceServersOffered(_) => {}
-                PeerOutput::Server { .. } => panic!("this server lasts"),
+                PeerOutput::Server { fault, planned } => self.harm_server(me, fault, planned),
                 PeerOutput::Turn { .. } => panic!("nothing is relayed here"),
                 PeerOutput::OfferTogether(_) => panic!("nobody offers together here"),
                 PeerOutput::CloseSignaling => {
@@ -350,8 +374,16 @@ impl Stage {
         self.sockets.insert(me, client);
         self.numbers.insert(client, number);
         let at = self.after(Way::Opening);
+        if self.is_down {
+            let refused = SignalingEnd::new(SignalingFailure::ConnectionRefused, "nobody listens");
+            let refused = Delivery::FromServer(me, client, PeerInput::SignalingLost(number, refused));
+            return self.agenda.follow(Lane::Down(client), at, refused);
+        }
         let opened = Delivery::FromServer(me, client, PeerInput::SignalingOpened(number));
         self.agenda.follow(Lane::Down(client), at, opened);
+        if let Some(server) = &mut self.far_server {
+            return server.connect(client, me);
+        }
         let now = self.hub_now();
         match &mut self.peer_server {
             Some(server) => {
@@ -367,6 +399,9 @@ impl Stage {
     }
 
     fn disconnect(&mut self, client: ClientId) {
+        if self.far_server.is_some() {
+            return self.ask_server(|server, ends| server.disconnect(client, ends));
+        }
         let now = self.hub_now();
         match &mut self.peer_server {
             Some(server) => server.disconnect(client),
@@ -379,6 +414,9 @@ impl Stage {
         let Some(client) = self.sockets.get(&me).copied() else {
             return;
         };
+        if self.far_server.is_some() {
+            self.heard.push((self.now, me, frame.clone()));
+        }
         let fate = (self.rule)(me, &frame);
         let at = self.after(Way::Up);
         let mut send = |frame| {
@@ -428,7 +466,7 @@ impl Stage {
         }
     }
 
-    fn tell_socket(&mut self, to: ClientId, input: PeerInput) {
+    pub(super) fn tell_socket(&mut self, to: ClientId, input: PeerInput) {
         let whose = self.sockets.iter().find(|(_, client)| **client == to);
         if let Some(peer) = whose.map(|(peer, _)| *peer) {
             let at = self.after(Way::Down);
@@ -438,7 +476,7 @@ impl Stage {
     }
 
     /// The server sees it at once, the peer a little later; what is on its way is lost.
-    fn cut(&mut self, peer: PeerId) {
+    pub(super) fn cut(&mut self, peer: PeerId) {
         if let Some(client) = self.sockets.remove(&peer) {
             self.disconnect(client);
             let at = self.after(Way::Down);
@@ -454,7 +492,7 @@ impl Stage {
 
     fn release(&mut self, release: Release) {
         for (room, after_end) in [(release.settled, false), (release.ended, true)] {
-            if room.is_some() && self.peer_server.is_none() {
+            if room.is_some() && self.peer_server.is_none() && self.far_server.is_none() {
                 let roster = self.hub.room("room-0000");
                 let is_in =
                     |peer: &PeerPlan| roster.as_ref().is_some_and(|r| r.member(&peer.user_id).is_some());
