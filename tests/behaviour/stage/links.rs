@@ -181,7 +181,9 @@ impl Stage {
 
     fn hear_again(&mut self, end: End) {
         let connection = self.connections.get_mut(&end).expect("it was made");
-        if connection.is_complete() && std::mem::take(&mut connection.silent) {
+        // Of one that has failed since, only a restart at both ends brings anything back.
+        let is_there = connection.is_complete() && connection.lost.is_none();
+        if is_there && std::mem::take(&mut connection.silent) {
             for state in [ConnectionEvent::IceState, ConnectionEvent::State] {
                 self.tell(end, Way::Callback, state(TransportState::Connected));
             }

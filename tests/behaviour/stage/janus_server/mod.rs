@@ -99,6 +99,11 @@ impl FarServer for JanusServer {
         match frame["janus"].as_str() {
             Some("keepalive") => ends.say(socket, ack(&frame)),
             Some("attach") => self.attach(socket, session, &frame, ends),
+            // From whatever socket.
+            Some("destroy") => {
+                self.end_session(session, ends);
+                ends.say(socket, success(&frame, ("data", Value::Null)));
+            }
             _ => self.ask_handle(socket, &frame, ends),
         }
     }
@@ -129,7 +134,11 @@ impl FarServer for JanusServer {
     }
 
     fn die(&mut self) {
-        *self = Self::default();
+        // Ids are drawn, and none of them twice.
+        *self = Self {
+            last_id: self.last_id,
+            ..Self::default()
+        };
     }
 
     fn left_over(&self) -> usize {
