@@ -327,10 +327,13 @@ impl Peer {
                 }
             }
             // Before the join is confirmed they are about the membership before it.
-            message if self.is_member() => {
-                self.handle_roster_message(message.clone(), now);
-                self.hear_server(message, now);
+            message
+            @ (Message::MemberJoined { .. } | Message::MemberLeft { .. } | Message::Roster { .. })
+                if self.is_member() =>
+            {
+                self.handle_roster_message(message, now);
             }
+            message if self.is_member() => self.hear_server(message, now),
             _ => {}
         }
     }

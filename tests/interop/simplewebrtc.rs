@@ -29,7 +29,7 @@ fn a_room_talks_on_while_the_server_is_killed_and_comes_back() {
 #[ignore = "needs signal-master: tests/interop/run"]
 fn a_description_speaks_to_it_as_well() {
     let server = Server::start("signalmaster");
-    for scenario in ["smoke", "leave-rejoin"] {
+    for scenario in ["smoke", "leave-rejoin", "join-storm"] {
         server.passes("protocols/signal-master", scenario, 4, &[]);
     }
     server.survives_restart("protocols/signal-master", &[]);

@@ -78,10 +78,7 @@ pub fn impatient() -> Script {
 /// They arrive 10 ms after one another at a Janus with that plugin.
 pub fn at_janus(plugin: JanusPlugin, rules: ClientRules, scripts: Vec<Script>) -> Stage {
     let arrivals: Vec<u64> = (0..scripts.len() as u64).map(|n| 10 * n).collect();
-    let protocol = Protocol::Janus(JanusOptions {
-        plugin,
-        ..JanusOptions::default()
-    });
+    let protocol = Protocol::Janus(JanusOptions { plugin });
     Stage::new(rules, &arrivals, scripts).at_server(protocol, JanusServer::default())
 }
 
