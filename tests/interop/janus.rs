@@ -22,7 +22,9 @@ fn members_of_a_videoroom_have_what_the_others_publish() {
 #[ignore = "needs Janus: tests/interop/run"]
 fn publishers_leave_a_videoroom_and_come_again() {
     let server = Server::start("janus");
-    let summary = server.passes("janus", "media/leave-rejoin", 4, &[]);
+    // Whoever comes and goes in a room of four makes seven connections each time: with 60 peers that go on for 45 s, two
+    // cores are at their end, of which Janus has its share.
+    let summary = server.passes_as_it_is("janus", "media/leave-rejoin");
     assert_held(&summary, &JUDGED);
 }
 
