@@ -32,9 +32,11 @@ pub(super) struct Network {
     executor: Arc<Executor>,
     mailboxes: Mutex<BTreeMap<SocketAddr, Arc<Mailbox>>>,
     internet: Mutex<Internet>,
-    /// Whom servers have sent to, by the address that they sent from.
-    served: Mutex<BTreeMap<(SocketAddr, SocketAddr), Weak<Mailbox>>>,
+    served: Mutex<Served>,
 }
+
+/// Whom servers have sent to or heard from, by their own address and that one's.
+type Served = BTreeMap<(SocketAddr, SocketAddr), Weak<Mailbox>>;
 
 /// Destinations of servers that are remembered; past these, those that are gone are forgotten.
 const MAX_SERVED: usize = 65_536;
@@ -126,6 +128,8 @@ impl Network {
 
     /// A datagram is at a server.
     fn serve(self: &Arc<Self>, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        // Whoever asks from an address has it, whoever had it before.
+        self.remembered().insert((to, from), self.mailbox(from));
         let sent = self.internet().serve(from, to, datagram, self.executor.now());
         for Sent { from, to, datagram } in sent {
             self.send((from, to), datagram, || self.served(from, to));
@@ -133,12 +137,18 @@ impl Network {
     }
 
     fn served(&self, from: SocketAddr, to: SocketAddr) -> Weak<Mailbox> {
+        let mut served = self.remembered();
+        let mailbox = served.entry((from, to)).or_insert_with(|| self.mailbox(to));
+        mailbox.clone()
+    }
+
+    /// With room for one more.
+    fn remembered(&self) -> std::sync::MutexGuard<'_, Served> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         if served.len() >= MAX_SERVED {
             served.retain(|_, mailbox| mailbox.strong_count() > 0);
         }
-        let mailbox = served.entry((from, to)).or_insert_with(|| self.mailbox(to));
-        mailbox.clone()
+        served
     }
 
     fn mailboxes(&self) -> std::sync::MutexGuard<'_, BTreeMap<SocketAddr, Arc<Mailbox>>> {
@@ -241,19 +251,21 @@ impl AsyncUdpSocket for Socket {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::sim::executor::Order;
+    use rtc::stun::message::{BINDING_REQUEST, Message, TransactionId};
 
-    fn send(from: &Arc<dyn AsyncUdpSocket>, to: SocketAddr) {
+    use super::*;
+    use crate::sim::{executor::Order, internet::STUN};
+
+    fn send(from: &Arc<dyn AsyncUdpSocket>, to: SocketAddr, contents: &[u8]) {
         let transmit = Transmit {
             destination: to,
             ecn: None,
-            contents: b"datagram",
+            contents,
             segment_size: None,
             src_ip: None,
         };
         let sent = from.poll_send(&mut Context::from_waker(Waker::noop()), &transmit);
-        assert!(matches!(sent, Poll::Ready(Ok(8))));
+        assert!(matches!(sent, Poll::Ready(Ok(bytes)) if bytes == contents.len()));
     }
 
     fn has_something(socket: &Arc<dyn AsyncUdpSocket>) -> bool {
@@ -278,16 +290,42 @@ mod tests {
         let (other, _) = bound("127.0.0.1:0");
         let (old, addr) = bound("127.0.0.1:0");
         let a_while = || executor.block_on(executor.sleep_until(executor.now() + HOP * 2));
-        send(&acquaintance, addr);
+        send(&acquaintance, addr, b"datagram");
         assert_eq!(a_while(), Ok(()));
         assert!(has_something(&old));
         drop(old);
         let (new, _) = bound(&addr.to_string());
-        send(&acquaintance, addr);
+        send(&acquaintance, addr, b"datagram");
         assert_eq!(a_while(), Ok(()));
         assert!(!has_something(&new));
-        send(&other, addr);
+        send(&other, addr, b"datagram");
         assert_eq!(a_while(), Ok(()));
         assert!(has_something(&new));
+    }
+
+    #[test]
+    fn who_gets_a_closed_sockets_port_is_answered_by_the_servers_that_the_other_asked() {
+        let executor = Executor::new(Order::Fifo);
+        let network = Network::new(executor.clone());
+        let bound = |addr: &str| {
+            let socket = std::net::UdpSocket::bind(addr).expect("a free port");
+            let addr = socket.local_addr().expect("it has one");
+            (network.socket(socket).expect("it has an address"), addr)
+        };
+        let answered = |socket: &Arc<dyn AsyncUdpSocket>| {
+            let mut request = Message::new();
+            request
+                .build(&[Box::new(TransactionId([7; 12])), Box::new(BINDING_REQUEST)])
+                .expect("it is short");
+            send(socket, STUN, &request.raw);
+            let a_while = executor.sleep_until(executor.now() + HOP * 3);
+            assert_eq!(executor.block_on(a_while), Ok(()));
+            has_something(socket)
+        };
+        let (old, addr) = bound("127.0.0.1:0");
+        assert!(answered(&old));
+        drop(old);
+        let (new, _) = bound(&addr.to_string());
+        assert!(answered(&new));
     }
 }
