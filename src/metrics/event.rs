@@ -169,7 +169,8 @@ pub enum EventKind {
     IceStateChanged { generation: Generation, state: String },
     /// `RTCPeerConnectionState` changed; `connected` means that DTLS is done.
     ConnectionStateChanged { generation: Generation, state: String },
-    /// The data channel is open at this end. `pair`: the local type of the selected candidate pair.
+    /// The data channel is open at this end; on a link of media DTLS is connected for what is published, or the first RTP
+    /// packet has come in. `pair`: the local type of the selected candidate pair.
     ChannelOpened {
         generation: Generation,
         incarnation: Incarnation,

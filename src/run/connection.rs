@@ -10,8 +10,7 @@ use webrtc::{
     data_channel::{DataChannel, DataChannelEvent},
     peer_connection::{
         PeerConnection, PeerConnectionBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceServer,
-        RTCSdpType, RTCSessionDescription, SettingEngine, SettingEngineBuilder, StatsSelector,
-        transport::DtlsTransport,
+        RTCSdpType, RTCSessionDescription, SettingEngine, SettingEngineBuilder, transport::DtlsTransport,
     },
 };
 
@@ -161,8 +160,6 @@ struct Connection {
     is_flowing: bool,
     /// What the next packet is the answer to.
     awaited: Vec<u32>,
-    /// How many packets had come in when that was last asked for.
-    heard_before: u64,
     gather_within: Duration,
     /// Its servers are not known yet.
     late: Option<Late>,
@@ -216,10 +213,12 @@ impl Connection {
             channels,
             tracks,
         };
+        let (registry, reports) = media::reports(begin.carries);
         let peer_connection: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
                 .with_configuration(configuration)
                 .with_media_engine(media::engine(begin.carries).map_err(text)?)
+                .with_interceptor_registry(registry)
                 .with_setting_engine(settings(&*stack.world, &identity, &begin))
                 .with_runtime(Arc::new(runtime))
                 .with_handler(Arc::new(handler))
@@ -244,7 +243,7 @@ impl Connection {
         };
         let seat = identity.peer;
         let whose = (seat.number, seat.number_of(identity.remote), identity.generation);
-        let media = Media::of(&*peer_connection, begin.carries, whose, incoming_tracks);
+        let media = Media::of(&*peer_connection, begin.carries, whose, incoming_tracks, reports);
         let media = media.await.map_err(text)?;
         let connection = Self {
             identity,
@@ -260,7 +259,6 @@ impl Connection {
             media,
             is_flowing: false,
             awaited: Vec::new(),
-            heard_before: 0,
             gather_within: begin.gather_within,
             late: Late::of(stack, seat.id, &begin.path),
             _counted: counted,
@@ -296,7 +294,7 @@ impl Connection {
                     Some(ConnectionCommand::Create { .. }) => {}
                     Some(ConnectionCommand::Perform(operation)) => self.perform(operation).await,
                     Some(ConnectionCommand::Transmit(data)) => self.transmit(data).await,
-                    Some(ConnectionCommand::AwaitPacket(number)) => self.await_packet(number).await,
+                    Some(ConnectionCommand::AwaitPacket(number)) => self.await_packet(number),
                 },
                 event = channel_event => match event {
                     Some(event) => self.handle_channel(event).await,
@@ -305,47 +303,36 @@ impl Connection {
                 Some(channel) = channels.recv() => self.channel = Some(channel),
                 () = self.connected.notified(), if self.media.publishes() => {
                     self.media.start(self.world.now());
-                    self.media_flows().await;
+                    self.media_opens().await;
                 }
                 () = packet_due => {
                     self.media.send(self.world.now()).await;
-                    self.look_for_packet().await;
                 }
-                () = self.media.arrived() => self.media_flows().await,
+                () = self.media.flows() => {
+                    self.media_opens().await;
+                    self.packet_has_arrived().await;
+                }
             }
         }
         // An error here means that it is closed already.
         let _ = self.peer_connection.close().await;
     }
 
-    async fn await_packet(&mut self, number: u32) {
-        if self.media.publishes() {
-            self.heard_before = self.packets_received().await;
-        }
+    fn await_packet(&mut self, number: u32) {
+        self.media.await_report();
         self.awaited.push(number);
     }
 
-    /// Whoever publishes is told nothing; but something of the server's has come in: a report, at the latest.
-    async fn look_for_packet(&mut self) {
-        if !self.awaited.is_empty() && self.packets_received().await > self.heard_before {
-            self.media_flows().await;
-        }
-    }
-
-    async fn packets_received(&self) -> u64 {
-        let now = self.world.rtc_runtime().now();
-        let stats = self.peer_connection.get_stats(now, StatsSelector::None).await;
-        stats
-            .transport()
-            .map_or(0, |transport| transport.packets_received)
-    }
-
-    /// Media goes out, or a packet has come in.
-    async fn media_flows(&mut self) {
+    /// Media goes out for the first time, or has come in.
+    async fn media_opens(&mut self) {
         if !std::mem::replace(&mut self.is_flowing, true) {
             let pair = self.media_pair().await;
             self.identity.tell(ConnectionEvent::ChannelOpened { pair }).await;
         }
+    }
+
+    /// Media has come in since it was asked for, or at the other end. That ICE is connected again says nothing of that.
+    async fn packet_has_arrived(&mut self) {
         for number in std::mem::take(&mut self.awaited) {
             self.identity.tell(ConnectionEvent::PacketArrived(number)).await;
         }

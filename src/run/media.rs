@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rtc::{
+    interceptor::Slot,
     media_stream::MediaStreamTrack,
+    peer_connection::configuration::interceptor_registry::configure_rtcp_reports,
     rtp,
     rtp_transceiver::{
         RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
@@ -14,14 +16,14 @@ use rtc::{
         },
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use webrtc::{
     error::Error,
     media_stream::{
         track_local::{TrackLocal, static_rtp::TrackLocalStaticRTP},
         track_remote::{TrackRemote, TrackRemoteEvent},
     },
-    peer_connection::{MediaEngine, PeerConnection},
+    peer_connection::{MediaEngine, PeerConnection, Registry},
 };
 
 use crate::{
@@ -29,12 +31,24 @@ use crate::{
     peer::Carries,
 };
 
+use super::reports::ReportReader;
+
 /// Between two packets that are sent.
 const PACKET_EVERY: Duration = Duration::from_millis(100);
 /// Opus (RFC 7587): its clock, its payload type as everybody offers it, and 20 ms of silence.
 const CLOCK_RATE: u32 = 48_000;
 const PAYLOAD_TYPE: u8 = 111;
 const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
+/// Reports are read behind all that the stack has of its own.
+const READER: Slot = Slot::Custom(20_000);
+
+/// Whether that is media.
+fn is_media(carries: Carries) -> bool {
+    matches!(
+        carries,
+        Carries::Published | Carries::Subscribed | Carries::Received
+    )
+}
 
 /// The codecs of connections that carry that. Without media there is none.
 ///
@@ -42,10 +56,7 @@ const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 /// The stack takes no such codec.
 pub(super) fn engine(carries: Carries) -> Result<MediaEngine, Error> {
     let mut engine = MediaEngine::default();
-    if matches!(
-        carries,
-        Carries::Published | Carries::Subscribed | Carries::Received
-    ) {
+    if is_media(carries) {
         let parameters = RTCRtpCodecParameters {
             rtp_codec: opus(),
             payload_type: PAYLOAD_TYPE,
@@ -53,6 +64,18 @@ pub(super) fn engine(carries: Carries) -> Result<MediaEngine, Error> {
         engine.register_codec(parameters, RtpCodecKind::Audio)?;
     }
     Ok(engine)
+}
+
+/// Sender and receiver reports once a second of connections that carry that (RFC 3550, 6.4), and what the other end
+/// reports.
+pub(super) fn reports(carries: Carries) -> (Registry, watch::Receiver<u16>) {
+    let (reader, reported) = ReportReader::new();
+    let none = Registry::new();
+    let registry = match is_media(carries) {
+        true => configure_rtcp_reports(none).with(READER, reader),
+        false => none,
+    };
+    (registry, reported)
 }
 
 fn opus() -> RTCRtpCodec {
@@ -76,6 +99,10 @@ struct Publishes {
     track: Arc<TrackLocalStaticRTP>,
     ssrc: u32,
     sent: u32,
+    /// The highest of its sequence numbers that the other end has, as it reports.
+    reports: watch::Receiver<u16>,
+    /// The first packet that a report has to tell of.
+    awaited: u16,
     /// When the next packet is due; not before DTLS is connected.
     next: Option<Instant>,
 }
@@ -90,6 +117,7 @@ impl Media {
         carries: Carries,
         whose: (PeerNumber, PeerNumber, Generation),
         incoming: mpsc::Receiver<Arc<dyn TrackRemote>>,
+        reports: watch::Receiver<u16>,
     ) -> Result<Self, Error> {
         let init = |direction| {
             Some(RTCRtpTransceiverInit {
@@ -100,7 +128,7 @@ impl Media {
         };
         let publishes = match carries {
             Carries::Published => {
-                let publishes = Publishes::new(whose);
+                let publishes = Publishes::new(whose, reports);
                 let init = init(RTCRtpTransceiverDirection::Sendonly);
                 peer_connection
                     .add_transceiver_from_track(publishes.track.clone(), init)
@@ -151,8 +179,19 @@ impl Media {
         let _ = publishes.track.write_rtp(packet).await;
     }
 
-    /// Waits for the next packet that comes in.
-    pub(super) async fn arrived(&mut self) {
+    /// From now on a report is one that tells of packets which have yet to be sent.
+    pub(super) fn await_report(&mut self) {
+        if let Some(publishes) = &mut self.publishes {
+            publishes.awaited = publishes.sent as u16;
+        }
+    }
+
+    /// Waits for the next sign that media flows: a packet that comes in, or, of what is published, a report that the other
+    /// end has some of it.
+    pub(super) async fn flows(&mut self) {
+        if let Some(publishes) = &mut self.publishes {
+            return publishes.reported().await;
+        }
         loop {
             let Some(track) = &self.track else {
                 match self.incoming.recv().await {
@@ -171,7 +210,10 @@ impl Media {
 }
 
 impl Publishes {
-    fn new((peer, remote, generation): (PeerNumber, PeerNumber, Generation)) -> Self {
+    fn new(
+        (peer, remote, generation): (PeerNumber, PeerNumber, Generation),
+        reports: watch::Receiver<u16>,
+    ) -> Self {
         let mut hash = Fnv1a::default();
         for part in [peer.0, remote.0, generation.0] {
             hash.update(&part.to_le_bytes());
@@ -197,8 +239,21 @@ impl Publishes {
             track: Arc::new(TrackLocalStaticRTP::new(track)),
             ssrc,
             sent: 0,
+            reports,
+            awaited: 0,
             next: None,
         }
+    }
+
+    /// Waits for a report that the other end has something of what was sent since [`Media::await_report`].
+    async fn reported(&mut self) {
+        while self.reports.changed().await.is_ok() {
+            let highest = *self.reports.borrow();
+            if highest.wrapping_sub(self.awaited) < 1 << 15 {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     fn packet(&mut self) -> rtp::Packet {
@@ -217,5 +272,34 @@ impl Publishes {
             header,
             payload: Bytes::from_static(&SILENCE),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_report_counts_if_it_tells_of_what_was_sent_since_across_the_numbers_end() {
+        let (told, reports) = watch::channel(0);
+        let mut published = Publishes::new((PeerNumber(0), PeerNumber(1), Generation(1)), reports);
+        let mut counts = |awaited, highest| {
+            published.awaited = awaited;
+            told.send_replace(highest);
+            published.reported().now_or_never().is_some()
+        };
+        assert!(!counts(10, 9), "it has nothing of it");
+        assert!(counts(10, 10));
+        assert!(counts(10, 11));
+        assert!(!counts(65_535, 65_534));
+        assert!(counts(65_535, 65_535));
+        assert!(counts(65_535, 2));
+        assert!(!counts(2, 65_535));
+        assert!(
+            published.reported().now_or_never().is_none(),
+            "there is no other report"
+        );
     }
 }

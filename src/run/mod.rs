@@ -17,6 +17,7 @@ mod network;
 mod pace;
 mod peer;
 mod peer_network;
+mod reports;
 mod server;
 mod signaling;
 #[cfg(test)]

@@ -1,3 +1,8 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use super::pair::{PATIENCE, Pair};
 use crate::{peer::Carries, world::Tricks};
 
@@ -44,4 +49,27 @@ async fn who_wants_media_may_offer() {
     assert!(pair.open(PATIENCE, false).await);
     assert!(pair.descriptions[0].sdp.contains("a=recvonly"));
     pair.close().await;
+}
+
+/// Else a restart of ICE would prove that somebody has what is published.
+#[tokio::test]
+async fn that_ice_is_connected_again_is_no_packet() {
+    let reports_arrive = Arc::new(AtomicBool::new(false));
+    let loses = {
+        let arrive = reports_arrive.clone();
+        move |datagram: &[u8]| is_report(datagram) && !arrive.load(Ordering::Relaxed)
+    };
+    let mut pair = Pair::new(Tricks::default(), loses).carrying(TO_AND_FROM);
+    assert!(pair.open(PATIENCE, false).await);
+    pair.awaits_and_restarts(0).await;
+    assert_eq!(pair.ice_connected, [true; 2]);
+    assert_eq!(pair.flowed, [], "nobody has sent it anything");
+    reports_arrive.store(true, Ordering::Relaxed);
+    assert!(pair.has_flowed(0).await);
+    pair.close().await;
+}
+
+/// Whether it is RTCP (RFC 5761, 4).
+fn is_report(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, 192..=223, ..])
 }

@@ -142,7 +142,7 @@ pub(super) struct Pair {
     /// Candidates are trickled only, by this end only, and only after both descriptions have been set.
     pub(super) only_trickles: Option<usize>,
     held: Vec<Candidate>,
-    ice_connected: [bool; 2],
+    pub(super) ice_connected: [bool; 2],
 }
 
 struct End {
@@ -355,8 +355,13 @@ impl Pair {
 
     /// Lets one end wait for a packet of media.
     pub(super) async fn flows(&mut self, me: usize) -> bool {
-        let until = tokio::time::Instant::now() + PATIENCE;
         assert!(self.ends[me].link.await_packet(7));
+        self.has_flowed(me).await
+    }
+
+    /// Whether what that end waits for comes in, and nothing else does.
+    pub(super) async fn has_flowed(&mut self, me: usize) -> bool {
+        let until = tokio::time::Instant::now() + PATIENCE;
         self.drain();
         while self.flowed.is_empty() {
             if !self.turn(until).await {
@@ -365,6 +370,18 @@ impl Pair {
             self.drain();
         }
         self.flowed == [(me, 7)]
+    }
+
+    /// Lets one end wait for a packet and restart ICE, and whatever comes of that come.
+    pub(super) async fn awaits_and_restarts(&mut self, me: usize) {
+        self.ice_connected = [false; 2];
+        assert!(self.ends[me].link.await_packet(7));
+        assert!(self.ends[me].link.restart_ice());
+        self.drain();
+        let until = tokio::time::Instant::now() + DOUBT;
+        while self.turn(until).await {
+            self.drain();
+        }
     }
 
     /// Lets one end ask the other for an offer that restarts ICE, and the other make it.
