@@ -10,6 +10,7 @@ use super::{
     deadlines::{Deadlines, Due},
     members::Cut,
     tally::Tally,
+    timed::Timed,
 };
 
 /// A peer and a member who is not in the plan, by their place among those that were met.
@@ -32,7 +33,7 @@ pub(super) struct Externals {
     ids: BTreeMap<(PeerId, String), ExternalId>,
     met: Vec<Met>,
     ignored: BTreeSet<(RoomId, String)>,
-    timeout: Duration,
+    timed: Timed,
 }
 
 impl Externals {
@@ -41,7 +42,11 @@ impl Externals {
             ids: BTreeMap::new(),
             met: Vec::new(),
             ignored: BTreeSet::new(),
-            timeout,
+            timed: Timed {
+                metric: "external_connect_ms",
+                abandoned: "external_connects_abandoned",
+                timeout,
+            },
         }
     }
 
@@ -93,7 +98,7 @@ impl Externals {
         self.left((peer, external), at, tally, deadlines);
         let next = ExternalId(u32::try_from(self.met.len()).unwrap_or(u32::MAX));
         let id = *self.ids.entry((peer, external.to_owned())).or_insert(next);
-        deadlines.set(since + self.timeout, Due::External(id));
+        deadlines.set(self.timed.deadline(since), Due::External(id));
         match self.get_mut(id) {
             Some(met) => (met.since, met.pending) = (since, true),
             None => self.met.push(Met {
@@ -113,16 +118,13 @@ impl Externals {
         tally: &mut Tally,
         deadlines: &mut Deadlines,
     ) {
-        let timeout = self.timeout;
+        let timed = self.timed;
         let Some((id, met)) = self.find(ends) else {
             return;
         };
         met.open = Some(generation);
-        if let Some(since) = met.settle(id, timeout, deadlines) {
-            match at.since(since) {
-                took if took > timeout => fail(since, tally),
-                took => tally.at(since).took("external_connect_ms", took),
-            }
+        if let Some(since) = met.settle(id, timed, deadlines) {
+            timed.done(since, at, tally);
         }
     }
 
@@ -163,35 +165,34 @@ impl Externals {
     }
 
     fn cut(&mut self, id: ExternalId, at: Instant, cut: Cut, tally: &mut Tally, deadlines: &mut Deadlines) {
-        let timeout = self.timeout;
+        let timed = self.timed;
         let Some(met) = self.get_mut(id) else {
             return;
         };
         let lives_on = met.open.is_some();
-        if let Some(since) = met.settle(id, timeout, deadlines).filter(|_| !lives_on) {
-            match cut.is_failure() || at.since(since) > timeout {
-                true => fail(since, tally),
-                false => abandon(since, tally),
-            }
+        if let Some(since) = met.settle(id, timed, deadlines).filter(|_| !lives_on) {
+            timed.cut(since, at, cut, tally);
         }
     }
 
     /// The time of this one is over.
     pub(super) fn expire(&mut self, id: ExternalId, tally: &mut Tally) {
+        let timed = self.timed;
         if let Some(met) = self.get_mut(id) {
             met.pending = false;
             if met.open.is_none() {
-                fail(met.since, tally);
+                timed.fail(met.since, tally);
             }
         }
     }
 
     /// The run is over before the time of this one is.
     pub(super) fn end_of_run(&mut self, id: ExternalId, tally: &mut Tally) {
+        let timed = self.timed;
         if let Some(met) = self.get_mut(id) {
             met.pending = false;
             if met.open.is_none() {
-                abandon(met.since, tally);
+                timed.abandon(met.since, tally);
             }
         }
     }
@@ -208,21 +209,13 @@ impl Externals {
 
 impl Met {
     /// Since when its case was pending, if it was; it is no longer.
-    fn settle(&mut self, id: ExternalId, timeout: Duration, deadlines: &mut Deadlines) -> Option<Instant> {
+    fn settle(&mut self, id: ExternalId, timed: Timed, deadlines: &mut Deadlines) -> Option<Instant> {
         if !std::mem::replace(&mut self.pending, false) {
             return None;
         }
-        deadlines.clear(self.since + timeout, Due::External(id));
+        deadlines.clear(timed.deadline(self.since), Due::External(id));
         Some(self.since)
     }
-}
-
-fn fail(since: Instant, tally: &mut Tally) {
-    tally.at(since).failed("external_connect_ms");
-}
-
-fn abandon(since: Instant, tally: &mut Tally) {
-    tally.at(since).count("external_connects_abandoned");
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ mod story;
 mod subject;
 mod tags;
 mod tally;
+mod timed;
 mod timeline;
 mod trend;
 #[cfg(test)]

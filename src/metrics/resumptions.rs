@@ -6,6 +6,7 @@ use super::{
     deadlines::{Deadlines, Due},
     members::Cut,
     tally::Tally,
+    timed::Timed,
 };
 
 /// A member without a signaling socket.
@@ -21,14 +22,18 @@ struct Lost {
 #[derive(Debug)]
 pub(super) struct Resumptions {
     lost: BTreeMap<PeerId, Lost>,
-    timeout: Duration,
+    timed: Timed,
 }
 
 impl Resumptions {
     pub(super) fn new(timeout: Duration) -> Self {
         Self {
             lost: BTreeMap::new(),
-            timeout,
+            timed: Timed {
+                metric: "signaling_reconnect_ms",
+                abandoned: "signaling_reconnect_abandoned",
+                timeout,
+            },
         }
     }
 
@@ -52,7 +57,7 @@ impl Resumptions {
         deadlines: &mut Deadlines,
     ) {
         self.lost.entry(peer).or_insert_with(|| {
-            deadlines.set(at + self.timeout, Due::Resumption(peer));
+            deadlines.set(self.timed.deadline(at), Due::Resumption(peer));
             Lost {
                 at,
                 incarnation,
@@ -74,10 +79,7 @@ impl Resumptions {
         if self.lost.get(&peer).is_some_and(same)
             && let Some(lost) = self.take(peer, deadlines)
         {
-            match at.since(lost.at) {
-                took if took > self.timeout => fail(lost.at, tally),
-                took => tally.at(lost.at).took("signaling_reconnect_ms", took),
-            }
+            self.timed.done(lost.at, at, tally);
         }
     }
 
@@ -93,9 +95,9 @@ impl Resumptions {
             && lost.incarnation == incarnation
             && lost.pending
         {
-            deadlines.clear(lost.at + self.timeout, Due::Resumption(peer));
+            deadlines.clear(self.timed.deadline(lost.at), Due::Resumption(peer));
             lost.pending = false;
-            fail(lost.at, tally);
+            self.timed.fail(lost.at, tally);
         }
     }
 
@@ -109,11 +111,7 @@ impl Resumptions {
         deadlines: &mut Deadlines,
     ) {
         if let Some(lost) = self.take(peer, deadlines) {
-            if cut.is_failure() || at.since(lost.at) > self.timeout {
-                fail(lost.at, tally);
-            } else {
-                abandon(lost.at, tally);
-            }
+            self.timed.cut(lost.at, at, cut, tally);
         }
     }
 
@@ -121,31 +119,23 @@ impl Resumptions {
     pub(super) fn expire(&mut self, peer: PeerId, tally: &mut Tally) {
         if let Some(lost) = self.lost.get_mut(&peer) {
             lost.pending = false;
-            fail(lost.at, tally);
+            self.timed.fail(lost.at, tally);
         }
     }
 
     /// The run is over before the time of this one is.
     pub(super) fn end_of_run(&mut self, peer: PeerId, tally: &mut Tally) {
         if let Some(lost) = self.lost.remove(&peer) {
-            abandon(lost.at, tally);
+            self.timed.abandon(lost.at, tally);
         }
     }
 
     /// Forgets the loss in this membership; gives it back if its case is still to come.
     fn take(&mut self, peer: PeerId, deadlines: &mut Deadlines) -> Option<Lost> {
         let lost = self.lost.remove(&peer).filter(|lost| lost.pending)?;
-        deadlines.clear(lost.at + self.timeout, Due::Resumption(peer));
+        deadlines.clear(self.timed.deadline(lost.at), Due::Resumption(peer));
         Some(lost)
     }
-}
-
-fn fail(since: Instant, tally: &mut Tally) {
-    tally.at(since).failed("signaling_reconnect_ms");
-}
-
-fn abandon(since: Instant, tally: &mut Tally) {
-    tally.at(since).count("signaling_reconnect_abandoned");
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{
     deadlines::{Deadlines, Due},
     members::{Cut, Stay},
     tally::Tally,
+    timed::Timed,
 };
 
 /// `server_connect_ms`, where the links of pairs go through the server: one case for each membership whose join is to
@@ -16,7 +17,7 @@ pub(super) struct ServerLinks {
     is_measured: bool,
     /// The memberships in which it has not been open.
     pending: BTreeMap<PeerId, Stay>,
-    timeout: Duration,
+    timed: Timed,
 }
 
 impl ServerLinks {
@@ -24,7 +25,11 @@ impl ServerLinks {
         Self {
             is_measured,
             pending: BTreeMap::new(),
-            timeout,
+            timed: Timed {
+                metric: "server_connect_ms",
+                abandoned: "server_connects_abandoned",
+                timeout,
+            },
         }
     }
 
@@ -36,7 +41,7 @@ impl ServerLinks {
     /// `peer` began to join.
     pub(super) fn begin(&mut self, peer: PeerId, stay: Stay, deadlines: &mut Deadlines) {
         if self.is_measured {
-            deadlines.set(stay.planned + self.timeout, Due::ServerLink(peer));
+            deadlines.set(self.timed.deadline(stay.planned), Due::ServerLink(peer));
             self.pending.insert(peer, stay);
         }
     }
@@ -54,10 +59,7 @@ impl ServerLinks {
         if pending.is_some_and(|stay| stay.incarnation == incarnation)
             && let Some(since) = self.settle(peer, deadlines)
         {
-            match at.since(since) {
-                took if took > self.timeout => fail(since, tally),
-                took => tally.at(since).took("server_connect_ms", took),
-            }
+            self.timed.done(since, at, tally);
         }
     }
 
@@ -71,41 +73,30 @@ impl ServerLinks {
         deadlines: &mut Deadlines,
     ) {
         if let Some(since) = self.settle(peer, deadlines) {
-            match cut.is_failure() || at.since(since) > self.timeout {
-                true => fail(since, tally),
-                false => abandon(since, tally),
-            }
+            self.timed.cut(since, at, cut, tally);
         }
     }
 
     /// Its time is over.
     pub(super) fn expire(&mut self, peer: PeerId, tally: &mut Tally) {
         if let Some(stay) = self.pending.remove(&peer) {
-            fail(stay.planned, tally);
+            self.timed.fail(stay.planned, tally);
         }
     }
 
     /// The run is over before its time is.
     pub(super) fn end_of_run(&mut self, peer: PeerId, tally: &mut Tally) {
         if let Some(stay) = self.pending.remove(&peer) {
-            abandon(stay.planned, tally);
+            self.timed.abandon(stay.planned, tally);
         }
     }
 
     /// Since when the case of `peer` was pending, if it was; it is no longer.
     fn settle(&mut self, peer: PeerId, deadlines: &mut Deadlines) -> Option<Instant> {
         let since = self.pending.remove(&peer)?.planned;
-        deadlines.clear(since + self.timeout, Due::ServerLink(peer));
+        deadlines.clear(self.timed.deadline(since), Due::ServerLink(peer));
         Some(since)
     }
-}
-
-fn fail(since: Instant, tally: &mut Tally) {
-    tally.at(since).failed("server_connect_ms");
-}
-
-fn abandon(since: Instant, tally: &mut Tally) {
-    tally.at(since).count("server_connects_abandoned");
 }
 
 #[cfg(test)]
