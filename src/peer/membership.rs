@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     base::{Generation, Incarnation, Instant, PeerId, Purpose},
-    metrics::{DescriptionKind, EventKind, IgnoreReason},
+    metrics::{DescriptionKind, EventKind, IgnoreReason, LimitOf},
     signaling::{Description, LeaveReason, Member, Message, RosterBy, SdpType},
 };
 
@@ -295,21 +295,26 @@ impl Peer {
                     self.ask_again(now);
                 }
             }
+            Message::LimitHit { limit } => self.limit_hit(limit),
             message if self.is_of_server_link(&message) => self.handle_link_message(message, now),
             // On a socket that has confirmed no join yet they can't be about an earlier membership: something held the
             // confirmation up.
             message if self.membership == Membership::Joining && (!self.was_welcomed || self.announces()) => {
-                if self.early_messages.len() < MAX_EARLY && !matches!(message, Message::Welcome { .. }) {
-                    self.early_messages.push(message);
-                } else if let Message::Welcome {
-                    members,
-                    token,
-                    resumed,
-                    user_id,
-                } = message
-                    && self.is_own_answer()
-                {
-                    self.let_in(&members, (token, user_id), resumed, now);
+                match message {
+                    Message::Welcome {
+                        members,
+                        token,
+                        resumed,
+                        user_id,
+                    } => {
+                        if self.is_own_answer() {
+                            self.let_in(&members, (token, user_id), resumed, now);
+                        }
+                    }
+                    message if self.early_messages.len() < MAX_EARLY => self.early_messages.push(message),
+                    _ => self.limit_hit(format!(
+                        "{MAX_EARLY} messages of a server before its answer to a join"
+                    )),
                 }
             }
             message @ (Message::Description { .. } | Message::Candidate { .. }) => {
@@ -415,6 +420,11 @@ impl Peer {
             return;
         }
         self.handle_message(message, now);
+    }
+
+    fn limit_hit(&mut self, limit: String) {
+        let of = LimitOf::Harness;
+        self.event(EventKind::LimitHit { of, limit });
     }
 
     /// The server says that this peer is no member: a leave has come late, or it has let a membership go. It is asked

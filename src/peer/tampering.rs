@@ -150,7 +150,9 @@ impl Peer {
             Message::Roster { .. } => (FrameKind::Roster, None),
             Message::Pong => (FrameKind::Pong, None),
             Message::Error { .. } => (FrameKind::Error, None),
-            Message::Other { .. } | Message::IceServers { .. } => (FrameKind::Other, None),
+            Message::Other { .. } | Message::IceServers { .. } | Message::LimitHit { .. } => {
+                (FrameKind::Other, None)
+            }
             Message::RequestOffer { remote, .. } | Message::Ended { remote, .. } => {
                 (FrameKind::Other, Some(remote))
             }

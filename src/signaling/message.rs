@@ -67,6 +67,10 @@ pub enum Message {
     /// A frame that says nothing to this peer (`client_count`, another room's list).
     Other { kind: String },
 
+    // ---- of neither
+    /// The codec has dropped something, for it keeps no more.
+    LimitHit { limit: String },
+
     // ---- both ways
     /// An offer or answer.
     Description {

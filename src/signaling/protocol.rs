@@ -79,6 +79,15 @@ impl Topology {
         self.has_pairs() && self.has_server_link()
     }
 
+    /// The most connections that a room of so many members has to the server.
+    pub fn server_connections(self, members: usize) -> usize {
+        match self {
+            Self::Mesh => 0,
+            Self::Sfu => members * members,
+            Self::Hub | Self::Ingest | Self::Egress => members,
+        }
+    }
+
     /// Whether connections carry media, and no messages.
     pub fn is_media(self) -> bool {
         matches!(self, Self::Sfu | Self::Ingest | Self::Egress)

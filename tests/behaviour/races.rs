@@ -370,6 +370,29 @@ fn a_join_is_confirmed_by_its_own_answer() {
     assert_eq!(joined.expect("it joins").at, Instant::from_millis(350));
 }
 
+/// Something comes before the answer to a join, and as often as never happens.
+#[test]
+fn more_than_is_kept_before_the_answer_to_a_join_is_told() {
+    let ann = script(&[(0, join("Ann"))], 1_000);
+    let played = |times| {
+        let stage = Stage::new(ClientRules::default(), &[0], vec![ann.clone()]);
+        let room = &stage.plan.rooms[0].wire_id;
+        let roster = format!(
+            r#"{{"type":"room-status","channel":"webrtc-dashboard-rooms","roomId":"{room}","participants":[]}}"#
+        );
+        let stage = stage.with_frames(50, PeerId(0), &roster, times);
+        let stage = stage.with_latency(Box::new(|way| match way {
+            Way::Up => Duration::from_millis(100),
+            _ => Duration::ZERO,
+        }));
+        let stage = stage.play();
+        assert_eq!(stage.count(|kind| matches!(kind, EventKind::Joined { .. })), 1);
+        stage.count(|kind| matches!(kind, EventKind::LimitHit { .. }))
+    };
+    assert_eq!(played(4_096), 0);
+    assert_eq!(played(4_098), 2);
+}
+
 #[test]
 fn who_ends_before_its_socket_is_open_joins_all_the_same() {
     let ann = script(&[(0, join("Ann"))], 500);

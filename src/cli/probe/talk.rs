@@ -303,6 +303,7 @@ fn message_told(message: &Message) -> String {
             true => format!("end of candidates from {}", end(remote)),
             false => format!("candidate from {}", end(remote)),
         },
+        Message::LimitHit { limit } => format!("dropped: {limit}, and no more are kept"),
         Message::Published { user_id } => format!("{user_id} publishes"),
         Message::Unpublished { user_id } => format!("{user_id} publishes no more"),
         Message::Ended { remote, reason } => {

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::wire::{Event, Refusal, candidate_frame, event, read_candidate, reason, refusal, sdp_type};
 use crate::signaling::{Candidate, Description, Message, Reading, SdpType};
 
-/// Candidates of a handle that wait, either way. More no connection has.
-const MAX_HELD: usize = 256;
+/// Candidates of Janus that wait for their description, by handle. More no connection has.
+const MAX_EARLY: usize = 256;
 /// "No such session".
 const NO_SESSION: u64 = 458;
 /// "No such handle".
@@ -289,8 +289,7 @@ impl Session {
         };
         match handle.id.filter(|_| handle.told) {
             Some(id) => self.send_candidate(key, id, candidate),
-            None if handle.late.len() < MAX_HELD => handle.late.push(candidate.clone()),
-            None => {}
+            None => handle.late.push(candidate.clone()),
         }
     }
 
@@ -515,8 +514,11 @@ impl Session {
         if handle.hears {
             let remote = handle.remote.clone();
             self.messages.push(Message::Candidate { remote, candidate });
-        } else if handle.early.len() < MAX_HELD {
+        } else if handle.early.len() < MAX_EARLY {
             handle.early.push(candidate);
+        } else {
+            let limit = format!("{MAX_EARLY} candidates of Janus before their description");
+            self.say(Message::LimitHit { limit });
         }
     }
 }

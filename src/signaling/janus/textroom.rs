@@ -339,8 +339,13 @@ impl TextRoom {
             return true;
         }
         if !self.is_member {
-            if self.asked.is_some() && self.early.len() < MAX_EARLY {
-                self.early.push(frame);
+            match self.asked {
+                Some(_) if self.early.len() < MAX_EARLY => self.early.push(frame),
+                Some(_) => {
+                    let limit = format!("{MAX_EARLY} messages of a TextRoom before the answer to the join");
+                    self.session.say(Message::LimitHit { limit });
+                }
+                None => {}
             }
             return true;
         }

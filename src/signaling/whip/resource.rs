@@ -10,8 +10,6 @@ use super::{
 };
 use crate::signaling::{Candidate, Client, Codec, Description, Message, OfferedIceServer, Reading, SdpType};
 
-/// The most candidates that wait for their turn; a client has a few.
-const MAX_CANDIDATES: usize = 256;
 /// Where a newer offer or a leave waits for it, a request that is so old is taken for lost.
 const LOST_AFTER_MS: u64 = 5_000;
 /// The most ICE servers of a response.
@@ -144,9 +142,7 @@ impl Resource {
                 return self.waiting.push_back(Wish::Trickle(Told { offer, candidates }));
             }
         };
-        if candidates.len() < MAX_CANDIDATES {
-            candidates.push(candidate.clone());
-        }
+        candidates.push(candidate.clone());
     }
 
     fn leave(&mut self) {

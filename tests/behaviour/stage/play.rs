@@ -200,6 +200,16 @@ impl Stage {
         self
     }
 
+    /// At `at` ms a frame comes in on a peer's first socket, so many times.
+    pub fn with_frames(mut self, at: u64, peer: PeerId, frame: &str, times: usize) -> Self {
+        for _ in 0..times {
+            let input = PeerInput::Frame(1, frame.to_owned());
+            self.agenda
+                .push(Instant::from_millis(at), Delivery::ToPeer(peer, input));
+        }
+        self
+    }
+
     /// At `at` ms a peer's ICE is disconnected, until it is restarted.
     pub fn with_silence(mut self, at: u64, peer: PeerId) -> Self {
         self.agenda

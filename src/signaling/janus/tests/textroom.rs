@@ -39,6 +39,13 @@ fn server() -> String {
     Message::SERVER.to_owned()
 }
 
+/// A candidate of Janus, which does not know the mid.
+fn trickled() -> String {
+    format!(
+        r#"{{"janus":"trickle","session_id":{SESSION},"sender":{HANDLE},"candidate":{{"sdpMLineIndex":0,"candidate":"{CANDIDATE}"}}}}"#
+    )
+}
+
 /// A join has led to an offer. The next transaction is 5.
 fn offered() -> Talk {
     let mut ann = Talk::new(JanusPlugin::TextRoom);
@@ -53,11 +60,7 @@ fn offered() -> Talk {
     let exists = r#","sender":2843222169107095,"plugindata":{"plugin":"janus.plugin.textroom","data":{"textroom":"error","error_code":418,"error":"Room 7770001 already exists"}}"#;
     let (_, replies) = ann.hear(&success(3, exists));
     assert_eq!(asks(&replies), ["setup"]);
-    // The mid is not known to Janus yet.
-    let trickled = format!(
-        r#"{{"janus":"trickle","session_id":{SESSION},"sender":{HANDLE},"candidate":{{"sdpMLineIndex":0,"candidate":"{CANDIDATE}"}}}}"#
-    );
-    assert_eq!(ann.hear(&trickled).0, [other("trickle")]);
+    assert_eq!(ann.hear(&trickled()).0, [other("trickle")]);
     let (messages, _) = ann.hear(&event(4, DONE, Some("v=0")));
     let theirs = candidate(Message::SERVER, CANDIDATE, None);
     assert_eq!(
@@ -152,6 +155,31 @@ fn what_is_said_before_the_answer_to_a_join_is_said_after_it() {
         ann.hear_there(success),
         [welcome(vec![member("bob", "Bob")]), left]
     );
+}
+
+fn is_dropped(messages: &[Message]) -> bool {
+    matches!(messages, [Message::LimitHit { .. }])
+}
+
+#[test]
+fn what_comes_too_early_and_is_too_much_is_told() {
+    let mut ann = offered();
+    let frames = ann.say(Message::RequestOffer {
+        remote: Message::SERVER.into(),
+        ice_restart: true,
+    });
+    assert!(!frames.is_empty(), "it waits for an offer");
+    for _ in 0..256 {
+        assert_eq!(ann.hear(&trickled()).0, [other("trickle")]);
+    }
+    assert!(is_dropped(&ann.hear(&trickled()).0));
+
+    let mut ann = joining();
+    let early = r#"{"textroom":"message","room":7770001,"from":"bob","text":"hello"}"#;
+    for _ in 0..1_024 {
+        assert_eq!(ann.hear_there(early), [other("message")]);
+    }
+    assert!(is_dropped(&ann.hear_there(early)));
 }
 
 #[test]
