@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     base::{IceUrl, Size, show_duration},
-    plan::OfferedLoad,
+    plan::{OfferedLoad, Plan},
     scenario::{IceServers, RelayMode, Scenario, Target, url_without_secrets},
     verdict::{ERROR_CASES, ERROR_WINDOW, ExitCode},
 };
@@ -31,16 +31,17 @@ fn text(args: &RunArgs, Loaded { scenario, plan }: &Loaded, index: usize) -> Str
     let load = OfferedLoad::of(plan);
     let rooms = plan.rooms.len();
     let most = plan.rooms.iter().map(|room| room.peers.len()).max().unwrap_or(0);
-    let links: usize = (plan.rooms.iter())
-        .map(|room| room.peers.len() * room.peers.len().saturating_sub(1) / 2)
-        .sum();
     let second = Duration::from_secs(1);
     let lines = [
         ("target", target(scenario, args)),
         ("rooms", format!("{rooms}, with up to {most} peers each")),
         (
             "peers",
-            format!("{}, with {links} links at most at a time", plan.peers.len()),
+            format!(
+                "{}, with {} at most at a time",
+                plan.peers.len(),
+                connections(plan)
+            ),
         ),
         (
             "joins",
@@ -72,6 +73,22 @@ fn text(args: &RunArgs, Loaded { scenario, plan }: &Loaded, index: usize) -> Str
     }
     text.push_str("Joins and messages are those of the script, as if every wait were over at once.\n");
     text
+}
+
+/// The connections that there are when everybody is in: of each two members, or to the server.
+fn connections(plan: &Plan) -> String {
+    let topology = plan.abilities().topology;
+    let sum = |of: &dyn Fn(usize) -> usize| plan.rooms.iter().map(|room| of(room.peers.len())).sum::<usize>();
+    match topology.has_server_link() {
+        true => format!(
+            "{} connections to the server",
+            sum(&|members| topology.server_connections(members))
+        ),
+        false => format!(
+            "{} links",
+            sum(&|members| members * members.saturating_sub(1) / 2)
+        ),
+    }
 }
 
 fn target(scenario: &Scenario, args: &RunArgs) -> String {

@@ -62,6 +62,32 @@ steps: [join, { wait: connected }, { chat: { every: 100ms, size: 50, for: 5s } }
         .assert_code(104);
 }
 
+/// Two rooms of three: a mesh has links, and a server has one connection of each, or one for each other member, too.
+#[test]
+fn a_dry_run_tells_how_many_connections_there_will_be() {
+    let desk = Desk::new("dry-run-connections");
+    for (scenario, protocol, told) in [
+        ("smoke", "dashboard", "6 links at most"),
+        (
+            "smoke",
+            "{janus: {plugin: textroom}}",
+            "6 connections to the server at most",
+        ),
+        ("media/smoke", "janus", "18 connections to the server at most"),
+        ("media/smoke", "whip", "6 connections to the server at most"),
+    ] {
+        let protocol = format!("target.protocol={protocol}");
+        let url = if protocol.ends_with("whip") {
+            "http://127.0.0.1:9/"
+        } else {
+            "ws://127.0.0.1:9/"
+        };
+        let output = desk.run(&["run", scenario, "--dry-run", "--url", url, "--set", &protocol]);
+        output.assert_code(0);
+        assert!(output.stdout.contains(told), "{told}: {}", output.stdout);
+    }
+}
+
 #[test]
 fn the_users_configuration_allows_targets_and_its_mistakes_are_told() {
     let desk = Desk::new("config");
