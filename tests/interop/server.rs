@@ -105,25 +105,6 @@ impl Server {
         desk.json("out/summary.json")
     }
 
-    /// The same in the scenario's own rooms.
-    pub fn passes_as_it_is(&self, protocol: &str, scenario: &str) -> Value {
-        let desk = desk(&format!("{protocol}-{scenario}"));
-        let protocol = spoken(protocol);
-        let arguments = [
-            "run",
-            scenario,
-            &protocol[0],
-            &protocol[1],
-            "--url",
-            &self.url,
-            "--out",
-            "out",
-        ];
-        let run = self.run(&desk, &arguments);
-        assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
-        desk.json("out/summary.json")
-    }
-
     /// The same without a say in the rooms: the scenario's own groups stay as they are.
     pub fn survives_restart(&self, protocol: &str, more: &[&str]) -> Value {
         self.survives("faults/server-restart", protocol, more)
