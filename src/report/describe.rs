@@ -149,9 +149,9 @@ pub fn what(kind: &EventKind) -> String {
         IceStateChanged { generation, state } => format!("{generation} ICE is {state}"),
         ConnectionStateChanged { generation, state } => format!("{generation} connection is {state}"),
         ChannelOpened { generation, pair, .. } => {
-            format!("{generation} data channel is open over {}", candidate(*pair))
+            format!("{generation} is open over {}", candidate(*pair))
         }
-        ChannelClosed { generation } => format!("{generation} data channel is closed"),
+        ChannelClosed { generation } => format!("{generation} is open no more"),
         OperationFailed {
             generation,
             operation,
@@ -493,7 +493,7 @@ mod tests {
         };
         assert_eq!(
             describe(&event(opened)),
-            "    1204.311 ms  peer-1 – peer-0  g2 data channel is open over host"
+            "    1204.311 ms  peer-1 – peer-0  g2 is open over host"
         );
     }
 

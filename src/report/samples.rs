@@ -448,7 +448,7 @@ fn invariants() -> Vec<InvariantResult> {
             .to_owned(),
         last_events,
     };
-    let mut one = result(1, "one open data channel between every two members", 150, "pairs");
+    let mut one = result(1, "one open link between every two members", 150, "pairs");
     one.note = Some("1 of 25 rooms did not settle before the run was stopped".to_owned());
     let mut three = result(
         3,

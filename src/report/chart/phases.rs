@@ -20,7 +20,7 @@ const PHASES: [(&str, &str, &str); 4] = [
     ("offer_answer_ms", "offer and answer", "s1"),
     ("ice_ms", "ICE", "s2"),
     ("dtls_ms", "DTLS", "s3"),
-    ("channel_ms", "data channel", "s4"),
+    ("channel_ms", "channel, or first RTP", "s4"),
 ];
 /// A figure of a trend, in ms.
 type Aggregation = fn(&Trend) -> Option<f64>;

@@ -128,16 +128,19 @@ fn panels(timeline: &Timeline) -> Vec<Panel> {
             "l2",
             values(&|slice| Some(f64::from(slice.links_open))),
         ),
-        panel(
+    ];
+    // Where links carry media there are none.
+    if timeline.slices.iter().any(|slice| slice.messages > 0) {
+        panels.push(panel(
             "messages/s",
             "l3",
             values(&|slice| Some(slice.messages as f64 / seconds)),
-        ),
-        Panel {
-            is_stems: true,
-            ..panel("failures", "failed", values(&|slice| Some(slice.failures as f64)))
-        },
-    ];
+        ));
+    }
+    panels.push(Panel {
+        is_stems: true,
+        ..panel("failures", "failed", values(&|slice| Some(slice.failures as f64)))
+    });
     let lag = values(&|slice| slice.lag_ms);
     let cpu = values(&|slice| slice.cpu_percent);
     if cpu.iter().any(Option::is_some) {

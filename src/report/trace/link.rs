@@ -32,7 +32,7 @@ impl Phase {
             Self::OfferAnswer => "offer/answer",
             Self::Ice => "ICE",
             Self::Dtls => "DTLS",
-            Self::Channel => "data channel",
+            Self::Channel => "channel, or first RTP",
             Self::Open => "open",
             Self::Closed => "closed",
         }

@@ -24,7 +24,7 @@ impl Check for OneChannel {
     fn about(&self) -> About {
         About {
             number: 1,
-            name: "one open data channel between every two members",
+            name: "one open link between every two members",
             cases_are: "pairs",
             no_case: "no two members were in a room when it settled",
         }

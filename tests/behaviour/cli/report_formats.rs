@@ -32,7 +32,7 @@ fn a_failed_run_is_red_by_its_cases_and_each_tells_the_story_of_its_link() {
     for name in [
         "verdict",
         "threshold connect_ms p(95)<2000",
-        "invariant 1: one open data channel",
+        "invariant 1: one open link",
     ] {
         let case = outcome(&cases, name);
         assert_eq!(case.outcome, "failure", "{case:#?}");

@@ -37,7 +37,14 @@ fn every_scenarios_trace_is_well_formed_and_has_what_went_on() {
         assert_eq!(complaints(&text), [""; 0], "{name}");
         let trace: Value = serde_json::from_str(&text).expect("it is JSON");
         let spans = named(&trace, "X");
-        for phase in ["member", "offer/answer", "ICE", "DTLS", "data channel", "open"] {
+        for phase in [
+            "member",
+            "offer/answer",
+            "ICE",
+            "DTLS",
+            "channel, or first RTP",
+            "open",
+        ] {
             // Whoever is refused gets no further; a link that has no path has no more than its offer.
             let has_links = record.events.iter().any(|event| event.remote.is_some());
             let is_there = spans.contains(&phase);
