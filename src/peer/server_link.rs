@@ -1,6 +1,6 @@
 //! Links whose other end is the server: what a peer publishes to it, has from it, or has it pass on.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     connection::{Carries, ConnectionCommand, ConnectionEvent},
@@ -343,19 +343,19 @@ impl Peer {
         if remote == PeerId::SERVER {
             self.media_proof.published = self.media_proof.published.max(number);
         } else if self.media_proof.published < number {
-            self.media_proof.halves.insert(remote, number);
+            self.media_proof.halves.insert((number, remote));
             return self.drain_link(PeerId::SERVER, now);
         }
         self.echo_received(remote, number, now);
         let proven = self.media_proof.take_proven();
-        for (remote, number) in proven {
+        for (number, remote) in proven {
             self.echo_received(remote, number, now);
         }
     }
 
     /// Another connection publishes: what the last one had still to prove is asked of it.
     pub(super) fn publishes_anew(&mut self, now: Instant) {
-        if let Some(number) = self.media_proof.halves.values().max().copied() {
+        if let Some((number, _)) = self.media_proof.halves.last().copied() {
             self.await_reports(number);
             self.drain_link(PeerId::SERVER, now);
         }
@@ -367,14 +367,14 @@ impl Peer {
 pub(super) struct MediaProof {
     /// The last one that the server's reports have answered.
     published: u32,
-    /// Those that have come in and wait for that.
-    halves: BTreeMap<PeerId, u32>,
+    /// Those that have come in and wait for that. All of them: a report may always be just too old for the last.
+    halves: BTreeSet<(u32, PeerId)>,
 }
 
 impl MediaProof {
-    fn take_proven(&mut self) -> Vec<(PeerId, u32)> {
+    fn take_proven(&mut self) -> Vec<(u32, PeerId)> {
         let published = self.published;
-        let proven = self.halves.extract_if(.., |_, number| *number <= published);
+        let proven = self.halves.extract_if(.., |(number, _)| *number <= published);
         proven.collect()
     }
 }
@@ -407,6 +407,18 @@ mod tests {
         fn check(&self, _: &str, _: &str) -> Result<(), ThresholdMistake> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_report_that_is_too_old_for_the_last_probe_proves_the_one_before() {
+        let mut proof = MediaProof {
+            published: 4,
+            halves: [(4, PeerId(1)), (5, PeerId(1)), (5, PeerId(2))].into(),
+        };
+        assert_eq!(proof.take_proven(), [(4, PeerId(1))]);
+        assert_eq!(proof.take_proven(), []);
+        proof.published = 5;
+        assert_eq!(proof.take_proven(), [(5, PeerId(1)), (5, PeerId(2))]);
     }
 
     /// What a WHIP server says to a request.

@@ -158,8 +158,6 @@ struct Connection {
     media: Media,
     /// Whether media goes out or has come in.
     is_flowing: bool,
-    /// What the next packet is the answer to.
-    awaited: Vec<u32>,
     gather_within: Duration,
     /// Its servers are not known yet.
     late: Option<Late>,
@@ -258,7 +256,6 @@ impl Connection {
             connected,
             media,
             is_flowing: false,
-            awaited: Vec::new(),
             gather_within: begin.gather_within,
             late: Late::of(stack, seat.id, &begin.path),
             _counted: counted,
@@ -294,7 +291,7 @@ impl Connection {
                     Some(ConnectionCommand::Create { .. }) => {}
                     Some(ConnectionCommand::Perform(operation)) => self.perform(operation).await,
                     Some(ConnectionCommand::Transmit(data)) => self.transmit(data).await,
-                    Some(ConnectionCommand::AwaitPacket(number)) => self.await_packet(number),
+                    Some(ConnectionCommand::AwaitPacket(number)) => self.media.await_flow(number),
                 },
                 event = channel_event => match event {
                     Some(event) => self.handle_channel(event).await,
@@ -305,12 +302,12 @@ impl Connection {
                     self.media.start(self.world.now());
                     self.media_opens().await;
                 }
-                () = packet_due => {
-                    self.media.send(self.world.now()).await;
-                }
-                () = self.media.flows() => {
+                () = packet_due => self.media.send(self.world.now()).await,
+                flowing = self.media.flows() => {
                     self.media_opens().await;
-                    self.packet_has_arrived().await;
+                    for number in flowing {
+                        self.identity.tell(ConnectionEvent::PacketArrived(number)).await;
+                    }
                 }
             }
         }
@@ -318,23 +315,11 @@ impl Connection {
         let _ = self.peer_connection.close().await;
     }
 
-    fn await_packet(&mut self, number: u32) {
-        self.media.await_report();
-        self.awaited.push(number);
-    }
-
     /// Media goes out for the first time, or has come in.
     async fn media_opens(&mut self) {
         if !std::mem::replace(&mut self.is_flowing, true) {
             let pair = self.media_pair().await;
             self.identity.tell(ConnectionEvent::ChannelOpened { pair }).await;
-        }
-    }
-
-    /// Media has come in since it was asked for, or at the other end. That ICE is connected again says nothing of that.
-    async fn packet_has_arrived(&mut self) {
-        for number in std::mem::take(&mut self.awaited) {
-            self.identity.tell(ConnectionEvent::PacketArrived(number)).await;
         }
     }
 

@@ -91,8 +91,16 @@ fn opus() -> RTCRtpCodec {
 /// What a connection sends and has of media.
 pub(super) struct Media {
     publishes: Option<Publishes>,
+    awaited: Vec<Awaited>,
     incoming: mpsc::Receiver<Arc<dyn TrackRemote>>,
     track: Option<Arc<dyn TrackRemote>>,
+}
+
+/// A sign that media flows was asked for.
+struct Awaited {
+    number: u32,
+    /// The first packet that was published after that.
+    from: u16,
 }
 
 struct Publishes {
@@ -101,8 +109,6 @@ struct Publishes {
     sent: u32,
     /// The highest of its sequence numbers that the other end has, as it reports.
     reports: watch::Receiver<u16>,
-    /// The first packet that a report has to tell of.
-    awaited: u16,
     /// When the next packet is due; not before DTLS is connected.
     next: Option<Instant>,
 }
@@ -146,6 +152,7 @@ impl Media {
         };
         Ok(Self {
             publishes,
+            awaited: Vec::new(),
             incoming,
             track: None,
         })
@@ -179,19 +186,34 @@ impl Media {
         let _ = publishes.track.write_rtp(packet).await;
     }
 
-    /// From now on a report is one that tells of packets which have yet to be sent.
-    pub(super) fn await_report(&mut self) {
-        if let Some(publishes) = &mut self.publishes {
-            publishes.awaited = publishes.sent as u16;
-        }
+    /// Asks for a sign that media flows from now on.
+    pub(super) fn await_flow(&mut self, number: u32) {
+        let from = self
+            .publishes
+            .as_ref()
+            .map_or(0, |publishes| publishes.sent as u16);
+        self.awaited.push(Awaited { number, from });
     }
 
-    /// Waits for the next sign that media flows: a packet that comes in, or, of what is published, a report that the other
-    /// end has some of it.
-    pub(super) async fn flows(&mut self) {
-        if let Some(publishes) = &mut self.publishes {
-            return publishes.reported().await;
-        }
+    /// Waits for the next sign that media flows, a packet that comes in or, of what is published, a report by the other
+    /// end; which of those that were asked for it is.
+    pub(super) async fn flows(&mut self) -> Vec<u32> {
+        let highest = match &mut self.publishes {
+            Some(publishes) => Some(publishes.reported().await),
+            None => {
+                self.arrived().await;
+                None
+            }
+        };
+        // The highest sequence number that it has is one of those since; half of all numbers are ahead.
+        let is_meant = |awaited: &mut Awaited| {
+            highest.is_none_or(|highest| highest.wrapping_sub(awaited.from) < 1 << 15)
+        };
+        let flows = self.awaited.extract_if(.., is_meant);
+        flows.map(|awaited| awaited.number).collect()
+    }
+
+    async fn arrived(&mut self) {
         loop {
             let Some(track) = &self.track else {
                 match self.incoming.recv().await {
@@ -240,20 +262,16 @@ impl Publishes {
             ssrc,
             sent: 0,
             reports,
-            awaited: 0,
             next: None,
         }
     }
 
-    /// Waits for a report that the other end has something of what was sent since [`Media::await_report`].
-    async fn reported(&mut self) {
-        while self.reports.changed().await.is_ok() {
-            let highest = *self.reports.borrow();
-            if highest.wrapping_sub(self.awaited) < 1 << 15 {
-                return;
-            }
+    /// Waits for the other end's next report: the highest sequence number that it has.
+    async fn reported(&mut self) -> u16 {
+        match self.reports.changed().await {
+            Ok(()) => *self.reports.borrow_and_update(),
+            Err(_) => std::future::pending().await,
         }
-        std::future::pending().await
     }
 
     fn packet(&mut self) -> rtp::Packet {
@@ -282,24 +300,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_counts_if_it_tells_of_what_was_sent_since_across_the_numbers_end() {
+    fn a_report_answers_what_was_asked_for_before_what_it_tells_of_was_sent() {
         let (told, reports) = watch::channel(0);
-        let mut published = Publishes::new((PeerNumber(0), PeerNumber(1), Generation(1)), reports);
-        let mut counts = |awaited, highest| {
-            published.awaited = awaited;
-            told.send_replace(highest);
-            published.reported().now_or_never().is_some()
+        let (_, incoming) = mpsc::channel(1);
+        let mut media = Media {
+            publishes: Some(Publishes::new(
+                (PeerNumber(0), PeerNumber(1), Generation(1)),
+                reports,
+            )),
+            awaited: Vec::new(),
+            incoming,
+            track: None,
         };
-        assert!(!counts(10, 9), "it has nothing of it");
-        assert!(counts(10, 10));
-        assert!(counts(10, 11));
-        assert!(!counts(65_535, 65_534));
-        assert!(counts(65_535, 65_535));
-        assert!(counts(65_535, 2));
-        assert!(!counts(2, 65_535));
-        assert!(
-            published.reported().now_or_never().is_none(),
-            "there is no other report"
-        );
+        let send_until = |media: &mut Media, sent| {
+            let publishes = media.publishes.as_mut().expect("it publishes");
+            publishes.sent = sent;
+        };
+        let report = |media: &mut Media, highest| {
+            told.send_replace(highest);
+            media.flows().now_or_never().expect("there is a report")
+        };
+        media.await_flow(1);
+        send_until(&mut media, 10);
+        media.await_flow(2);
+        assert_eq!(report(&mut media, 9), [1]);
+        assert!(media.flows().now_or_never().is_none(), "there is no other report");
+        assert_eq!(report(&mut media, 9), [0; 0], "it has nothing of it");
+        assert_eq!(report(&mut media, 10), [2]);
+        // The numbers begin anew.
+        send_until(&mut media, 65_535);
+        media.await_flow(3);
+        send_until(&mut media, 65_536);
+        media.await_flow(4);
+        assert_eq!(report(&mut media, 65_534), [0; 0]);
+        assert_eq!(report(&mut media, 65_535), [3]);
+        assert_eq!(report(&mut media, 2), [4]);
     }
 }

@@ -142,7 +142,7 @@ pub(super) struct Pair {
     /// Candidates are trickled only, by this end only, and only after both descriptions have been set.
     pub(super) only_trickles: Option<usize>,
     held: Vec<Candidate>,
-    pub(super) ice_connected: [bool; 2],
+    ice_connected: [bool; 2],
 }
 
 struct End {
@@ -372,12 +372,17 @@ impl Pair {
         self.flowed == [(me, 7)]
     }
 
-    /// Lets one end wait for a packet and restart ICE, and whatever comes of that come.
+    /// Lets one end wait for a packet and restart ICE, until that is connected, and whatever comes of it come.
     pub(super) async fn awaits_and_restarts(&mut self, me: usize) {
         self.ice_connected = [false; 2];
         assert!(self.ends[me].link.await_packet(7));
         assert!(self.ends[me].link.restart_ice());
         self.drain();
+        let until = tokio::time::Instant::now() + PATIENCE;
+        while self.ice_connected != [true; 2] {
+            assert!(self.turn(until).await);
+            self.drain();
+        }
         let until = tokio::time::Instant::now() + DOUBT;
         while self.turn(until).await {
             self.drain();
