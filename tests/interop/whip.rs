@@ -93,6 +93,39 @@ fn a_wrong_token_lets_nobody_in() {
     assert!(run.stdout.contains("403"), "{}", run.stdout);
 }
 
+/// They have no other way: the server's response names it (RFC 9725, 4.6).
+#[test]
+#[ignore = "needs simple-whip-server and coturn: tests/interop/run"]
+fn a_turn_server_that_the_server_offers_relays_all_that_is_published() {
+    let turn = ("INTEROP_WHIP_TURN", "publisher:its-own-password");
+    let server = Server::start_with("whip", &[turn]).with_variable(TOKEN, "verysecret");
+    let scenario = "
+name: offered
+rooms: { peers: 3 }
+ice: { servers: offered, policy: relay }
+steps: [join, wait: connected, pause: 1s]
+thresholds:
+  wait_expired: ['count==0']
+  operations_failed: ['count==0']
+";
+    let desk = Desk::new("whip-turn");
+    desk.write("offered.yaml", scenario);
+    let run = publish(&server, &desk, "offered.yaml");
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    let events = desk.events("out");
+    let opened = events.iter().filter(|event| event["kind"] == "channel_opened");
+    let pairs: Vec<&str> = opened.filter_map(|event| event["pair"].as_str()).collect();
+    assert_eq!(pairs, ["relay"; 3]);
+    for text in [
+        &run.stdout,
+        &run.stderr,
+        &desk.read("out/events.ndjson"),
+        &desk.read("out/run.json"),
+    ] {
+        assert!(!text.contains("its-own-password"), "{text}");
+    }
+}
+
 fn publish(server: &Server, desk: &Desk, scenario: &str) -> Output {
     let protocol = format!("target.protocol={PROTOCOL}");
     let arguments = [
