@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{Sink, Stream, task::AtomicWaker};
 use reference_server::room::{ClientId, Hub, HubConfig, Now, Output, RoomRoster};
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 use super::{
     executor::Executor,
@@ -39,7 +39,10 @@ struct State {
     hub: Hub,
     /// The next hub's.
     token_seed: [u8; 32],
-    flow: watch::Sender<Flow>,
+    flow: Flow,
+    /// Sockets that are not accepted yet, for it stands still. They are in their order, in which a `watch` would not wake
+    /// them.
+    at_door: Vec<oneshot::Sender<()>>,
     /// What has come in while it stands still.
     waiting: VecDeque<News>,
     /// So much longer it takes over each frame.
@@ -48,6 +51,16 @@ struct State {
     last_client: u64,
     /// When the hub will be told that time has passed.
     alarm: Option<Instant>,
+}
+
+impl State {
+    fn turn(&mut self, flow: Flow) {
+        self.flow = flow;
+        for flows in self.at_door.drain(..) {
+            // Who has gone meanwhile need not be told.
+            let _ = flows.send(());
+        }
+    }
 }
 
 /// Whether the server does anything.
@@ -104,7 +117,8 @@ impl Server {
             state: Mutex::new(State {
                 hub: Hub::new(config, token_seed),
                 token_seed,
-                flow: watch::Sender::new(Flow::Runs),
+                flow: Flow::Runs,
+                at_door: Vec::new(),
                 waiting: VecDeque::new(),
                 slow: Duration::ZERO,
                 sockets: BTreeMap::new(),
@@ -119,16 +133,27 @@ impl Server {
     /// # Errors
     /// There is no server at the moment, or it stands still for too long.
     pub async fn open(self: Arc<Self>) -> Result<Socket, SignalingEnd> {
-        let mut flow = self.state().flow.subscribe();
-        // Only fails if the server is not there any more, which `connect` finds too.
-        let _ = flow.wait_for(|flow| *flow != Flow::Stands).await;
+        while let Some(flows) = self.stands() {
+            // Whoever is let go is asked for again.
+            let _ = flows.await;
+        }
         self.connect()
+    }
+
+    /// What tells that it may not stand still any more, if it does.
+    fn stands(&self) -> Option<oneshot::Receiver<()>> {
+        let mut state = self.state();
+        (state.flow == Flow::Stands).then(|| {
+            let (flows, told) = oneshot::channel();
+            state.at_door.push(flows);
+            told
+        })
     }
 
     fn connect(self: &Arc<Self>) -> Result<Socket, SignalingEnd> {
         let inbox = Arc::new(Inbox::default());
         let mut state = self.state();
-        if *state.flow.borrow() == Flow::Gone {
+        if state.flow == Flow::Gone {
             return Err(SignalingEnd::new(
                 SignalingFailure::ConnectionRefused,
                 "the bundled server: connection refused",
@@ -151,13 +176,9 @@ impl Server {
     /// Does something to the server.
     pub fn act(self: &Arc<Self>, act: ServerAct) {
         match act {
-            ServerAct::Start => {
-                self.state().flow.send_replace(Flow::Runs);
-            }
+            ServerAct::Start => self.state().turn(Flow::Runs),
             ServerAct::Stop => self.stop(),
-            ServerAct::Pause => {
-                self.state().flow.send_replace(Flow::Stands);
-            }
+            ServerAct::Pause => self.state().turn(Flow::Stands),
             ServerAct::Resume => self.resume(),
             ServerAct::Slow(by) => self.state().slow = by,
         }
@@ -171,7 +192,7 @@ impl Server {
         state.token_seed = state.token_seed.map(|byte| byte.wrapping_add(1));
         state.hub = Hub::new(self.config.clone(), state.token_seed);
         state.waiting.clear();
-        state.flow.send_replace(Flow::Gone);
+        state.turn(Flow::Gone);
         for (client, inbox) in std::mem::take(&mut state.sockets) {
             let at = self.arrival(Whose::ToClient(client), &inbox.last);
             let reset = Err(SignalingEnd::new(
@@ -185,7 +206,7 @@ impl Server {
     /// All that has come in meanwhile is done now, in its order.
     fn resume(self: &Arc<Self>) {
         let mut state = self.state();
-        state.flow.send_replace(Flow::Runs);
+        state.turn(Flow::Runs);
         for news in std::mem::take(&mut state.waiting) {
             self.take(&mut state, news);
         }
@@ -213,8 +234,7 @@ impl Server {
     /// Something has come in.
     fn hear(self: &Arc<Self>, news: News) {
         let mut state = self.state();
-        let standing = *state.flow.borrow() == Flow::Stands;
-        if !standing {
+        if state.flow != Flow::Stands {
             return self.take(&mut state, news);
         }
         // The buffers of an operating system are not without end either: who overruns them is cut off.
