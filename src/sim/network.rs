@@ -256,6 +256,12 @@ mod tests {
     use super::*;
     use crate::sim::{executor::Order, internet::STUN};
 
+    fn bound(network: &Arc<Network>, addr: &str) -> (Arc<dyn AsyncUdpSocket>, SocketAddr) {
+        let socket = std::net::UdpSocket::bind(addr).expect("a free port");
+        let addr = socket.local_addr().expect("it has one");
+        (network.socket(socket).expect("it has an address"), addr)
+    }
+
     fn send(from: &Arc<dyn AsyncUdpSocket>, to: SocketAddr, contents: &[u8]) {
         let transmit = Transmit {
             destination: to,
@@ -281,11 +287,7 @@ mod tests {
     fn who_gets_a_closed_sockets_port_hears_nobody_that_meant_the_other() {
         let executor = Executor::new(Order::Fifo);
         let network = Network::new(executor.clone());
-        let bound = |addr: &str| {
-            let socket = std::net::UdpSocket::bind(addr).expect("a free port");
-            let addr = socket.local_addr().expect("it has one");
-            (network.socket(socket).expect("it has an address"), addr)
-        };
+        let bound = |addr: &str| bound(&network, addr);
         let (acquaintance, _) = bound("127.0.0.1:0");
         let (other, _) = bound("127.0.0.1:0");
         let (old, addr) = bound("127.0.0.1:0");
@@ -307,11 +309,7 @@ mod tests {
     fn who_gets_a_closed_sockets_port_is_answered_by_the_servers_that_the_other_asked() {
         let executor = Executor::new(Order::Fifo);
         let network = Network::new(executor.clone());
-        let bound = |addr: &str| {
-            let socket = std::net::UdpSocket::bind(addr).expect("a free port");
-            let addr = socket.local_addr().expect("it has one");
-            (network.socket(socket).expect("it has an address"), addr)
-        };
+        let bound = |addr: &str| bound(&network, addr);
         let answered = |socket: &Arc<dyn AsyncUdpSocket>| {
             let mut request = Message::new();
             request

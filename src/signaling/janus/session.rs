@@ -66,7 +66,7 @@ struct Handle {
     offered: bool,
     /// Our last description has been read.
     told: bool,
-    /// Our candidates until then.
+    /// Our candidates until then: those of a gathering.
     late: Vec<Candidate>,
 }
 

@@ -35,7 +35,7 @@ impl Session {
     }
 }
 
-/// Candidates, and the offer that they belong to.
+/// Candidates of one gathering, and the offer that they belong to.
 #[derive(Debug, Clone)]
 pub(super) struct Told {
     pub offer: Arc<str>,
