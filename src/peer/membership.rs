@@ -297,26 +297,12 @@ impl Peer {
             }
             Message::LimitHit { limit } => self.limit_hit(limit),
             message if self.is_of_server_link(&message) => self.handle_link_message(message, now),
-            // On a socket that has confirmed no join yet they can't be about an earlier membership: something held the
-            // confirmation up.
-            message if self.membership == Membership::Joining && (!self.was_welcomed || self.announces()) => {
-                match message {
-                    Message::Welcome {
-                        members,
-                        token,
-                        resumed,
-                        user_id,
-                    } => {
-                        if self.is_own_answer() {
-                            self.let_in(&members, (token, user_id), resumed, now);
-                        }
-                    }
-                    message if self.early_messages.len() < MAX_EARLY => self.early_messages.push(message),
-                    _ => self.limit_hit(format!(
-                        "{MAX_EARLY} messages of a server before its answer to a join"
-                    )),
-                }
-            }
+            message if self.keeps_early(&message) => match self.early_messages.len() < MAX_EARLY {
+                true => self.early_messages.push(message),
+                false => self.limit_hit(format!(
+                    "{MAX_EARLY} messages of a server before its answer to a join"
+                )),
+            },
             message @ (Message::Description { .. } | Message::Candidate { .. }) => {
                 self.handle_link_message(message, now);
             }
@@ -420,6 +406,14 @@ impl Peer {
             return;
         }
         self.handle_message(message, now);
+    }
+
+    /// On a socket that has confirmed no join yet it can't be about an earlier membership: something held the confirmation
+    /// up.
+    fn keeps_early(&self, message: &Message) -> bool {
+        self.membership == Membership::Joining
+            && (!self.was_welcomed || self.announces())
+            && !matches!(message, Message::Welcome { .. })
     }
 
     fn limit_hit(&mut self, limit: String) {
